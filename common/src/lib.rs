@@ -1,0 +1,19 @@
+//! What the eBPF programs and the user side must agree on, and nothing else.
+//!
+//! The crate is `no_std` and is compiled for both sides: the identifiers of ports and links, the layout of the
+//! maps, and the rule that says which port a frame takes. A rule that lived on one side only would be a second
+//! opinion about the same packet.
+#![no_std]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod control;
+pub mod drops;
+pub mod ids;
+pub mod ports;
+
+pub use drops::DropReason;
+pub use ids::{IfIndex, Mac, PortId};
+pub use ports::{MAX_PORTS, Ports};
+
+/// Version of every layout in this crate. A dataplane that was built with another one is rebuilt on `adopt`.
+pub const LAYOUT_VERSION: u32 = 1;

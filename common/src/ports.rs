@@ -1,0 +1,86 @@
+//! The table of ports: the one map value that decides where frames go, and the rule that reads it.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{IfIndex, PortId};
+
+/// The most ports that an aggregate can have: one bit each in a 64-bit mask.
+pub const MAX_PORTS: usize = 64;
+
+/// The value of the map `PORTS` (an array of one entry).
+///
+/// Written by the controller, read by the programs for every frame. Each of `usable`, `accept` and `active` is one
+/// aligned word that is written by one atomic store, so a program sees either the old or the new value. `order` and
+/// `ifindex` are only rewritten for slots that are not usable at that moment, or when the order of preference changes;
+/// `active` keeps frames away from them meanwhile.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Ports {
+    /// A bit for each slot whose port may carry traffic now.
+    pub usable: u64,
+    /// A bit for each slot that also accepts unicast although it is not the active port: the port that was active
+    /// until a moment ago, so that a change by hand loses nothing that is still on its way.
+    pub accept: u64,
+    /// The slot of the active port. Meaningful only if its bit in `usable` is set.
+    pub active: u32,
+    /// How many entries of `order` are in use.
+    pub count: u32,
+    /// All slots in use, the most preferred first: where the programs fall back to.
+    pub order: [u8; MAX_PORTS],
+    /// The interface of each slot; [`IfIndex::NONE`] where the slot is free.
+    pub ifindex: [IfIndex; MAX_PORTS],
+}
+
+const _: () = assert!(size_of::<Ports>() == 8 + 8 + 4 + 4 + MAX_PORTS + 4 * MAX_PORTS);
+
+impl Ports {
+    /// A table without ports.
+    pub const EMPTY: Self =
+        Self { usable: 0, accept: 0, active: 0, count: 0, order: [0; MAX_PORTS], ifindex: [IfIndex::NONE; MAX_PORTS] };
+
+    /// The port that carries traffic now: the active one if it is usable, else the first usable one in the order of
+    /// preference. `None` if no port is usable.
+    #[inline(always)]
+    #[must_use]
+    pub fn choose(&self) -> Option<PortId> {
+        let usable = self.usable;
+        #[allow(clippy::cast_possible_truncation, reason = "masked to the range of a slot")]
+        let active = PortId((self.active & 63) as u8);
+        if usable & active.bit() != 0 {
+            return Some(active);
+        }
+        if usable == 0 {
+            return None;
+        }
+        let mut position = 0;
+        while position < MAX_PORTS {
+            if position as u32 >= self.count {
+                break;
+            }
+            let slot = PortId(self.order[position] & 63);
+            if usable & slot.bit() != 0 {
+                return Some(slot);
+            }
+            position += 1;
+        }
+        None
+    }
+
+    /// Whether a frame that port `slot` heard goes to the aggregate; `group` says that its destination is a group
+    /// address, which only the port that carries the traffic delivers, lest the host hear it twice.
+    #[inline(always)]
+    #[must_use]
+    pub fn accepts(&self, slot: PortId, group: bool) -> bool {
+        match self.choose() {
+            Some(chosen) if chosen.0 == slot.0 => true,
+            Some(_) => !group && self.accept & slot.bit() != 0,
+            None => false,
+        }
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}

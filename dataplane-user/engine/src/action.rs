@@ -1,0 +1,105 @@
+//! What the engine asks the controller to do.
+
+use aggctl_common::{Mac, PortId, Ports};
+use serde::{Deserialize, Serialize};
+
+/// Something to do, in the order given. Actions say what shall be, so doing one twice does no harm
+/// (but for [`Action::Announce`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make the programs use this table.
+    Publish(Box<Ports>),
+    /// Set the aggregate's carrier.
+    SetCarrier(bool),
+    /// Set or clear a port's promiscuous flag.
+    SetPromisc {
+        /// The port.
+        port: PortId,
+        /// The flag.
+        on: bool,
+    },
+    /// Set or clear a port's all-multicast flag.
+    SetAllmulti {
+        /// The port.
+        port: PortId,
+        /// The flag.
+        on: bool,
+    },
+    /// Give a port this MAC.
+    SetPortMac {
+        /// The port.
+        port: PortId,
+        /// The address.
+        mac: Mac,
+    },
+    /// Give a port this MTU.
+    SetPortMtu {
+        /// The port.
+        port: PortId,
+        /// Octets.
+        mtu: u32,
+    },
+    /// Tell the neighbours, once for each address of the aggregate, that it is reached through this port.
+    Announce {
+        /// The port to send from.
+        port: PortId,
+    },
+    /// Tell whoever listens (`aggctl monitor`, the log) what happened.
+    Notice(Notice),
+}
+
+/// Something that happened to the aggregate, for people and for `monitor --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Notice {
+    /// A port became usable, or stopped being so.
+    Usable {
+        /// Name of the port.
+        port: String,
+        /// Whether it is usable now.
+        usable: bool,
+        /// Why, in words.
+        why: String,
+    },
+    /// Another port is active now.
+    Active {
+        /// The port that was, if one was.
+        from: Option<String>,
+        /// The port that is, if one is.
+        to: Option<String>,
+        /// Why, in words.
+        why: String,
+    },
+    /// The aggregate's carrier changed.
+    Carrier {
+        /// Whether it has carrier now.
+        carrier: bool,
+        /// How many ports are usable.
+        usable: usize,
+        /// How many must be.
+        min_ports: u8,
+    },
+    /// The interface of a port went away or came (back).
+    Present {
+        /// Name of the port.
+        port: String,
+        /// Whether it is there now.
+        present: bool,
+    },
+    /// Addresses are being announced through a port.
+    Announcing {
+        /// Name of the port.
+        port: String,
+        /// The round, from 1.
+        round: u8,
+        /// How many rounds there will be.
+        rounds: u8,
+    },
+    /// Somebody changed a setting of a port that is the aggregate's, and it was put back.
+    PutBack {
+        /// Name of the port.
+        port: String,
+        /// Which setting.
+        setting: String,
+    },
+}

@@ -1,0 +1,187 @@
+//! What the owner wishes an aggregate to be.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be chosen about an aggregate. Two attaches with equal configurations mean the same aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AggregateConfig {
+    /// Name of the aggregate's interface.
+    pub name: String,
+    /// How a port is chosen.
+    pub mode: Mode,
+    /// How the device, the ports and the programs are connected.
+    pub wiring: Wiring,
+    /// Which kernel hook the programs hang on.
+    pub hook: Hook,
+    /// Name of the port that is preferred over all others, whatever their priority.
+    pub primary: Option<String>,
+    /// When a better port than the active one takes over.
+    pub reselect: Reselect,
+    /// How many ports must be usable for the aggregate to have carrier. At least 1.
+    pub min_ports: u8,
+    /// The link watch of every port.
+    pub link_watch: LinkWatch,
+    /// What the neighbours are told after the active port changed.
+    pub announce: Announce,
+    /// Promiscuous mode of the ports. `Auto`: while the aggregate itself is promiscuous, or a port's VLAN filter is fixed.
+    pub promisc: Toggle,
+    /// All-multicast mode of the ports. `Auto`: on, since nobody mirrors the aggregate's groups to the ports' filters.
+    pub allmulti: Toggle,
+    /// Who owns which MAC.
+    pub mac_policy: MacPolicy,
+    /// What becomes of the addresses that the ports have.
+    pub addresses: Addresses,
+    /// The ports, in the order in which they were named.
+    pub ports: Vec<PortConfig>,
+}
+
+impl AggregateConfig {
+    /// An aggregate with default settings.
+    #[must_use]
+    pub fn new(name: impl Into<String>, ports: Vec<PortConfig>) -> Self {
+        Self {
+            name: name.into(),
+            mode: Mode::default(),
+            wiring: Wiring::default(),
+            hook: Hook::default(),
+            primary: None,
+            reselect: Reselect::default(),
+            min_ports: 1,
+            link_watch: LinkWatch::default(),
+            announce: Announce::default(),
+            promisc: Toggle::default(),
+            allmulti: Toggle::default(),
+            mac_policy: MacPolicy::default(),
+            addresses: Addresses::default(),
+            ports,
+        }
+    }
+}
+
+/// What can be chosen about one port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortConfig {
+    /// Name of the interface.
+    pub name: String,
+    /// Preference; higher is better. bonding: `prio`, team: `prio`. Default 0.
+    pub priority: i32,
+    /// Once active, it stays active while it is usable, whatever better port comes back. team: `sticky`.
+    pub sticky: bool,
+}
+
+impl PortConfig {
+    /// A port with default settings.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), priority: 0, sticky: false }
+    }
+}
+
+/// How a port is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// One port carries everything, the others wait.
+    #[default]
+    ActiveBackup,
+}
+
+/// How the aggregate device, the ports and the programs are connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wiring {
+    /// The hidden end of the device and the ports share the host's namespace; everything stays visible.
+    #[default]
+    Shared,
+}
+
+/// The kernel hook that the programs hang on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// tcx where the kernel has it, else clsact.
+    #[default]
+    Auto,
+    /// tcx links (Linux 6.6).
+    Tcx,
+    /// Filters of the clsact qdisc (Linux 4.5).
+    Clsact,
+}
+
+/// When a port that is preferred over the active one takes over. bonding: `primary_reselect`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reselect {
+    /// As soon as it is usable.
+    #[default]
+    Always,
+    /// As soon as it is usable, if its speed (then its duplex) is better than the active port's.
+    Better,
+    /// Only when the active port fails.
+    Failure,
+}
+
+/// Settings of a link watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkWatch {
+    /// How long a link must be up before the port is usable, in milliseconds. Skipped while no other port is usable.
+    pub up_delay_ms: u32,
+    /// How long a link must be down before the port is given up, in milliseconds.
+    pub down_delay_ms: u32,
+    /// How often each port's link is asked for, in milliseconds; kernel events come besides. At least 1.
+    pub poll_ms: u32,
+}
+
+impl Default for LinkWatch {
+    fn default() -> Self {
+        Self { up_delay_ms: 0, down_delay_ms: 0, poll_ms: 10 }
+    }
+}
+
+/// What the neighbours are told after the active port changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announce {
+    /// How many times each address is announced. Zero: not at all.
+    pub count: u8,
+    /// Pause between two rounds, in milliseconds.
+    pub interval_ms: u32,
+}
+
+impl Default for Announce {
+    fn default() -> Self {
+        Self { count: 3, interval_ms: 100 }
+    }
+}
+
+/// A setting that can be left to aggctl.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Toggle {
+    /// As needed.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Who owns which MAC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MacPolicy {
+    /// All ports have the aggregate's.
+    #[default]
+    SameAll,
+}
+
+/// What becomes of the addresses and routes that the ports have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addresses {
+    /// They move to the aggregate, and back on detach.
+    #[default]
+    Move,
+    /// The ports must have none.
+    None,
+}

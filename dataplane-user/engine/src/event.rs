@@ -1,0 +1,86 @@
+//! What the controller tells the engine.
+
+use aggctl_common::{IfIndex, Mac, PortId};
+
+use crate::config::{AggregateConfig, PortConfig};
+
+/// Something that happened. Every event carries the whole present state of its subject, so that one may be told twice,
+/// or one that was missed be made up for by the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The link of a port, as an event or a query showed it.
+    Link {
+        /// The port.
+        port: PortId,
+        /// Its state now.
+        link: LinkState,
+    },
+    /// The interface of a port went away.
+    Gone {
+        /// The port.
+        port: PortId,
+    },
+    /// The aggregate's own interface, as an event or a query showed it.
+    Aggregate(AggregateState),
+    /// A port was added. It is not usable before its first [`Event::Link`].
+    PortAdded {
+        /// Its slot.
+        port: PortId,
+        /// Its settings.
+        config: PortConfig,
+        /// Its interface.
+        ifindex: IfIndex,
+    },
+    /// A port is about to be removed: stop using it.
+    PortRemoved {
+        /// Its slot.
+        port: PortId,
+    },
+    /// The owner chose an active port by hand. Refused (see [`crate::aggregate::Refusal`]) if it is not usable.
+    Activate {
+        /// The chosen port.
+        port: PortId,
+    },
+    /// The live options of the aggregate and its ports changed (name, mode, wiring, hook and the set of ports are as before).
+    Configure(AggregateConfig),
+    /// A deadline that the engine asked for may have passed.
+    Tick,
+}
+
+/// The state of a port's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// Present interface number; differs from the former if the interface was plugged in again.
+    pub ifindex: IfIndex,
+    /// `IFF_UP`: administratively up.
+    pub admin_up: bool,
+    /// `IFF_LOWER_UP`: the driver reports a link.
+    pub carrier: bool,
+    /// `IFF_PROMISC`: promiscuous mode was demanded by a flag.
+    pub promisc: bool,
+    /// `IFF_ALLMULTI`: all-multicast mode was demanded by a flag.
+    pub allmulti: bool,
+    /// The MAC in use.
+    pub mac: Mac,
+    /// Maximum transmission unit, octets.
+    pub mtu: u32,
+    /// Megabits per second, if the driver knows.
+    pub speed_mbps: Option<u32>,
+    /// Full duplex, if the driver knows.
+    pub full_duplex: Option<bool>,
+    /// `rx-vlan-filter` is on and cannot be switched off: only promiscuous mode lets foreign tags in.
+    pub vlan_filter_fixed: bool,
+}
+
+/// The state of the aggregate's own interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AggregateState {
+    /// `IFF_UP`.
+    pub admin_up: bool,
+    /// Users of promiscuous mode (IFLA_PROMISCUITY): tcpdump, a bridge, a second unicast address.
+    pub promiscuity: u32,
+    /// The MAC in use.
+    pub mac: Mac,
+    /// Maximum transmission unit, octets.
+    pub mtu: u32,
+}

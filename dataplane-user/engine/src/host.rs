@@ -1,0 +1,185 @@
+//! A picture of the host's network configuration, as far as attaching and detaching depend on it.
+//!
+//! The kernel crate takes it; plans are made from it; tests make it up.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use aggctl_common::{IfIndex, Mac};
+use serde::{Deserialize, Serialize};
+
+/// The picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// All interfaces of the namespace, by number.
+    pub links: BTreeMap<IfIndex, Link>,
+    /// All addresses, in the kernel's order (which decides which is primary).
+    pub addresses: Vec<Address>,
+    /// Unicast and special routes of all tables but `local`, in the kernel's order, those that belong to a nexthop object included.
+    pub routes: Vec<Route>,
+    /// Nexthop objects.
+    pub nexthops: Vec<Nexthop>,
+    /// Neighbour and proxy entries that are worth keeping (not failed, not multicast).
+    pub neighbours: Vec<Neighbour>,
+    /// What the kernel can do.
+    pub capabilities: Capabilities,
+}
+
+impl Host {
+    /// The interface of this name.
+    #[must_use]
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|link| link.name == name)
+    }
+}
+
+/// What the running kernel can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// tcx links (Linux 6.6).
+    pub tcx: bool,
+}
+
+/// An interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its number.
+    pub index: IfIndex,
+    /// Its name.
+    pub name: String,
+    /// ARPHRD_ETHER.
+    pub ethernet: bool,
+    /// IFF_LOOPBACK.
+    pub loopback: bool,
+    /// IFLA_INFO_KIND: `veth`, `bond`, `bridge`, `vlan`, `tun`; empty for most hardware.
+    pub kind: String,
+    /// IFLA_MASTER: the bridge, bond, team, VRF … it belongs to.
+    pub master: Option<IfIndex>,
+    /// IFLA_LINK within this namespace: the device that a VLAN or macvlan is stacked on. Not set for the other end of a pair.
+    pub lower: Option<IfIndex>,
+    /// IFF_UP.
+    pub admin_up: bool,
+    /// IFF_LOWER_UP.
+    pub carrier: bool,
+    /// IFF_PROMISC, the flag.
+    pub promisc: bool,
+    /// IFF_ALLMULTI, the flag.
+    pub allmulti: bool,
+    /// Current MAC.
+    pub mac: Mac,
+    /// IFLA_PERM_ADDRESS, where the driver has one.
+    pub permanent_mac: Option<Mac>,
+    /// Maximum transmission unit, octets.
+    pub mtu: u32,
+    /// IFLA_GSO_MAX_SIZE, octets.
+    pub gso_max_size: u32,
+    /// IFLA_GSO_MAX_SEGS.
+    pub gso_max_segs: u32,
+    /// IPv6 address generation mode (IFLA_INET6_ADDR_GEN_MODE); `None` where the interface has no IPv6.
+    pub addr_gen_mode: Option<u8>,
+    /// Ethtool features that aggctl may switch, where the interface has them (`rx-vlan-filter`, `rx-lro`).
+    pub features: BTreeMap<String, Feature>,
+    /// Per-interface sysctls that aggctl may set, as `ipv4/rp_filter`, `ipv6/disable_ipv6`, …
+    pub sysctls: BTreeMap<String, String>,
+    /// What hangs on the interface's hooks.
+    pub hooks: Hooks,
+}
+
+/// An ethtool feature of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// Whether it is on.
+    pub on: bool,
+    /// Whether it cannot be changed.
+    pub fixed: bool,
+}
+
+/// What hangs on an interface's ingress hooks and would be bypassed by a redirect that comes first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Descriptions of filters on the ingress of clsact or the ingress qdisc that are not ours.
+    pub clsact_ingress: Vec<String>,
+    /// Names of nftables chains hooked to this interface's ingress.
+    pub nft_ingress: Vec<String>,
+}
+
+/// An address of an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The interface.
+    pub link: IfIndex,
+    /// The host's own address (IFA_LOCAL, or IFA_ADDRESS where there is no peer).
+    pub local: IpAddr,
+    /// The other end of a point-to-point address.
+    pub peer: Option<IpAddr>,
+    /// Length of the prefix.
+    pub prefix_len: u8,
+    /// IPv4 broadcast address.
+    pub broadcast: Option<IpAddr>,
+    /// IPv4 label, where it has one.
+    pub label: Option<String>,
+    /// Scope (rtnetlink `RT_SCOPE_*`).
+    pub scope: u8,
+    /// IFA_FLAGS, all bits as the kernel reported them.
+    pub flags: u32,
+    /// IFA_PROTO (Linux 5.18), where it is set.
+    pub protocol: Option<u8>,
+    /// IFA_RT_PRIORITY: metric of the prefix route, where it is set.
+    pub metric: Option<u32>,
+    /// Seconds that it stays valid; `None`: for ever.
+    pub valid_lifetime: Option<u32>,
+    /// Seconds that it stays preferred; `None`: for ever.
+    pub preferred_lifetime: Option<u32>,
+}
+
+/// A route. What planning needs is spelled out; the rest travels as the kernel described it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// IPv6, else IPv4.
+    pub v6: bool,
+    /// Destination; `None`: the default route.
+    pub destination: Option<IpAddr>,
+    /// Length of the destination's prefix.
+    pub prefix_len: u8,
+    /// Table number.
+    pub table: u32,
+    /// Metric (RTA_PRIORITY), 0 if not set.
+    pub metric: u32,
+    /// Who made it (`RTPROT_*`): 2 is the kernel.
+    pub protocol: u8,
+    /// `RTN_*`: 1 is unicast.
+    pub kind: u8,
+    /// The interfaces that it leaves by: one, or several for a multipath route.
+    pub links: Vec<IfIndex>,
+    /// Whether it goes through a gateway.
+    pub gateway: bool,
+    /// The nexthop object that it belongs to.
+    pub nexthop: Option<u32>,
+    /// The whole message (rtmsg and attributes) as the kernel sent it.
+    pub wire: Vec<u8>,
+}
+
+/// A nexthop object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nexthop {
+    /// Its number.
+    pub id: u32,
+    /// The interface that it leaves by (`None` for groups and blackholes).
+    pub link: Option<IfIndex>,
+    /// The whole message (nhmsg and attributes) as the kernel sent it.
+    pub wire: Vec<u8>,
+}
+
+/// A neighbour (or proxy) entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The interface.
+    pub link: IfIndex,
+    /// The neighbour's address.
+    pub address: IpAddr,
+    /// Its MAC, where it is known.
+    pub mac: Option<Mac>,
+    /// `NUD_*` state.
+    pub state: u16,
+    /// `NTF_*` flags.
+    pub flags: u8,
+}

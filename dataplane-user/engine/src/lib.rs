@@ -1,0 +1,24 @@
+//! The brain of an aggregate, without hands: events in, actions out.
+//!
+//! No clock, no socket, no file and no task lives here; time is an argument. Two halves:
+//!
+//! - [`Aggregate`](aggregate::Aggregate): which ports are usable, which one is active, what must be announced. It is
+//!   driven by the controller with [`Event`]s and answers with [`Action`]s.
+//! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
+//!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod action;
+pub mod aggregate;
+pub mod announce;
+pub mod config;
+pub mod event;
+pub mod host;
+pub mod plan;
+pub mod record;
+pub mod select;
+pub mod status;
+pub mod watch;
+
+pub use action::Action;
+pub use event::Event;

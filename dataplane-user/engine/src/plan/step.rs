@@ -1,0 +1,305 @@
+//! The steps that plans are made of.
+
+use aggctl_common::{IfIndex, Mac, PortId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::Hook,
+    host::{Address, Neighbour, Nexthop, Route},
+};
+
+/// The interface that a step is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// The aggregate's interface, by its name; its number is known once it is made.
+    Aggregate,
+    /// The hidden end of the aggregate's pair.
+    Hidden,
+    /// A port.
+    Port {
+        /// Its slot.
+        id: PortId,
+        /// Its number when the step was planned.
+        index: IfIndex,
+        /// Its name when the step was planned, for messages.
+        name: String,
+    },
+}
+
+/// A change of the host that can be undone. It says both what shall be and what was, so that its inverse needs nothing
+/// else. Carrying out a step that is already in effect succeeds; so does undoing one that never took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Make the pair of the aggregate's interface and its hidden end. Both are down, without IPv6 address generation.
+    CreatePair {
+        /// Name of the aggregate.
+        name: String,
+        /// Name of the hidden end.
+        hidden: String,
+        /// MAC of the aggregate.
+        mac: Mac,
+        /// MTU of both ends.
+        mtu: u32,
+        /// gso_max_size of both ends.
+        gso_max_size: u32,
+        /// gso_max_segs of both ends.
+        gso_max_segs: u32,
+    },
+    /// Remove the pair. The inverse of [`Step::CreatePair`], with what is needed to make it again.
+    DeletePair {
+        /// Name of the aggregate.
+        name: String,
+        /// Name of the hidden end.
+        hidden: String,
+        /// MAC of the aggregate.
+        mac: Mac,
+        /// MTU of both ends.
+        mtu: u32,
+        /// gso_max_size of both ends.
+        gso_max_size: u32,
+        /// gso_max_segs of both ends.
+        gso_max_segs: u32,
+    },
+    /// Set an interface administratively up or down.
+    SetAdmin {
+        /// The interface.
+        link: Subject,
+        /// What shall be.
+        up: bool,
+        /// What was.
+        was: bool,
+    },
+    /// Set an interface's MAC. A driver that refuses while the interface is up has it taken down for the moment.
+    SetMac {
+        /// The interface.
+        link: Subject,
+        /// What shall be.
+        mac: Mac,
+        /// What was.
+        was: Mac,
+    },
+    /// Set an interface's MTU.
+    SetMtu {
+        /// The interface.
+        link: Subject,
+        /// What shall be, octets.
+        mtu: u32,
+        /// What was, octets.
+        was: u32,
+    },
+    /// Set an interface's promiscuous flag.
+    SetPromisc {
+        /// The interface.
+        link: Subject,
+        /// What shall be.
+        on: bool,
+        /// What was.
+        was: bool,
+    },
+    /// Set an interface's all-multicast flag.
+    SetAllmulti {
+        /// The interface.
+        link: Subject,
+        /// What shall be.
+        on: bool,
+        /// What was.
+        was: bool,
+    },
+    /// Set how an interface makes its IPv6 addresses (`IN6_ADDR_GEN_MODE_*`: 0 EUI-64, 1 none, 2 stable privacy, 3 random).
+    SetAddrGenMode {
+        /// The interface.
+        link: Subject,
+        /// What shall be.
+        mode: u8,
+        /// What was.
+        was: u8,
+    },
+    /// Set a per-interface sysctl.
+    SetSysctl {
+        /// The interface.
+        link: Subject,
+        /// Family and name: `ipv4/rp_filter` is net.ipv4.conf.LINK.rp_filter.
+        key: String,
+        /// What shall be.
+        value: String,
+        /// What was.
+        was: String,
+    },
+    /// Switch an ethtool feature.
+    SetFeature {
+        /// The interface.
+        link: Subject,
+        /// Its name as ethtool shows it.
+        feature: String,
+        /// What shall be.
+        on: bool,
+        /// What was.
+        was: bool,
+    },
+    /// Add an address, without duplicate address detection. `Address::link` is ignored.
+    AddAddress {
+        /// The interface.
+        link: Subject,
+        /// The address, with the label that it shall have there.
+        address: Address,
+    },
+    /// Remove an address. The inverse of [`Step::AddAddress`].
+    DeleteAddress {
+        /// The interface.
+        link: Subject,
+        /// The address.
+        address: Address,
+    },
+    /// Add a route as it was described, but leaving by `to` wherever it said `from`.
+    AddRoute {
+        /// The route as described.
+        route: Route,
+        /// The interface in the description.
+        from: IfIndex,
+        /// The interface instead.
+        to: Subject,
+        /// IPv4: ahead of routes with the same destination and metric, else behind them.
+        first: bool,
+    },
+    /// Remove exactly the route that [`Step::AddRoute`] with the same fields adds.
+    DeleteRoute {
+        /// The route as described.
+        route: Route,
+        /// The interface in the description.
+        from: IfIndex,
+        /// The interface instead.
+        to: Subject,
+        /// As in [`Step::AddRoute`].
+        first: bool,
+    },
+    /// Make a nexthop object, as described by `nexthop`, leave by `to`; before, it left by `was`.
+    MoveNexthop {
+        /// The nexthop object.
+        nexthop: Nexthop,
+        /// The interface that it shall leave by.
+        to: Subject,
+        /// The interface that it left by.
+        was: Subject,
+    },
+    /// Add a neighbour entry. `Neighbour::link` is ignored. An entry that is already there stays.
+    AddNeighbour {
+        /// The interface.
+        link: Subject,
+        /// The entry.
+        neighbour: Neighbour,
+    },
+    /// Remove a neighbour entry.
+    DeleteNeighbour {
+        /// The interface.
+        link: Subject,
+        /// The entry.
+        neighbour: Neighbour,
+    },
+    /// Load the maps and pin them, with this table.
+    CreateMaps,
+    /// Unpin the maps.
+    DeleteMaps,
+    /// Write the table with this port as the only one that carries traffic.
+    Select {
+        /// The port.
+        port: PortId,
+        /// The port that was, if any.
+        was: Option<PortId>,
+    },
+    /// Hang the sending program on the hidden end.
+    AttachTx {
+        /// The hook.
+        hook: Hook,
+    },
+    /// Take the sending program off.
+    DetachTx {
+        /// The hook.
+        hook: Hook,
+    },
+    /// Hang the receiving program on a port.
+    AttachRx {
+        /// The port.
+        link: Subject,
+        /// The hook.
+        hook: Hook,
+    },
+    /// Take the receiving program off a port.
+    DetachRx {
+        /// The port.
+        link: Subject,
+        /// The hook.
+        hook: Hook,
+    },
+    /// Tell the neighbours that the addresses of `link` are reached through it (announcements). Undoing it does nothing.
+    Announce {
+        /// The interface, which has the addresses by now.
+        link: Subject,
+    },
+}
+
+impl Step {
+    /// The step that undoes this one.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let mut step = self.clone();
+        match &mut step {
+            Self::SetAdmin { up: new, was, .. }
+            | Self::SetPromisc { on: new, was, .. }
+            | Self::SetAllmulti { on: new, was, .. }
+            | Self::SetFeature { on: new, was, .. } => std::mem::swap(new, was),
+            Self::SetMac { mac, was, .. } => std::mem::swap(mac, was),
+            Self::SetMtu { mtu, was, .. } => std::mem::swap(mtu, was),
+            Self::SetAddrGenMode { mode, was, .. } => std::mem::swap(mode, was),
+            Self::SetSysctl { value, was, .. } => std::mem::swap(value, was),
+            Self::MoveNexthop { to, was, .. } => std::mem::swap(to, was),
+            Self::Select { port, was } => {
+                if let Some(was) = was {
+                    std::mem::swap(port, was);
+                }
+            }
+            Self::Announce { .. } => {}
+            Self::CreatePair { .. }
+            | Self::DeletePair { .. }
+            | Self::AddAddress { .. }
+            | Self::DeleteAddress { .. }
+            | Self::AddRoute { .. }
+            | Self::DeleteRoute { .. }
+            | Self::AddNeighbour { .. }
+            | Self::DeleteNeighbour { .. }
+            | Self::CreateMaps
+            | Self::DeleteMaps
+            | Self::AttachTx { .. }
+            | Self::DetachTx { .. }
+            | Self::AttachRx { .. }
+            | Self::DetachRx { .. } => return opposite(step),
+        }
+        step
+    }
+}
+
+/// The other one of a pair of steps that differ in nothing but their direction.
+fn opposite(step: Step) -> Step {
+    match step {
+        Step::CreatePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
+            Step::DeletePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs }
+        }
+        Step::DeletePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
+            Step::CreatePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs }
+        }
+        Step::AddAddress { link, address } => Step::DeleteAddress { link, address },
+        Step::DeleteAddress { link, address } => Step::AddAddress { link, address },
+        Step::AddRoute { route, from, to, first } => Step::DeleteRoute { route, from, to, first },
+        Step::DeleteRoute { route, from, to, first } => Step::AddRoute { route, from, to, first },
+        Step::AddNeighbour { link, neighbour } => Step::DeleteNeighbour { link, neighbour },
+        Step::DeleteNeighbour { link, neighbour } => Step::AddNeighbour { link, neighbour },
+        Step::CreateMaps => Step::DeleteMaps,
+        Step::DeleteMaps => Step::CreateMaps,
+        Step::AttachTx { hook } => Step::DetachTx { hook },
+        Step::DetachTx { hook } => Step::AttachTx { hook },
+        Step::AttachRx { link, hook } => Step::DetachRx { link, hook },
+        Step::DetachRx { link, hook } => Step::AttachRx { link, hook },
+        other => other,
+    }
+}

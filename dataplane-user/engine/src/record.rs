@@ -1,0 +1,91 @@
+//! What is kept about an aggregate outside the controller's memory, so that anyone can adopt or undo it.
+
+use aggctl_common::{IfIndex, Mac, PortId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{AggregateConfig, Hook, PortConfig},
+    host::{Address, Link, Neighbour, Nexthop, Route},
+    plan::Step,
+};
+
+/// Version of the record's layout.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The record of an aggregate: the journal of what was done to the host and all that is needed to undo it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`RECORD_VERSION`].
+    pub version: u32,
+    /// [`aggctl_common::LAYOUT_VERSION`] of the maps.
+    pub layout: u32,
+    /// Where in its life the aggregate is.
+    pub phase: Phase,
+    /// The owner's wish.
+    pub config: AggregateConfig,
+    /// The hook that is in use ([`Hook::Auto`] resolved).
+    pub hook: Hook,
+    /// Number of the aggregate's interface; [`IfIndex::NONE`] until it is made.
+    pub index: IfIndex,
+    /// Number of its hidden end; [`IfIndex::NONE`] until it is made.
+    pub hidden_index: IfIndex,
+    /// Name of its hidden end.
+    pub hidden: String,
+    /// The aggregate's MAC.
+    pub mac: Mac,
+    /// The ports.
+    pub ports: Vec<PortRecord>,
+    /// The steps that were planned and how far they got. Undoing runs them backwards.
+    pub journal: Vec<Entry>,
+    /// Addresses, routes and neighbours of the aggregate when last seen, should the interface be deleted by others.
+    pub last_seen: Layer3,
+    /// When the attach is undone unless confirmed: nanoseconds of CLOCK_BOOTTIME.
+    pub confirm_by: Option<u64>,
+}
+
+/// Where in its life an aggregate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The plan of the attach is being carried out.
+    Attaching,
+    /// It is in place.
+    Attached,
+    /// It is being undone.
+    Detaching,
+}
+
+/// A port, and what it was before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRecord {
+    /// Its slot.
+    pub id: PortId,
+    /// Its settings; the name is the present one.
+    pub config: PortConfig,
+    /// Its interface before it became a port (and the number that it has now, in `before.index`).
+    pub before: Link,
+    /// The addresses that it had.
+    pub addresses: Vec<Address>,
+}
+
+/// A step of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The step.
+    pub step: Step,
+    /// Whether carrying it out has begun (it may have taken effect).
+    pub begun: bool,
+}
+
+/// What lives on an interface above the link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer3 {
+    /// Its addresses.
+    pub addresses: Vec<Address>,
+    /// Routes that leave by it.
+    pub routes: Vec<Route>,
+    /// Nexthop objects that leave by it.
+    pub nexthops: Vec<Nexthop>,
+    /// Its neighbours.
+    pub neighbours: Vec<Neighbour>,
+}

@@ -1,0 +1,48 @@
+//! What the engine knows, for `show`.
+
+use aggctl_common::PortId;
+use serde::{Deserialize, Serialize};
+
+/// The state of the aggregate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AggregateStatus {
+    /// Whether at least `min_ports` ports are usable.
+    pub carrier: bool,
+    /// The port that carries the traffic.
+    pub active: Option<PortId>,
+    /// Each port, in slot order.
+    pub ports: Vec<PortStatus>,
+}
+
+/// The state of a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortStatus {
+    /// Its slot.
+    pub id: PortId,
+    /// Its name.
+    pub name: String,
+    /// Whether its link is up (raw, before any delay).
+    pub link: bool,
+    /// Whether it may carry traffic.
+    pub usable: bool,
+    /// Its part in the aggregate.
+    pub state: PortState,
+    /// How many times its link went from up to down since attach.
+    pub link_failures: u64,
+    /// Why it is, or is not, in use: a phrase for people.
+    pub why: String,
+}
+
+/// A port's part in the aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortState {
+    /// It carries the traffic.
+    Active,
+    /// It is usable and waits.
+    Standby,
+    /// It is not usable: its link is down, in a delay, or it is gone.
+    Down,
+    /// It is administratively down.
+    Disabled,
+}
