@@ -40,16 +40,23 @@ pub fn all(workspace: &Workspace, release: bool) -> Result<PathBuf> {
 ///
 /// As [`all`].
 pub fn object(workspace: &Workspace, build: &Build) -> Result<()> {
-    let mut command = ebpf_cargo(workspace, build, "build");
+    let mut command = build.toolchain.cargo();
+    for_programs(&mut command, workspace, build, "build");
     command.args(["--quiet", "--release"]);
     process::run(&mut command).with_context(|| format!("building the eBPF programs with {}", build.toolchain))?;
     let built = workspace.ebpf_target().join(TARGET).join("release/aggctl");
     replace_if_changed(&built, &workspace.object())
 }
 
-/// A command of the compiler of the eBPF programs, in their crate and for their target.
-pub fn ebpf_cargo(workspace: &Workspace, build: &Build, subcommand: &str) -> Command {
-    let mut command = build.toolchain.cargo();
+/// Clippy for the eBPF programs, if their compiler has one.
+pub fn ebpf_clippy(workspace: &Workspace, build: &Build) -> Option<Command> {
+    let mut command = build.toolchain.clippy()?;
+    for_programs(&mut command, workspace, build, "clippy");
+    Some(command)
+}
+
+/// Makes a cargo command one on the crate of the programs, for their target.
+fn for_programs(command: &mut Command, workspace: &Workspace, build: &Build, subcommand: &str) {
     command
         .current_dir(workspace.ebpf_crate())
         .env("CARGO_TARGET_DIR", workspace.ebpf_target())
@@ -57,7 +64,6 @@ pub fn ebpf_cargo(workspace: &Workspace, build: &Build, subcommand: &str) -> Com
         .arg(subcommand)
         .args(["--locked", "--target", TARGET])
         .args(build.toolchain.build_arguments());
-    command
 }
 
 /// A cargo command for the user side, which finds the object.

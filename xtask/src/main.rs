@@ -5,8 +5,11 @@ mod linker;
 mod packages;
 mod process;
 mod setup;
+mod test;
 mod toolchain;
 mod workspace;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -30,11 +33,24 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
+    /// Check formatting and lints, and run every test
+    Test(test::Wish),
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
-    match cli.command {
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Without the backtrace that `RUST_BACKTRACE` would add: what failed here is nearly always another program.
+        Err(error) => {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            eprintln!("xtask: {}", causes.join(": "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
         Command::Setup => {
             let build = setup::all()?;
             println!("compiler of the eBPF programs: {}", build.toolchain);
@@ -46,5 +62,6 @@ fn main() -> Result<()> {
             println!("{}", binary.display());
             Ok(())
         }
+        Command::Test(wish) => test::run(&Workspace::locate()?, &wish),
     }
 }

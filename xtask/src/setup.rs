@@ -27,6 +27,12 @@ pub fn all() -> Result<Build> {
     let missing = packages::missing();
     let names: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
     let build = ensure(&names)?;
+    if let Some(package) = build.toolchain.clippy_package().filter(|_| packages::can_install()) {
+        // Only a lint of the programs is lost without it.
+        if let Err(error) = packages::install(&[package]) {
+            eprintln!("setup: {error:#}");
+        }
+    }
     if let Some(tool) = packages::missing().first() {
         bail!("`{}` is still not there after installing {}: {}", tool.program, tool.package, tool.reason);
     }

@@ -16,7 +16,10 @@ use crate::process;
 pub const TARGET: &str = "bpfel-unknown-none";
 
 /// The packages of the second route.
-pub const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
+pub const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
+
+/// Where Debian puts programs.
+const DEBIAN_PROGRAMS: &str = "/usr/bin";
 
 /// How long fetching `rust-src` may take before the other route is taken.
 const COMPONENT_LIMIT: Duration = Duration::from_secs(60);
@@ -58,25 +61,42 @@ impl Toolchain {
         added.then_some(Self::Nightly(bin))
     }
 
-    /// A cargo command of this compiler, to which the subcommand is added, in a clean environment.
+    /// Its cargo, to which the subcommand is added, in a clean environment.
     pub fn cargo(&self) -> Command {
-        let mut command = match self {
-            Self::Nightly(bin) => {
-                let mut command = Command::new(bin.join("cargo"));
-                clean(&mut command);
-                command.env("RUSTC", bin.join("rustc"));
-                command
-            }
-            Self::Debian => {
-                // By their paths: rustup's programs of the same names come first in PATH.
-                let mut command = Command::new("/usr/bin/cargo");
-                clean(&mut command);
-                // aya-ebpf needs an unstable feature (`asm_experimental_arch`), and this compiler is a stable one.
-                command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
-                command
-            }
-        };
-        command.env("RUSTFLAGS", "-C debuginfo=2 -C link-arg=--btf");
+        self.command(&self.program("cargo"))
+    }
+
+    /// Its clippy in the same environment, if it has one: a stand-in for cargo that takes `clippy` as the subcommand.
+    pub fn clippy(&self) -> Option<Command> {
+        let clippy = self.program("cargo-clippy");
+        process::executable(&clippy).then(|| {
+            let mut command = self.command(&clippy);
+            command.env("CARGO", self.program("cargo"));
+            command
+        })
+    }
+
+    /// The package to install for a clippy, if it lacks one and there is a package.
+    pub fn clippy_package(&self) -> Option<&'static str> {
+        (*self == Self::Debian && self.clippy().is_none()).then_some("rust-web-clippy")
+    }
+
+    /// A program by its path: in `PATH`, rustup's programs of the same names may come first.
+    fn program(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Nightly(bin) => bin.join(name),
+            Self::Debian => Path::new(DEBIAN_PROGRAMS).join(name),
+        }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        clean(&mut command);
+        command.env("RUSTC", self.program("rustc")).env("RUSTFLAGS", "-C debuginfo=2 -C link-arg=--btf");
+        if *self == Self::Debian {
+            // aya-ebpf needs an unstable feature (`asm_experimental_arch`), and this compiler is a stable one.
+            command.env("RUSTC_BOOTSTRAP", "1");
+        }
         command
     }
 
@@ -127,7 +147,7 @@ fn llvm_major(version: &str) -> Option<u32> {
 }
 
 fn debian_complete() -> bool {
-    ["/usr/bin/cargo", "/usr/bin/rustc"].iter().all(|program| process::executable(Path::new(program)))
+    ["cargo", "rustc"].iter().all(|name| process::executable(&Path::new(DEBIAN_PROGRAMS).join(name)))
         && fs::read_dir(format!("/usr/lib/rustlib/{TARGET}/lib"))
             .is_ok_and(|files| files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libcore-")))
 }
