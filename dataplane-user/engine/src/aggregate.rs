@@ -1,2 +1,276 @@
-//! (in work)
-pub struct Aggregate;
+//! An aggregate at work: which ports are usable, which one is active, what the neighbours must be told.
+//!
+//! [`Aggregate::on_event`] takes in what happened and answers with what to do. It may be told the same thing many
+//! times (links are polled); only changes lead to actions. The rules of the choice are in [`crate::select`], those of a
+//! link's delays in [`crate::watch`]. Besides:
+//!
+//! - **Start.** Nothing is published, and carrier is left alone, until every member has been reported (by
+//!   [`Event::Link`] or [`Event::Gone`]) once: a controller that adopts a running dataplane must not tear it down while
+//!   it looks around. The up-delay does not apply to what is found then. A remembered active port that is found usable
+//!   goes on, without announcement; had it been chosen by hand, that still counts.
+//! - **Delays.** A port that is administratively down, or gone, is not usable at once. While no port is usable the
+//!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule).
+//! - **By hand.** A port chosen with [`Event::Activate`] stays until it fails, or until a preferred port *becomes*
+//!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
+//!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
+//!   choice; a new `primary` takes over at once if it is usable, whatever `reselect` says (as in bonding).
+//! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them. What
+//!   was not known yet (the aggregate's MTU and promiscuity before the first [`Event::Aggregate`]) is left alone, and what a
+//!   driver keeps refusing is asked for three times, until the wish or the report changes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aggctl_common::{IfIndex, Mac, PortId, Ports};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    action::{Action, Notice},
+    config::{AggregateConfig, PortConfig},
+    event::{AggregateState, Event, LinkState},
+    select::Rules,
+    status::{AggregateStatus, PortStatus},
+};
+
+mod configure;
+mod port;
+mod refusal;
+mod rounds;
+mod setting;
+mod settle;
+mod table;
+mod words;
+
+use port::{Port, Presence};
+use rounds::Rounds;
+
+pub use refusal::Refusal;
+pub use table::ACCEPT_GRACE;
+
+/// A port as it is handed over at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its slot.
+    pub id: PortId,
+    /// Its interface.
+    pub ifindex: IfIndex,
+    /// Its settings.
+    pub config: PortConfig,
+}
+
+/// What a former controller knew and the kernel does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The active port.
+    pub active: Option<PortId>,
+    /// How many times each port's link went down since attach.
+    pub link_failures: BTreeMap<PortId, u64>,
+    /// Whether the active port was chosen by hand.
+    #[serde(default)]
+    pub by_hand: bool,
+}
+
+/// The running state of an aggregate.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    config: AggregateConfig,
+    /// In the order in which they were named.
+    ports: Vec<Port>,
+    mac: Mac,
+    /// The aggregate's own interface, once reported.
+    interface: Option<AggregateState>,
+    /// The latest time that was given.
+    now: Duration,
+    /// Whether every member was reported and the first table was made.
+    settled: bool,
+    /// Before the aggregate is settled: the remembered one.
+    active: Option<PortId>,
+    by_hand: bool,
+    /// A bit for each port that was usable when the owner passed it over, and has been since.
+    passed_over: u64,
+    /// A port that must become active now, if usable.
+    demand: Option<Demand>,
+    carrier: Option<bool>,
+    published: Ports,
+    rounds: Option<Rounds>,
+}
+
+/// The owner's wish for a port.
+#[derive(Clone, Copy, Debug)]
+enum Demand {
+    /// It was chosen by hand.
+    ByHand(PortId),
+    /// It was made the primary port.
+    Primary(PortId),
+}
+
+impl Demand {
+    fn port(self) -> PortId {
+        match self {
+            Self::ByHand(id) | Self::Primary(id) => id,
+        }
+    }
+}
+
+/// What in an event matters beyond the state that it changed.
+#[derive(Clone, Debug, Default)]
+struct Circumstances {
+    /// The port that was reported just now.
+    fresh: Option<PortId>,
+    /// The aggregate's MAC is another than before.
+    new_mac: bool,
+    /// Name of the port that was removed just now.
+    removed: Option<String>,
+}
+
+impl Aggregate {
+    /// An aggregate of these members (in the order of preference among equals), of which nothing is known yet.
+    #[must_use]
+    pub fn new(config: AggregateConfig, members: Vec<Member>, mac: Mac, memory: &Memory) -> Self {
+        let active = memory.active.filter(|id| members.iter().any(|member| member.id == *id));
+        let failures = |id| memory.link_failures.get(&id).copied().unwrap_or(0);
+        let ports = members.into_iter().map(|member| (failures(member.id), member));
+        Self {
+            config,
+            ports: ports.map(|(failures, member)| Port::new(member, failures)).collect(),
+            mac,
+            interface: None,
+            now: Duration::ZERO,
+            settled: false,
+            active,
+            by_hand: memory.by_hand && active.is_some(),
+            passed_over: 0,
+            demand: None,
+            carrier: None,
+            published: Ports::EMPTY,
+            rounds: None,
+        }
+    }
+
+    /// Takes in an event and answers with what to do, in order. `now` is any clock that does not run backwards.
+    ///
+    /// # Errors
+    ///
+    /// The event asks for what cannot be; nothing was changed.
+    pub fn on_event(&mut self, now: Duration, event: Event) -> Result<Vec<Action>, Refusal> {
+        self.now = self.now.max(now);
+        let mut actions = Vec::new();
+        let mut circumstances = Circumstances::default();
+        match event {
+            Event::Link { port, link } => {
+                if self.is_another_interface(port, link.ifindex) {
+                    self.gone(port, &mut actions);
+                    self.settle(&circumstances, &mut actions);
+                }
+                self.link(port, link, &mut actions);
+                circumstances.fresh = Some(port);
+            }
+            Event::Gone { port } => self.gone(port, &mut actions),
+            Event::Aggregate(state) => {
+                circumstances.new_mac = self.mac != state.mac;
+                self.mac = state.mac;
+                self.interface = Some(state);
+            }
+            Event::PortAdded { port, config, ifindex } => self.add(Member { id: port, ifindex, config })?,
+            Event::PortRemoved { port } => circumstances.removed = self.remove(port),
+            Event::Activate { port } => self.activate(port)?,
+            Event::Configure(config) => self.configure(config),
+            Event::Tick => {}
+        }
+        self.settle(&circumstances, &mut actions);
+        Ok(actions)
+    }
+
+    /// When to send [`Event::Tick`] at the latest. Always later than the last event's time.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        let watches = self.ports.iter().filter_map(|port| port.watch.deadline(&self.config.link_watch));
+        let graces = self.ports.iter().filter_map(|port| port.accept_until);
+        watches.chain(graces).chain(self.rounds.and_then(|rounds| rounds.deadline())).min()
+    }
+
+    /// The state, for people. Before every member was reported no port is active.
+    #[must_use]
+    pub fn status(&self) -> AggregateStatus {
+        let mut ports: Vec<_> = self.ports.iter().map(|port| self.port_status(port)).collect();
+        ports.sort_by_key(|port| port.id);
+        AggregateStatus {
+            carrier: self.carrier.unwrap_or(false),
+            active: self.active_port().map(|port| port.id),
+            ports,
+        }
+    }
+
+    /// The table that was published last; empty before the first.
+    #[must_use]
+    pub fn table(&self) -> Ports {
+        self.published
+    }
+
+    /// What the next controller should know.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            active: self.active,
+            link_failures: self.ports.iter().map(|port| (port.id, port.link_failures)).collect(),
+            by_hand: self.by_hand,
+        }
+    }
+
+    fn port_status(&self, port: &Port) -> PortStatus {
+        PortStatus {
+            id: port.id,
+            name: port.config.name.clone(),
+            link: port.raw_up(),
+            usable: port.usable,
+            state: self.state_of(port),
+            link_failures: port.link_failures,
+            why: self.why(port),
+        }
+    }
+
+    /// The port that carries the traffic.
+    fn active_port(&self) -> Option<&Port> {
+        self.active.filter(|_| self.settled).and_then(|id| self.port(id))
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { primary: self.config.primary.as_deref(), reselect: self.config.reselect }
+    }
+
+    fn port(&self, id: PortId) -> Option<&Port> {
+        self.ports.iter().find(|port| port.id == id)
+    }
+
+    fn port_mut(&mut self, id: PortId) -> Option<&mut Port> {
+        self.ports.iter_mut().find(|port| port.id == id)
+    }
+
+    fn name(&self, id: PortId) -> Option<String> {
+        self.port(id).map(|port| port.config.name.clone())
+    }
+
+    /// Whether a port that is there is now reported under another number: it was unplugged and plugged in unseen.
+    fn is_another_interface(&self, id: PortId, ifindex: IfIndex) -> bool {
+        self.port(id).and_then(Port::reported).is_some_and(|state| state.ifindex != ifindex)
+    }
+
+    fn link(&mut self, id: PortId, state: LinkState, actions: &mut Vec<Action>) {
+        let (now, first_look) = (self.now, !self.settled);
+        // A late report of a port that was removed means nothing.
+        let Some(port) = self.port_mut(id) else { return };
+        if port.presence == Presence::Gone {
+            let port = port.config.name.clone();
+            actions.push(Action::Notice(Notice::Present { port, present: true }));
+        }
+        port.link(now, state, first_look);
+    }
+
+    fn gone(&mut self, id: PortId, actions: &mut Vec<Action>) {
+        let Some(port) = self.port_mut(id) else { return };
+        if port.presence != Presence::Gone {
+            port.gone();
+            let port = port.config.name.clone();
+            actions.push(Action::Notice(Notice::Present { port, present: false }));
+        }
+    }
+}

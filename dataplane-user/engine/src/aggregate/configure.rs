@@ -1,0 +1,76 @@
+//! What the owner asks of a running aggregate.
+
+use aggctl_common::{MAX_PORTS, PortId};
+
+use crate::{
+    aggregate::{Aggregate, Demand, Member, Refusal, port::Port},
+    config::{AggregateConfig, PortConfig},
+};
+
+impl Aggregate {
+    pub(super) fn add(&mut self, member: Member) -> Result<(), Refusal> {
+        if member.id.index() >= MAX_PORTS {
+            return Err(Refusal::NoSuchSlot(member.id));
+        }
+        if let Some(port) = self.name(member.id) {
+            return Err(Refusal::SlotTaken { slot: member.id, port });
+        }
+        self.config.ports.push(member.config.clone());
+        self.ports.push(Port::new(member, 0));
+        Ok(())
+    }
+
+    /// Forgets a port; says what it was called.
+    pub(super) fn remove(&mut self, id: PortId) -> Option<String> {
+        let name = self.name(id)?;
+        self.config.ports.retain(|port| port.name != name);
+        self.ports.retain(|port| port.id != id);
+        self.passed_over &= !id.bit();
+        Some(name)
+    }
+
+    pub(super) fn activate(&mut self, id: PortId) -> Result<(), Refusal> {
+        // Looks at what is true now, without changing anything if it is refused.
+        let mut present = self.clone();
+        present.end_delays();
+        let port = present.port(id).ok_or(Refusal::NoSuchPort(id))?;
+        if !self.settled || !port.watch.is_up() || port.is_failing() {
+            return Err(Refusal::NotUsable { port: port.config.name.clone(), why: present.health(port) });
+        }
+        self.demand = Some(Demand::ByHand(id));
+        Ok(())
+    }
+
+    pub(super) fn configure(&mut self, config: AggregateConfig) {
+        let old = std::mem::replace(&mut self.config, config);
+        let changed = self.reconfigure_ports();
+        if changed || old.primary != self.config.primary || old.reselect != self.config.reselect {
+            self.passed_over = 0;
+        }
+        if old.primary != self.config.primary {
+            let rules = self.rules();
+            let primary = self.ports.iter().find(|port| rules.is_primary(&port.config));
+            self.demand = primary.filter(|port| !port.is_failing()).map(|port| Demand::Primary(port.id));
+        }
+    }
+
+    /// Gives each port its settings in the new configuration. A port is known by its name; those whose names are not
+    /// found (a rename) get what is left, in order. Says whether anything that the choice depends on changed.
+    fn reconfigure_ports(&mut self) -> bool {
+        let is_named = |ports: &[Port], config: &PortConfig| ports.iter().any(|port| port.config.name == config.name);
+        let mut left = self.config.ports.iter().filter(|config| !is_named(&self.ports, config)).cloned();
+        let settings: Vec<_> = self
+            .ports
+            .iter()
+            .map(|port| self.config.ports.iter().find(|config| config.name == port.config.name).cloned())
+            .collect();
+        let settings: Vec<_> = settings.into_iter().map(|found| found.or_else(|| left.next())).collect();
+        let mut changed = false;
+        for (port, config) in self.ports.iter_mut().zip(settings) {
+            let Some(config) = config else { continue };
+            changed |= (port.config.priority, port.config.sticky) != (config.priority, config.sticky);
+            port.config = config;
+        }
+        changed
+    }
+}

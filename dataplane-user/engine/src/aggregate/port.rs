@@ -1,0 +1,161 @@
+//! What the engine knows about one port.
+
+use std::time::Duration;
+
+use aggctl_common::{IfIndex, Mac, PortId};
+
+use crate::{
+    action::{Action, Notice},
+    aggregate::{
+        Member,
+        setting::{Setting, Verdict},
+    },
+    config::PortConfig,
+    event::LinkState,
+    select::Candidate,
+    watch::{Link, Watch},
+};
+
+/// Whether a port's interface is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Not heard of yet.
+    Unknown,
+    /// There, and last reported so.
+    Present(LinkState),
+    /// Gone.
+    Gone,
+}
+
+/// A port.
+#[derive(Clone, Debug)]
+pub(super) struct Port {
+    pub id: PortId,
+    pub config: PortConfig,
+    pub ifindex: IfIndex,
+    pub presence: Presence,
+    pub watch: Watch,
+    pub link_failures: u64,
+    /// Whether it was usable when the last table was made.
+    pub usable: bool,
+    /// Until when it accepts unicast although it is not active any more.
+    pub accept_until: Option<Duration>,
+    promisc: Setting<bool>,
+    allmulti: Setting<bool>,
+    mac: Setting<Mac>,
+    mtu: Setting<u32>,
+}
+
+/// What the settings of a port shall be; `None`: not known, so left alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub promisc: Option<bool>,
+    pub allmulti: bool,
+    pub mac: Mac,
+    pub mtu: Option<u32>,
+}
+
+impl Port {
+    pub fn new(member: Member, link_failures: u64) -> Self {
+        Self {
+            id: member.id,
+            config: member.config,
+            ifindex: member.ifindex,
+            presence: Presence::Unknown,
+            watch: Watch::default(),
+            link_failures,
+            usable: false,
+            accept_until: None,
+            promisc: Setting::default(),
+            allmulti: Setting::default(),
+            mac: Setting::default(),
+            mtu: Setting::default(),
+        }
+    }
+
+    /// The state last reported, while the interface is there.
+    pub fn reported(&self) -> Option<&LinkState> {
+        match &self.presence {
+            Presence::Present(state) => Some(state),
+            Presence::Unknown | Presence::Gone => None,
+        }
+    }
+
+    /// Whether the link is up, before any delay.
+    pub fn raw_up(&self) -> bool {
+        self.reported().is_some_and(|state| state.admin_up && state.carrier)
+    }
+
+    /// Whether only the down-delay keeps the port usable.
+    pub fn is_failing(&self) -> bool {
+        matches!(self.watch.link(), Link::Failing { .. })
+    }
+
+    /// Takes in a report. `first_look`: the engine has just started, so no delay: what is found may be as old as the hills.
+    pub fn link(&mut self, now: Duration, state: LinkState, first_look: bool) {
+        let was_up = self.raw_up();
+        let first = self.presence == Presence::Unknown;
+        self.presence = Presence::Present(state);
+        self.ifindex = state.ifindex;
+        let up = self.raw_up();
+        self.link_failures += u64::from(was_up && !up);
+        if first && first_look {
+            self.watch = Watch::found(up);
+        } else if state.admin_up {
+            self.watch.report(now, up);
+        } else {
+            self.watch.give_up();
+        }
+    }
+
+    /// The interface went away.
+    pub fn gone(&mut self) {
+        self.link_failures += u64::from(self.raw_up());
+        self.presence = Presence::Gone;
+        self.ifindex = IfIndex::NONE;
+        self.watch.give_up();
+        self.promisc = Setting::default();
+        self.allmulti = Setting::default();
+        self.mac = Setting::default();
+        self.mtu = Setting::default();
+    }
+
+    /// This port as a candidate for the active one.
+    pub fn candidate(&self, passed_over: u64) -> Candidate<'_> {
+        let state = self.reported();
+        Candidate {
+            id: self.id,
+            config: &self.config,
+            usable: self.usable,
+            failing: self.is_failing(),
+            passed_over: passed_over & self.id.bit() != 0,
+            speed_mbps: state.and_then(|state| state.speed_mbps),
+            full_duplex: state.and_then(|state| state.full_duplex),
+        }
+    }
+
+    /// Asks for each setting that is not as it shall be. `fresh`: the port's state was reported just now.
+    pub fn settle_settings(&mut self, wish: &Wish, fresh: bool, actions: &mut Vec<Action>) {
+        let Presence::Present(state) = self.presence else { return };
+        let port = self.id;
+        let mut put = |verdict, setting: &str, action| {
+            if verdict == Verdict::PutBack {
+                let notice = Notice::PutBack { port: self.config.name.clone(), setting: setting.to_owned() };
+                actions.push(Action::Notice(notice));
+            }
+            if verdict != Verdict::Leave {
+                actions.push(action);
+            }
+        };
+        let mac = wish.mac;
+        put(self.mac.check(mac, state.mac, fresh), "MAC", Action::SetPortMac { port, mac });
+        if let Some(mtu) = wish.mtu {
+            put(self.mtu.check(mtu, state.mtu, fresh), "MTU", Action::SetPortMtu { port, mtu });
+        }
+        if let Some(on) = wish.promisc {
+            put(self.promisc.check(on, state.promisc, fresh), "promiscuous mode", Action::SetPromisc { port, on });
+        }
+        let on = wish.allmulti;
+        put(self.allmulti.check(on, state.allmulti, fresh), "all-multicast mode", Action::SetAllmulti { port, on });
+    }
+}

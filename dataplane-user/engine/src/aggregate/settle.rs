@@ -1,0 +1,198 @@
+//! From the state of the ports to what follows from it: the one place where the aggregate decides.
+
+use aggctl_common::PortId;
+
+use crate::{
+    action::{Action, Notice},
+    aggregate::{
+        ACCEPT_GRACE, Aggregate, Circumstances, Demand,
+        port::{Presence, Wish},
+        rounds::Rounds,
+        table,
+    },
+    config::{MacPolicy, Toggle},
+    select::{self, Candidate},
+    watch::Link,
+};
+
+impl Aggregate {
+    /// Draws the conclusions. The table comes first among the actions: it is what ends a failure.
+    pub(super) fn settle(&mut self, circumstances: &Circumstances, actions: &mut Vec<Action>) {
+        let first_table = !self.settled && self.ports.iter().all(|port| port.presence != Presence::Unknown);
+        self.settled |= first_table;
+        self.end_delays();
+        if !self.settled {
+            self.settle_settings(circumstances.fresh, actions);
+            return;
+        }
+        let mut notices = Vec::new();
+        self.update_usable(&mut notices);
+        if first_table && self.by_hand {
+            self.passed_over = self.usable_mask();
+        }
+        let moved = self.select(circumstances.removed.as_deref(), &mut notices);
+        self.end_graces();
+        self.publish(first_table, actions);
+        self.settle_settings(circumstances.fresh, actions);
+        self.update_carrier(actions, &mut notices);
+        actions.append(&mut notices);
+        if moved || circumstances.new_mac || self.active.is_none() {
+            self.rounds = self.active.and_then(|port| Rounds::start(self.now, port, &self.config.announce));
+        }
+        self.announce(actions);
+    }
+
+    /// Ends the delays whose time has come, and one up-delay early if no port is usable.
+    pub(super) fn end_delays(&mut self) {
+        let (now, settings) = (self.now, self.config.link_watch);
+        for port in &mut self.ports {
+            port.watch.advance(now, &settings);
+        }
+        if !self.settled || self.ports.iter().any(|port| port.watch.is_up()) {
+            return;
+        }
+        let order = self.order();
+        let rank = |id: PortId| order.iter().position(|other| *other == id);
+        let rising = self.ports.iter().filter_map(|port| match port.watch.link() {
+            Link::Rising { since } => Some((since, rank(port.id), port.id)),
+            Link::Down | Link::Up | Link::Failing { .. } => None,
+        });
+        let longest = rising.min().map(|(_, _, id)| id);
+        if let Some(port) = longest.and_then(|id| self.port_mut(id)) {
+            port.watch.trust_now();
+        }
+    }
+
+    fn update_usable(&mut self, notices: &mut Vec<Action>) {
+        let mut changed = Vec::new();
+        for port in &mut self.ports {
+            if port.usable != port.watch.is_up() {
+                port.usable = port.watch.is_up();
+                changed.push(port.id);
+            }
+            if !port.usable {
+                self.passed_over &= !port.id.bit();
+            }
+        }
+        for port in changed.into_iter().filter_map(|id| self.port(id)) {
+            let (name, why) = (port.config.name.clone(), self.health(port));
+            notices.push(Action::Notice(Notice::Usable { port: name, usable: port.usable, why }));
+        }
+    }
+
+    /// Chooses the active port. Says whether it is another one, and there is one.
+    fn select(&mut self, removed: Option<&str>, notices: &mut Vec<Action>) -> bool {
+        let before = self.active;
+        let demand = self.demand.take().filter(|demand| demand.port().bit() & self.usable_mask() != 0);
+        let (next, by_hand) = match demand {
+            Some(Demand::ByHand(id)) => {
+                self.passed_over = self.usable_mask();
+                (Some(id), true)
+            }
+            Some(Demand::Primary(id)) => (Some(id), false),
+            None => {
+                let next = select::choose(&self.rules(), before, &self.candidates());
+                (next, self.by_hand && next == before && next.is_some())
+            }
+        };
+        self.active = next;
+        self.by_hand = by_hand;
+        if !by_hand {
+            self.passed_over = 0;
+        }
+        if next == before {
+            return false;
+        }
+        let from = before.and_then(|id| self.name(id).or(removed.map(str::to_owned)));
+        let (to, why) = (next.and_then(|id| self.name(id)), self.why_changed(before));
+        notices.push(Action::Notice(Notice::Active { from, to, why }));
+        let until = self.now.saturating_add(ACCEPT_GRACE);
+        if let Some(port) = before.and_then(|id| self.port_mut(id)) {
+            port.accept_until = Some(until);
+        }
+        next.is_some()
+    }
+
+    /// Ends the graces that are over, or pointless: the port is unusable, or active again.
+    fn end_graces(&mut self) {
+        let (now, active) = (self.now, self.active);
+        for port in &mut self.ports {
+            if !port.usable || active == Some(port.id) {
+                port.accept_until = None;
+            }
+            port.accept_until = port.accept_until.filter(|until| *until > now);
+        }
+    }
+
+    fn publish(&mut self, first_table: bool, actions: &mut Vec<Action>) {
+        #[allow(clippy::cast_possible_truncation, reason = "written from a slot")]
+        let active = self.active.unwrap_or(PortId(self.published.active as u8));
+        let new = table::build(&self.ports, &self.order(), active);
+        if new == self.published && !first_table {
+            return;
+        }
+        let between = table::between(&self.published, &new);
+        self.published = new;
+        let tables = between.into_iter().chain([new]);
+        actions.extend(tables.map(|table| Action::Publish(Box::new(table))));
+    }
+
+    fn settle_settings(&mut self, fresh: Option<PortId>, actions: &mut Vec<Action>) {
+        let MacPolicy::SameAll = self.config.mac_policy;
+        let promiscuous = self.interface.map(|interface| interface.promiscuity > 0);
+        for port in &mut self.ports {
+            let filtered = port.reported().is_some_and(|state| state.vlan_filter_fixed);
+            let wish = Wish {
+                promisc: match self.config.promisc {
+                    Toggle::Auto if filtered => Some(true),
+                    Toggle::Auto => promiscuous,
+                    Toggle::On => Some(true),
+                    Toggle::Off => Some(false),
+                },
+                allmulti: match self.config.allmulti {
+                    Toggle::Auto | Toggle::On => true,
+                    Toggle::Off => false,
+                },
+                mac: self.mac,
+                mtu: self.interface.map(|interface| interface.mtu),
+            };
+            port.settle_settings(&wish, fresh == Some(port.id), actions);
+        }
+    }
+
+    fn update_carrier(&mut self, actions: &mut Vec<Action>, notices: &mut Vec<Action>) {
+        let usable = self.ports.iter().filter(|port| port.usable).count();
+        let min_ports = self.config.min_ports;
+        let carrier = usable >= usize::from(min_ports);
+        if self.carrier == Some(carrier) {
+            return;
+        }
+        actions.push(Action::SetCarrier(carrier));
+        if self.carrier.replace(carrier).is_some() {
+            notices.push(Action::Notice(Notice::Carrier { carrier, usable, min_ports }));
+        }
+    }
+
+    fn announce(&mut self, actions: &mut Vec<Action>) {
+        let Some(mut rounds) = self.rounds.take() else { return };
+        let Some(name) = self.name(rounds.port) else { return };
+        while let Some(round) = rounds.due(self.now) {
+            actions.push(Action::Announce { port: rounds.port });
+            let notice = Notice::Announcing { port: name.clone(), round, rounds: rounds.total };
+            actions.push(Action::Notice(notice));
+        }
+        self.rounds = (!rounds.is_over()).then_some(rounds);
+    }
+
+    fn usable_mask(&self) -> u64 {
+        self.ports.iter().filter(|port| port.usable).fold(0, |mask, port| mask | port.id.bit())
+    }
+
+    fn candidates(&self) -> Vec<Candidate<'_>> {
+        self.ports.iter().map(|port| port.candidate(self.passed_over)).collect()
+    }
+
+    fn order(&self) -> Vec<PortId> {
+        select::order(&self.rules(), &self.candidates())
+    }
+}

@@ -1,0 +1,93 @@
+use aggctl_common::IfIndex;
+use etherparse::{
+    IpNumber, NetSlice, SlicedPacket, TransportSlice,
+    icmpv6::{Icmpv6PayloadSlice, NdpOptionSlice},
+};
+
+use super::*;
+
+const MAC: Mac = Mac([2, 0, 0, 0xaa, 0xbb, 1]);
+
+fn address(local: &str) -> Address {
+    Address {
+        link: IfIndex(7),
+        local: local.parse().unwrap(),
+        peer: None,
+        prefix_len: 24,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        flags: 0x80,
+        protocol: None,
+        metric: None,
+        valid_lifetime: None,
+        preferred_lifetime: None,
+    }
+}
+
+#[test]
+fn an_ipv4_address_becomes_a_gratuitous_arp_request() {
+    let frames = frames(MAC, &[address("192.0.2.7")]);
+    assert_eq!(frames.len(), 1);
+    let packet = SlicedPacket::from_ethernet(&frames[0]).unwrap();
+    let link = packet.link.unwrap().to_header().unwrap().ethernet2().unwrap();
+    assert_eq!((link.source, link.destination), (MAC.0, [0xff; 6]));
+    let Some(NetSlice::Arp(arp)) = packet.net else { panic!("no ARP") };
+    assert_eq!(arp.operation(), ArpOperation::REQUEST);
+    assert_eq!((arp.sender_hw_addr(), arp.sender_protocol_addr()), (&MAC.0[..], &[192, 0, 2, 7][..]));
+    assert_eq!((arp.target_hw_addr(), arp.target_protocol_addr()), (&[0; 6][..], &[192, 0, 2, 7][..]));
+}
+
+fn advertisement(frame: &[u8]) -> (NeighborAdvertisementHeader, Ipv6Addr, [u8; 6]) {
+    let packet = SlicedPacket::from_ethernet(frame).unwrap();
+    let link = packet.link.unwrap().to_header().unwrap().ethernet2().unwrap();
+    assert_eq!((link.source, link.destination), (MAC.0, ALL_NODES_MAC));
+    let Some(NetSlice::Ipv6(ip)) = packet.net else { panic!("no IPv6") };
+    let ip = ip.header();
+    assert_eq!((ip.hop_limit(), ip.next_header(), ip.destination_addr()), (255, IpNumber::IPV6_ICMP, ALL_NODES));
+    let Some(TransportSlice::Icmpv6(icmp)) = packet.transport else { panic!("no ICMPv6") };
+    assert!(icmp.is_checksum_valid(ip.source(), ip.destination()));
+    let Icmpv6Type::NeighborAdvertisement(header) = icmp.icmp_type() else { panic!("not an advertisement") };
+    let Icmpv6PayloadSlice::NeighborAdvertisement(payload) = icmp.payload_slice().unwrap() else { panic!("not one") };
+    assert_eq!(ip.source_addr(), payload.target_address());
+    let options: Vec<_> = payload.options_iterator().map(Result::unwrap).collect();
+    let [NdpOptionSlice::TargetLinkLayerAddress(option)] = &options[..] else { panic!("options: {options:?}") };
+    (header, payload.target_address(), option.link_layer_address().try_into().unwrap())
+}
+
+#[test]
+fn an_ipv6_address_becomes_an_unsolicited_advertisement_that_overrides() {
+    let frames = frames(MAC, &[address("2001:db8::7"), address("fe80::7")]);
+    let seen: Vec<_> = frames.iter().map(|frame| advertisement(frame)).collect();
+    let header = NeighborAdvertisementHeader { router: false, solicited: false, r#override: true };
+    let expected = |ip: &str| (header, ip.parse().unwrap(), MAC.0);
+    assert_eq!(seen, [expected("2001:db8::7"), expected("fe80::7")]);
+}
+
+#[test]
+fn a_router_says_that_it_is_one() {
+    let frames = frames_as(Role::Router, MAC, &[address("2001:db8::7")]);
+    assert!(advertisement(&frames[0]).0.router);
+}
+
+#[test]
+fn what_neighbours_must_not_learn_is_left_out() {
+    let host_scope = Address { scope: SCOPE_HOST, ..address("192.0.2.1") };
+    let tentative = Address { flags: TENTATIVE, ..address("2001:db8::1") };
+    let duplicate = Address { flags: DAD_FAILED, ..address("2001:db8::2") };
+    let others = ["127.0.0.1", "::1", "224.0.0.5", "ff02::5", "0.0.0.0", "::", "255.255.255.255"].map(address);
+    let all: Vec<_> = [host_scope, tentative, duplicate].into_iter().chain(others).collect();
+    assert_eq!(frames(MAC, &all), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn an_address_that_is_there_twice_is_announced_once() {
+    let narrow = Address { prefix_len: 32, ..address("192.0.2.7") };
+    assert_eq!(frames(MAC, &[address("192.0.2.7"), narrow, address("192.0.2.8")]).len(), 2);
+}
+
+#[test]
+fn a_point_to_point_address_is_announced_by_its_own_end() {
+    let address = Address { peer: Some("198.51.100.1".parse().unwrap()), ..address("192.0.2.7") };
+    assert_eq!(frames(MAC, &[address]), frames(MAC, &[self::address("192.0.2.7")]));
+}
