@@ -1,1 +1,37 @@
-//! x
+//! The harness of the system tests: hosts, switches and clients made of network namespaces, and what watches the
+//! traffic between them.
+//!
+//! A test reads like its drawing: a [`Lab`] is the topology, a [`Ping`] or a [`TcpSession`] is the traffic under way, a
+//! [`Capture`] says what was on a wire, a [`HostState`] says whether the host is as before. Everything a test makes has
+//! a name of its own and goes when the test ends, also when it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot set a test up ends that test")]
+
+pub mod aggctl;
+pub mod capture;
+pub mod command;
+pub mod flap;
+pub mod frames;
+pub mod guest;
+pub mod host_state;
+pub mod lab;
+pub mod matrix;
+pub mod namespace;
+pub mod ping;
+pub mod processes;
+pub mod shuttle;
+#[allow(unsafe_code, reason = "tap devices and packet sockets have no safe interface")]
+pub mod sys;
+pub mod tcp;
+pub mod wait;
+
+pub use aggctl::Show;
+pub use capture::Capture;
+pub use command::Outcome;
+pub use flap::Flapping;
+pub use host_state::HostState;
+pub use lab::{Lab, Link};
+pub use matrix::{Case, Hook, skip};
+pub use namespace::Namespace;
+pub use ping::Ping;
+pub use tcp::TcpSession;
+pub use wait::{holds_for, wait_for};

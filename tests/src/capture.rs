@@ -1,0 +1,127 @@
+//! What an interface sent and received.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use etherparse::{NetSlice, SlicedPacket};
+
+use crate::{
+    Namespace,
+    sys::{Heard, PacketSocket},
+};
+
+/// `ETH_P_ALL`: frames of every protocol, those that are sent included.
+const ALL: u16 = 0x0003;
+/// ICMPv6.
+const ICMP6: u8 = 58;
+/// Neighbour advertisement (RFC 4861, 4.4).
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+
+/// A capture on one interface, from when it is started until it is dropped.
+#[derive(Debug)]
+pub struct Capture {
+    frames: Arc<Mutex<Vec<Heard>>>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Capture {
+    /// Keeps the frames of an interface that `filter` wants.
+    pub fn start(namespace: &Namespace, interface: &str, filter: impl Fn(&Heard) -> bool + Send + 'static) -> Self {
+        Self::of(namespace, interface, ALL, filter)
+    }
+
+    /// As [`Capture::start`], by a socket that hears frames of one EtherType only.
+    pub fn of(
+        namespace: &Namespace,
+        interface: &str,
+        protocol: u16,
+        filter: impl Fn(&Heard) -> bool + Send + 'static,
+    ) -> Self {
+        let socket = namespace.enter(|| PacketSocket::open(interface, protocol)).unwrap();
+        let frames = Arc::new(Mutex::new(Vec::new()));
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (frames, ended) = (Arc::clone(&frames), Arc::clone(&ended));
+            move || {
+                while !ended.load(Ordering::Acquire) {
+                    if let Ok(Some(heard)) = socket.receive(Duration::from_millis(50))
+                        && filter(&heard)
+                    {
+                        frames.lock().unwrap().push(heard);
+                    }
+                }
+            }
+        });
+        Self { frames, ended, thread: Some(thread) }
+    }
+
+    /// The frames so far.
+    pub fn frames(&self) -> Vec<Heard> {
+        self.frames.lock().unwrap().clone()
+    }
+
+    /// How many of the frames so far are such.
+    pub fn count(&self, such: impl Fn(&Heard) -> bool) -> usize {
+        self.frames.lock().unwrap().iter().filter(|heard| such(heard)).count()
+    }
+
+    /// Forgets the frames so far.
+    pub fn clear(&self) {
+        self.frames.lock().unwrap().clear();
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The address that a frame announces: a gratuitous ARP (sender and target the same) to everybody, or a neighbour
+/// advertisement to all nodes that nobody asked for and that overrides.
+pub fn announced(frame: &[u8]) -> Option<IpAddr> {
+    let sliced = SlicedPacket::from_ethernet(frame).ok()?;
+    match sliced.net? {
+        NetSlice::Arp(arp) => {
+            let sender: [u8; 4] = arp.sender_protocol_addr().try_into().ok()?;
+            (frame.starts_with(&[0xff; 6]) && arp.target_protocol_addr() == sender)
+                .then(|| Ipv4Addr::from(sender).into())
+        }
+        NetSlice::Ipv6(ip) => {
+            let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+            let message = ip.payload().payload;
+            let (solicited, overrides) = (message.get(4)? & 0x40 != 0, message[4] & 0x20 != 0);
+            let advertisement = ip.payload().ip_number.0 == ICMP6
+                && message[0] == NEIGHBOUR_ADVERTISEMENT
+                && ip.header().destination_addr() == all_nodes
+                && ip.header().hop_limit() == 255;
+            let target: [u8; 16] = message.get(8..24)?.try_into().ok()?;
+            (advertisement && !solicited && overrides).then(|| Ipv6Addr::from(target).into())
+        }
+        NetSlice::Ipv4(_) => None,
+    }
+}
+
+/// Whether a frame is an IPv4 or IPv6 echo request or answer.
+pub fn is_ping(heard: &Heard) -> bool {
+    match SlicedPacket::from_ethernet(&heard.bytes).ok().and_then(|packet| packet.net) {
+        Some(NetSlice::Ipv4(ip)) => {
+            ip.payload().ip_number.0 == 1 && matches!(ip.payload().payload.first(), Some(0 | 8))
+        }
+        Some(NetSlice::Ipv6(ip)) => {
+            ip.payload().ip_number.0 == ICMP6 && matches!(ip.payload().payload.first(), Some(128 | 129))
+        }
+        _ => false,
+    }
+}

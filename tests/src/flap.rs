@@ -1,0 +1,53 @@
+//! An interface whose carrier comes and goes, so that the kernel's linkwatch is never at rest and reports other
+//! interfaces late.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crate::{Namespace, sys, wait};
+
+/// Time between two changes.
+const PERIOD: Duration = Duration::from_millis(70);
+
+/// The flapping interface `flap0`; it goes when this is dropped.
+#[derive(Debug)]
+pub struct Flapping {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Flapping {
+    /// Makes the interface in `namespace` and lets it flap.
+    pub fn start(namespace: &Namespace) -> Self {
+        let tap = namespace.enter(|| sys::tap("flap0")).unwrap();
+        namespace.ip("link set flap0 up");
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let ended = Arc::clone(&ended);
+            move || {
+                let mut on = false;
+                while !ended.load(Ordering::Acquire) {
+                    sys::set_carrier(&tap, on).unwrap();
+                    on = !on;
+                    wait::until(Instant::now() + PERIOD);
+                }
+            }
+        });
+        Self { ended, thread: Some(thread) }
+    }
+}
+
+impl Drop for Flapping {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

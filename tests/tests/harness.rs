@@ -1,0 +1,97 @@
+//! The harness itself, without the product: what it says about traffic and hosts is true.
+#![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
+
+use std::time::Duration;
+
+use aggctl_tests::{
+    Capture, Case, Flapping, HostState, Lab, Ping, TcpSession, capture, cases, frames,
+    lab::{HOST_V4, REMOTE_V4, REMOTE_V6},
+    matrix::SOON,
+    sys::PacketSocket,
+    wait_for,
+};
+
+cases!(traffic_flows_until_the_cable_is_cut: VETH_TCX, TAP_TCX);
+fn traffic_flows_until_the_cable_is_cut(case: Case) {
+    let lab = Lab::two_ports(case);
+    let _flapping = Flapping::start(&lab.host);
+    let ping = lab.ping(Duration::from_millis(2));
+    let ping6 = lab.ping6(Duration::from_millis(2));
+    let remote = Ping::start(&lab.host, REMOTE_V4, Some(HOST_V4), Duration::from_millis(10));
+    let remote6 = Ping::start(&lab.host, REMOTE_V6, None, Duration::from_millis(10));
+    let session = TcpSession::start(&lab.host, &lab.client, HOST_V4, 4096, Duration::from_millis(1));
+    let ((), stats) = ping.during(|| ping.run(500));
+    assert!(stats.sent >= 500 && stats.lost == 0 && stats.doubled == 0, "{stats:?}");
+    session.expect_alive();
+
+    let ((), stats) = ping.during(|| {
+        lab.cut("eth0");
+        ping.expect_silence();
+    });
+    assert!(stats.lost >= 20 && stats.sent == stats.received + stats.lost, "{stats:?}");
+    ping6.expect_silence();
+    wait_for("no carrier", SOON, || lab.host.link("eth0")["operstate"] == "DOWN");
+
+    lab.restore("eth0");
+    for ping in [&ping, &ping6, &remote, &remote6] {
+        ping.wait_for_answer(SOON);
+    }
+    session.expect_alive();
+    assert!(ping.total().longest_gap >= Duration::from_millis(200));
+}
+
+cases!(a_changed_host_is_noticed: VETH_TCX);
+fn a_changed_host_is_noticed(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    let ping = lab.ping(Duration::from_millis(5));
+    ping.run(20);
+    before.expect_unchanged(&lab.host, "some pings");
+    for (change, back) in [
+        ("addr add 10.0.0.9/24 dev eth1", "addr del 10.0.0.9/24 dev eth1"),
+        ("-6 route add fd77::/64 dev eth0 table 77", "-6 route del fd77::/64 dev eth0 table 77"),
+        ("link set eth1 promisc on", "link set eth1 promisc off"),
+        ("neigh add 10.0.0.8 lladdr 02:00:00:00:00:08 dev eth0", "neigh del 10.0.0.8 dev eth0"),
+        ("nexthop add id 7 dev eth0", "nexthop del id 7"),
+        ("rule add from 10.0.0.0/8 lookup 77", "rule del from 10.0.0.0/8 lookup 77"),
+        ("link set eth1 mtu 1400", "link set eth1 mtu 1500"),
+    ] {
+        lab.host.ip(change);
+        assert_ne!(before.difference(&HostState::of(&lab.host)), "", "{change}");
+        lab.host.ip(back);
+        before.expect_again(&lab.host, back);
+    }
+    let forwarding = lab.host.sysctl("net/ipv4/conf/eth0/forwarding");
+    lab.host.set_sysctl("net/ipv4/conf/eth0/forwarding", "1");
+    assert!(before.difference(&HostState::of(&lab.host)).contains("forwarding = 1"));
+    lab.host.set_sysctl("net/ipv4/conf/eth0/forwarding", &forwarding);
+    lab.host.tc("qdisc add dev eth0 clsact").ok();
+    assert!(before.difference(&HostState::of(&lab.host)).contains("clsact"));
+}
+
+cases!(a_capture_hears_frames_and_their_tags: VETH_TCX, TAP_TCX);
+fn a_capture_hears_frames_and_their_tags(case: Case) {
+    let lab = Lab::two_ports(case);
+    let capture = Capture::start(&lab.switch, "sw0", |heard| heard.bytes[6..12] == frames::STRANGER);
+    let socket = lab.host.enter(|| PacketSocket::open("eth0", 0)).unwrap();
+    let sent =
+        [frames::frame([0xff; 6], frames::LOCAL, "plain"), frames::tagged([0xff; 6], 10, "tagged"), gratuitous_arp()];
+    for frame in &sent {
+        socket.send(frame).unwrap();
+    }
+    wait_for("three frames", SOON, || capture.frames().len() >= 3);
+    let heard: Vec<Vec<u8>> = capture.frames().into_iter().map(|heard| heard.bytes).collect();
+    assert_eq!(heard, sent);
+    assert_eq!(heard.iter().filter_map(|frame| capture::announced(frame)).count(), 1);
+}
+
+/// 10.0.0.77 says where it is.
+fn gratuitous_arp() -> Vec<u8> {
+    let mut frame = frames::frame([0xff; 6], 0x0806, "");
+    let head = [0, 1, 8, 0, 6, 4, 0, 1];
+    frame[14..22].copy_from_slice(&head);
+    frame[22..28].copy_from_slice(&frames::STRANGER);
+    frame[28..32].copy_from_slice(&[10, 0, 0, 77]);
+    frame[38..42].copy_from_slice(&[10, 0, 0, 77]);
+    frame
+}
