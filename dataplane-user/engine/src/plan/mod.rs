@@ -1,5 +1,28 @@
 //! Plans: from a picture of the host and a wish to an ordered list of steps, each with its inverse.
+//!
+//! Nothing here touches the host. A plan is refused as a whole, with one line that says what to do, or it is an ordered
+//! list of [`Step`]s of which every prefix can be undone.
 
+mod attach;
+mod detach;
+mod layer3;
+mod names;
+mod port;
+mod port_change;
+mod refusal;
+mod repair;
+mod set;
 pub mod step;
+mod validate;
+mod warning;
 
+pub use attach::{Taken, attach, rollback};
+pub use detach::detach;
+pub use names::hidden_name;
+pub use port_change::{add_port, remove_port};
+pub use refusal::Refusal;
+pub use repair::repair;
+pub use set::{Change, PortChange, Primary, set};
 pub use step::{Step, Subject};
+pub use validate::validate;
+pub use warning::Warning;

@@ -240,6 +240,35 @@ pub enum Step {
 }
 
 impl Step {
+    /// The interface that the step changes; `None` if it is about the pair or the maps as a whole.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::SetAdmin { link, .. }
+            | Self::SetMac { link, .. }
+            | Self::SetMtu { link, .. }
+            | Self::SetPromisc { link, .. }
+            | Self::SetAllmulti { link, .. }
+            | Self::SetAddrGenMode { link, .. }
+            | Self::SetSysctl { link, .. }
+            | Self::SetFeature { link, .. }
+            | Self::AddAddress { link, .. }
+            | Self::DeleteAddress { link, .. }
+            | Self::AddNeighbour { link, .. }
+            | Self::DeleteNeighbour { link, .. }
+            | Self::AttachRx { link, .. }
+            | Self::DetachRx { link, .. }
+            | Self::Announce { link } => Some(link),
+            Self::AddRoute { to, .. } | Self::DeleteRoute { to, .. } | Self::MoveNexthop { to, .. } => Some(to),
+            Self::AttachTx { .. } | Self::DetachTx { .. } => Some(&Subject::Hidden),
+            Self::CreatePair { .. }
+            | Self::DeletePair { .. }
+            | Self::CreateMaps
+            | Self::DeleteMaps
+            | Self::Select { .. } => None,
+        }
+    }
+
     /// The step that undoes this one.
     #[must_use]
     pub fn inverse(&self) -> Self {

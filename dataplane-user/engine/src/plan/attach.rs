@@ -1,0 +1,369 @@
+//! Attach: from ports with addresses of their own to an aggregate that has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
+
+use crate::{
+    config::{Addresses, AggregateConfig, Hook, Toggle},
+    host::{Address, Host, Link},
+    plan::{
+        Refusal, Step, Subject, Warning,
+        layer3::{self, IFA_F_TEMPORARY, Transfer},
+        names,
+        port::{self, DISABLE_IPV6, GEN_NONE, Port, RP_FILTER},
+        validate,
+    },
+    record::{Entry, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
+};
+
+/// What belongs to other aggregates of this network namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Their ports, with the name of the aggregate.
+    pub ports: BTreeMap<IfIndex, String>,
+    /// Their names.
+    pub names: BTreeSet<String>,
+}
+
+/// Plans an attach. The record is in [`Phase::Attaching`] and nothing of its journal has begun.
+///
+/// # Errors
+///
+/// If the wish is not valid, the ports cannot be used, or the host would be cut off.
+pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(Record, Vec<Warning>), Refusal> {
+    validate(config)?;
+    let hidden = free_names(host, config, taken)?;
+    let hook = resolve(host, config.hook)?;
+    let mut ports = Vec::new();
+    for (slot, wish) in (0..).zip(&config.ports) {
+        let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;
+        port::check(host, link, taken)?;
+        let port = Port::new(host, PortId(slot), link);
+        if config.addresses == Addresses::None {
+            check_bare(&port)?;
+        }
+        ports.push(port);
+    }
+    check_multipath(&ports)?;
+    check_reachable(config, &ports)?;
+    let plan = Plan { host, config, hook, ports: &ports, source: source(&ports)? };
+    let record = Record {
+        version: RECORD_VERSION,
+        layout: LAYOUT_VERSION,
+        phase: Phase::Attaching,
+        config: config.clone(),
+        hook,
+        index: IfIndex::NONE,
+        hidden_index: IfIndex::NONE,
+        mac: plan.source.link.mac,
+        ports: ports.iter().zip(&config.ports).map(|(port, wish)| record_of(port, wish)).collect(),
+        journal: plan.steps(&hidden).into_iter().map(|step| Entry { step, begun: false }).collect(),
+        hidden,
+        last_seen: Layer3::default(),
+        confirm_by: None,
+    };
+    Ok((record, plan.warnings()))
+}
+
+/// The steps that undo an attach that did not come to its end: what was begun, backwards.
+#[must_use]
+pub fn rollback(record: &Record) -> Vec<Step> {
+    record.journal.iter().rev().filter(|entry| entry.begun).map(|entry| entry.step.inverse()).collect()
+}
+
+/// What is kept about a port.
+pub(super) fn record_of(port: &Port<'_>, wish: &crate::config::PortConfig) -> PortRecord {
+    PortRecord {
+        id: port.id,
+        config: wish.clone(),
+        before: port.link.clone(),
+        addresses: port.layer3.addresses.clone(),
+    }
+}
+
+/// The name of the hidden end, if both names are free.
+fn free_names(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<String, Refusal> {
+    let name = config.name.clone();
+    if taken.names.contains(&name) {
+        return Err(Refusal::NameTaken { name, by: "another aggregate" });
+    }
+    if host.link(&name).is_some() {
+        return Err(Refusal::NameTaken { name, by: "an interface" });
+    }
+    let hidden = names::hidden_name(&name);
+    if host.link(&hidden).is_some() || taken.names.contains(&hidden) {
+        return Err(Refusal::HiddenNameTaken { name, hidden });
+    }
+    Ok(hidden)
+}
+
+/// The hook that is meant on this kernel.
+fn resolve(host: &Host, hook: Hook) -> Result<Hook, Refusal> {
+    match (hook, host.capabilities.tcx) {
+        (Hook::Auto | Hook::Tcx, true) => Ok(Hook::Tcx),
+        (Hook::Tcx, false) => Err(Refusal::NoTcx),
+        (Hook::Auto, false) | (Hook::Clsact, _) => Ok(Hook::Clsact),
+    }
+}
+
+/// `--addresses none`: the port must have neither addresses nor routes.
+pub(super) fn check_bare(port: &Port<'_>) -> Result<(), Refusal> {
+    let given = port.layer3.addresses.iter().find(|a| layer3::is_given(a, port.link));
+    let what = match given {
+        Some(address) => format!("the address {}", address.local),
+        None if port.carries() => "routes".to_owned(),
+        None => return Ok(()),
+    };
+    Err(Refusal::PortHasAddresses { port: port.link.name.clone(), what })
+}
+
+/// A route is described once, with one interface to replace: two of its ways cannot both be moved.
+fn check_multipath(ports: &[Port<'_>]) -> Result<(), Refusal> {
+    let is_ours = |link: &IfIndex| ports.iter().any(|port| port.link.index == *link);
+    let routes = ports.iter().flat_map(|port| &port.layer3.routes);
+    for route in routes.filter(|route| route.nexthop.is_none()) {
+        if route.links.iter().filter(|link| is_ours(link)).count() > 1 {
+            let destination =
+                route.destination.map_or_else(|| "default".to_owned(), |d| format!("{d}/{}", route.prefix_len));
+            return Err(Refusal::MultipathOverPorts { route: destination });
+        }
+    }
+    Ok(())
+}
+
+/// A host that can be reached stays so.
+fn check_reachable(config: &AggregateConfig, ports: &[Port<'_>]) -> Result<(), Refusal> {
+    let links = ports.iter().filter(|port| has_link(port.link)).count();
+    match ports.iter().find(|port| port.carries() && has_link(port.link)) {
+        Some(port) if links < usize::from(config.min_ports) => Err(Refusal::WouldStrand {
+            name: config.name.clone(),
+            port: port.link.name.clone(),
+            links,
+            min_ports: config.min_ports,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether frames can pass now.
+pub(super) fn has_link(link: &Link) -> bool {
+    link.admin_up && link.carrier
+}
+
+/// The port whose MAC, MTU and settings the aggregate gets: the first that has addresses, else the first that has
+/// routes, else the first.
+fn source<'p, 'h>(ports: &'p [Port<'h>]) -> Result<&'p Port<'h>, Refusal> {
+    let addressed = ports.iter().find(|port| port.has_addresses());
+    addressed
+        .or_else(|| ports.iter().find(|port| port.carries()))
+        .or_else(|| ports.first())
+        .ok_or_else(|| Refusal::NoPort { name: String::new() })
+}
+
+/// An attach that was found possible.
+struct Plan<'a> {
+    host: &'a Host,
+    config: &'a AggregateConfig,
+    hook: Hook,
+    ports: &'a [Port<'a>],
+    source: &'a Port<'a>,
+}
+
+impl Plan<'_> {
+    /// All steps, in the order that loses nothing (order G of the measurements).
+    fn steps(&self, hidden: &str) -> Vec<Step> {
+        let mut steps = self.device(hidden);
+        for port in self.ports.iter().filter(|port| !port.carries()) {
+            steps.extend(join_bare(self.host, self.config, self.hook, port, self.source.link));
+        }
+        steps.extend(self.start());
+        let moved = self.ports.iter().filter(|port| port.carries()).collect::<Vec<_>>();
+        let mut given = Vec::new();
+        for port in &moved {
+            steps.extend(move_in(self.host, self.config, self.hook, port, self.source.link, &mut given));
+        }
+        if moved.iter().any(|port| port.layer3.addresses.iter().any(is_link_local)) {
+            steps.extend(self.generate_addresses());
+        }
+        if let Some(value) = self.source.link.sysctls.get(RP_FILTER).filter(|value| !moved.is_empty() && *value != "2")
+        {
+            steps.push(aggregate_sysctl(RP_FILTER, value, "2"));
+        }
+        steps
+    }
+
+    /// The pair and its maps. The aggregate inherits the settings of the port whose place it takes.
+    fn device(&self, hidden: &str) -> Vec<Step> {
+        let link = self.source.link;
+        let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
+        let mut steps = vec![Step::CreatePair {
+            name: self.config.name.clone(),
+            hidden: hidden.to_owned(),
+            mac: link.mac,
+            mtu: link.mtu,
+            gso_max_size: least(|link| link.gso_max_size),
+            gso_max_segs: least(|link| link.gso_max_segs),
+        }];
+        if self.host.links.values().any(|link| link.sysctls.contains_key(DISABLE_IPV6)) {
+            steps.push(Step::SetSysctl {
+                link: Subject::Hidden,
+                key: DISABLE_IPV6.to_owned(),
+                value: "1".to_owned(),
+                was: "0".to_owned(),
+            });
+        }
+        // What a new interface had does not matter: undoing the attach removes it.
+        steps.extend(link.sysctls.iter().map(|(key, value)| aggregate_sysctl(key, value, value)));
+        if !self.ports.iter().any(|port| port.carries() && port.layer3.addresses.iter().any(is_link_local)) {
+            steps.extend(self.generate_addresses());
+        }
+        steps.push(Step::CreateMaps);
+        steps
+    }
+
+    /// Lets the aggregate make its own IPv6 addresses as the port did; not before link-local ones that move are there.
+    fn generate_addresses(&self) -> Option<Step> {
+        let mode = self.source.link.addr_gen_mode.filter(|mode| *mode != GEN_NONE)?;
+        Some(Step::SetAddrGenMode { link: Subject::Aggregate, mode, was: GEN_NONE })
+    }
+
+    /// The sending side, with the port that carries the addresses as the active one.
+    fn start(&self) -> Vec<Step> {
+        let mut steps = vec![Step::AttachTx { hook: self.hook }];
+        steps.extend(self.first_active().map(|port| Step::Select { port, was: None }));
+        steps.push(Step::SetAdmin { link: Subject::Aggregate, up: true, was: false });
+        let links = self.ports.iter().filter(|port| has_link(port.link)).count();
+        if links >= usize::from(self.config.min_ports) {
+            steps.push(Step::SetAdmin { link: Subject::Hidden, up: true, was: false });
+        }
+        steps
+    }
+
+    /// The port that carried the addresses, if it has a link; else the best that has one. A preferred one takes over
+    /// later, when everything has moved.
+    fn first_active(&self) -> Option<PortId> {
+        let linked = || self.ports.iter().filter(|port| has_link(port.link));
+        let addressed = linked().find(|port| port.has_addresses()).or_else(|| linked().find(|port| port.carries()));
+        let rank = |port: &&Port<'_>| {
+            let wish = &self.config.ports[port.id.index()];
+            (self.config.primary.as_ref() == Some(&wish.name), wish.priority, std::cmp::Reverse(port.id))
+        };
+        addressed.or_else(|| linked().max_by_key(rank)).map(|port| port.id)
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        if !self.ports.iter().any(|port| has_link(port.link)) {
+            warnings.push(Warning::NoLink { aggregate: self.config.name.clone() });
+        }
+        if self.source.link.sysctls.get(DISABLE_IPV6).is_some_and(|value| value == "1") {
+            warnings.push(Warning::NoIpv6 { port: self.source.link.name.clone() });
+        }
+        for port in self.ports {
+            warnings.extend(warnings_of(port, self.config, self.source.link));
+        }
+        warnings
+    }
+}
+
+/// What to know about one port.
+pub(super) fn warnings_of(port: &Port<'_>, config: &AggregateConfig, aggregate: &Link) -> Vec<Warning> {
+    let name = &port.link.name;
+    let temporary = port.layer3.addresses.iter().filter(|a| a.local.is_ipv6() && a.flags & IFA_F_TEMPORARY != 0);
+    let mut warnings =
+        temporary.map(|a| Warning::TemporaryAddress { port: name.clone(), address: a.local }).collect::<Vec<_>>();
+    if port.link.mtu != aggregate.mtu {
+        warnings.push(Warning::MtuChanges { port: name.clone(), from: port.link.mtu, to: aggregate.mtu });
+    }
+    if port.has_addresses() && port.link.mac != aggregate.mac {
+        warnings.push(Warning::MacChanges { port: name.clone() });
+    }
+    if config.promisc == Toggle::Off && port::filters_vlans(port.link) {
+        warnings.push(Warning::VlanFilter { port: name.clone() });
+    }
+    warnings
+}
+
+/// Makes a port of an interface that carries nothing. The receiving program comes before the aggregate's MAC: from then
+/// on the host hears nothing through this port, so it cannot answer through it and make a switch look for the MAC there.
+pub(super) fn join_bare(
+    host: &Host,
+    config: &AggregateConfig,
+    hook: Hook,
+    port: &Port<'_>,
+    aggregate: &Link,
+) -> Vec<Step> {
+    let mut steps = port.strip(host);
+    steps.push(Step::AttachRx { link: port.subject(), hook });
+    steps.extend(port.open(config, aggregate.mtu));
+    steps.extend(port.join(aggregate.mac));
+    steps
+}
+
+/// Makes a port of an interface that carries addresses, which move to the aggregate. `given` has the addresses and
+/// neighbours that the aggregate already got.
+pub(super) fn move_in(
+    host: &Host,
+    config: &AggregateConfig,
+    hook: Hook,
+    port: &Port<'_>,
+    aggregate: &Link,
+    given: &mut Vec<Address>,
+) -> Vec<Step> {
+    let (link, subject) = (port.link, port.subject());
+    let what = &port.layer3;
+    let transfer = Transfer {
+        host,
+        what,
+        made_for: &what.addresses,
+        from: link.index,
+        source: subject.clone(),
+        to: Subject::Aggregate,
+    };
+    let mut steps = port.open(config, aggregate.mtu);
+    let loose = port::sysctl(&subject, link, RP_FILTER, "2");
+    if let Some(step) = &loose {
+        steps.push(step.clone());
+    }
+    if let Some(value) = aggregate.sysctls.get(RP_FILTER).filter(|value| *value != "2") {
+        steps.push(aggregate_sysctl(RP_FILTER, "2", value));
+    }
+    steps.extend(transfer.add_neighbours());
+    for address in &what.addresses {
+        if !given.iter().any(|a| (a.local, a.prefix_len) == (address.local, address.prefix_len)) {
+            given.push(address.clone());
+            steps.push(Step::AddAddress {
+                link: Subject::Aggregate,
+                address: as_on_aggregate(address, &link.name, &config.name),
+            });
+        }
+    }
+    steps.push(Step::AttachRx { link: subject, hook });
+    steps.extend(transfer.add_routes());
+    steps.extend(transfer.move_nexthops());
+    steps.extend(port.strip(host));
+    steps.extend(port.join(aggregate.mac));
+    steps.extend(loose.map(|step| step.inverse()));
+    steps
+}
+
+/// The address as the aggregate gets it.
+fn as_on_aggregate(address: &Address, port: &str, aggregate: &str) -> Address {
+    let mut address = address.clone();
+    address.label = address.label.map(|label| names::relabel(&label, port, aggregate));
+    if address.local.is_ipv6() {
+        address.flags &= !IFA_F_TEMPORARY;
+    }
+    address
+}
+
+/// A sysctl of the aggregate's interface.
+pub(super) fn aggregate_sysctl(key: &str, value: &str, was: &str) -> Step {
+    Step::SetSysctl { link: Subject::Aggregate, key: key.to_owned(), value: value.to_owned(), was: was.to_owned() }
+}
+
+/// Whether the address is an IPv6 link-local one.
+fn is_link_local(address: &Address) -> bool {
+    matches!(address.local, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local())
+}

@@ -1,0 +1,342 @@
+//! Detach: the aggregate's present addresses and routes go to the ports that they came from, and the ports become what
+//! they were.
+//!
+//! The plan is made from what is there now, never from what was planned once, so it also completes a detach that died
+//! on its way.
+
+use aggctl_common::IfIndex;
+
+use crate::{
+    host::{Address, Host, Link, Nexthop, Route},
+    plan::{
+        Refusal, Step, Subject,
+        attach::{aggregate_sysctl, has_link},
+        layer3::{self, Transfer},
+        names,
+        port::{self, DISABLE_IPV6, RP_FILTER},
+    },
+    record::{Layer3, Phase, PortRecord, Record},
+};
+
+/// Plans a detach, or the rest of one. If the aggregate's interface is gone, what it had when last seen is given back.
+/// A port that is gone is left out; what came from it goes to the next one that is there.
+///
+/// # Errors
+///
+/// Unless `force` is set: if a port would get addresses that has no link while the aggregate has, or a device is stacked
+/// on the aggregate. A detach that has begun ([`Phase::Detaching`]) is never refused.
+pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Refusal> {
+    let ports = record.ports.iter().filter_map(|port| Some((port, find(host, port)?))).collect::<Vec<_>>();
+    let aggregate = find_aggregate(host, record);
+    let mut plan = Plan { host, record, aggregate, shares: Vec::new() };
+    plan.shares = plan.share(&ports);
+    if !force && record.phase != Phase::Detaching {
+        plan.check()?;
+    }
+    Ok(plan.steps())
+}
+
+/// The aggregate's interface, if it is there and ours.
+pub(super) fn find_aggregate<'h>(host: &'h Host, record: &Record) -> Option<&'h Link> {
+    host.links.get(&record.index).filter(|link| link.name == record.config.name || link.mac == record.mac)
+}
+
+/// The interface of a port: the number that it is known by, or else its permanent MAC, or else its name.
+pub(super) fn find<'h>(host: &'h Host, port: &PortRecord) -> Option<&'h Link> {
+    let permanent = port.before.permanent_mac;
+    let is_it =
+        |link: &&Link| link.name == port.config.name || (permanent.is_some() && link.permanent_mac == permanent);
+    host.links
+        .get(&port.before.index)
+        .filter(is_it)
+        .or_else(|| host.links.values().find(|link| permanent.is_some() && link.permanent_mac == permanent))
+        .or_else(|| host.link(&port.config.name))
+}
+
+/// A port, and what it gets.
+struct Share<'a> {
+    port: &'a PortRecord,
+    link: &'a Link,
+    what: Layer3,
+}
+
+impl Share<'_> {
+    fn subject(&self) -> Subject {
+        port::subject(self.port.id, self.link)
+    }
+
+    /// Whether it gets anything.
+    fn is_target(&self) -> bool {
+        let Layer3 { addresses, routes, nexthops, .. } = &self.what;
+        !(addresses.is_empty() && routes.is_empty() && nexthops.is_empty())
+    }
+}
+
+struct Plan<'a> {
+    host: &'a Host,
+    record: &'a Record,
+    aggregate: Option<&'a Link>,
+    shares: Vec<Share<'a>>,
+}
+
+impl<'a> Plan<'a> {
+    /// What the aggregate has, or had.
+    fn layer3(&self) -> Layer3 {
+        match self.aggregate {
+            Some(link) => layer3::of(self.host, link.index),
+            None => self.record.last_seen.clone(),
+        }
+    }
+
+    /// The number that stands for the aggregate in routes.
+    fn index(&self) -> IfIndex {
+        self.aggregate.map_or(self.record.index, |link| link.index)
+    }
+
+    /// Deals out what the aggregate has. What came from no port goes to the first that had addresses, else the first.
+    fn share(&self, ports: &[(&'a PortRecord, &'a Link)]) -> Vec<Share<'a>> {
+        let mut shares =
+            ports.iter().map(|(port, link)| Share { port, link, what: Layer3::default() }).collect::<Vec<_>>();
+        let had_addresses =
+            |share: &Share<'_>| share.port.addresses.iter().any(|a| layer3::is_given(a, &share.port.before));
+        let home = shares.iter().position(had_addresses).unwrap_or(0);
+        if shares.is_empty() {
+            return shares;
+        }
+        let all = self.layer3();
+        for address in &all.addresses {
+            let owner = shares.iter().position(|share| had(share.port, address).is_some());
+            if owner.is_none() && self.aggregate.is_some_and(|link| !layer3::is_given(address, link)) {
+                continue; // the aggregate's own link-local address
+            }
+            let share = &mut shares[owner.unwrap_or(home)];
+            let address = self.as_on_port(address.clone(), share);
+            share.what.addresses.push(address);
+        }
+        for route in all.routes {
+            let to = if layer3::is_movable(&route, &all.addresses) {
+                let from = self.origin_of_route(&route).or_else(|| reaches(&shares, layer3::gateway(&route)?));
+                Some(position(&shares, from).unwrap_or(home))
+            } else {
+                // A prefix route goes with its address, wherever that goes.
+                shares.iter().position(|share| layer3::is_made_by_kernel(&route, &share.what.addresses))
+            };
+            if let Some(to) = to {
+                shares[to].what.routes.push(route);
+            }
+        }
+        for nexthop in all.nexthops {
+            let to = position(&shares, self.origin_of_nexthop(&nexthop)).unwrap_or(home);
+            shares[to].what.nexthops.push(nexthop);
+        }
+        for neighbour in all.neighbours {
+            let to = position(&shares, reaches(&shares, neighbour.address)).unwrap_or(home);
+            shares[to].what.neighbours.push(neighbour);
+        }
+        shares
+    }
+
+    /// The address as the port gets it: with the label that it had there.
+    fn as_on_port(&self, mut address: Address, share: &Share<'_>) -> Address {
+        let (name, port) = (&self.record.config.name, &share.link.name);
+        let former = had(share.port, &address).and_then(|former| former.label.as_deref());
+        address.label = address.label.map(|label| match former {
+            Some(former) if names::relabel(former, &share.port.before.name, name) == label => {
+                names::relabel(former, &share.port.before.name, port)
+            }
+            _ => names::relabel(&label, name, port),
+        });
+        address.link = share.link.index;
+        address
+    }
+
+    /// The port that the route was moved from.
+    fn origin_of_route(&self, route: &Route) -> Option<IfIndex> {
+        let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, r.gateway);
+        self.record.journal.iter().find_map(|entry| match &entry.step {
+            Step::AddRoute { route: moved, from, to: Subject::Aggregate, .. } if key(moved) == key(route) => {
+                Some(*from)
+            }
+            _ => None,
+        })
+    }
+
+    /// The port that the nexthop object was moved from.
+    fn origin_of_nexthop(&self, nexthop: &Nexthop) -> Option<IfIndex> {
+        self.record.journal.iter().find_map(|entry| match &entry.step {
+            Step::MoveNexthop { nexthop: moved, was: Subject::Port { index, .. }, .. } if moved.id == nexthop.id => {
+                Some(*index)
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether the host would be cut off, or lose devices.
+    fn check(&self) -> Result<(), Refusal> {
+        let Some(aggregate) = self.aggregate else { return Ok(()) };
+        let name = self.record.config.name.clone();
+        if let Some(upper) = port::stacked_on(self.host, aggregate.index) {
+            return Err(Refusal::AggregateHasUpper { name, upper: upper.name.clone() });
+        }
+        match self.shares.iter().find(|share| share.is_target() && !has_link(share.link)) {
+            Some(share) if has_link(aggregate) => Err(Refusal::TargetNoLink { name, port: share.link.name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let targets = || self.shares.iter().filter(|share| share.is_target());
+        let mut steps = Vec::new();
+        if self.aggregate.is_some() {
+            let target = targets().find(|share| has_link(share.link));
+            steps.extend(target.map(|share| Step::Select { port: share.port.id, was: None }));
+        }
+        for share in targets() {
+            steps.extend(self.hand_over(share));
+        }
+        // Only when everything has its new place: the aggregate's last IPv4 address takes all its IPv4 routes along.
+        if let Some(aggregate) = self.aggregate {
+            for share in targets().rev() {
+                steps.extend(self.transfer(share, aggregate.index).delete_routes());
+            }
+            let addresses = self.host.addresses.iter().rev().filter(|address| address.link == aggregate.index);
+            steps.extend(addresses.map(|a| Step::DeleteAddress { link: Subject::Aggregate, address: a.clone() }));
+        }
+        for share in &self.shares {
+            steps.extend(self.release(share));
+        }
+        steps.extend(self.remove());
+        steps
+    }
+
+    /// Gives a port its share while the aggregate still works.
+    fn hand_over(&self, share: &Share<'_>) -> Vec<Step> {
+        let subject = share.subject();
+        let transfer = self.transfer(share, self.index());
+        let mut steps = port::restore_link(&subject, share.link, &share.port.before);
+        if share.what.addresses.iter().any(|a| a.local.is_ipv4()) {
+            steps.extend(port::sysctl(&subject, share.link, RP_FILTER, "2"));
+            let value = self.aggregate.and_then(|link| link.sysctls.get(RP_FILTER)).filter(|value| *value != "2");
+            steps.extend(value.map(|value| aggregate_sysctl(RP_FILTER, "2", value)));
+        }
+        if share.what.addresses.iter().any(|a| a.local.is_ipv6()) {
+            steps.extend(port::sysctl(&subject, share.link, DISABLE_IPV6, "0"));
+        } else {
+            steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
+        }
+        steps.extend(transfer.add_neighbours());
+        let missing = share.what.addresses.iter().filter(|a| !self.has(share.link, a));
+        steps.extend(missing.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
+        steps.extend(transfer.add_routes());
+        steps.extend(transfer.move_nexthops());
+        steps.push(Step::DetachRx { link: subject.clone(), hook: self.record.hook });
+        if has_link(share.link) {
+            steps.push(Step::Announce { link: subject });
+        }
+        steps
+    }
+
+    /// Makes a port what it was. The receiving program goes last: as long as the MAC is the aggregate's, the host must
+    /// not answer through this port.
+    fn release(&self, share: &Share<'_>) -> Vec<Step> {
+        let (subject, before) = (share.subject(), &share.port.before);
+        let is_target = share.is_target();
+        let mut steps = Vec::new();
+        let down = (!before.admin_up && share.link.admin_up).then(|| Step::SetAdmin {
+            link: subject.clone(),
+            up: false,
+            was: true,
+        });
+        steps.extend(down.clone());
+        if !is_target {
+            steps.extend(port::restore_link(&subject, share.link, before));
+            steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
+        }
+        let own = share.port.addresses.iter().filter(|a| !layer3::is_given(a, before));
+        // Going down took the IPv6 addresses of the share along.
+        let flushed = share.what.addresses.iter().filter(|a| down.is_some() && a.local.is_ipv6());
+        let lost = own.filter(|a| !self.has(share.link, a) && !is_in(&share.what.addresses, a)).chain(flushed);
+        steps.extend(lost.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
+        steps.extend(port::restore_rest(&subject, share.link, before));
+        if is_target {
+            steps.extend(before.sysctls.get(RP_FILTER).filter(|value| *value != "2").map(|value| Step::SetSysctl {
+                link: subject.clone(),
+                key: RP_FILTER.to_owned(),
+                value: value.clone(),
+                was: "2".to_owned(),
+            }));
+        } else {
+            steps.extend(self.restore_sysctl(share, RP_FILTER));
+            steps.push(Step::DetachRx { link: subject, hook: self.record.hook });
+        }
+        steps
+    }
+
+    /// Removes the device and the maps; the device first, so that as long as it is there the maps are too.
+    fn remove(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if let Some(link) = self.aggregate {
+            steps.push(Step::DetachTx { hook: self.record.hook });
+            steps.push(Step::DeletePair {
+                name: self.record.config.name.clone(),
+                hidden: self.record.hidden.clone(),
+                mac: link.mac,
+                mtu: link.mtu,
+                gso_max_size: link.gso_max_size,
+                gso_max_segs: link.gso_max_segs,
+            });
+        }
+        steps.push(Step::DeleteMaps);
+        steps
+    }
+
+    fn transfer<'s>(&'s self, share: &'s Share<'_>, from: IfIndex) -> Transfer<'s> {
+        Transfer {
+            host: self.host,
+            what: &share.what,
+            made_for: &share.what.addresses,
+            from,
+            source: Subject::Aggregate,
+            to: share.subject(),
+        }
+    }
+
+    fn restore_sysctl(&self, share: &Share<'_>, key: &str) -> Option<Step> {
+        let value = share.port.before.sysctls.get(key)?;
+        let is_ours = |a: &&Address| a.link == share.link.index && a.local.is_ipv6();
+        if key == DISABLE_IPV6 && value == "1" && self.host.addresses.iter().any(|a| is_ours(&a)) {
+            return None; // a former detach gave it IPv6 addresses that came after the attach
+        }
+        port::sysctl(&share.subject(), share.link, key, value)
+    }
+
+    /// Whether the interface has the address already.
+    fn has(&self, link: &Link, address: &Address) -> bool {
+        let here = self.host.addresses.iter().filter(|a| a.link == link.index);
+        here.into_iter().any(|a| is_same(a, address))
+    }
+}
+
+/// The address of the port's that this one is.
+fn had<'p>(port: &'p PortRecord, address: &Address) -> Option<&'p Address> {
+    port.addresses.iter().find(|former| is_same(former, address))
+}
+
+fn is_same(one: &Address, other: &Address) -> bool {
+    (one.local, one.peer, one.prefix_len) == (other.local, other.peer, other.prefix_len)
+}
+
+fn is_in(addresses: &[Address], address: &Address) -> bool {
+    addresses.iter().any(|a| is_same(a, address))
+}
+
+/// The share of the port that had this number when the aggregate was attached.
+fn position(shares: &[Share<'_>], index: Option<IfIndex>) -> Option<usize> {
+    shares.iter().position(|share| Some(share.port.before.index) == index)
+}
+
+/// The port whose addresses share a network with `host`.
+fn reaches(shares: &[Share<'_>], host: std::net::IpAddr) -> Option<IfIndex> {
+    let reach = |share: &&Share<'_>| share.what.addresses.iter().any(|a| layer3::is_neighbour_of(host, a));
+    shares.iter().find(reach).map(|share| share.port.before.index)
+}

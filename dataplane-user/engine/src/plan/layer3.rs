@@ -1,0 +1,246 @@
+//! Moving what an interface has above the link (neighbours, addresses, routes, nexthop objects) to another interface.
+//!
+//! The pieces are put together by attach and detach in the order that loses nothing: everything is on the new interface
+//! before anything goes from the old one, and every route of the old one is removed by a step of its own before an
+//! address goes, because the kernel flushes all IPv4 routes of an interface with its last IPv4 address, and only what
+//! is in the journal can be restored.
+
+use std::net::IpAddr;
+
+use aggctl_common::{IfIndex, Mac};
+
+use crate::{
+    host::{Address, Host, Link, Neighbour, Nexthop, Route},
+    plan::{Step, Subject},
+    record::Layer3,
+};
+
+/// `IFA_F_TEMPORARY` of IPv6 (the same bit is `IFA_F_SECONDARY` of IPv4).
+pub(super) const IFA_F_TEMPORARY: u32 = 0x01;
+/// `IFA_F_NOPREFIXROUTE`: the kernel makes no prefix route for the address.
+pub(super) const IFA_F_NOPREFIXROUTE: u32 = 0x200;
+/// `RTPROT_KERNEL`.
+const RTPROT_KERNEL: u8 = 2;
+/// `RTPROT_RA`: learned from a router advertisement.
+const RTPROT_RA: u8 = 9;
+/// `RTN_UNICAST`.
+const RTN_UNICAST: u8 = 1;
+/// `RT_TABLE_MAIN`.
+const MAIN: u32 = 254;
+/// `IFAPROT_KERNEL_LL`: the kernel made this link-local address.
+const IFAPROT_KERNEL_LL: u8 = 3;
+/// Metric of IPv6 prefix routes, unless the address says another.
+const IPV6_PREFIX_METRIC: u32 = 256;
+
+/// What `link` has.
+pub(super) fn of(host: &Host, link: IfIndex) -> Layer3 {
+    Layer3 {
+        addresses: host.addresses.iter().filter(|a| a.link == link).cloned().collect(),
+        routes: host.routes.iter().filter(|r| r.links.contains(&link)).cloned().collect(),
+        nexthops: host.nexthops.iter().filter(|n| n.link == Some(link)).cloned().collect(),
+        neighbours: host.neighbours.iter().filter(|n| n.link == link).cloned().collect(),
+    }
+}
+
+/// Whether somebody gave this address to `link`, or a router did: all but a link-local one that the kernel made.
+pub(super) fn is_given(address: &Address, link: &Link) -> bool {
+    let IpAddr::V6(v6) = address.local else { return true };
+    if !v6.is_unicast_link_local() {
+        return true;
+    }
+    // Kernels before 5.18 do not say who made it; then its form or the interface's mode does.
+    let made_by_kernel = match address.protocol {
+        Some(protocol) => protocol == IFAPROT_KERNEL_LL,
+        None => v6.octets()[8..] == eui64(link.mac) || matches!(link.addr_gen_mode, Some(2 | 3)),
+    };
+    !made_by_kernel
+}
+
+/// The interface identifier of a MAC (RFC 4291, appendix A).
+fn eui64(mac: Mac) -> [u8; 8] {
+    let [a, b, c, d, e, f] = mac.0;
+    [a ^ 2, b, c, 0xff, 0xfe, d, e, f]
+}
+
+/// Whether `route` stays for us to move: not a prefix route that comes and goes with an address, and not one that
+/// follows its nexthop object.
+pub(super) fn is_movable(route: &Route, addresses: &[Address]) -> bool {
+    route.nexthop.is_none() && !is_made_by_kernel(route, addresses)
+}
+
+/// Whether the kernel makes this route by itself for one of `addresses`.
+pub(super) fn is_made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
+    if route.protocol != RTPROT_KERNEL || route.gateway || route.nexthop.is_some() || route.table != MAIN {
+        return false;
+    }
+    let Some(destination) = route.destination else { return false };
+    if let IpAddr::V6(v6) = destination
+        && (v6.is_multicast() || (v6.is_unicast_link_local() && route.prefix_len == 64))
+    {
+        return true;
+    }
+    route.kind == RTN_UNICAST
+        && addresses.iter().filter(|a| a.flags & IFA_F_NOPREFIXROUTE == 0).any(|a| {
+            let usual = if route.v6 { IPV6_PREFIX_METRIC } else { 0 };
+            a.local.is_ipv6() == route.v6
+                && a.metric.unwrap_or(usual) == route.metric
+                && prefixes(a).contains(&(destination, route.prefix_len))
+        })
+}
+
+/// Whether a router advertisement brought the route.
+pub(super) fn is_from_router(route: &Route) -> bool {
+    route.protocol == RTPROT_RA
+}
+
+/// The prefixes that the kernel may make a route for when it gets this address.
+fn prefixes(address: &Address) -> Vec<(IpAddr, u8)> {
+    match address.peer {
+        None => vec![(network(address.local, address.prefix_len), address.prefix_len)],
+        Some(peer @ IpAddr::V4(_)) => vec![(network(peer, address.prefix_len), address.prefix_len)],
+        Some(peer) => vec![(network(address.local, address.prefix_len), address.prefix_len), (peer, 128)],
+    }
+}
+
+/// The first `len` bits of `address`.
+pub(super) fn network(address: IpAddr, len: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            IpAddr::V4((v4.to_bits() & u32::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0)).into())
+        }
+        IpAddr::V6(v6) => {
+            IpAddr::V6((v6.to_bits() & u128::MAX.checked_shl(128 - u32::from(len.min(128))).unwrap_or(0)).into())
+        }
+    }
+}
+
+/// Whether `host` is in the network of `address`.
+pub(super) fn is_neighbour_of(host: IpAddr, address: &Address) -> bool {
+    host.is_ipv4() == address.local.is_ipv4()
+        && network(host, address.prefix_len) == network(address.peer.unwrap_or(address.local), address.prefix_len)
+}
+
+/// Where layer 3 goes: from the descriptions of interface `from` (which is `source`) to `to`.
+pub(super) struct Transfer<'a> {
+    /// The host, for the order of routes.
+    pub host: &'a Host,
+    /// What moves, as it is on `from`.
+    pub what: &'a Layer3,
+    /// The addresses of the old interface: they say which routes the kernel made.
+    pub made_for: &'a [Address],
+    /// Number of the old interface.
+    pub from: IfIndex,
+    /// The old interface.
+    pub source: Subject,
+    /// The new interface.
+    pub to: Subject,
+}
+
+impl Transfer<'_> {
+    /// Copies the neighbours.
+    pub fn add_neighbours(&self) -> impl Iterator<Item = Step> {
+        let add = |n: &Neighbour| Step::AddNeighbour { link: self.to.clone(), neighbour: n.clone() };
+        self.what.neighbours.iter().map(add)
+    }
+
+    /// Adds the routes: those without gateway first, because the gateways are reached through them; and then puts the
+    /// prefix routes that stood before another interface's back in that place, for the kernel put them last.
+    pub fn add_routes(&self) -> impl Iterator<Item = Step> {
+        let add = |route: &Route| self.add(route, &self.to, is_first(self.host, route));
+        let promote = |route: &Route| [self.delete(route, &self.to, false), self.add(route, &self.to, true)];
+        let plain = self.movable(false).map(add).collect::<Vec<_>>();
+        let gateways = self.movable(true).map(add).collect::<Vec<_>>();
+        let contested = self.contested().flat_map(promote).collect::<Vec<_>>();
+        contested.into_iter().chain(plain).chain(gateways)
+    }
+
+    /// Makes the nexthop objects leave by the new interface.
+    pub fn move_nexthops(&self) -> impl Iterator<Item = Step> {
+        let go = |nexthop: &Nexthop| Step::MoveNexthop {
+            nexthop: nexthop.clone(),
+            to: self.to.clone(),
+            was: self.source.clone(),
+        };
+        self.what.nexthops.iter().map(go)
+    }
+
+    /// Removes the routes from the old interface, in the reverse of the order in which they can be added again.
+    pub fn delete_routes(&self) -> impl Iterator<Item = Step> {
+        let delete = |route: &Route| self.delete(route, &self.source, is_first(self.host, route));
+        // Undone, the second step removes what the kernel put last and the first puts it where it was.
+        let demote = |route: &Route| [self.delete(route, &self.source, true), self.add(route, &self.source, false)];
+        let mut steps = self.movable(true).chain(self.movable(false)).map(delete).collect::<Vec<_>>();
+        steps.extend(self.contested().flat_map(demote));
+        steps.into_iter()
+    }
+
+    /// Removes the neighbours from the old interface.
+    pub fn delete_neighbours(&self) -> impl Iterator<Item = Step> {
+        let delete = |n: &Neighbour| Step::DeleteNeighbour { link: self.source.clone(), neighbour: n.clone() };
+        self.what.neighbours.iter().rev().map(delete)
+    }
+
+    /// Removes the addresses from the old interface, the last first: secondary ones go with their primary.
+    pub fn delete_addresses(&self) -> impl Iterator<Item = Step> {
+        let delete = |a: &Address| Step::DeleteAddress { link: self.source.clone(), address: a.clone() };
+        self.what.addresses.iter().rev().map(delete)
+    }
+
+    /// The routes to be moved by steps, with or without gateway.
+    fn movable(&self, gateway: bool) -> impl DoubleEndedIterator<Item = &Route> {
+        self.what.routes.iter().filter(move |r| r.gateway == gateway && is_movable(r, self.made_for))
+    }
+
+    /// IPv4 prefix routes of the old interface that stand before one of another interface: the kernel appends, so
+    /// that the other one would win as soon as this address moves.
+    fn contested(&self) -> impl Iterator<Item = &Route> {
+        self.what.routes.iter().filter(|route| {
+            !route.v6
+                && is_made_by_kernel(route, self.made_for)
+                && is_first(self.host, route)
+                && self.host.routes.iter().any(|other| is_rival(other, route) && !other.links.contains(&self.from))
+        })
+    }
+
+    fn add(&self, route: &Route, to: &Subject, first: bool) -> Step {
+        Step::AddRoute { route: route.clone(), from: self.from, to: to.clone(), first }
+    }
+
+    fn delete(&self, route: &Route, to: &Subject, first: bool) -> Step {
+        Step::DeleteRoute { route: route.clone(), from: self.from, to: to.clone(), first }
+    }
+}
+
+/// Whether two routes differ in nothing but how they leave, so that their order decides.
+fn is_rival(one: &Route, other: &Route) -> bool {
+    let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric);
+    key(one) == key(other)
+}
+
+/// Whether the route stands before its rivals.
+fn is_first(host: &Host, route: &Route) -> bool {
+    host.routes.iter().find(|other| is_rival(other, route)).is_none_or(|first| first == route)
+}
+
+/// `RTA_GATEWAY`.
+const RTA_GATEWAY: u16 = 5;
+/// Octets of `struct rtmsg`, which the attributes follow.
+const RTMSG: usize = 12;
+
+/// The gateway of a route that has one, from the message that describes it.
+pub(super) fn gateway(route: &Route) -> Option<IpAddr> {
+    let mut rest = route.wire.get(RTMSG..)?;
+    while let Some((header, _)) = rest.split_first_chunk::<4>() {
+        let [a, b, c, d] = *header;
+        let (length, kind) = (usize::from(u16::from_ne_bytes([a, b])), u16::from_ne_bytes([c, d]));
+        let value = rest.get(4..length)?;
+        if kind == RTA_GATEWAY {
+            return match value.len() {
+                4 => <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
+                _ => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
+            };
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}

@@ -1,0 +1,84 @@
+//! Names of interfaces and labels of IPv4 addresses.
+
+use crate::plan::Refusal;
+
+/// The most octets of an interface's name, or of a label (IFNAMSIZ without the final zero).
+const LIMIT: usize = 15;
+/// What the name of the hidden end ends with, where it fits.
+const SUFFIX: &str = "-peer";
+
+/// Whether the kernel would take `name` for an interface, and it means nothing else in /proc/sys/net.
+pub(super) fn check(name: &str) -> Result<(), Refusal> {
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > LIMIT {
+        "it is longer than 15 bytes"
+    } else if matches!(name, "." | "..") {
+        "it names a directory"
+    } else if matches!(name, "all" | "default") {
+        "it means all interfaces in sysctls"
+    } else if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "it has white space or control characters"
+    } else if name.contains(['/', ':']) {
+        "it has a '/' or ':'"
+    } else if name.contains('%') {
+        "it has a '%', which the kernel replaces by a number"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::InvalidName { name: name.to_owned(), why })
+}
+
+/// The name of the hidden end of the aggregate `name`: `NAME-peer` where that fits, else the beginning of the name and a
+/// hash of the whole. The same name gives the same answer.
+#[must_use]
+pub fn hidden_name(name: &str) -> String {
+    if name.len() + SUFFIX.len() <= LIMIT {
+        return format!("{name}{SUFFIX}");
+    }
+    format!("{}-{:06x}", cut(name, LIMIT - 7), fnv1a(name) & 0x00ff_ffff)
+}
+
+/// The label that an address labelled `label` on `from` has on `to`: the name at its beginning is replaced.
+pub(super) fn relabel(label: &str, from: &str, to: &str) -> String {
+    match label.strip_prefix(from) {
+        Some(rest) if rest.is_empty() || rest.starts_with(':') => cut(&format!("{to}{rest}"), LIMIT).to_owned(),
+        _ => to.to_owned(),
+    }
+}
+
+/// The longest beginning of `text` of at most `limit` octets.
+fn cut(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// FNV-1a, 32 bits: short, and the same on every machine.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hidden_name_fits_and_differs() {
+        assert_eq!(hidden_name("agg0"), "agg0-peer");
+        let (one, two) = (hidden_name("aggregate-east1"), hidden_name("aggregate-east2"));
+        assert!(one.len() <= LIMIT && two.len() <= LIMIT);
+        assert_ne!(one, two);
+        assert_eq!(one, hidden_name("aggregate-east1"));
+    }
+
+    #[test]
+    fn labels_follow_the_interface() {
+        assert_eq!(relabel("eth0", "eth0", "agg0"), "agg0");
+        assert_eq!(relabel("eth0:1", "eth0", "agg0"), "agg0:1");
+        assert_eq!(relabel("eth01", "eth0", "agg0"), "agg0");
+        assert_eq!(relabel("eth0:backup", "eth0", "aggregate"), "aggregate:backu");
+    }
+}

@@ -1,0 +1,125 @@
+//! Adding a port to a running aggregate, and removing one.
+
+use aggctl_common::{MAX_PORTS, PortId};
+
+use crate::{
+    config::{Addresses, PortConfig},
+    host::{Address, Host, Link},
+    plan::{
+        Refusal, Step, Warning,
+        attach::{self, Taken, has_link},
+        detach, layer3, names,
+        port::{self, DISABLE_IPV6, Port, RP_FILTER},
+    },
+    record::{PortRecord, Record},
+};
+
+/// Plans to add a port. Its addresses and routes move to the aggregate, as on attach.
+///
+/// # Errors
+///
+/// If the interface cannot be a port, or the host would be cut off.
+pub fn add_port(
+    host: &Host,
+    record: &Record,
+    wish: &PortConfig,
+    taken: &Taken,
+) -> Result<(PortRecord, Vec<Step>, Vec<Warning>), Refusal> {
+    let config = &record.config;
+    names::check(&wish.name)?;
+    let aggregate =
+        detach::find_aggregate(host, record).ok_or_else(|| Refusal::AggregateMissing { name: config.name.clone() })?;
+    if wish.name == aggregate.name || wish.name == record.hidden {
+        return Err(Refusal::PortIsAggregate { port: wish.name.clone() });
+    }
+    let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;
+    if record.ports.iter().any(|port| port.config.name == wish.name || port.before.index == link.index) {
+        return Err(Refusal::PortTwice { port: wish.name.clone() });
+    }
+    port::check(host, link, taken)?;
+    let port = Port::new(host, free_slot(record)?, link);
+    let hook = record.hook;
+    let steps = if port.carries() {
+        if config.addresses == Addresses::None {
+            attach::check_bare(&port)?;
+        }
+        check_reachable(host, record, &port)?;
+        let present = host.addresses.iter().filter(|address| address.link == aggregate.index);
+        let mut given = present.cloned().collect::<Vec<Address>>();
+        let mut steps = attach::move_in(host, config, hook, &port, aggregate, &mut given);
+        let value = aggregate.sysctls.get(RP_FILTER).filter(|value| *value != "2");
+        steps.extend(value.map(|value| attach::aggregate_sysctl(RP_FILTER, value, "2")));
+        steps
+    } else {
+        attach::join_bare(host, config, hook, &port, aggregate)
+    };
+    let warnings = attach::warnings_of(&port, config, aggregate);
+    Ok((attach::record_of(&port, wish), steps, warnings))
+}
+
+/// Plans to remove a port, which must not carry traffic any more. It becomes what it was, but the addresses that it
+/// brought stay on the aggregate. If the aggregate has this port's MAC it keeps it: two interfaces then have the
+/// same one, as with bonding.
+///
+/// # Errors
+///
+/// If it is no port, the last one, the primary, or `min_ports` needs it.
+pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<Vec<Step>, Refusal> {
+    let name = record.config.name.clone();
+    let Some(leaving) = record.ports.iter().find(|port| port.id == id) else {
+        return Err(Refusal::NotAPort { name, port: id.to_string() });
+    };
+    let port = leaving.config.name.clone();
+    if record.ports.len() == 1 {
+        return Err(Refusal::LastPort { name, port });
+    }
+    if record.config.primary.as_ref() == Some(&port) {
+        return Err(Refusal::RemovesPrimary { name, port });
+    }
+    if record.ports.len() <= usize::from(record.config.min_ports) {
+        return Err(Refusal::TooFewLeft { name, port, min_ports: record.config.min_ports });
+    }
+    Ok(detach::find(host, leaving).map(|link| restore(leaving, link, record)).unwrap_or_default())
+}
+
+/// Makes the interface what it was, but for the addresses that moved.
+fn restore(leaving: &PortRecord, link: &Link, record: &Record) -> Vec<Step> {
+    let (subject, before) = (port::subject(leaving.id, link), &leaving.before);
+    let mut steps = Vec::new();
+    if !before.admin_up && link.admin_up {
+        steps.push(Step::SetAdmin { link: subject.clone(), up: false, was: true });
+    }
+    steps.extend(port::restore_link(&subject, link, before));
+    for key in [DISABLE_IPV6, RP_FILTER] {
+        let value = before.sysctls.get(key);
+        steps.extend(value.and_then(|value| port::sysctl(&subject, link, key, value)));
+    }
+    let own = leaving.addresses.iter().filter(|a| !layer3::is_given(a, before));
+    steps.extend(own.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
+    steps.extend(port::restore_rest(&subject, link, before));
+    steps.push(Step::DetachRx { link: subject, hook: record.hook });
+    steps
+}
+
+/// The lowest slot that is free.
+fn free_slot(record: &Record) -> Result<PortId, Refusal> {
+    let mut slots = (0..=u8::MAX).take(MAX_PORTS).map(PortId);
+    slots
+        .find(|slot| record.ports.iter().all(|port| port.id != *slot))
+        .ok_or(Refusal::TooManyPorts { count: record.ports.len() + 1 })
+}
+
+/// A host that can be reached through the new port stays so.
+fn check_reachable(host: &Host, record: &Record, port: &Port<'_>) -> Result<(), Refusal> {
+    let others = record.ports.iter().filter_map(|port| detach::find(host, port));
+    let links = others.filter(|link| has_link(link)).count() + 1;
+    if has_link(port.link) && links < usize::from(record.config.min_ports) {
+        return Err(Refusal::WouldStrand {
+            name: record.config.name.clone(),
+            port: port.link.name.clone(),
+            links,
+            min_ports: record.config.min_ports,
+        });
+    }
+    Ok(())
+}

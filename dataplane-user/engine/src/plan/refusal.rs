@@ -1,0 +1,226 @@
+//! Why a plan is not made.
+
+use aggctl_common::MAX_PORTS;
+
+/// Why nothing was done. Each is one line that says what is wrong and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The name cannot be an interface's.
+    #[error("{name:?} is no valid interface name: {why}; choose another name")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The aggregate's name is in use.
+    #[error("the name {name} is taken by {by}; choose another name, or remove what has it")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What has it.
+        by: &'static str,
+    },
+    /// The name of the aggregate's hidden end is in use.
+    #[error(
+        "{name} needs the name {hidden} for its hidden end, but that is taken; rename that interface or choose another name for the aggregate"
+    )]
+    HiddenNameTaken {
+        /// The aggregate.
+        name: String,
+        /// The name that is needed.
+        hidden: String,
+    },
+    /// No port was named.
+    #[error("{name} has no port; name at least one with --port")]
+    NoPort {
+        /// The aggregate.
+        name: String,
+    },
+    /// More ports than an aggregate can have.
+    #[error("{count} ports are too many; an aggregate has at most {MAX_PORTS}")]
+    TooManyPorts {
+        /// How many there would be.
+        count: usize,
+    },
+    /// A port was named twice.
+    #[error("port {port} is named twice; name it once")]
+    PortTwice {
+        /// The port.
+        port: String,
+    },
+    /// `min_ports` is zero or more than there are ports.
+    #[error("min-ports {min_ports} is out of range; with {ports} port(s) it must be from 1 to {ports}")]
+    MinPorts {
+        /// What was wished.
+        min_ports: u8,
+        /// How many ports there are.
+        ports: usize,
+    },
+    /// The primary is not among the ports.
+    #[error("primary {primary} is no port of {name}; choose one of its ports, or none")]
+    PrimaryIsNoPort {
+        /// The aggregate.
+        name: String,
+        /// What was wished.
+        primary: String,
+    },
+    /// The poll interval is zero.
+    #[error("poll 0 is out of range; it must be at least 1 ms")]
+    PollZero,
+    /// A setting is for a port that the aggregate does not have.
+    #[error("{port} is no port of {name}; see 'aggctl show {name}'")]
+    NotAPort {
+        /// The aggregate.
+        name: String,
+        /// What was named.
+        port: String,
+    },
+    /// There is no such interface.
+    #[error("port {port} does not exist in this network namespace; check the name with 'ip link'")]
+    PortMissing {
+        /// The port.
+        port: String,
+    },
+    /// A loopback interface.
+    #[error("port {port} is a loopback interface; choose an Ethernet interface")]
+    PortIsLoopback {
+        /// The port.
+        port: String,
+    },
+    /// Not Ethernet.
+    #[error("port {port} is not Ethernet; choose an Ethernet interface")]
+    PortNotEthernet {
+        /// The port.
+        port: String,
+    },
+    /// The port is itself an aggregate of ours or its hidden end.
+    #[error("port {port} is itself an aggregate or part of one; choose another port")]
+    PortIsAggregate {
+        /// The port.
+        port: String,
+    },
+    /// The port belongs to an aggregate of ours.
+    #[error(
+        "port {port} already belongs to the aggregate {aggregate}; remove it there with 'aggctl port remove {aggregate} {port}' first"
+    )]
+    PortInAggregate {
+        /// The port.
+        port: String,
+        /// Whose it is.
+        aggregate: String,
+    },
+    /// The port belongs to a bond, team, bridge, VRF, …
+    #[error("port {port} already belongs to the {kind} {master}; take it out with 'ip link set {port} nomaster' first")]
+    PortHasMaster {
+        /// The port.
+        port: String,
+        /// Kind of its master.
+        kind: String,
+        /// Name of its master.
+        master: String,
+    },
+    /// A device is stacked on the port.
+    #[error(
+        "{upper} is stacked on port {port} and would be bypassed; remove {upper} first and make it again on the aggregate"
+    )]
+    PortHasUpper {
+        /// The port.
+        port: String,
+        /// What is stacked on it.
+        upper: String,
+    },
+    /// Something hangs on the port's ingress and would be bypassed.
+    #[error("port {port} has {what} on its ingress, which would be bypassed; remove it first")]
+    PortHasHook {
+        /// The port.
+        port: String,
+        /// What it is.
+        what: String,
+    },
+    /// `--addresses none`, but the port has some.
+    #[error("port {port} has {what}, and addresses none was asked for; remove it, or use --addresses move")]
+    PortHasAddresses {
+        /// The port.
+        port: String,
+        /// One of them.
+        what: String,
+    },
+    /// A route leaves by two ports of the aggregate.
+    #[error(
+        "the multipath route to {route} leaves by more than one port of the aggregate; replace it by a route through one of them first"
+    )]
+    MultipathOverPorts {
+        /// The destination.
+        route: String,
+    },
+    /// The kernel has no tcx.
+    #[error("hook tcx needs Linux 6.6; use --hook clsact or auto")]
+    NoTcx,
+    /// The host can be reached now and could not be after the change.
+    #[error(
+        "{port} carries addresses and has a link, but only {links} port(s) of {name} have one and min-ports is {min_ports}: the host would be cut off; bring up more links or lower --min-ports"
+    )]
+    WouldStrand {
+        /// The aggregate.
+        name: String,
+        /// The port that carries the addresses.
+        port: String,
+        /// How many chosen ports have a link.
+        links: usize,
+        /// How many must have.
+        min_ports: u8,
+    },
+    /// Detaching would move the addresses to a port without a link.
+    #[error(
+        "{port} would get the addresses of {name}, but it has no link while {name} has; reconnect it, or use --force"
+    )]
+    TargetNoLink {
+        /// The aggregate.
+        name: String,
+        /// The port.
+        port: String,
+    },
+    /// A device is stacked on the aggregate and would be destroyed with it.
+    #[error("{upper} is stacked on {name} and would go with it; remove {upper} first, or use --force")]
+    AggregateHasUpper {
+        /// The aggregate.
+        name: String,
+        /// What is stacked on it.
+        upper: String,
+    },
+    /// The aggregate's interface is not there.
+    #[error("the interface of {name} is gone; undo the aggregate with 'aggctl detach {name}'")]
+    AggregateMissing {
+        /// The aggregate.
+        name: String,
+    },
+    /// The last port cannot be removed.
+    #[error("{port} is the last port of {name}; use 'aggctl detach {name}'")]
+    LastPort {
+        /// The aggregate.
+        name: String,
+        /// The port.
+        port: String,
+    },
+    /// Too few ports would be left.
+    #[error(
+        "without {port}, {name} has fewer ports than min-ports {min_ports}; lower it with 'aggctl set {name} min-ports=…' first"
+    )]
+    TooFewLeft {
+        /// The aggregate.
+        name: String,
+        /// The port.
+        port: String,
+        /// How many are needed.
+        min_ports: u8,
+    },
+    /// The primary cannot be removed.
+    #[error("{port} is the primary of {name}; choose another with 'aggctl set {name} primary=…' first")]
+    RemovesPrimary {
+        /// The aggregate.
+        name: String,
+        /// The port.
+        port: String,
+    },
+}

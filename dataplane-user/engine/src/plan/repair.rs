@@ -1,0 +1,33 @@
+//! Repair: what an adopting controller does about a device and ports that are not as they should be.
+
+use crate::{
+    host::Host,
+    plan::{
+        Step, attach,
+        detach::{find, find_aggregate},
+        port::Port,
+    },
+    record::Record,
+};
+
+/// Steps that make every port that is there a port again: one that was plugged out and in, or whose settings others
+/// changed. The sending program is hung up again too. Addresses that others gave to a port stay where they are.
+/// Empty if the aggregate's interface is gone.
+#[must_use]
+pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
+    let Some(aggregate) = find_aggregate(host, record) else { return Vec::new() };
+    let mut steps = vec![Step::AttachTx { hook: record.hook }];
+    for known in &record.ports {
+        if let Some(link) = find(host, known) {
+            let port = Port::new(host, known.id, link);
+            if port.carries() {
+                steps.push(Step::AttachRx { link: port.subject(), hook: record.hook });
+                steps.extend(port.open(&record.config, aggregate.mtu));
+                steps.extend(port.join(aggregate.mac));
+            } else {
+                steps.extend(attach::join_bare(host, &record.config, record.hook, &port, aggregate));
+            }
+        }
+    }
+    steps
+}

@@ -1,0 +1,45 @@
+//! What can be said about a wish without looking at the host.
+
+use std::collections::BTreeSet;
+
+use aggctl_common::MAX_PORTS;
+
+use crate::{
+    config::AggregateConfig,
+    plan::{Refusal, names},
+};
+
+/// Checks what needs no host: names, number of ports, `min_ports`, primary, ports named twice.
+///
+/// # Errors
+///
+/// The first thing that is wrong.
+pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
+    names::check(&config.name)?;
+    if config.ports.is_empty() {
+        return Err(Refusal::NoPort { name: config.name.clone() });
+    }
+    if config.ports.len() > MAX_PORTS {
+        return Err(Refusal::TooManyPorts { count: config.ports.len() });
+    }
+    let mut seen = BTreeSet::new();
+    for port in &config.ports {
+        names::check(&port.name)?;
+        if port.name == config.name {
+            return Err(Refusal::PortIsAggregate { port: port.name.clone() });
+        }
+        if !seen.insert(port.name.as_str()) {
+            return Err(Refusal::PortTwice { port: port.name.clone() });
+        }
+    }
+    if config.min_ports == 0 || usize::from(config.min_ports) > config.ports.len() {
+        return Err(Refusal::MinPorts { min_ports: config.min_ports, ports: config.ports.len() });
+    }
+    if let Some(primary) = config.primary.as_deref().filter(|primary| !seen.contains(primary)) {
+        return Err(Refusal::PrimaryIsNoPort { name: config.name.clone(), primary: primary.to_owned() });
+    }
+    if config.link_watch.poll_ms == 0 {
+        return Err(Refusal::PollZero);
+    }
+    Ok(())
+}

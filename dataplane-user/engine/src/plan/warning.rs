@@ -1,0 +1,63 @@
+//! What the owner should know about a plan that is carried out all the same.
+
+use std::{fmt, net::IpAddr};
+
+/// Something to know. Displayed as one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A temporary IPv6 address (RFC 8981) becomes an ordinary one: the kernel takes no temporary ones from outside.
+    TemporaryAddress {
+        /// Where it was.
+        port: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// No port has a link.
+    NoLink {
+        /// The aggregate.
+        aggregate: String,
+    },
+    /// The port's MTU changes to that of the aggregate.
+    MtuChanges {
+        /// The port.
+        port: String,
+        /// Octets before.
+        from: u32,
+        /// Octets from now on.
+        to: u32,
+    },
+    /// A port that has addresses gets another MAC.
+    MacChanges {
+        /// The port.
+        port: String,
+    },
+    /// The port's VLAN filter cannot be switched off, and promiscuous mode was ruled out.
+    VlanFilter {
+        /// The port.
+        port: String,
+    },
+    /// The aggregate gets IPv6 from a port that has none.
+    NoIpv6 {
+        /// The port.
+        port: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TemporaryAddress { port, address } => {
+                write!(f, "the temporary address {address} of {port} becomes an ordinary one")
+            }
+            Self::NoLink { aggregate } => write!(f, "no port of {aggregate} has a link yet"),
+            Self::MtuChanges { port, from, to } => write!(f, "the MTU of {port} changes from {from} to {to}"),
+            Self::MacChanges { port } => {
+                write!(f, "{port} has addresses and gets another MAC: its neighbours must learn it")
+            }
+            Self::VlanFilter { port } => {
+                write!(f, "{port} lets only its own VLANs in (rx-vlan-filter is fixed) and promisc is off")
+            }
+            Self::NoIpv6 { port } => write!(f, "IPv6 is disabled on {port}, so it is on the aggregate too"),
+        }
+    }
+}
