@@ -1,6 +1,8 @@
 //! Link-local control frames: destinations 01:80:c2:00:00:00 to 01:80:c2:00:00:0f (IEEE 802.1Q-2022, table 8-1), which
 //! belong to the link and not to the aggregate.
 
+use crate::Destination;
+
 /// What becomes of a frame that a port hears, as far as link-local control is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -17,14 +19,49 @@ impl Control {
     /// Classifies by the destination address.
     #[inline(always)]
     #[must_use]
-    pub const fn of(destination: [u8; 6]) -> Self {
-        let [a, b, c, d, e, last] = destination;
-        if u32::from_be_bytes([a, b, c, d]) != 0x0180_c200 || e != 0 || last > 0x0f {
+    pub const fn of(Destination([first, second, third]): Destination) -> Self {
+        if first != Destination::CONTROL_0 || second != Destination::CONTROL_1 {
             return Self::No;
         }
-        match last {
-            0x01 | 0x02 => Self::PortOnly,
-            _ => Self::PortAndAggregate,
+        match third.to_ne_bytes() {
+            [0, 0x01 | 0x02] => Self::PortOnly,
+            [0, 0x00 | 0x03..=0x0f] => Self::PortAndAggregate,
+            _ => Self::No,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classify(octets: [u8; 6]) -> Control {
+        Control::of(Destination::from_octets(octets))
+    }
+
+    #[test]
+    fn pause_and_slow_protocols_stay_on_the_port() {
+        assert_eq!(classify([0x01, 0x80, 0xc2, 0, 0, 0x01]), Control::PortOnly);
+        assert_eq!(classify([0x01, 0x80, 0xc2, 0, 0, 0x02]), Control::PortOnly);
+    }
+
+    #[test]
+    fn the_other_fourteen_also_go_to_the_aggregate() {
+        for last in (0..=0x0f).filter(|last| ![1, 2].contains(last)) {
+            assert_eq!(classify([0x01, 0x80, 0xc2, 0, 0, last]), Control::PortAndAggregate, "…:{last:02x}");
+        }
+    }
+
+    #[test]
+    fn every_single_octet_counts() {
+        let stp = [0x01, 0x80, 0xc2, 0, 0, 0];
+        for position in 0..6 {
+            for value in 0..=255 {
+                let mut octets = stp;
+                octets[position] = value;
+                let control = octets[..5] == stp[..5] && octets[5] <= 0x0f;
+                assert_eq!(classify(octets) != Control::No, control, "{octets:x?}");
+            }
         }
     }
 }

@@ -7,10 +7,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod control;
+pub mod destination;
 pub mod drops;
 pub mod ids;
 pub mod ports;
+pub mod rule;
 
+pub use destination::Destination;
 pub use drops::DropReason;
 pub use ids::{IfIndex, Mac, PortId};
 pub use ports::{MAX_PORTS, Ports};

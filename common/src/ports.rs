@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{IfIndex, PortId};
+use crate::{
+    IfIndex, PortId,
+    rule::{self, View},
+};
 
 /// The most ports that an aggregate can have: one bit each in a 64-bit mask.
 pub const MAX_PORTS: usize = 64;
@@ -38,44 +41,43 @@ impl Ports {
     pub const EMPTY: Self =
         Self { usable: 0, accept: 0, active: 0, count: 0, order: [0; MAX_PORTS], ifindex: [IfIndex::NONE; MAX_PORTS] };
 
-    /// The port that carries traffic now: the active one if it is usable, else the first usable one in the order of
-    /// preference. `None` if no port is usable.
-    #[inline(always)]
+    /// The port that carries traffic now, by [`rule::choose`].
     #[must_use]
     pub fn choose(&self) -> Option<PortId> {
-        let usable = self.usable;
-        #[allow(clippy::cast_possible_truncation, reason = "masked to the range of a slot")]
-        let active = PortId((self.active & 63) as u8);
-        if usable & active.bit() != 0 {
-            return Some(active);
-        }
-        if usable == 0 {
-            return None;
-        }
-        let mut position = 0;
-        while position < MAX_PORTS {
-            if position as u32 >= self.count {
-                break;
-            }
-            let slot = PortId(self.order[position] & 63);
-            if usable & slot.bit() != 0 {
-                return Some(slot);
-            }
-            position += 1;
-        }
-        None
+        rule::choose(self)
     }
 
-    /// Whether a frame that port `slot` heard goes to the aggregate; `group` says that its destination is a group
-    /// address, which only the port that carries the traffic delivers, lest the host hear it twice.
-    #[inline(always)]
+    /// Whether a frame that port `slot` heard goes to the aggregate, by [`rule::accept`]; `group` says that its
+    /// destination is a group address.
     #[must_use]
     pub fn accepts(&self, slot: PortId, group: bool) -> bool {
-        match self.choose() {
-            Some(chosen) if chosen.0 == slot.0 => true,
-            Some(_) => !group && self.accept & slot.bit() != 0,
-            None => false,
-        }
+        rule::accept(self, slot, group).is_ok()
+    }
+}
+
+impl View for Ports {
+    fn usable(&self) -> u64 {
+        self.usable
+    }
+
+    fn accept(&self) -> u64 {
+        self.accept
+    }
+
+    fn active(&self) -> u32 {
+        self.active
+    }
+
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn order(&self, position: usize) -> u8 {
+        self.order[position]
+    }
+
+    fn ifindex(&self, slot: PortId) -> IfIndex {
+        self.ifindex[slot.index()]
     }
 }
 

@@ -1,0 +1,105 @@
+//! The rule: which port a frame takes, and what becomes of a frame that a port hears.
+//!
+//! It reads the table through [`View`], because the programs and the controller share the table: a program must load
+//! each word once, at the moment of the decision, while a test or the controller has a copy of its own.
+
+use crate::{Destination, DropReason, IfIndex, MAX_PORTS, PortId, control::Control};
+
+/// A table of ports that the rule can read, word by word. See [`crate::Ports`] for the meaning of the words.
+pub trait View {
+    /// The mask of ports that may carry traffic now.
+    fn usable(&self) -> u64;
+    /// The mask of ports that also accept unicast.
+    fn accept(&self) -> u64;
+    /// The slot of the active port.
+    fn active(&self) -> u32;
+    /// How many entries of the order are in use.
+    fn count(&self) -> u32;
+    /// The slot at `position` (below [`MAX_PORTS`]) of the order of preference.
+    fn order(&self, position: usize) -> u8;
+    /// The interface of a slot below [`MAX_PORTS`].
+    fn ifindex(&self, slot: PortId) -> IfIndex;
+}
+
+/// What becomes of a frame that a port hears, unless it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It goes to the aggregate.
+    Aggregate,
+    /// It stays with the port's own sockets.
+    Port,
+    /// It stays with the port's own sockets, and a copy goes to the aggregate.
+    PortAndAggregate,
+}
+
+/// The port that carries traffic now: the active one if it is usable, else the first usable one in the order of
+/// preference. `None` if no port is usable.
+#[inline(always)]
+#[must_use]
+pub fn choose(table: &impl View) -> Option<PortId> {
+    let usable = table.usable();
+    #[allow(clippy::cast_possible_truncation, reason = "masked to the range of a slot")]
+    let active = PortId((table.active() & 63) as u8);
+    if usable & active.bit() != 0 {
+        return Some(active);
+    }
+    if usable == 0 {
+        return None;
+    }
+    let count = table.count();
+    let mut position = 0;
+    while position < MAX_PORTS && (position as u32) < count {
+        let slot = PortId(table.order(position) & 63);
+        if usable & slot.bit() != 0 {
+            return Some(slot);
+        }
+        position += 1;
+    }
+    None
+}
+
+/// Whether a frame that port `slot` heard goes to the aggregate; `group` says that its destination is a group
+/// address, which only the port that carries the traffic delivers, lest the host hear it twice.
+///
+/// # Errors
+///
+/// The reason why it is dropped instead.
+#[inline(always)]
+pub fn accept(table: &impl View, slot: PortId, group: bool) -> Result<(), DropReason> {
+    match choose(table) {
+        Some(chosen) if chosen.0 == slot.0 => Ok(()),
+        Some(_) if !group && table.accept() & slot.bit() != 0 => Ok(()),
+        Some(_) => Err(DropReason::Standby),
+        None => Err(DropReason::NoPort),
+    }
+}
+
+/// Where a frame that the host sends leaves.
+///
+/// # Errors
+///
+/// The reason why it is dropped instead.
+#[inline(always)]
+pub fn send(table: &impl View) -> Result<IfIndex, DropReason> {
+    match choose(table).map(|slot| table.ifindex(slot)) {
+        Some(index) if index.0 != IfIndex::NONE.0 => Ok(index),
+        _ => Err(DropReason::NoPort),
+    }
+}
+
+/// What becomes of a frame to `destination` that port `slot` heard.
+///
+/// # Errors
+///
+/// The reason why it is dropped instead.
+#[inline(always)]
+pub fn receive(table: &impl View, slot: PortId, destination: Destination) -> Result<Received, DropReason> {
+    match Control::of(destination) {
+        Control::PortOnly => Ok(Received::Port),
+        Control::PortAndAggregate => Ok(Received::PortAndAggregate),
+        Control::No => accept(table, slot, destination.is_group()).map(|()| Received::Aggregate),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Ports;
+
+extern crate std;
+
+const UNICAST: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
+const BROADCAST: [u8; 6] = [0xff; 6];
+const LACP: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0x02];
+const STP: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0];
+
+/// Ports 2 (the most preferred), 0 and 1, all usable; 0 is active.
+fn three() -> Ports {
+    let mut ports = Ports { usable: 0b111, active: 0, count: 3, ..Ports::EMPTY };
+    ports.order[..3].copy_from_slice(&[2, 0, 1]);
+    for slot in 0..3 {
+        ports.ifindex[slot] = IfIndex(10 + slot as u32);
+    }
+    ports
+}
+
+fn heard(ports: &Ports, slot: u8, octets: [u8; 6]) -> Result<Received, DropReason> {
+    receive(ports, PortId(slot), Destination::from_octets(octets))
+}
+
+#[test]
+fn the_active_port_carries_the_traffic() {
+    assert_eq!(three().choose(), Some(PortId(0)));
+    assert_eq!(send(&three()), Ok(IfIndex(10)));
+}
+
+#[test]
+fn an_active_port_that_is_not_usable_falls_back_to_the_most_preferred_one() {
+    let mut ports = Ports { usable: 0b110, ..three() };
+    assert_eq!(ports.choose(), Some(PortId(2)));
+    ports.usable = 0b010;
+    assert_eq!(ports.choose(), Some(PortId(1)), "and from there to the next");
+}
+
+#[test]
+fn without_a_usable_port_frames_are_dropped_both_ways() {
+    let ports = Ports { usable: 0, accept: 0b111, ..three() };
+    assert_eq!(send(&ports), Err(DropReason::NoPort));
+    assert_eq!(heard(&ports, 0, UNICAST), Err(DropReason::NoPort));
+}
+
+#[test]
+fn a_usable_port_outside_the_order_is_used_only_while_it_is_active() {
+    let ports = Ports { usable: 0b1000, ..three() };
+    assert_eq!(ports.choose(), None);
+    assert_eq!(Ports { active: 3, ..ports }.choose(), Some(PortId(3)));
+}
+
+#[test]
+fn a_chosen_port_without_interface_is_no_port() {
+    let mut ports = three();
+    ports.ifindex[0] = IfIndex::NONE;
+    assert_eq!(send(&ports), Err(DropReason::NoPort));
+}
+
+#[test]
+fn a_standby_port_delivers_nothing_but_control_frames() {
+    let ports = three();
+    for octets in [UNICAST, BROADCAST, [0x33, 0x33, 0, 0, 0, 1]] {
+        assert_eq!(heard(&ports, 0, octets), Ok(Received::Aggregate));
+        assert_eq!(heard(&ports, 1, octets), Err(DropReason::Standby));
+    }
+    for slot in 0..3 {
+        assert_eq!(heard(&ports, slot, LACP), Ok(Received::Port));
+        assert_eq!(heard(&ports, slot, STP), Ok(Received::PortAndAggregate));
+    }
+}
+
+#[test]
+fn the_former_active_port_still_delivers_unicast_but_no_group_frames() {
+    let ports = Ports { accept: 0b010, ..three() };
+    assert_eq!(heard(&ports, 1, UNICAST), Ok(Received::Aggregate));
+    assert_eq!(heard(&ports, 1, BROADCAST), Err(DropReason::Standby));
+    assert!(ports.accepts(PortId(1), false) && !ports.accepts(PortId(1), true));
+}
+
+fn any_table() -> impl Strategy<Value = Ports> {
+    let slots: Vec<u8> = (0..MAX_PORTS as u8).collect();
+    (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>(), 0..=80_u32, Just(slots).prop_shuffle()).prop_map(
+        |(a, b, accept, active, count, order)| {
+            let mut ports = Ports { usable: a & b, accept, active, count, ..Ports::EMPTY };
+            ports.order.copy_from_slice(&order);
+            for (slot, index) in ports.ifindex.iter_mut().enumerate() {
+                *index = IfIndex(100 + slot as u32);
+            }
+            ports
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn only_a_usable_port_is_chosen_and_the_active_one_first(ports in any_table()) {
+        let usable = |port: PortId| ports.usable & port.bit() != 0;
+        let active = PortId((ports.active & 63) as u8);
+        let expected = if usable(active) {
+            Some(active)
+        } else {
+            let used = (ports.count as usize).min(MAX_PORTS);
+            ports.order[..used].iter().map(|slot| PortId(*slot)).find(|port| usable(*port))
+        };
+        prop_assert_eq!(ports.choose(), expected);
+    }
+
+    #[test]
+    fn a_group_frame_is_delivered_by_one_port_at_most(ports in any_table()) {
+        let delivering: Vec<u8> =
+            (0..MAX_PORTS as u8).filter(|slot| ports.accepts(PortId(*slot), true)).collect();
+        prop_assert_eq!(delivering, ports.choose().map(|port| port.0).into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_table_and_no_octets_make_the_rule_panic(
+        ports in any_table(), order in proptest::array::uniform32(any::<u8>()), slot in any::<u8>(), octets in any::<[u8; 6]>()
+    ) {
+        let mut ports = ports;
+        ports.order[..32].copy_from_slice(&order);
+        let _ = send(&ports);
+        let _ = receive(&ports, PortId(slot), Destination::from_octets(octets));
+    }
+}

@@ -1,0 +1,45 @@
+//! The programs of aggctl's data path: `tx` hangs on the ingress hook of the aggregate's hidden end, where every frame
+//! that the host sends on the aggregate appears; `rx` hangs on the ingress hook of each port.
+//!
+//! The rule that decides lives in `aggctl-common` and is tested on the host. Here is only what needs a kernel: reading
+//! the packet, the maps, and carrying the decision out. What goes right is not counted, since the ports' own device
+//! counters do; what is dropped is counted by reason.
+#![no_std]
+#![no_main]
+
+mod action;
+mod drops;
+mod ports;
+mod receive;
+mod send;
+
+use aya_ebpf::{macros::classifier, programs::TcContext};
+
+/// A frame that the host sends through the aggregate.
+#[classifier]
+pub fn tx(_: TcContext) -> i32 {
+    match send::send() {
+        Ok(action) => action,
+        Err(reason) => drops::count(reason.sent()),
+    }
+}
+
+/// A frame that a port heard.
+#[classifier]
+pub fn rx(context: TcContext) -> i32 {
+    match receive::receive(&context) {
+        Ok(action) => action,
+        Err(reason) => drops::count(reason.received_on(receive::slot())),
+    }
+}
+
+/// The kernel lets only programs under a licence compatible with the GPL call some helpers.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Nothing here panics; the language asks for a handler all the same.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,102 @@
+//! What is wrong with a data path that another process left.
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::config;
+use aya::programs::ProgramInfo;
+
+use super::{
+    Role, Table,
+    error::{DataplaneError, is_not_found},
+    hook::{self, Site},
+    maps::{self, Condition},
+    pins::{self, Pins},
+};
+
+/// What a data path should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The hidden end, where the sending program hangs.
+    pub hidden: IfIndex,
+    /// The ports, where the receiving programs hang.
+    pub ports: Vec<(PortId, IfIndex)>,
+    /// The hook.
+    pub hook: config::Hook,
+}
+
+/// Something that is not as it should be. [`super::Dataplane::create`], a published table and the `attach` calls repair
+/// all of them, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// A map is not pinned.
+    #[error("map {0} is missing")]
+    MapMissing(&'static str),
+    /// A map has a shape or layout that is not this version's.
+    #[error("map {0} has another shape")]
+    MapDifferent(&'static str),
+    /// No program of ours hangs where one should.
+    #[error("program {role} is not attached to interface {index}")]
+    NotAttached {
+        /// The program.
+        role: Role,
+        /// Where it should hang.
+        index: IfIndex,
+    },
+    /// The program that hangs there is not the pinned one, or uses other maps than the pinned ones.
+    #[error("program {role} on interface {index} is an old one")]
+    Stale {
+        /// The program.
+        role: Role,
+        /// Where it hangs.
+        index: IfIndex,
+    },
+    /// The table has another interface in a slot.
+    #[error("slot {port} has interface {found}, not {expected}")]
+    WrongInterface {
+        /// The slot.
+        port: PortId,
+        /// What the table says.
+        found: IfIndex,
+        /// What it should say.
+        expected: IfIndex,
+    },
+}
+
+/// Compares the data path with what it should be.
+pub(super) fn find(pins: &Pins, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+    match maps::condition(pins)? {
+        Condition::Good => {}
+        // Programs without the right maps are wrong as well; that needs no saying.
+        Condition::Missing(map) => return Ok(vec![Defect::MapMissing(map)]),
+        Condition::Different(map) => return Ok(vec![Defect::MapDifferent(map)]),
+    }
+    let mut defects = Vec::new();
+    let table = Table::open(pins)?.load();
+    let programs = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), *index));
+    for (role, index) in [(Role::Tx, expected.hidden)].into_iter().chain(programs) {
+        let site = Site { pins, role, index };
+        match hook::of(expected.hook).attached(site)? {
+            None => defects.push(Defect::NotAttached { role, index }),
+            Some(program) if !is_current(site, program)? => defects.push(Defect::Stale { role, index }),
+            Some(_) => {}
+        }
+    }
+    for (port, expected) in &expected.ports {
+        let found = table.ifindex.get(port.index()).copied().unwrap_or(IfIndex::NONE);
+        if found != *expected {
+            defects.push(Defect::WrongInterface { port: *port, found, expected: *expected });
+        }
+    }
+    Ok(defects)
+}
+
+/// Whether the program that hangs there is the pinned one, and uses the pinned table.
+fn is_current(site: Site<'_>, attached: u32) -> Result<bool, DataplaneError> {
+    let failed = |call| move |error| DataplaneError::program(site.role.to_string(), call, error);
+    let info = match ProgramInfo::from_pin(site.pins.program(site.role)) {
+        Ok(info) => info,
+        Err(error) if is_not_found(&error) => return Ok(false),
+        Err(error) => return Err(failed("open")(error)),
+    };
+    let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
+    Ok(info.id() == attached && maps.contains(&maps::id(site.pins, pins::PORTS)?))
+}

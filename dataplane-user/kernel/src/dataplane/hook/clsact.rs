@@ -1,0 +1,88 @@
+//! clsact: filters of a qdisc, for kernels without tcx. A filter outlives the process by itself.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use aya::programs::SchedClassifier;
+use rustix::io::Errno;
+
+use super::{
+    Hook, Site,
+    tc::{Direction, Tc},
+};
+use crate::dataplane::{
+    error::DataplaneError,
+    pins::{self, Role},
+};
+
+/// Filters of the clsact qdisc.
+///
+/// Minimum kernel version: 4.5.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clsact;
+
+impl Hook for Clsact {
+    fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+        let failed = |call| move |failure| DataplaneError::hook(site.index, call, failure);
+        let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
+        if !tc.has_qdisc(site.index).map_err(failed("list qdiscs"))? {
+            // The mark comes first: a qdisc of ours that nobody knows to be ours would stay for ever.
+            let mark = site.pins.qdisc_mark(site.role, site.index);
+            pins::make_mark(&mark)?;
+            match tc.add_qdisc(site.index) {
+                Err(failure) if failure.is(&[Errno::EXIST]) => pins::remove_mark(&mark)?,
+                Err(failure) if failure.is(&[Errno::NODEV]) => {
+                    pins::remove_mark(&mark)?;
+                    return Err(DataplaneError::NoInterface(site.index));
+                }
+                result => result.map_err(failed("add qdisc clsact"))?,
+            }
+        }
+        let fd = program
+            .fd()
+            .map_err(|error| DataplaneError::program(site.role.to_string(), "file descriptor", error))?
+            .as_fd()
+            .as_raw_fd();
+        tc.set_filter(site.index, label(site.role), fd).map_err(failed("set clsact filter"))
+    }
+
+    fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
+        let failed = |call| move |failure| DataplaneError::hook(site.index, call, failure);
+        let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
+        let filters = tc.filters(site.index, Direction::Ingress).map_err(failed("list filters"))?;
+        if filters.iter().any(|filter| filter.is_ours(label(site.role))) {
+            match tc.delete_filter(site.index) {
+                Err(failure) if failure.is(&[Errno::NODEV, Errno::NOENT]) => {}
+                result => result.map_err(failed("delete clsact filter"))?,
+            }
+        }
+        let mark = site.pins.qdisc_mark(site.role, site.index);
+        if !mark.is_dir() {
+            return Ok(());
+        }
+        let mut left = tc.filters(site.index, Direction::Ingress).map_err(failed("list filters"))?;
+        left.extend(tc.filters(site.index, Direction::Egress).map_err(failed("list filters"))?);
+        if left.is_empty() {
+            match tc.delete_qdisc(site.index) {
+                Err(failure) if failure.is(&[Errno::NODEV, Errno::NOENT, Errno::INVAL]) => {}
+                result => result.map_err(failed("delete qdisc clsact"))?,
+            }
+        }
+        pins::remove_mark(&mark)
+    }
+
+    fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError> {
+        let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
+        let filters = tc
+            .filters(site.index, Direction::Ingress)
+            .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
+        Ok(filters.into_iter().find(|filter| filter.is_ours(label(site.role))).and_then(|filter| filter.program))
+    }
+}
+
+/// The name that `tc filter show` prints.
+const fn label(role: Role) -> &'static str {
+    match role {
+        Role::Tx => "aggctl_tx",
+        Role::Rx(_) => "aggctl_rx",
+    }
+}

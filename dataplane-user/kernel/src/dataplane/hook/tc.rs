@@ -1,0 +1,136 @@
+//! The few traffic control messages that clsact needs.
+
+use std::{io, os::fd::RawFd};
+
+use aggctl_common::IfIndex;
+use aya_obj::generated::{
+    TC_H_CLSACT, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FD, TCA_BPF_FLAG_ACT_DIRECT, TCA_BPF_FLAGS, TCA_BPF_NAME,
+    TCA_KIND, TCA_OPTIONS,
+};
+
+use crate::{
+    error::Failure,
+    netlink::{
+        socket::Socket,
+        tlv::{Attributes, Builder},
+    },
+};
+
+/// Priority of our filters. Behind whatever the kernel picks by itself (49152 and below), so that filters of others see
+/// frames first.
+const PRIORITY: u16 = 0xfa66;
+/// Handle of our filters: one that neither the kernel nor people pick.
+const HANDLE: u32 = 0x0a66;
+/// Handle of the clsact (or ingress) qdisc; an interface has one at most.
+const QDISC: u32 = 0xffff_0000;
+/// `TCA_BPF_ID`: the kernel's number of the program.
+const TCA_BPF_ID: u16 = 11;
+/// Octets of `struct tcmsg`.
+const TCMSG: usize = 20;
+
+/// The side of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Ingress,
+    Egress,
+}
+
+impl Direction {
+    const fn parent(self) -> u32 {
+        match self {
+            Self::Ingress => QDISC | TC_H_MIN_INGRESS,
+            Self::Egress => QDISC | TC_H_MIN_EGRESS,
+        }
+    }
+}
+
+/// A filter that hangs on an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Filter {
+    priority: u16,
+    handle: u32,
+    name: Option<String>,
+    /// The kernel's number of its program, if it is an eBPF filter.
+    pub(super) program: Option<u32>,
+}
+
+impl Filter {
+    /// Whether it is ours, and has this name.
+    pub(super) fn is_ours(&self, name: &str) -> bool {
+        self.priority == PRIORITY && self.handle == HANDLE && self.name.as_deref() == Some(name)
+    }
+}
+
+/// A netlink socket for traffic control.
+pub(super) struct Tc(Socket);
+
+impl Tc {
+    pub(super) fn open() -> io::Result<Self> {
+        Socket::open(libc::NETLINK_ROUTE as isize).map(Self)
+    }
+
+    /// Whether the interface has a clsact or an ingress qdisc; our filters can hang on either.
+    pub(super) fn has_qdisc(&mut self, index: IfIndex) -> Result<bool, Failure> {
+        let qdiscs = self.0.dump(libc::RTM_GETQDISC, &tcmsg(index, 0, 0, 0))?;
+        Ok(qdiscs.iter().any(|message| word(message, 4) == Some(index.0) && word(message, 8) == Some(QDISC)))
+    }
+
+    pub(super) fn add_qdisc(&mut self, index: IfIndex) -> Result<(), Failure> {
+        let request = Builder::new(&tcmsg(index, QDISC, TC_H_CLSACT, 0)).push_str(TCA_KIND as u16, "clsact").finish();
+        self.0.request(libc::RTM_NEWQDISC, (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16, &request)
+    }
+
+    pub(super) fn delete_qdisc(&mut self, index: IfIndex) -> Result<(), Failure> {
+        self.0.request(libc::RTM_DELQDISC, 0, &tcmsg(index, QDISC, TC_H_CLSACT, 0))
+    }
+
+    /// Adds our filter to the ingress, or replaces the program of the one that is there.
+    pub(super) fn set_filter(&mut self, index: IfIndex, name: &str, program: RawFd) -> Result<(), Failure> {
+        let options = Builder::default()
+            .push(TCA_BPF_FD as u16, &program.to_ne_bytes())
+            .push_str(TCA_BPF_NAME as u16, name)
+            .push_u32(TCA_BPF_FLAGS as u16, TCA_BPF_FLAG_ACT_DIRECT);
+        let request = Builder::new(&our_filter(index))
+            .push_str(TCA_KIND as u16, "bpf")
+            .push_nested(TCA_OPTIONS as u16, &options)
+            .finish();
+        self.0.request(libc::RTM_NEWTFILTER, libc::NLM_F_CREATE as u16, &request)
+    }
+
+    pub(super) fn delete_filter(&mut self, index: IfIndex) -> Result<(), Failure> {
+        self.0.request(libc::RTM_DELTFILTER, 0, &our_filter(index))
+    }
+
+    /// All filters on one side of an interface; none if it has no qdisc for them.
+    pub(super) fn filters(&mut self, index: IfIndex, direction: Direction) -> Result<Vec<Filter>, Failure> {
+        let filters = self.0.dump(libc::RTM_GETTFILTER, &tcmsg(index, 0, direction.parent(), 0))?;
+        Ok(filters.iter().filter_map(|message| parse(message)).collect())
+    }
+}
+
+/// Reads a filter; `None` for the entries that stand for a whole priority.
+#[allow(clippy::cast_possible_truncation, reason = "the priority is the upper half")]
+fn parse(message: &[u8]) -> Option<Filter> {
+    let handle = word(message, 8).filter(|handle| *handle != 0)?;
+    let options = Attributes::after(message, TCMSG).find(TCA_OPTIONS as u16).map(Attributes::nested);
+    Some(Filter {
+        priority: (word(message, 16)? >> 16) as u16,
+        handle,
+        name: options.and_then(|options| options.string(TCA_BPF_NAME as u16)),
+        program: options.and_then(|options| options.u32(TCA_BPF_ID)),
+    })
+}
+
+fn our_filter(index: IfIndex) -> Vec<u8> {
+    let protocol = (libc::ETH_P_ALL as u16).to_be();
+    tcmsg(index, HANDLE, Direction::Ingress.parent(), u32::from(PRIORITY) << 16 | u32::from(protocol))
+}
+
+/// `struct tcmsg`: family and padding, interface, handle, parent, info.
+fn tcmsg(index: IfIndex, handle: u32, parent: u32, info: u32) -> Vec<u8> {
+    [0, index.0, handle, parent, info].into_iter().flat_map(u32::to_ne_bytes).collect()
+}
+
+fn word(message: &[u8], offset: usize) -> Option<u32> {
+    message.get(offset..)?.first_chunk().copied().map(u32::from_ne_bytes)
+}

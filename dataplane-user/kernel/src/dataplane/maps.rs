@@ -1,0 +1,97 @@
+//! The maps: made, pinned, and compared with the shape that they must have.
+
+use aggctl_common::{DropReason, Ports};
+use aya::maps::{MapData, MapInfo, MapType};
+use aya_obj::generated::BPF_F_MMAPABLE;
+
+use super::{
+    error::{DataplaneError, is_not_found},
+    object,
+    pins::{self, Pins},
+};
+
+/// The shape of a map.
+#[derive(Debug, PartialEq)]
+struct Shape {
+    kind: MapType,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+}
+
+/// What each map must look like. The same table for people is in docs/maps.md.
+#[allow(clippy::cast_possible_truncation, reason = "the sizes are small constants")]
+const SHAPES: [(&str, Shape); 2] = [
+    (
+        pins::PORTS,
+        Shape { kind: MapType::Array, key: 4, value: size_of::<Ports>() as u32, entries: 1, flags: BPF_F_MMAPABLE },
+    ),
+    (pins::DROPS, Shape { kind: MapType::PerCpuArray, key: 4, value: 8, entries: DropReason::COUNTERS, flags: 0 }),
+];
+
+/// The state of the pinned maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// As they must be.
+    Good,
+    /// This one is not there.
+    Missing(&'static str),
+    /// This one has another shape, or all have another layout.
+    Different(&'static str),
+}
+
+/// Compares the pinned maps with what this version needs.
+pub(super) fn condition(pins: &Pins) -> Result<Condition, DataplaneError> {
+    for (name, shape) in &SHAPES {
+        match MapInfo::from_pin(pins.map(name)) {
+            Ok(info) if shape_of(name, &info)? == *shape => {}
+            Ok(_) => return Ok(Condition::Different(name)),
+            Err(error) if is_not_found(&error) => return Ok(Condition::Missing(name)),
+            Err(error) => return Err(DataplaneError::map(name, "open", error)),
+        }
+    }
+    Ok(if pins.layout_mark().is_dir() { Condition::Good } else { Condition::Different("layout") })
+}
+
+/// Makes and pins the maps. Good ones stay as they are; others are replaced by empty ones, which programs that are
+/// attached already do not see until they are attached again.
+pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
+    if condition(pins)? == Condition::Good {
+        return Ok(());
+    }
+    // The old ones stay in use by the programs that have them, and go with the last of those.
+    for (name, _) in &SHAPES {
+        pins::unpin(&pins.map(name))?;
+    }
+    pins::make_mark(pins.dir())?;
+    for entry in std::fs::read_dir(pins.dir()).map_err(|error| DataplaneError::pin(pins.dir(), "read", error))? {
+        let entry = entry.map_err(|error| DataplaneError::pin(pins.dir(), "read", error))?;
+        if entry.file_name().to_string_lossy().starts_with("layout-") {
+            pins::remove_mark(&entry.path())?;
+        }
+    }
+    object::load(pins, None)?;
+    // Last, so that maps of an interrupted start are made again.
+    pins::make_mark(&pins.layout_mark())
+}
+
+/// Opens a pinned map.
+pub(super) fn open(pins: &Pins, name: &'static str) -> Result<MapData, DataplaneError> {
+    MapData::from_pin(pins.map(name)).map_err(|error| DataplaneError::map(name, "open", error))
+}
+
+/// The kernel's number of a pinned map.
+pub(super) fn id(pins: &Pins, name: &'static str) -> Result<u32, DataplaneError> {
+    MapInfo::from_pin(pins.map(name)).map(|info| info.id()).map_err(|error| DataplaneError::map(name, "open", error))
+}
+
+fn shape_of(name: &'static str, info: &MapInfo) -> Result<Shape, DataplaneError> {
+    Ok(Shape {
+        kind: info.map_type().map_err(|error| DataplaneError::map(name, "type", error))?,
+        key: info.key_size(),
+        value: info.value_size(),
+        entries: info.max_entries(),
+        flags: info.map_flags(),
+    })
+}

@@ -1,0 +1,161 @@
+//! The data path of one aggregate: its maps, and its programs on their hooks.
+//!
+//! Everything is pinned in one bpffs directory, so it outlives the process; a [`Dataplane`] is no more than the path of
+//! that directory. Every call says what shall be, and succeeds if it is so already.
+
+mod defects;
+mod drops;
+mod error;
+mod hook;
+mod maps;
+mod object;
+mod pins;
+mod publish;
+mod table;
+
+use std::path::PathBuf;
+
+use aggctl_common::{IfIndex, MAX_PORTS, PortId};
+use aggctl_engine::config::Hook;
+
+pub use self::{
+    defects::{Defect, Expected},
+    drops::DropCount,
+    error::DataplaneError,
+    hook::tcx_supported,
+    pins::Role,
+    table::Table,
+};
+use self::{hook::Site, pins::Pins};
+
+/// The maps and programs of one aggregate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataplane {
+    pins: Pins,
+}
+
+impl Dataplane {
+    /// The data path whose pins are in this directory of a bpffs, which need not exist yet.
+    #[must_use]
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { pins: Pins::new(dir.into()) }
+    }
+
+    /// Makes and pins the maps. Maps of the right shape stay, with what is in them. Others are replaced by empty ones:
+    /// then publish a table, and attach all programs again, since those that hang still use the old maps.
+    ///
+    /// Minimum kernel version: 5.5 (`BPF_F_MMAPABLE`).
+    ///
+    /// # Errors
+    ///
+    /// If the directory is in no bpffs, the programs were not built, or the kernel refuses.
+    pub fn create(&self) -> Result<(), DataplaneError> {
+        maps::create(&self.pins)
+    }
+
+    /// Unpins everything and removes the directory; fine if it is not there. Programs that hang on tcx go with their
+    /// links; detach those on clsact first.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be removed.
+    pub fn remove(&self) -> Result<(), DataplaneError> {
+        pins::remove_all(self.pins.dir())
+    }
+
+    /// Hangs the sending program on the hidden end. If one of ours hangs there it is swapped, without a gap.
+    ///
+    /// # Errors
+    ///
+    /// If the interface is not there or the kernel refuses.
+    pub fn attach_tx(&self, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
+        self.attach(Role::Tx, hidden, hidden, hook)
+    }
+
+    /// Takes the sending program off; fine if it does not hang there.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn detach_tx(&self, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
+        self.detach(Role::Tx, hidden, hook)
+    }
+
+    /// Hangs the receiving program on a port, for a hidden end. If one of ours hangs there it is swapped, without a gap.
+    /// Also notes the interface in the table, and starts the port's drop counters from zero if it is new there.
+    ///
+    /// # Errors
+    ///
+    /// If the interface is not there or the kernel refuses.
+    pub fn attach_rx(&self, port: PortId, index: IfIndex, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
+        check(port)?;
+        if self.table()?.set_interface(port, index) != index {
+            drops::reset(&self.pins, port)?;
+        }
+        self.attach(Role::Rx(port), index, hidden, hook)
+    }
+
+    /// Frees the port's slot in the table and takes its receiving program off; fine if it does not hang there.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn detach_rx(&self, port: PortId, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
+        check(port)?;
+        if self.pins.map(pins::PORTS).exists() {
+            self.table()?.clear_interface(port, index);
+        }
+        self.detach(Role::Rx(port), index, hook)
+    }
+
+    /// Maps the table of ports into this process.
+    ///
+    /// # Errors
+    ///
+    /// If the map is not there or cannot be mapped.
+    pub fn table(&self) -> Result<Table, DataplaneError> {
+        Table::open(&self.pins)
+    }
+
+    /// How many frames the programs dropped, and why. Reasons that did not occur are left out.
+    ///
+    /// # Errors
+    ///
+    /// If the map is not there or cannot be read.
+    pub fn drops(&self) -> Result<Vec<DropCount>, DataplaneError> {
+        drops::read(&self.pins)
+    }
+
+    /// What is not as expected.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be looked at.
+    pub fn defects(&self, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+        defects::find(&self.pins, expected)
+    }
+
+    fn attach(&self, role: Role, index: IfIndex, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
+        let globals = match role {
+            Role::Tx => None,
+            Role::Rx(port) => Some((port, hidden)),
+        };
+        let mut object = object::load(&self.pins, globals)?;
+        let program = object::program(&mut object, role)?;
+        hook::of(hook).attach(Site { pins: &self.pins, role, index }, program)?;
+        let path = self.pins.program(role);
+        let fresh = path.with_file_name(format!("{role}-new"));
+        pins::unpin(&fresh)?;
+        program.pin(&fresh).map_err(|error| DataplaneError::pin(&fresh, "pin", error))?;
+        pins::rename(&fresh, &path)
+    }
+
+    fn detach(&self, role: Role, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
+        hook::of(hook).detach(Site { pins: &self.pins, role, index })?;
+        pins::unpin(&self.pins.program(role))
+    }
+}
+
+fn check(port: PortId) -> Result<(), DataplaneError> {
+    if port.index() < MAX_PORTS { Ok(()) } else { Err(DataplaneError::NoSlot(port)) }
+}

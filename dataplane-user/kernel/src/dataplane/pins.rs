@@ -1,0 +1,104 @@
+//! The files of one aggregate in its bpffs directory. A bpffs allows no dots in names.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
+
+use super::error::DataplaneError;
+
+/// Pin of the table of ports.
+pub(super) const PORTS: &str = "ports";
+/// Pin of the drop counters.
+pub(super) const DROPS: &str = "drops";
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Sends what the host gives to the aggregate; hangs on the hidden end.
+    Tx,
+    /// Receives on this port.
+    Rx(PortId),
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tx => f.write_str("tx"),
+            Self::Rx(port) => write!(f, "rx{port}"),
+        }
+    }
+}
+
+/// The directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pins(PathBuf);
+
+impl Pins {
+    pub(super) const fn new(dir: PathBuf) -> Self {
+        Self(dir)
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// A map.
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The program that is attached.
+    pub(super) fn program(&self, role: Role) -> PathBuf {
+        self.0.join(role.to_string())
+    }
+
+    /// The link that holds the program to a tcx hook.
+    pub(super) fn link(&self, role: Role) -> PathBuf {
+        self.0.join(format!("link-{role}"))
+    }
+
+    /// An empty directory that says that the clsact qdisc of an interface is ours. A bpffs has no ordinary files.
+    pub(super) fn qdisc_mark(&self, role: Role, index: IfIndex) -> PathBuf {
+        self.0.join(format!("clsact-{role}-{index}"))
+    }
+
+    /// An empty directory that says which layout the maps have.
+    pub(super) fn layout_mark(&self) -> PathBuf {
+        self.0.join(format!("layout-{LAYOUT_VERSION}"))
+    }
+}
+
+/// Makes a directory; fine if it is there.
+pub(super) fn make_mark(path: &Path) -> Result<(), DataplaneError> {
+    fs::create_dir_all(path).map_err(|error| DataplaneError::pin(path, "mkdir", error))
+}
+
+/// Removes an empty directory; fine if it is not there.
+pub(super) fn remove_mark(path: &Path) -> Result<(), DataplaneError> {
+    absent_is_fine(fs::remove_dir(path)).map_err(|error| DataplaneError::pin(path, "rmdir", error))
+}
+
+/// Removes a pin; fine if it is not there.
+pub(super) fn unpin(path: &Path) -> Result<(), DataplaneError> {
+    absent_is_fine(fs::remove_file(path)).map_err(|error| DataplaneError::pin(path, "unlink", error))
+}
+
+/// Moves a pin, over another one if need be.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), DataplaneError> {
+    fs::rename(from, to).map_err(|error| DataplaneError::pin(to, "rename", error))
+}
+
+/// Removes everything below the directory, and it; fine if it is not there.
+pub(super) fn remove_all(dir: &Path) -> Result<(), DataplaneError> {
+    absent_is_fine(fs::remove_dir_all(dir)).map_err(|error| DataplaneError::pin(dir, "rmdir", error))
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,143 @@
+//! The live table of ports, mapped into this process: what is stored here, the programs read with the next frame.
+#![allow(unsafe_code, reason = "maps the memory of an eBPF array and reads it as what the programs take it for")]
+
+use std::{
+    mem::offset_of,
+    os::fd::AsFd as _,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use aggctl_common::{IfIndex, MAX_PORTS, PortId, Ports};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::{
+    error::DataplaneError,
+    maps,
+    pins::{self, Pins},
+    publish::{self, ORDER_WORD, Store},
+};
+
+/// [`Ports`] word by word, as the programs read it.
+#[repr(C)]
+#[derive(Debug)]
+struct Words {
+    usable: AtomicU64,
+    accept: AtomicU64,
+    active: AtomicU32,
+    count: AtomicU32,
+    order: [AtomicU64; MAX_PORTS / ORDER_WORD],
+    ifindex: [AtomicU32; MAX_PORTS],
+}
+
+const _: () = assert!(
+    size_of::<Words>() == size_of::<Ports>()
+        && align_of::<Words>() == align_of::<Ports>()
+        && offset_of!(Words, usable) == offset_of!(Ports, usable)
+        && offset_of!(Words, accept) == offset_of!(Ports, accept)
+        && offset_of!(Words, active) == offset_of!(Ports, active)
+        && offset_of!(Words, count) == offset_of!(Ports, count)
+        && offset_of!(Words, order) == offset_of!(Ports, order)
+        && offset_of!(Words, ifindex) == offset_of!(Ports, ifindex)
+);
+
+/// The mapped table. One process at a time may write to it: the one that holds the aggregate's lock.
+///
+/// Minimum kernel version: 5.5 (`BPF_F_MMAPABLE`).
+#[derive(Debug)]
+pub struct Table {
+    words: NonNull<Words>,
+}
+
+// SAFETY: the mapping belongs to the process and not to a thread, and all access is through atomics.
+unsafe impl Send for Table {}
+// SAFETY: as above.
+unsafe impl Sync for Table {}
+
+impl Table {
+    /// Maps the pinned table.
+    pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
+        let map = maps::open(pins, pins::PORTS)?;
+        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing that Rust knows of.
+        let memory = unsafe {
+            mmap(
+                ptr::null_mut(),
+                size_of::<Words>(),
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                map.fd().as_fd(),
+                0,
+            )
+        }
+        .map_err(|errno| DataplaneError::map(pins::PORTS, "mmap", std::io::Error::from(errno)))?;
+        let words = NonNull::new(memory.cast())
+            .ok_or_else(|| DataplaneError::map(pins::PORTS, "mmap", std::io::Error::from(rustix::io::Errno::FAULT)))?;
+        Ok(Self { words })
+    }
+
+    /// The table as it is now.
+    #[must_use]
+    pub fn load(&self) -> Ports {
+        let words = self.words();
+        let mut ports = Ports::EMPTY;
+        ports.usable = words.usable.load(Ordering::Acquire);
+        ports.accept = words.accept.load(Ordering::Acquire);
+        ports.active = words.active.load(Ordering::Acquire);
+        ports.count = words.count.load(Ordering::Acquire);
+        for (to, from) in ports.order.as_chunks_mut::<ORDER_WORD>().0.iter_mut().zip(&words.order) {
+            *to = from.load(Ordering::Acquire).to_ne_bytes();
+        }
+        for (to, from) in ports.ifindex.iter_mut().zip(&words.ifindex) {
+            *to = IfIndex(from.load(Ordering::Acquire));
+        }
+        ports
+    }
+
+    /// Makes the programs use this table. At no moment in between does the rule choose a port that may be used in
+    /// neither the old table nor the new one.
+    pub fn publish(&self, ports: &Ports) {
+        publish::stores(&self.load(), ports, |store| self.store(store));
+    }
+
+    /// Notes the interface of a slot. What it has been before is returned.
+    pub(super) fn set_interface(&self, port: PortId, index: IfIndex) -> IfIndex {
+        IfIndex(self.words().ifindex[port.index()].swap(index.0, Ordering::AcqRel))
+    }
+
+    /// Frees a slot, if its interface is still this one: it stops being usable, then loses its interface.
+    pub(super) fn clear_interface(&self, port: PortId, index: IfIndex) {
+        let words = self.words();
+        if words.ifindex[port.index()].load(Ordering::Acquire) == index.0 {
+            words.usable.fetch_and(!port.bit(), Ordering::AcqRel);
+            words.accept.fetch_and(!port.bit(), Ordering::AcqRel);
+            words.ifindex[port.index()].store(IfIndex::NONE.0, Ordering::Release);
+        }
+    }
+
+    fn store(&self, store: Store) {
+        let words = self.words();
+        match store {
+            Store::Usable(mask) => words.usable.store(mask, Ordering::Release),
+            Store::Accept(mask) => words.accept.store(mask, Ordering::Release),
+            Store::Active(slot) => words.active.store(slot, Ordering::Release),
+            Store::Count(count) => words.count.store(count, Ordering::Release),
+            Store::Order(word, slots) => words.order[word].store(u64::from_ne_bytes(slots), Ordering::Release),
+            Store::IfIndex(port, index) => words.ifindex[port.index()].store(index.0, Ordering::Release),
+        }
+    }
+
+    fn words(&self) -> &Words {
+        // SAFETY: the mapping lives as long as `self`, is page-aligned, and as long as the map's value, which is that
+        // of `Ports`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
+        // which atomics allow.
+        unsafe { self.words.as_ref() }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `open` with this length, and nothing refers to it any more. It cannot fail
+        // for a mapping that exists.
+        let _ = unsafe { munmap(self.words.as_ptr().cast(), size_of::<Words>()) };
+    }
+}
