@@ -19,12 +19,17 @@ pub fn in_network_namespace(inode: u64) -> Vec<Pid> {
 
 /// Whether the process lives: it exists and is no zombie.
 pub fn alive(pid: Pid) -> bool {
-    stat(pid).is_some_and(|(state, _)| state != "Z" && state != "X")
+    stat(pid).is_some_and(|stat| stat.state != "Z" && stat.state != "X")
 }
 
 /// The parent of a process; `None` if it is gone.
 pub fn parent(pid: Pid) -> Option<Pid> {
-    stat(pid).and_then(|(_, parent)| Pid::from_raw(parent))
+    stat(pid).and_then(|stat| Pid::from_raw(stat.parent))
+}
+
+/// The session that a process belongs to, by the number of its leader; `None` if the process is gone.
+pub fn session(pid: Pid) -> Option<i32> {
+    stat(pid).map(|stat| stat.session)
 }
 
 /// kill -9.
@@ -37,9 +42,27 @@ pub fn kill(pid: Pid) {
     rustix::process::kill_process(pid, Signal::KILL).unwrap_or_else(|error| panic!("kill -9 {pid:?}: {error}"));
 }
 
-/// State and parent of a process (proc(5), stat: after the name, which may contain anything, in parentheses).
-fn stat(pid: Pid) -> Option<(String, i32)> {
+/// Asks a process to end.
+///
+/// # Panics
+///
+/// If the process is not there.
+#[track_caller]
+pub fn terminate(pid: Pid) {
+    rustix::process::kill_process(pid, Signal::TERM).unwrap_or_else(|error| panic!("kill {pid:?}: {error}"));
+}
+
+/// What proc(5) tells about a process.
+struct Stat {
+    state: String,
+    parent: i32,
+    session: i32,
+}
+
+/// Reads `/proc/PID/stat`, after the name in parentheses, which may contain anything.
+fn stat(pid: Pid) -> Option<Stat> {
     let text = fs::read_to_string(Path::new("/proc").join(pid.as_raw_pid().to_string()).join("stat")).ok()?;
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let [state, parent, _group, session, ..] = fields[..] else { return None };
+    Some(Stat { state: state.to_owned(), parent: parent.parse().ok()?, session: session.parse().ok()? })
 }
