@@ -1,12 +1,18 @@
 //! What people run to develop: `cargo xtask setup`, `build`, `test`, `demo`, `bench`.
 
+mod bench;
 mod build;
+mod demo;
+mod interrupt;
 mod linker;
+mod netns;
 mod packages;
 mod process;
+mod product;
 mod setup;
 mod test;
 mod toolchain;
+mod traffic;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,6 +41,10 @@ enum Command {
     },
     /// Check formatting and lints, and run every test
     Test(test::Wish),
+    /// Show an aggregate from attach to detach under live traffic, in network namespaces of its own
+    Demo,
+    /// Measure traffic through an aggregate as a ratio to a bare veth pair
+    Bench,
 }
 
 fn main() -> ExitCode {
@@ -63,5 +73,7 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Test(wish) => test::run(&Workspace::locate()?, &wish),
+        Command::Demo => demo::run(&Workspace::locate()?),
+        Command::Bench => bench::run(&Workspace::locate()?),
     }
 }

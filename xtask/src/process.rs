@@ -3,10 +3,11 @@
 use std::{
     env,
     ffi::OsStr,
-    fs,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -15,6 +16,9 @@ use anyhow::{Context, Result, bail};
 
 /// Directories that hold administrators' tools and are not in every user's `PATH`.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// The longest that a command that is run quietly may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Finds an executable as a shell would, and also where administrators' tools and cargo's installed binaries are.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -60,47 +64,49 @@ pub fn run(command: &mut Command) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When it cannot be started or fails; the error carries what it wrote to its standard error.
+/// When it cannot be started, fails, or takes longer than [`LIMIT`]; the error carries what it wrote to its standard
+/// error.
 pub fn read(command: &mut Command) -> Result<String> {
-    let output = output(command)?;
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed ({}): {}", describe(command), output.status, stderr.trim());
+    // Files and not pipes: a process that the command leaves behind may keep them open without holding us up.
+    let mut stdout = tempfile::tempfile()?;
+    let mut stderr = tempfile::tempfile()?;
+    command.process_group(0).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let mut child = command.spawn().with_context(|| format!("cannot start `{}`", describe(command)))?;
+    let status = wait(&mut child, LIMIT).with_context(|| format!("`{}`", describe(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status}): {}", describe(command), content(&mut stderr)?.trim());
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Runs a command as [`read`] does and returns all that came of it, success or not.
-///
-/// # Errors
-///
-/// When it cannot be started.
-pub fn output(command: &mut Command) -> Result<Output> {
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start `{}`", describe(command)))
+    content(&mut stdout)
 }
 
 /// Runs a command with its output thrown away and ends it when `limit` has passed. Returns whether it succeeded.
 pub fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
-    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-        return false;
-    };
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let ended = command.spawn().map_err(Into::into).and_then(|mut child| wait(&mut child, limit));
+    ended.is_ok_and(|status| status.success())
+}
+
+/// Waits for the end of a child, and ends it when `limit` has passed.
+fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
     let deadline = Instant::now() + limit;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
-            // Ended by its id; it is our own child, so the id cannot have been given to another process.
-            Ok(None) | Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return false;
-            }
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
         }
+        thread::sleep(Duration::from_millis(2));
     }
+    // By its id; it is our own child and not yet waited for, so the id is not another's.
+    child.kill()?;
+    child.wait()?;
+    bail!("took longer than {} s and was ended", limit.as_secs())
+}
+
+/// What was written to a file that is shared with a child.
+fn content(file: &mut File) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Whether we run as root.

@@ -1,0 +1,92 @@
+//! The steps of the demo as they happen, with what they cost.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    interrupt::Interrupt,
+    traffic::{
+        ping::{Pinger, Window},
+        stream::Stream,
+    },
+};
+
+/// How long traffic is watched after a step.
+const WATCH: Duration = Duration::from_millis(1_500);
+/// How long a reply may be on its way before its request counts as lost.
+const GRACE: Duration = Duration::from_millis(150);
+
+/// Measures and prints.
+pub struct Timeline<'a> {
+    pings: &'a Pinger,
+    stream: &'a Stream,
+    interrupt: &'a Interrupt,
+    begin: Instant,
+    /// Up to when requests belong to steps that are over.
+    counted: Instant,
+    bytes: u64,
+    lost: BTreeMap<String, usize>,
+}
+
+impl<'a> Timeline<'a> {
+    /// Prints the heading.
+    pub fn begin(pings: &'a Pinger, stream: &'a Stream, interrupt: &'a Interrupt) -> Self {
+        println!("{:>7}  {:<44} {:>8} {:>8} {:>12}  active port", "second", "step", "gap ms", "lost", "TCP MiB/s");
+        let now = Instant::now();
+        Self { pings, stream, interrupt, begin: now, counted: now, bytes: stream.bytes(), lost: BTreeMap::new() }
+    }
+
+    /// Carries out a step, watches the traffic, and prints a line. `active` tells the active port afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When the step fails, the TCP connection ended or moved no byte, or we are asked to leave.
+    pub fn step(
+        &mut self,
+        what: &str,
+        action: impl FnOnce() -> Result<()>,
+        active: impl FnOnce() -> Result<Option<String>>,
+    ) -> Result<()> {
+        self.interrupt.check()?;
+        let begin = Instant::now();
+        action()?;
+        self.interrupt.pause(WATCH)?;
+        let active = active()?;
+        self.interrupt.pause(GRACE)?;
+
+        let end = Instant::now() - GRACE;
+        let Window { sent, lost, gap } = self.pings.window(self.counted, end);
+        let bytes = self.stream.bytes();
+        let moved = f64::from(u32::try_from(bytes - self.bytes)?) / (1024.0 * 1024.0);
+        println!(
+            "{:>7.2}  {what:<44} {:>8.1} {:>8} {:>12.1}  {}",
+            (begin - self.begin).as_secs_f64(),
+            gap.as_secs_f64() * 1000.0,
+            format!("{lost}/{sent}"),
+            moved / (end - self.counted).as_secs_f64(),
+            active.as_deref().unwrap_or("-"),
+        );
+        if let Some(failure) = self.stream.failure() {
+            bail!("the TCP connection ended during \"{what}\": {failure}");
+        }
+        if bytes == self.bytes {
+            bail!("the TCP connection moved no byte during \"{what}\"");
+        }
+        self.lost.insert(what.to_owned(), lost);
+        (self.counted, self.bytes) = (end, bytes);
+        Ok(())
+    }
+
+    /// Prints what it came to.
+    pub fn finish(self) {
+        let lost: usize = self.lost.values().sum();
+        let mib = f64::from(u32::try_from(self.stream.bytes() / 1024).unwrap_or(u32::MAX)) / 1024.0;
+        println!(
+            "\nlost in all: {lost}; the TCP connection carried {mib:.0} MiB there and back, every byte as it was sent"
+        );
+    }
+}

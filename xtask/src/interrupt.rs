@@ -1,0 +1,80 @@
+//! Ctrl-C and its relatives, so that what was made can be removed before we leave.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// How often a pause looks whether we were asked to leave.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Knows whether we were asked to leave. From its making on, the signals do nothing else.
+#[derive(Clone, Debug)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Catches SIGINT, SIGTERM and SIGHUP.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a handler.
+    pub fn catch() -> Result<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&flag)).context("cannot catch signals")?;
+        }
+        Ok(Self(flag))
+    }
+
+    /// Fails if we were asked to leave.
+    ///
+    /// # Errors
+    ///
+    /// As said.
+    pub fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        Ok(())
+    }
+
+    /// Sleeps, but not on when asked to leave.
+    ///
+    /// # Errors
+    ///
+    /// When asked to leave.
+    pub fn pause(&self, time: Duration) -> Result<()> {
+        let end = Instant::now() + time;
+        loop {
+            self.check()?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(STEP));
+        }
+    }
+
+    /// Waits until `done` says yes; `what` names it.
+    ///
+    /// # Errors
+    ///
+    /// When asked to leave, when `done` fails, or when it takes longer than ten seconds.
+    pub fn wait_until(&self, what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !done()? {
+            if Instant::now() > end {
+                bail!("this did not happen within ten seconds: {what}");
+            }
+            self.pause(STEP)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! Traffic that measures.
+
+pub mod bulk;
+pub mod ping;
+pub mod stream;
