@@ -26,6 +26,10 @@ impl Aggregate {
         self.config.ports.retain(|port| port.name != name);
         self.ports.retain(|port| port.id != id);
         self.passed_over &= !id.bit();
+        if !self.settled && self.active == Some(id) {
+            // What was remembered of it is worth nothing now.
+            (self.active, self.by_hand) = (None, false);
+        }
         Some(name)
     }
 

@@ -1,0 +1,342 @@
+//! One run: events go in, actions are carried out, and after each event the invariants are checked.
+
+use std::{iter::Sum, time::Duration};
+
+use aggctl_common::{IfIndex, MAX_PORTS, Mac, PortId, Ports};
+use aggctl_engine::{
+    Action, Event,
+    action::Notice,
+    aggregate::Aggregate,
+    config::{PortConfig, Reselect},
+    status::{AggregateStatus, PortState},
+};
+
+use crate::{
+    model::Model,
+    world::{World, name},
+};
+
+/// What happened in a run: to compare runs, and to see that something did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    pub events: u64,
+    pub failovers: u64,
+    pub by_hand: u64,
+    pub preferred: u64,
+    pub announcements: u64,
+    pub skipped_delays: u64,
+    /// A digest of all actions in their order.
+    actions: u64,
+}
+
+impl Sum for Trace {
+    fn sum<I: Iterator<Item = Self>>(traces: I) -> Self {
+        traces.fold(Self::default(), |a, b| Self {
+            events: a.events + b.events,
+            failovers: a.failovers + b.failovers,
+            by_hand: a.by_hand + b.by_hand,
+            preferred: a.preferred + b.preferred,
+            announcements: a.announcements + b.announcements,
+            skipped_delays: a.skipped_delays + b.skipped_delays,
+            actions: a.actions ^ b.actions,
+        })
+    }
+}
+
+/// What was promised to the neighbours and not yet sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Promise {
+    rounds: u8,
+    interval: Duration,
+    last: Option<Duration>,
+}
+
+struct Run {
+    world: World,
+    engine: Aggregate,
+    model: Model,
+    /// After the last event.
+    status: AggregateStatus,
+    /// Whether every port had been reported before the present event.
+    was_settled: bool,
+    /// The table that the programs use.
+    table: Option<Ports>,
+    carrier: Option<bool>,
+    /// The active port, as far as the notices tell.
+    told: Option<String>,
+    promise: Promise,
+    /// The aggregate's MAC, as the engine was told.
+    mac: Mac,
+    trace: Trace,
+}
+
+pub fn run(seed: u64, events: u64) -> Trace {
+    let mut world = World::new(seed);
+    let memory = world.memory();
+    let members = world.members();
+    let mac = world.interface.mac;
+    let engine = Aggregate::new(world.config.clone(), members, mac, &memory);
+    let remembered = memory.active.filter(|id| world.nics.iter().any(|nic| nic.id == *id));
+    let mut run = Run {
+        model: Model::new(world.nics.iter().map(|nic| nic.id)),
+        status: AggregateStatus::default(),
+        was_settled: false,
+        told: remembered.map(name),
+        world,
+        engine,
+        table: None,
+        carrier: None,
+        promise: Promise::default(),
+        mac,
+        trace: Trace::default(),
+    };
+    for event in 0..events {
+        run.let_time_pass();
+        let what = run.world.happen();
+        run.feed(&what);
+        if event % 100 == 99 {
+            run.come_to_rest();
+        }
+    }
+    run.trace.skipped_delays = run.model.skipped_delays;
+    run.trace
+}
+
+impl Run {
+    /// Some milliseconds, with the engine woken when it asked for it; now and then too late.
+    fn let_time_pass(&mut self) {
+        let pause = self.world.rng.pick(&[0, 0, 1, 5, 50, 300, 1000]);
+        let until = self.world.now + Duration::from_millis(pause);
+        while let Some(deadline) = self.engine.deadline().filter(|deadline| *deadline <= until) {
+            let late = self.world.rng.once_in(20);
+            self.world.now = if late { until } else { deadline };
+            self.feed(&Event::Tick);
+        }
+        self.world.now = until;
+    }
+
+    /// With nothing happening, everything promised is done, every willing port is set right, and then there is peace.
+    fn come_to_rest(&mut self) {
+        self.feed(&Event::Aggregate(self.world.interface));
+        for _ in 0..5 {
+            self.poll_all();
+        }
+        let mut ticks = 0;
+        while let Some(deadline) = self.engine.deadline() {
+            self.world.now = deadline;
+            self.feed(&Event::Tick);
+            ticks += 1;
+            assert!(ticks < 100, "the engine asks for one tick after another");
+        }
+        assert_eq!(self.promise.rounds, 0, "announcements are missing");
+        self.poll_all();
+        let before = self.trace.actions;
+        self.poll_all();
+        assert_eq!(self.trace.actions, before, "the engine does not come to rest");
+        for nic in self.world.nics.iter().filter(|nic| nic.member && nic.present && !nic.stubborn) {
+            let interface = self.world.interface;
+            assert_eq!((nic.state.mac, nic.state.mtu), (interface.mac, interface.mtu), "settings of {nic:?}");
+        }
+    }
+
+    fn poll_all(&mut self) {
+        for nic in 0..self.world.nics.len() {
+            let report = self.world.report(nic);
+            self.feed(&report);
+        }
+    }
+
+    fn feed(&mut self, event: &Event) {
+        let now = self.world.now;
+        self.trace.events += 1;
+        let before = std::mem::take(&mut self.status);
+        let was_due = self.engine.deadline().is_some_and(|deadline| deadline <= now);
+        let table = self.engine.table();
+        let new_mac = matches!(event, Event::Aggregate(state) if state.mac != self.mac);
+        if new_mac {
+            self.mac = self.world.interface.mac;
+        }
+        let actions = match self.engine.on_event(now, event.clone()) {
+            Ok(actions) => actions,
+            Err(refusal) => {
+                self.check_refusal(event, &before, &refusal.to_string());
+                self.status = before;
+                return;
+            }
+        };
+        let after = self.engine.status();
+        self.was_settled = self.model.settled;
+        self.model.check(now, event, &self.world.config.link_watch, &after);
+        self.follow(event, &actions, &after, new_mac);
+        self.check_status(&after);
+        self.check_choice(event, &before, &after);
+        if !was_due {
+            self.check_fallback(event, &table, &before, &after);
+        }
+        let deadline = self.engine.deadline();
+        assert!(deadline.is_none_or(|deadline| deadline > now), "{deadline:?} at {now:?} after {event:?}");
+        self.status = after;
+    }
+
+    fn check_refusal(&self, event: &Event, before: &AggregateStatus, refusal: &str) {
+        assert!(!refusal.contains('\n') && refusal.len() > 10);
+        let Event::Activate { port } = event else { panic!("{event:?} was refused: {refusal}") };
+        let sound = before.ports.iter().find(|status| status.id == *port).is_some_and(|port| port.usable && port.link);
+        assert!(!sound || !self.model.settled, "{event:?} was refused: {refusal}; {before:?}");
+        assert_eq!(&self.engine.status().active, &before.active);
+    }
+
+    /// Carries out the actions, as a controller would, and checks each.
+    fn follow(&mut self, event: &Event, actions: &[Action], after: &AggregateStatus, new_mac: bool) {
+        if let (Event::PortRemoved { port }, false) = (event, self.was_settled) {
+            self.told = self.told.take().filter(|told| *told != name(*port));
+        }
+        if new_mac && self.told.is_some() && self.model.settled {
+            self.promise();
+        }
+        for action in actions {
+            self.world.apply(action);
+            self.trace.actions = (self.trace.actions.rotate_left(5) ^ digest(action)).wrapping_mul(0x9e37_79b9);
+            match action {
+                Action::Publish(table) => self.publish(table),
+                Action::SetCarrier(carrier) => assert_ne!(self.carrier.replace(*carrier), Some(*carrier)),
+                Action::Announce { port } => self.announced(*port),
+                Action::Notice(Notice::Active { from, to, .. }) => {
+                    assert_eq!(from, &self.told, "after {event:?}");
+                    assert_ne!(from, to);
+                    self.told.clone_from(to);
+                    self.promise();
+                }
+                Action::Notice(_)
+                | Action::SetPromisc { .. }
+                | Action::SetAllmulti { .. }
+                | Action::SetPortMac { .. }
+                | Action::SetPortMtu { .. } => {}
+            }
+        }
+        if !self.model.settled {
+            assert_eq!((self.table, self.carrier), (None, None), "acted before all ports were reported");
+            return;
+        }
+        assert_eq!(self.told, after.active.map(name), "a change of the active port was not told");
+        assert_eq!(self.table, Some(self.engine.table()));
+        assert_eq!(self.carrier, Some(after.carrier));
+        assert!(self.promise.rounds == 0 || self.promise.last.is_some(), "the first announcement is late");
+    }
+
+    /// From now on as many announcements as the owner wants are owed.
+    fn promise(&mut self) {
+        let settings = self.world.config.announce;
+        let rounds = if self.told.is_some() { settings.count } else { 0 };
+        let interval = Duration::from_millis(settings.interval_ms.into());
+        self.promise = Promise { rounds, interval, last: None };
+    }
+
+    fn announced(&mut self, port: PortId) {
+        self.trace.announcements += 1;
+        assert_eq!(Some(name(port)), self.told, "announced from a port that is not active");
+        assert!(self.promise.rounds > 0, "announced once too often");
+        self.promise.rounds -= 1;
+        if let Some(last) = self.promise.last.replace(self.world.now) {
+            assert!(self.world.now - last >= self.promise.interval, "announced too early");
+        }
+    }
+
+    fn publish(&mut self, table: &Ports) {
+        assert_ne!(self.table, Some(*table), "published what is already there");
+        if let Some(old) = self.table.replace(*table) {
+            for slot in 0..MAX_PORTS {
+                let in_use = (old.usable | old.accept) >> slot & 1 == 1;
+                assert!(!in_use || old.ifindex[slot] == table.ifindex[slot], "slot {slot} was changed while in use");
+            }
+        }
+        let count = table.count as usize;
+        assert!(table.order[count..].iter().all(|slot| *slot == 0));
+        for slot in 0..MAX_PORTS {
+            let times = table.order[..count].iter().filter(|entry| usize::from(**entry) == slot).count();
+            assert!(times <= 1 && (times == 1 || (table.usable | table.accept) >> slot & 1 == 0));
+            assert!(times == 1 || table.ifindex[slot] == IfIndex::NONE || table.usable == 0 || count > 0);
+        }
+        assert_eq!(table.accept & !table.usable, 0, "an unusable port accepts");
+    }
+
+    fn check_status(&self, status: &AggregateStatus) {
+        if !self.model.settled {
+            assert_eq!(status.active, None);
+            return;
+        }
+        let usable = status.ports.iter().filter(|port| port.usable).count();
+        assert_eq!(status.carrier, usable >= usize::from(self.world.config.min_ports), "{status:?}");
+        assert_eq!(status.active.is_some(), usable > 0, "one port is active while any is usable: {status:?}");
+        let table = self.engine.table();
+        assert_eq!(table.choose(), status.active, "the table says otherwise: {table:?} {status:?}");
+        for port in &status.ports {
+            let active = status.active == Some(port.id);
+            assert_eq!(port.state == PortState::Active, active);
+            assert!(!active || port.usable, "an unusable port is active: {status:?}");
+            assert_eq!(table.usable & port.id.bit() != 0, port.usable);
+            assert!(!port.why.is_empty());
+        }
+    }
+
+    fn settings(&self, id: PortId) -> &PortConfig {
+        self.world.config.ports.iter().find(|port| port.name == name(id)).expect("settings of each port")
+    }
+
+    /// A port that could have stayed active yields only to one that the owner chose, or that is preferred and may.
+    fn check_choice(&mut self, event: &Event, before: &AggregateStatus, after: &AggregateStatus) {
+        let (Some(from), Some(to)) = (before.active, after.active) else { return };
+        if let Event::Activate { port } = event {
+            self.trace.by_hand += 1;
+            assert_eq!(to, *port, "the owner's choice");
+        }
+        if from == to {
+            return;
+        }
+        let replugged = matches!(event, Event::Link { port, .. } if *port == from);
+        if !after.ports.iter().any(|port| port.id == from && port.usable) || replugged {
+            self.trace.failovers += 1;
+            return;
+        }
+        let config = &self.world.config;
+        let primary = |id| config.primary == Some(name(id));
+        match event {
+            Event::Activate { .. } => {}
+            Event::Configure(_) if primary(to) => {}
+            _ => {
+                self.trace.preferred += 1;
+                let (old, new) = (self.settings(from), self.settings(to));
+                assert!(!old.sticky && config.reselect != Reselect::Failure, "{from} had to stay: {event:?}");
+                let preferred = (primary(to), new.priority) > (primary(from), old.priority);
+                assert!(preferred, "{to} is not preferred to {from}: {event:?}");
+            }
+        }
+    }
+
+    /// What the programs fall back to is what the engine chooses when the active port alone fails.
+    fn check_fallback(&self, event: &Event, table: &Ports, before: &AggregateStatus, after: &AggregateStatus) {
+        let (Some(failed), Event::Link { port, .. } | Event::Gone { port } | Event::PortRemoved { port }) =
+            (before.active, event)
+        else {
+            return;
+        };
+        let left = Ports { usable: table.usable & !failed.bit(), ..*table };
+        if *port != failed || self.engine.table().usable != left.usable {
+            return;
+        }
+        if let Some(fallback) = left.choose() {
+            assert_eq!(after.active, Some(fallback), "the programs fell back to another port: {event:?} {table:?}");
+        }
+    }
+}
+
+/// A number that most likely differs for different actions.
+fn digest(action: &Action) -> u64 {
+    if let Action::Publish(table) = action {
+        let order = table.order.iter().fold(0_u64, |order, slot| order.rotate_left(5) ^ u64::from(*slot));
+        return table.usable ^ table.accept.rotate_left(16) ^ u64::from(table.active).rotate_left(32) ^ order;
+    }
+    format!("{action:?}")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}

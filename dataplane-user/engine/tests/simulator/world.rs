@@ -1,0 +1,215 @@
+//! The host that the engine believes to run on: interfaces with links and settings, and what may happen to them.
+
+use std::time::Duration;
+
+use aggctl_common::{IfIndex, Mac, PortId};
+use aggctl_engine::{
+    Action, Event,
+    aggregate::{Member, Memory},
+    config::{AggregateConfig, Announce, LinkWatch, PortConfig, Reselect, Toggle},
+    event::{AggregateState, LinkState},
+};
+
+use crate::rng::Rng;
+
+/// An interface that is, or may become, a port.
+#[derive(Clone, Debug)]
+pub struct Nic {
+    pub id: PortId,
+    pub member: bool,
+    pub present: bool,
+    pub state: LinkState,
+    /// The driver takes no settings.
+    pub stubborn: bool,
+}
+
+pub struct World {
+    pub rng: Rng,
+    pub nics: Vec<Nic>,
+    pub config: AggregateConfig,
+    pub interface: AggregateState,
+    pub now: Duration,
+    next_ifindex: u32,
+}
+
+pub fn name(id: PortId) -> String {
+    format!("eth{id}")
+}
+
+fn mac(last: u64) -> Mac {
+    Mac([2, 0, 0, 0, 0, last as u8])
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let count = rng.below(8) + 1;
+        let mut world = Self {
+            config: AggregateConfig::new("agg0", Vec::new()),
+            interface: AggregateState { admin_up: true, promiscuity: 0, mac: mac(0), mtu: 1500 },
+            now: Duration::from_millis(rng.below(10_000)),
+            next_ifindex: 100,
+            nics: Vec::new(),
+            rng,
+        };
+        for slot in 0..count {
+            let ifindex = world.new_ifindex();
+            let up = world.rng.below(3) > 0;
+            let state = LinkState {
+                ifindex,
+                admin_up: !world.rng.once_in(10),
+                carrier: up,
+                promisc: false,
+                allmulti: false,
+                mac: mac(slot + 1),
+                mtu: 1500,
+                speed_mbps: world.rng.pick(&[None, Some(100), Some(1000)]),
+                full_duplex: world.rng.pick(&[None, Some(false), Some(true)]),
+                vlan_filter_fixed: world.rng.once_in(4),
+            };
+            let stubborn = world.rng.once_in(10);
+            let id = PortId(slot as u8);
+            world.nics.push(Nic { id, member: true, present: !world.rng.once_in(12), state, stubborn });
+            let config = world.port_config(id);
+            world.config.ports.push(config);
+        }
+        world.randomise_config();
+        world
+    }
+
+    pub fn members(&self) -> Vec<Member> {
+        let member = |config: &PortConfig| {
+            let nic = self.nics.iter().find(|nic| name(nic.id) == config.name).expect("a nic for each port");
+            Member { id: nic.id, ifindex: nic.state.ifindex, config: config.clone() }
+        };
+        self.config.ports.iter().map(member).collect()
+    }
+
+    pub fn memory(&mut self) -> Memory {
+        let active = self.rng.once_in(2).then(|| PortId(self.rng.below(8) as u8));
+        Memory { active, by_hand: self.rng.once_in(4), ..Memory::default() }
+    }
+
+    fn new_ifindex(&mut self) -> IfIndex {
+        self.next_ifindex += 1;
+        IfIndex(self.next_ifindex)
+    }
+
+    fn port_config(&mut self, id: PortId) -> PortConfig {
+        let priority = self.rng.pick(&[0, 0, 0, -5, 10, 100]);
+        PortConfig { name: name(id), priority, sticky: self.rng.once_in(8) }
+    }
+
+    fn randomise_config(&mut self) {
+        let rng = &mut self.rng;
+        let config = &mut self.config;
+        config.primary = rng.once_in(2).then(|| name(PortId(rng.below(8) as u8)));
+        config.reselect = rng.pick(&[Reselect::Always, Reselect::Always, Reselect::Better, Reselect::Failure]);
+        config.min_ports = rng.pick(&[1, 1, 1, 2, 3]);
+        let delay = [0, 0, 1, 50, 200, 500];
+        config.link_watch = LinkWatch { up_delay_ms: rng.pick(&delay), down_delay_ms: rng.pick(&delay), poll_ms: 10 };
+        config.announce = Announce { count: rng.pick(&[0, 1, 3, 3, 5]), interval_ms: rng.pick(&[0, 1, 100, 100, 300]) };
+        config.promisc = rng.pick(&[Toggle::Auto, Toggle::Auto, Toggle::On, Toggle::Off]);
+        config.allmulti = rng.pick(&[Toggle::Auto, Toggle::On, Toggle::Off]);
+    }
+
+    /// What a query of this interface shows.
+    pub fn report(&self, nic: usize) -> Event {
+        let Nic { id, present, state, .. } = self.nics[nic];
+        if present { Event::Link { port: id, link: state } } else { Event::Gone { port: id } }
+    }
+
+    /// Something happens; mostly to links.
+    pub fn happen(&mut self) -> Event {
+        let nic = self.rng.below(self.nics.len() as u64) as usize;
+        match self.rng.below(100) {
+            0..40 => {
+                self.nics[nic].state.carrier = !self.rng.once_in(3);
+                self.report(nic)
+            }
+            40..60 => self.report(nic),
+            60..65 => {
+                self.nics[nic].state.admin_up = !self.rng.once_in(4);
+                self.report(nic)
+            }
+            65..70 => {
+                // Unplugged or plugged in, seen or (when already plugged in again) not.
+                let unseen = self.rng.once_in(3);
+                if unseen || !self.nics[nic].present {
+                    self.nics[nic].state.ifindex = self.new_ifindex();
+                    self.nics[nic].state.mac = mac(nic as u64 + 1);
+                }
+                self.nics[nic].present = unseen || !self.nics[nic].present || !self.rng.once_in(3);
+                self.report(nic)
+            }
+            70..75 => {
+                let state = &mut self.nics[nic].state;
+                state.speed_mbps = self.rng.pick(&[None, Some(100), Some(1000)]);
+                state.promisc ^= self.rng.once_in(3);
+                state.allmulti ^= self.rng.once_in(3);
+                state.mtu = self.rng.pick(&[state.mtu, 1400]);
+                self.report(nic)
+            }
+            75..79 => {
+                self.interface.promiscuity = self.rng.below(2) as u32;
+                self.interface.mtu = self.rng.pick(&[1500, 9000]);
+                if self.rng.once_in(3) {
+                    self.interface.mac = mac(200 + self.rng.below(3));
+                }
+                Event::Aggregate(self.interface)
+            }
+            79..88 => Event::Activate { port: PortId(self.rng.below(8) as u8) },
+            88..91 => self.configure(),
+            91..95 => self.add_or_remove(nic),
+            _ => Event::Tick,
+        }
+    }
+
+    fn configure(&mut self) -> Event {
+        if self.rng.once_in(2) {
+            self.randomise_config();
+        } else {
+            self.config.primary = self.rng.once_in(2).then(|| name(PortId(self.rng.below(8) as u8)));
+        }
+        for index in 0..self.config.ports.len() {
+            if self.rng.once_in(4) {
+                let id = self.nics.iter().find(|nic| name(nic.id) == self.config.ports[index].name).unwrap().id;
+                self.config.ports[index] = self.port_config(id);
+            }
+        }
+        Event::Configure(self.config.clone())
+    }
+
+    fn add_or_remove(&mut self, nic: usize) -> Event {
+        let id = self.nics[nic].id;
+        let was_member = self.nics[nic].member;
+        self.nics[nic].member = !was_member || !self.rng.once_in(4);
+        if was_member && self.nics[nic].member {
+            return self.report(nic);
+        }
+        if self.nics[nic].member {
+            let config = self.port_config(id);
+            self.config.ports.push(config.clone());
+            Event::PortAdded { port: id, config, ifindex: self.nics[nic].state.ifindex }
+        } else {
+            self.config.ports.retain(|port| port.name != name(id));
+            Event::PortRemoved { port: id }
+        }
+    }
+
+    /// Carries out an action.
+    pub fn apply(&mut self, action: &Action) {
+        let (port, set): (PortId, &dyn Fn(&mut LinkState)) = match action {
+            Action::SetPromisc { port, on } => (*port, &|state| state.promisc = *on),
+            Action::SetAllmulti { port, on } => (*port, &|state| state.allmulti = *on),
+            Action::SetPortMac { port, mac } => (*port, &|state| state.mac = *mac),
+            Action::SetPortMtu { port, mtu } => (*port, &|state| state.mtu = *mtu),
+            Action::Publish(_) | Action::SetCarrier(_) | Action::Announce { .. } | Action::Notice(_) => return,
+        };
+        let nic = self.nics.iter_mut().find(|nic| nic.id == port).expect("a port that exists");
+        assert!(nic.member && nic.present, "{action:?} for an interface that is not there");
+        if !nic.stubborn {
+            set(&mut nic.state);
+        }
+    }
+}
