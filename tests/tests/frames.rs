@@ -1,0 +1,158 @@
+//! Which frames go where.
+#![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
+
+use std::time::Duration;
+
+use aggctl_tests::{
+    Capture, Case, Lab, TcpSession, capture, cases,
+    frames::{LOCAL, STRANGER, control, frame, mac, tagged},
+    guest::Guest,
+    lab::{HOST_V4, HOST_V6, switch_end},
+    matrix::SOON,
+    sys::{Heard, PacketSocket},
+    wait, wait_for,
+};
+
+/// How many frames of each kind are sent.
+const COUNT: usize = 5;
+/// Long enough for a frame that should not come.
+const QUIET: Duration = Duration::from_millis(200);
+/// The protocol number of LLDP.
+const LLDP: u16 = 0x88cc;
+/// The protocol number of LACP.
+const SLOW: u16 = 0x8809;
+/// The protocol number of pause frames.
+const PAUSE: u16 = 0x8808;
+
+cases!(control_frames_stay_with_their_port: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+fn control_frames_stay_with_their_port(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    for port in ["eth0", "eth1"] {
+        for (last, protocol, also_on_aggregate) in
+            [(0x0e, LLDP, true), (0x00, LOCAL, true), (0x03, LOCAL, true), (0x02, SLOW, false), (0x01, PAUSE, false)]
+        {
+            let what = format!("01:80:c2:00:00:{last:02x} on {port}");
+            // A socket that is bound to the protocol, as lldpd's is: it gets only what a program leaves alone.
+            let on_port = Capture::of(&lab.host, port, protocol, |heard| by_hand(heard) && !heard.outgoing);
+            let on_aggregate = Capture::of(&lab.host, "agg0", protocol, |heard| by_hand(heard) && !heard.outgoing);
+            let sender = lab.switch.enter(|| PacketSocket::open(&switch_end(port), 0)).unwrap();
+            for _ in 0..COUNT {
+                sender.send(&frame(control(last), protocol, "control")).unwrap();
+            }
+            let on_both = [COUNT, if also_on_aggregate { COUNT } else { 0 }];
+            expect_counts(&what, [&on_port, &on_aggregate], on_both);
+        }
+    }
+}
+
+cases!(a_standby_port_drops_and_counts: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+fn a_standby_port_drops_and_counts(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let address = lab.host.link("agg0")["address"].as_str().unwrap().to_owned();
+    let on_aggregate = Capture::start(&lab.host, "agg0", |heard| by_hand(heard) && !heard.outgoing);
+    let [active, standby] = ["sw0", "sw1"].map(|end| lab.switch.enter(|| PacketSocket::open(end, 0)).unwrap());
+    for destination in [mac(&address), [0xff; 6], [0x01, 0, 0x5e, 0, 0, 9]] {
+        let before = lab.host.show("agg0");
+        for _ in 0..COUNT {
+            standby.send(&frame(destination, LOCAL, "standby")).unwrap();
+            active.send(&frame(destination, LOCAL, "active")).unwrap();
+        }
+        wait::find(SOON, || (on_aggregate.count(|_| true) >= COUNT).then_some(()));
+        wait::find(QUIET, || (on_aggregate.count(|_| true) > COUNT).then_some(()));
+        for heard in on_aggregate.frames() {
+            assert!(heard.bytes[14..].starts_with(b"active"), "{heard:?}");
+        }
+        assert_eq!(on_aggregate.count(|_| true), COUNT, "{destination:02x?}");
+        on_aggregate.clear();
+        lab.host.wait_for_show("agg0", "the standby port dropped", |after| {
+            after.counter("eth1", "rx_dropped") >= before.counter("eth1", "rx_dropped") + COUNT as u64
+        });
+    }
+}
+
+cases!(tagged_frames_pass_both_ways: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+fn tagged_frames_pass_both_ways(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let inward = Capture::start(&lab.host, "agg0", |heard| by_hand(heard) && !heard.outgoing);
+    let outward = Capture::start(&lab.switch, "sw0", |heard| by_hand(heard) && !heard.outgoing);
+    // From the wire: the kernel takes the tag out of the frame before the programs see it.
+    let address = mac(lab.host.link("agg0")["address"].as_str().unwrap());
+    let wire = lab.switch.enter(|| PacketSocket::open("sw0", 0)).unwrap();
+    // From a socket: the tag is in the frame.
+    let socket = lab.host.enter(|| PacketSocket::open("agg0", 0)).unwrap();
+    // From a guest behind a bridge: the tag is beside the frame.
+    let guest = Guest::new(&lab.host, "g0");
+    lab.host.ip("link add br0 type bridge mcast_snooping 0");
+    lab.host.ip("link set br0 up");
+    let from_guest = guest.namespace.enter(|| PacketSocket::open("eth0", 0)).unwrap();
+
+    for vlan in [1, 10, 4094] {
+        let (inner, outer) = (tagged(address, vlan, "inward"), tagged([0xff; 6], vlan, "outward"));
+        wire.send(&inner).unwrap();
+        socket.send(&outer).unwrap();
+        wait_for("a tagged frame inward", SOON, || inward.count(|heard| heard.bytes == inner) == 1);
+        wait_for("a tagged frame outward", SOON, || outward.count(|heard| heard.bytes == outer) == 1);
+    }
+    for port in ["agg0", "g0"] {
+        lab.host.ip(&format!("link set {port} master br0"));
+    }
+    for vlan in [1, 10, 4094] {
+        let outer = tagged([0xff; 6], vlan, "guest");
+        wait_for("a guest's tagged frame outward", SOON, || {
+            from_guest.send(&outer).unwrap();
+            outward.count(|heard| heard.bytes == outer) >= 1
+        });
+    }
+    let all_tagged = outward.frames().iter().all(|heard| heard.bytes[12..14] == [0x81, 0x00]);
+    assert!(all_tagged, "a tag was lost: {:?}", outward.frames());
+}
+
+cases!(large_transfers_pass_both_ways: VETH_TCX, VETH_CLSACT, TAP_TCX);
+fn large_transfers_pass_both_ways(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let large = Capture::start(&lab.host, "agg0", |heard| heard.outgoing && heard.bytes.len() > 10_000);
+    for address in [HOST_V4, HOST_V6] {
+        let session = TcpSession::start(&lab.host, &lab.client, address, 1 << 18, Duration::from_millis(20));
+        wait_for("ten megabytes", Duration::from_secs(50), || session.checked() > 10 << 20);
+        session.expect_alive();
+    }
+    assert!(large.count(|_| true) > 0, "the aggregate takes packets larger than its MTU (GSO)");
+}
+
+cases!(counters_and_captures_of_the_aggregate_tell_the_truth: VETH_TCX, VETH_CLSACT, TAP_TCX);
+fn counters_and_captures_of_the_aggregate_tell_the_truth(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let ping = lab.ping(Duration::from_millis(5));
+    let count = |direction: &str| lab.host.link("agg0")["stats64"][direction]["packets"].as_u64().unwrap();
+    let before = ["rx", "tx"].map(count);
+    let capture = Capture::start(&lab.host, "agg0", capture::is_ping);
+    let ((), stats) = ping.during(|| ping.run(200));
+    let after = ["rx", "tx"].map(count);
+    for (direction, (before, after)) in ["rx", "tx"].into_iter().zip(before.into_iter().zip(after)) {
+        let grown = after - before;
+        assert!((stats.received..stats.received + 100).contains(&grown), "{direction} grew by {grown}: {stats:?}");
+    }
+    for outgoing in [false, true] {
+        let heard = capture.count(|heard| heard.outgoing == outgoing) as u64;
+        assert!((stats.received..stats.received + 100).contains(&heard), "outgoing {outgoing}: {heard}, {stats:?}");
+    }
+}
+
+/// Whether a frame was made by hand.
+fn by_hand(heard: &Heard) -> bool {
+    heard.bytes.get(6..12) == Some(&STRANGER[..])
+}
+
+/// Checks how many frames captures hold, none too many.
+#[track_caller]
+fn expect_counts(what: &str, captures: [&Capture; 2], counts: [usize; 2]) {
+    let seen = || captures.map(|capture| capture.count(|_| true));
+    wait::find(SOON, || (seen() == counts).then_some(()));
+    wait::find(QUIET, || (seen() != counts).then_some(()));
+    assert_eq!(seen(), counts, "{what}: on the port, on the aggregate");
+}

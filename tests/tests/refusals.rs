@@ -1,0 +1,200 @@
+//! What is refused: with one clear line, and nothing changed.
+#![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
+
+use aggctl_tests::{Case, HostState, Lab, Outcome, aggctl::binary, cases, command};
+
+/// The command is right, but cannot be done.
+const REFUSED: &[i32] = &[1];
+/// The command line is wrong.
+const WRONG: &[i32] = &[2];
+/// What is asked for contradicts itself, whatever the host: both are true.
+const EITHER: &[i32] = &[1, 2];
+
+/// A bad input: the exit code, a text that its message has, and the command line.
+type Bad = (&'static [i32], &'static str, &'static str);
+
+/// What is wrong on any host.
+const ANYWHERE: &[Bad] = &[
+    (REFUSED, "eth9", "attach agg0 --port eth0 --port eth9"),
+    (REFUSED, "lo", "attach agg0 --port lo"),
+    (EITHER, "eth0", "attach agg0 --port eth0 --port eth0"),
+    (REFUSED, "eth1", "attach eth1 --port eth0"),
+    (EITHER, "min-ports", "attach agg0 --port eth0 --port eth1 --min-ports 3"),
+    (EITHER, "eth7", "attach agg0 --port eth0 --port eth1 --primary eth7"),
+    (REFUSED, "eth0", "attach agg0 --port eth0 --addresses none"),
+    (REFUSED, "agg7", "detach agg7"),
+    (REFUSED, "agg7", "adopt agg7"),
+    (REFUSED, "agg7", "show agg7"),
+    (REFUSED, "agg7", "show agg7 --json"),
+    (REFUSED, "agg7", "set agg7 active-port=eth0"),
+    (REFUSED, "agg7", "port add agg7 eth1"),
+    (REFUSED, "agg7", "port remove agg7 eth1"),
+    (REFUSED, "agg7", "confirm agg7"),
+    (REFUSED, "agg7", "monitor agg7"),
+    (EITHER, "aggregate0123456", "attach aggregate0123456 --port eth0"),
+    (EITHER, "a/b", "attach a/b --port eth0"),
+    (EITHER, ".", "attach .. --port eth0"),
+    (EITHER, "a:b", "attach a:b --port eth0"),
+    (WRONG, "nonsense", "attach agg0 --port eth0 --mode nonsense"),
+    (WRONG, "hash", "attach agg0 --port eth0 --mode hash"),
+    (WRONG, "802.3ad", "attach agg0 --port eth0 --mode 802.3ad"),
+    (WRONG, "isolated", "attach agg0 --port eth0 --wiring isolated"),
+    (WRONG, "xdp", "attach agg0 --port eth0 --xdp native"),
+    (WRONG, "mac-policy", "attach agg0 --port eth0 --mac-policy by-active"),
+    (WRONG, "vlan", "attach agg0 --port eth0 --vlan access=10"),
+    (WRONG, "arp", "attach agg0 --port eth0 --watch arp=10.0.0.1"),
+    (WRONG, "weight", "attach agg0 --port eth0,weight=2"),
+    (WRONG, "nonsense", "attach agg0 --port eth0 --nonsense"),
+    (WRONG, "nonsense", "attach agg0 --port eth0,nonsense=1"),
+    (WRONG, "priority", "attach agg0 --port eth0,priority=much"),
+    (WRONG, "priority", "attach agg0 --port eth0,priority=99999999999"),
+    (WRONG, "min-ports", "attach agg0 --port eth0 --min-ports 0"),
+    (WRONG, "min-ports", "attach agg0 --port eth0 --min-ports 65"),
+    (WRONG, "poll", "attach agg0 --port eth0 --watch link,poll=0"),
+    (WRONG, "up-delay", "attach agg0 --port eth0 --watch link,up-delay=-1"),
+    (WRONG, "count", "attach agg0 --port eth0 --announce count=256"),
+    (WRONG, "reselect", "attach agg0 --port eth0 --reselect sometimes"),
+    (WRONG, "promisc", "attach agg0 --port eth0 --promisc maybe"),
+    (WRONG, "confirm", "attach agg0 --port eth0 --confirm -1"),
+    (WRONG, "port", "attach agg0"),
+    (WRONG, "nonsense", "nonsense agg0"),
+];
+
+cases!(bad_input_leaves_the_host_untouched: VETH_TCX);
+fn bad_input_leaves_the_host_untouched(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    for bad in ANYWHERE {
+        expect_refused(&lab, &before, bad);
+    }
+}
+
+/// What is wrong with ports that are already in use: how they come to be so, and the bad input.
+const IN_USE: &[(&[&str], Bad)] = &[
+    (
+        &["ip link add br0 type bridge", "ip link set eth1 master br0"],
+        (REFUSED, "br0", "attach agg0 --port eth0 --port eth1"),
+    ),
+    (&["ip link add mv0 link eth1 type macvlan mode bridge"], (REFUSED, "mv0", "attach agg0 --port eth0 --port eth1")),
+    (
+        &[
+            "tc qdisc add dev eth1 clsact",
+            "tc filter add dev eth1 ingress protocol all prio 7 u32 match u32 0 0 flowid 1:1",
+        ],
+        (REFUSED, "eth1", "attach agg0 --port eth0 --port eth1"),
+    ),
+    (
+        &["nft add table netdev t", "nft add chain netdev t c { type filter hook ingress device eth1 priority 0 ; }"],
+        (REFUSED, "eth1", "attach agg0 --port eth0 --port eth1"),
+    ),
+    (&["ip tuntap add dev tun7 mode tun"], (REFUSED, "tun7", "attach agg0 --port eth0 --port tun7")),
+    (&["ip link add agg0 type bridge"], (REFUSED, "agg0", "attach agg0 --port eth0 --port eth1")),
+    (&["ip link property add dev eth1 altname agg0"], (REFUSED, "agg0", "attach agg0 --port eth0")),
+];
+
+cases!(ports_in_use_are_refused: VETH_TCX, TAP_CLSACT);
+fn ports_in_use_are_refused(case: Case) {
+    for (preparation, bad) in IN_USE {
+        let lab = Lab::two_ports(case);
+        for line in *preparation {
+            lab.host.exec(line).ok();
+        }
+        let before = HostState::of(&lab.host);
+        expect_refused(&lab, &before, bad);
+    }
+}
+
+/// What is wrong while `agg0` with eth0 and eth1 is there and its controller runs.
+const BESIDE_AN_AGGREGATE: &[Bad] = &[
+    (REFUSED, "agg0", "attach agg0 --port eth0 --port eth1 --reselect failure"),
+    (REFUSED, "agg0", "attach agg0 --port eth0"),
+    (REFUSED, "agg0", "attach agg1 --port eth2 --port eth1"),
+    (REFUSED, "agg0", "attach agg1 --port agg0"),
+    (REFUSED, "agg0", "adopt agg0"),
+    (REFUSED, "agg0", "confirm agg0"),
+    (REFUSED, "eth7", "set agg0 active-port=eth7"),
+    (REFUSED, "eth2", "set agg0 active-port=eth2"),
+    (REFUSED, "eth2", "set agg0 primary=eth2"),
+    (REFUSED, "min-ports", "set agg0 min-ports=3"),
+    (REFUSED, "min-ports", "set agg0 reselect=failure min-ports=3"),
+    (WRONG, "min-ports", "set agg0 min-ports=0"),
+    (WRONG, "colour", "set agg0 colour=blue"),
+    (WRONG, "reselect", "set agg0 reselect=sometimes"),
+    (WRONG, "mode", "set agg0 mode=hash"),
+    (WRONG, "active-port", "set agg0 active-port"),
+    (WRONG, "", "set agg0"),
+    (REFUSED, "eth1", "port add agg0 eth1"),
+    (REFUSED, "eth7", "port add agg0 eth7"),
+    (REFUSED, "lo", "port add agg0 lo"),
+    (REFUSED, "eth2", "port remove agg0 eth2"),
+    (REFUSED, "eth2", "port set agg0 eth2,priority=3"),
+    (WRONG, "colour", "port set agg0 eth1,colour=blue"),
+];
+
+cases!(bad_input_leaves_an_aggregate_untouched: VETH_TCX, TAP_CLSACT);
+fn bad_input_leaves_an_aggregate_untouched(case: Case) {
+    let lab = Lab::two_ports(case).with_port("eth2");
+    lab.attach("--min-ports 1");
+    let controller = lab.host.wait_for_controller("agg0");
+    lab.host.wait_for_show("agg0", "both ports usable", |show| show.port("eth1")["usable"] == true);
+    let before = HostState::of(&lab.host);
+    let show = settings(&lab);
+    for bad in BESIDE_AN_AGGREGATE {
+        expect_refused(&lab, &before, bad);
+        assert_eq!(settings(&lab), show, "{bad:?}");
+    }
+    assert_eq!(lab.host.wait_for_controller("agg0"), controller);
+
+    // The same again is no mistake: the aggregate is in place, as was asked.
+    lab.attach("--min-ports 1");
+    before.expect_unchanged(&lab.host, "the same attach again");
+    assert_eq!(lab.host.wait_for_controller("agg0"), controller);
+
+    lab.host.aggctl("port remove agg0 eth1").ok();
+    let before = HostState::of(&lab.host);
+    expect_refused(&lab, &before, &(REFUSED, "eth0", "port remove agg0 eth0"));
+}
+
+cases!(without_privilege_nothing_happens: VETH_TCX);
+fn without_privilege_nothing_happens(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    // Where the build lies may be closed to others.
+    let files = tempfile::Builder::new().prefix("aggctl").tempdir_in("/tmp").unwrap();
+    let copy = files.path().join("aggctl");
+    std::fs::copy(binary(), &copy).unwrap();
+    command::run(std::process::Command::new("chmod").arg("755").args([files.path(), &copy])).ok();
+    for line in ["attach agg0 --port eth0 --port eth1", "detach agg0", "adopt agg0", "set agg0 min-ports=1"] {
+        let mut command = lab.host.command("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", copy.to_str().unwrap()]);
+        let outcome = command::run(command.args(line.split(' ')));
+        expect_line(&outcome, &(REFUSED, "", "without privilege"));
+        before.expect_unchanged(&lab.host, line);
+    }
+}
+
+/// What the owner can set, and what follows from it: the state view without counters.
+fn settings(lab: &Lab) -> serde_json::Value {
+    let mut show = lab.host.show("agg0").0;
+    for port in show["ports"].as_array_mut().unwrap() {
+        port.as_object_mut().unwrap().retain(|key, _| !key.starts_with("tx_") && !key.starts_with("rx_"));
+    }
+    show
+}
+
+#[track_caller]
+fn expect_refused(lab: &Lab, before: &HostState, bad: &Bad) {
+    let outcome = lab.host.aggctl(bad.2);
+    expect_line(&outcome, bad);
+    before.expect_unchanged(&lab.host, bad.2);
+}
+
+/// The exit code is right, and one line of errors (the usage may follow where the command line is wrong) says why.
+#[track_caller]
+fn expect_line(outcome: &Outcome, (codes, part, _): &Bad) {
+    assert!(outcome.code.is_some_and(|code| codes.contains(&code)), "expected {codes:?}: {outcome}");
+    assert_eq!(outcome.stdout, "", "{outcome}");
+    let lines = outcome.stderr.trim().lines().count();
+    assert!(lines == 1 || (outcome.code == Some(2) && lines > 1), "{outcome}");
+    assert!(outcome.stderr.contains(part), "the message does not name {part}: {outcome}");
+}
