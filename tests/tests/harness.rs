@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use aggctl_tests::{
-    Capture, Case, Flapping, HostState, Lab, Ping, TcpSession, capture, cases, frames,
+    Capture, Case, Flapping, HostState, Lab, Ping, TcpSession, capture, cases, frames, guest,
+    guest::Guest,
     lab::{HOST_V4, REMOTE_V4, REMOTE_V6},
     matrix::SOON,
+    skip,
     sys::PacketSocket,
     wait_for,
 };
@@ -94,4 +96,42 @@ fn gratuitous_arp() -> Vec<u8> {
     frame[28..32].copy_from_slice(&[10, 0, 0, 77]);
     frame[38..42].copy_from_slice(&[10, 0, 0, 77]);
     frame
+}
+
+cases!(the_dhcp_server_hands_out_an_address: VETH_TCX);
+fn the_dhcp_server_hands_out_an_address(case: Case) {
+    let lab = Lab::bare(case);
+    if !["udhcpc", "udhcpd"].iter().all(|applet| guest::busybox_has(applet)) {
+        return skip("needs busybox with udhcpc and udhcpd");
+    }
+    let server = guest::DhcpServer::start(&lab.client, HOST_V4);
+    server.ask(&lab.host, "eth0").ok();
+    assert!(lab.host.ip("-4 addr show dev eth0").contains(HOST_V4));
+}
+
+cases!(a_guest_behind_a_bridge_sends_tags: VETH_TCX, TAP_TCX);
+fn a_guest_behind_a_bridge_sends_tags(case: Case) {
+    let lab = Lab::two_ports(case);
+    let capture = Capture::start(&lab.switch, "sw0", |heard| heard.bytes[6..12] == frames::STRANGER);
+    let guest = Guest::new(&lab.host, "g0");
+    lab.host.ip("link add br0 type bridge mcast_snooping 0");
+    for interface in ["eth0", "g0"] {
+        lab.host.ip(&format!("link set {interface} master br0"));
+    }
+    lab.host.ip("link set br0 up");
+    let socket = guest.namespace.enter(|| PacketSocket::open("eth0", 0)).unwrap();
+    let frame = frames::tagged([0xff; 6], 10, "tagged");
+    wait_for("the tagged frame", SOON, || {
+        socket.send(&frame).unwrap();
+        capture.count(|heard| heard.bytes == frame) > 0
+    });
+}
+
+cases!(large_packets_are_seen: VETH_TCX);
+fn large_packets_are_seen(case: Case) {
+    let lab = Lab::two_ports(case);
+    let large = Capture::start(&lab.host, "eth0", |heard| heard.outgoing && heard.bytes.len() > 10_000);
+    let session = TcpSession::start(&lab.host, &lab.client, HOST_V4, 1 << 18, Duration::from_millis(20));
+    wait_for("ten megabytes", SOON, || session.checked() > 10 << 20);
+    assert!(large.count(|_| true) > 0);
 }
