@@ -1,1 +1,27 @@
-//! x
+//! The hands of an aggregate: the only code that touches the system.
+//!
+//! - [`netlink`], [`ethtool`], [`sysctl`], [`nft`], [`packet`], [`netns`]: small verbs, one call to the kernel each, whose
+//!   errors name the thing and the call.
+//! - [`dataplane`]: the programs and maps.
+//! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`] sees
+//!   to it that a plan is carried out whole or not at all, [`state`] keeps its journal.
+//! - [`watch`] reports changes of interfaces, [`probe`] and [`bystanders`] say beforehand what is missing or in the way.
+//!
+//! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod bystanders;
+pub mod dataplane;
+pub mod error;
+pub mod ethtool;
+pub mod execute;
+pub mod netlink;
+pub mod netns;
+pub mod nft;
+pub mod packet;
+pub mod probe;
+pub mod snapshot;
+pub mod state;
+pub mod sysctl;
+pub mod transaction;
+pub mod watch;

@@ -1,0 +1,89 @@
+//! The steps about programs and maps.
+
+use aggctl_common::{IfIndex, PortId, Ports};
+use aggctl_engine::plan::{Step, Subject};
+
+use super::Executor;
+use crate::{dataplane::DataplaneError, error::KernelError};
+
+impl Executor {
+    /// Carries out a step about programs or maps. What is taken off need not be there, nor need its interface.
+    pub(super) fn change_programs(&mut self, step: &Step) -> Result<(), KernelError> {
+        match step {
+            Step::CreateMaps => self.dataplane.create()?,
+            Step::DeleteMaps => self.dataplane.remove()?,
+            Step::Select { port, .. } => self.select(*port)?,
+            Step::AttachTx { hook } => {
+                let hidden = self.find(&Subject::Hidden)?.index;
+                self.dataplane.attach_tx(hidden, *hook)?;
+            }
+            Step::DetachTx { hook } => {
+                let hidden = self.index_or_none(&Subject::Hidden)?;
+                self.dataplane.detach_tx(hidden, *hook)?;
+            }
+            Step::AttachRx { link, hook } => {
+                let hidden = self.find(&Subject::Hidden)?.index;
+                let index = self.find(link)?.index;
+                self.dataplane.attach_rx(slot(link)?, index, hidden, *hook)?;
+            }
+            Step::DetachRx { link, hook } => {
+                let index = self.index_or_none(link)?;
+                self.dataplane.detach_rx(slot(link)?, index, *hook)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The number of an interface, or the one that stands for none: its pins must go all the same.
+    fn index_or_none(&mut self, subject: &Subject) -> Result<IfIndex, KernelError> {
+        match self.find(subject) {
+            Ok(target) => Ok(target.index),
+            Err(KernelError::Gone(_)) => Ok(match subject {
+                Subject::Port { index, .. } => *index,
+                Subject::Aggregate | Subject::Hidden => IfIndex::NONE,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes `port` the only one that carries traffic.
+    fn select(&self, port: PortId) -> Result<(), DataplaneError> {
+        let table = self.dataplane.table()?;
+        let former = table.load();
+        table.publish(&only(&former, port));
+        Ok(())
+    }
+}
+
+/// The table with this port as the only one that carries traffic. The interfaces of the slots stay.
+fn only(table: &Ports, port: PortId) -> Ports {
+    let mut order = [0; aggctl_common::MAX_PORTS];
+    order[0] = port.0;
+    Ports { usable: port.bit(), accept: 0, active: port.0.into(), count: 1, order, ..*table }
+}
+
+/// The slot of a port.
+fn slot(subject: &Subject) -> Result<PortId, KernelError> {
+    match subject {
+        Subject::Port { id, .. } => Ok(*id),
+        Subject::Aggregate | Subject::Hidden => {
+            Err(KernelError::Malformed { subject: "receiving program".into(), what: "step (it is for ports only)" })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selected_port_alone_carries_traffic() {
+        let mut table = Ports { usable: 0b111, accept: 0b100, active: 2, count: 3, ..Ports::EMPTY };
+        table.ifindex[1] = IfIndex(7);
+        let selected = only(&table, PortId(1));
+        assert_eq!(selected.choose(), Some(PortId(1)));
+        assert_eq!((selected.usable, selected.accept, selected.count), (0b10, 0, 1));
+        assert_eq!(selected.ifindex[1], IfIndex(7));
+    }
+}

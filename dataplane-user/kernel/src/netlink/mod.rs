@@ -1,0 +1,68 @@
+//! Reads and changes the network configuration of the present namespace, one call at a time.
+//!
+//! This is a synchronous client beside the `rtnetlink` crate (which [`crate::watch`] uses), for three reasons: plans
+//! run as a plain list also in processes that have no runtime (the guardian); nexthop objects and nfnetlink are
+//! unknown to that crate; and routes must travel opaque, with attributes that no library knows.
+
+pub mod address;
+pub mod link;
+pub mod neighbour;
+pub mod nexthop;
+pub mod route;
+pub mod rule;
+pub(crate) mod socket;
+pub mod tc;
+pub(crate) mod tlv;
+
+use std::io;
+
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rustix::io::Errno;
+
+use self::socket::Socket;
+use crate::error::{Failure, KernelError};
+
+/// `NLM_F_CREATE`: make it if it is not there.
+pub(crate) const CREATE: u16 = libc::NLM_F_CREATE as u16;
+/// `NLM_F_EXCL`: fail if it is there.
+pub(crate) const EXCL: u16 = libc::NLM_F_EXCL as u16;
+/// `NLM_F_REPLACE`: change it if it is there.
+pub(crate) const REPLACE: u16 = libc::NLM_F_REPLACE as u16;
+/// `NLM_F_APPEND`: put it behind those that are there.
+pub(crate) const APPEND: u16 = libc::NLM_F_APPEND as u16;
+
+/// `AF_INET`, as messages carry it.
+pub(crate) const INET: u8 = libc::AF_INET as u8;
+/// `AF_INET6`, as messages carry it.
+pub(crate) const INET6: u8 = libc::AF_INET6 as u8;
+
+/// A route netlink socket, bound to the network namespace in which it was opened.
+#[derive(Debug)]
+pub struct Netlink {
+    socket: Socket,
+}
+
+impl Netlink {
+    /// Opens a socket.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel gives none.
+    pub fn open() -> Result<Self, KernelError> {
+        let open = || -> io::Result<Socket> { Socket::open(NETLINK_ROUTE) };
+        Ok(Self { socket: open().map_err(|error| KernelError::refused("netlink", "open", error))? })
+    }
+
+    /// All objects of a kind.
+    fn dump(&mut self, subject: &str, kind: u16, payload: &[u8]) -> Result<Vec<Vec<u8>>, KernelError> {
+        self.socket.dump(kind, payload).map_err(|failure| KernelError::refused(subject, "list", failure))
+    }
+}
+
+/// Turns the errors that mean "it is so already" into success.
+fn unless(result: Result<(), Failure>, fine: &[Errno]) -> Result<(), Failure> {
+    match result {
+        Err(failure) if failure.is(fine) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,229 @@
+//! Routes. They travel as the kernel described them, so that nothing is lost that we do not understand; only what is
+//! the kernel's momentary account of a route (dead, link down, cached metrics' age) is left out.
+
+use aggctl_common::IfIndex;
+use aggctl_engine::host::Route;
+use rustix::io::Errno;
+
+use super::{
+    APPEND, CREATE, INET, INET6, Netlink,
+    tlv::{Attributes, Builder, align, ip_of, u32_of},
+    unless,
+};
+use crate::error::KernelError;
+
+/// Octets of `struct rtmsg`.
+const HEADER: usize = 12;
+/// Octets of `struct rtnexthop`.
+const NEXTHOP_HEADER: usize = 8;
+
+/// Attributes (`RTA_*`).
+mod attr {
+    pub(super) const DST: u16 = 1;
+    pub(super) const IIF: u16 = 3;
+    pub(super) const OIF: u16 = 4;
+    pub(super) const GATEWAY: u16 = 5;
+    pub(super) const PRIORITY: u16 = 6;
+    pub(super) const MULTIPATH: u16 = 9;
+    pub(super) const CACHEINFO: u16 = 12;
+    pub(super) const TABLE: u16 = 15;
+    pub(super) const VIA: u16 = 18;
+    pub(super) const ENCAP_TYPE: u16 = 21;
+    pub(super) const ENCAP: u16 = 22;
+    pub(super) const EXPIRES: u16 = 23;
+    pub(super) const NH_ID: u16 = 30;
+}
+
+/// `RT_TABLE_LOCAL`: the kernel's own.
+const TABLE_LOCAL: u32 = 255;
+/// `RTPROT_KERNEL`.
+const PROTOCOL_KERNEL: u8 = 2;
+/// `RTN_LOCAL`, `RTN_BROADCAST`, `RTN_ANYCAST`, `RTN_MULTICAST`: what the kernel makes for each address.
+const ADDRESS_KINDS: std::ops::RangeInclusive<u8> = 2..=5;
+/// `RTM_F_CLONED`: a cache entry.
+const CLONED: u32 = 0x200;
+/// `RTNH_F_ONLINK`: the only flag of a next hop that is its owner's.
+const ONLINK: u8 = 4;
+/// Ticks of `rta_expires` in a second (`USER_HZ`).
+const TICKS: u32 = 100;
+
+impl Netlink {
+    /// All routes that leave by an interface, in the kernel's order, but those that the kernel makes for each address
+    /// and cache entries.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn routes(&mut self) -> Result<Vec<Route>, KernelError> {
+        let mut routes = Vec::new();
+        for family in [INET, INET6] {
+            let mut query = [0; HEADER];
+            query[0] = family;
+            let messages = self.dump("routes", libc::RTM_GETROUTE, &query)?;
+            let of_family = messages.iter().filter(|message| message.first() == Some(&family));
+            routes.extend(of_family.filter_map(|message| parse(message)));
+        }
+        Ok(routes)
+    }
+
+    /// Adds a route that leaves by `to` wherever its description says `from`: ahead of (`first`) or behind others with
+    /// the same destination and metric. IPv6 knows no such order. Fine if it is there.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses.
+    pub fn add_route(&mut self, route: &Route, from: IfIndex, to: IfIndex, first: bool) -> Result<(), KernelError> {
+        let message = rebind(route, from, to)?;
+        let how = if first && !route.v6 { CREATE } else { CREATE | APPEND };
+        let result = self.socket.request(libc::RTM_NEWROUTE, how, &message);
+        unless(result, &[Errno::EXIST]).map_err(|failure| KernelError::refused(describe(route), "add route", failure))
+    }
+
+    /// Removes the route that [`Netlink::add_route`] with the same arguments adds. Fine if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses.
+    pub fn delete_route(&mut self, route: &Route, from: IfIndex, to: IfIndex) -> Result<(), KernelError> {
+        let message = rebind(route, from, to)?;
+        let result = self.socket.request(libc::RTM_DELROUTE, 0, &message);
+        unless(result, &[Errno::SRCH, Errno::NODEV])
+            .map_err(|failure| KernelError::refused(describe(route), "delete route", failure))
+    }
+}
+
+/// The route in words, for messages.
+fn describe(route: &Route) -> String {
+    let table = if route.table == 254 { String::new() } else { format!(" in table {}", route.table) };
+    match route.destination {
+        Some(destination) => format!("route {destination}/{}{table}", route.prefix_len),
+        None if route.v6 => format!("IPv6 default route{table}"),
+        None => format!("default route{table}"),
+    }
+}
+
+/// A route, if it is one that leaves by an interface and is not the kernel's own.
+fn parse(message: &[u8]) -> Option<Route> {
+    let [family, prefix_len, _, _, short_table, protocol, _, kind, ..] = *message.first_chunk::<HEADER>()?;
+    let flags = u32_of(&message[8..])?;
+    let attributes = Attributes::after(message, HEADER);
+    let table = attributes.u32(attr::TABLE).unwrap_or_else(|| short_table.into());
+    let made_for_address = protocol == PROTOCOL_KERNEL && ADDRESS_KINDS.contains(&kind);
+    if table == TABLE_LOCAL || flags & CLONED != 0 || made_for_address {
+        return None;
+    }
+    let hops = attributes.find(attr::MULTIPATH).map(next_hops).unwrap_or_default();
+    let mut links: Vec<_> =
+        attributes.u32(attr::OIF).into_iter().chain(hops.iter().map(|hop| hop.link)).map(IfIndex).collect();
+    links.dedup();
+    let nexthop = attributes.u32(attr::NH_ID).filter(|id| *id != 0);
+    if links.is_empty() && nexthop.is_none() {
+        return None;
+    }
+    let via_gateway =
+        |attributes: Attributes<'_>| attributes.find(attr::GATEWAY).is_some() || attributes.find(attr::VIA).is_some();
+    Some(Route {
+        v6: family == INET6,
+        destination: attributes.find(attr::DST).and_then(ip_of).filter(|_| prefix_len != 0),
+        prefix_len,
+        table,
+        metric: attributes.u32(attr::PRIORITY).unwrap_or_default(),
+        protocol,
+        kind,
+        links,
+        gateway: via_gateway(attributes) || hops.iter().any(|hop| via_gateway(Attributes::nested(hop.attributes))),
+        nexthop,
+        wire: lasting(message),
+    })
+}
+
+/// The message without what changes by itself: flags of the moment and the age of cached metrics. An expiry is kept.
+fn lasting(message: &[u8]) -> Vec<u8> {
+    let mut header = [0; HEADER];
+    header.copy_from_slice(&message[..HEADER]);
+    let flags = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]) & u32::from(ONLINK);
+    header[8..].copy_from_slice(&flags.to_ne_bytes());
+    let mut built = Builder::new(&header);
+    for (kind, value) in Attributes::after(message, HEADER) {
+        match kind {
+            attr::IIF => {}
+            attr::CACHEINFO => {
+                if let Some(seconds) = expiry(value) {
+                    built.append(attr::EXPIRES, &seconds.to_ne_bytes());
+                }
+            }
+            attr::MULTIPATH => built.append(kind, &map_hops(value, |link| link)),
+            _ => built.append(kind, value),
+        }
+    }
+    built.finish()
+}
+
+/// The description as a request, leaving by `to` wherever it said `from`.
+fn rebind(route: &Route, from: IfIndex, to: IfIndex) -> Result<Vec<u8>, KernelError> {
+    let malformed = || KernelError::Malformed { subject: describe(route), what: "route" };
+    let header = route.wire.get(..HEADER).ok_or_else(malformed)?;
+    let moved = |link: u32| if link == from.0 { to.0 } else { link };
+    let mut message = Builder::new(header);
+    for (kind, value) in Attributes::after(&route.wire, HEADER) {
+        match kind {
+            // With a nexthop object they are its business, and the kernel refuses both at once.
+            attr::OIF | attr::GATEWAY | attr::VIA | attr::MULTIPATH | attr::ENCAP | attr::ENCAP_TYPE
+                if route.nexthop.is_some() => {}
+            attr::OIF => {
+                let link = u32_of(value).ok_or_else(malformed)?;
+                message.append(kind, &moved(link).to_ne_bytes());
+            }
+            attr::MULTIPATH => message.append(kind, &map_hops(value, moved)),
+            _ => message.append(kind, value),
+        }
+    }
+    Ok(message.finish())
+}
+
+/// Seconds until the route expires, from `struct rta_cacheinfo`, if it does.
+fn expiry(cacheinfo: &[u8]) -> Option<u32> {
+    let ticks = i32::from_ne_bytes(*cacheinfo.get(8..)?.first_chunk()?);
+    // Zero: it does not expire. Negative: it has, and was not collected yet.
+    (ticks != 0).then(|| (u32::try_from(ticks).unwrap_or(0) / TICKS).max(1))
+}
+
+/// One next hop of a multipath route.
+struct Hop<'a> {
+    flags: u8,
+    weight: u8,
+    link: u32,
+    attributes: &'a [u8],
+}
+
+/// The next hops of a multipath route.
+fn next_hops(mut value: &[u8]) -> Vec<Hop<'_>> {
+    let mut hops = Vec::new();
+    while let Some(header) = value.first_chunk::<NEXTHOP_HEADER>() {
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let Some(attributes) = value.get(NEXTHOP_HEADER..length) else { break };
+        let link = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
+        hops.push(Hop { flags: header[2], weight: header[3], link, attributes });
+        value = value.get(align(length)..).unwrap_or_default();
+    }
+    hops
+}
+
+/// The next hops with other interfaces, and without flags of the moment.
+fn map_hops(value: &[u8], moved: impl Fn(u32) -> u32) -> Vec<u8> {
+    let mut mapped = Vec::with_capacity(value.len());
+    for hop in next_hops(value) {
+        // It was read from sixteen bits.
+        let length = u16::try_from(NEXTHOP_HEADER + hop.attributes.len()).unwrap_or(u16::MAX);
+        mapped.extend_from_slice(&length.to_ne_bytes());
+        mapped.extend_from_slice(&[hop.flags & ONLINK, hop.weight]);
+        mapped.extend_from_slice(&moved(hop.link).to_ne_bytes());
+        mapped.extend_from_slice(hop.attributes);
+        mapped.resize(align(mapped.len()), 0);
+    }
+    mapped
+}
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! Namespaces: which one this is, who else is in it, and the first process's view of the files.
+#![allow(unsafe_code, reason = "SO_NETNS_COOKIE has no safe wrapper")]
+
+use std::{
+    fs, io,
+    mem::size_of,
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::MetadataExt,
+    },
+    path::Path,
+};
+
+use rustix::{
+    net::{AddressFamily, SocketFlags, SocketType, socket_with},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
+use crate::error::KernelError;
+
+/// `SO_NETNS_COOKIE`.
+const SO_NETNS_COOKIE: libc::c_int = 71;
+/// The network namespace of the calling thread.
+const THIS_NETNS: &str = "/proc/thread-self/ns/net";
+/// Where `ip netns` keeps the names of namespaces.
+const NETNS_NAMES: &str = "/run/netns";
+
+/// What identifies a namespace as long as it lives: device and number of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct NamespaceId {
+    device: u64,
+    inode: u64,
+}
+
+impl NamespaceId {
+    /// Of a namespace's file, such as `/proc/PID/ns/net` or `/run/netns/NAME`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be reached.
+    fn of(path: impl AsRef<Path>) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// The kernel's number of the present network namespace, never used again until the next boot.
+///
+/// # Minimum kernel version
+///
+/// Linux 5.14.
+///
+/// # Errors
+///
+/// What the kernel refuses; `ENOPROTOOPT` where it is too old.
+pub fn cookie() -> Result<u64, KernelError> {
+    let refused = |error: io::Error| KernelError::refused("network namespace", "get cookie (Linux 5.14)", error);
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| refused(errno.into()))?;
+    let mut cookie = 0_u64;
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: the value and its length are valid for writing, and the length says how long the value is.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    if result < 0 { Err(refused(io::Error::last_os_error())) } else { Ok(cookie) }
+}
+
+/// The present network namespace.
+///
+/// # Errors
+///
+/// If `/proc` cannot be read.
+fn current() -> Result<NamespaceId, KernelError> {
+    NamespaceId::of(THIS_NETNS).map_err(|error| KernelError::refused(THIS_NETNS, "stat", error))
+}
+
+/// Whether a process that we may look at, and that is none of `except`, is in the present network namespace.
+///
+/// # Errors
+///
+/// If `/proc` cannot be read.
+pub fn has_others(except: &[u32]) -> Result<bool, KernelError> {
+    Ok(processes()?.iter().any(|pid| !except.contains(pid)))
+}
+
+/// The processes in the present network namespace that we may look at.
+///
+/// # Errors
+///
+/// If `/proc` cannot be read.
+pub fn processes() -> Result<Vec<u32>, KernelError> {
+    let here = current()?;
+    let entries = fs::read_dir("/proc").map_err(|error| KernelError::refused("/proc", "read", error))?;
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // A process that ended meanwhile, or that belongs to somebody else, is in no namespace that we can see.
+    Ok(pids.filter(|pid: &u32| NamespaceId::of(format!("/proc/{pid}/ns/net")).is_ok_and(|id| id == here)).collect())
+}
+
+/// The names that `ip netns` knows the present network namespace by.
+///
+/// # Errors
+///
+/// If `/proc` cannot be read.
+pub fn names() -> Result<Vec<String>, KernelError> {
+    let here = current()?;
+    let entries = fs::read_dir(NETNS_NAMES).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| NamespaceId::of(entry.path()).is_ok_and(|found| found == here));
+    let mut names: Vec<_> = named.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Enters the first process's mount namespace, so that what we pin and write is seen by all (`ip netns exec` gives each
+/// command a mount namespace that vanishes with it). Returns whether it was another one; then the working directory is
+/// its root now.
+///
+/// # Errors
+///
+/// If it cannot be reached: no privilege, the first process is out of sight, or this process has several threads.
+pub fn enter_first_mount_namespace() -> Result<bool, KernelError> {
+    const FIRST: &str = "/proc/1/ns/mnt";
+    let enter = || -> io::Result<bool> {
+        if NamespaceId::of(FIRST)? == NamespaceId::of("/proc/self/ns/mnt")? {
+            return Ok(false);
+        }
+        let first = fs::File::open(FIRST)?;
+        move_into_link_name_space(first.as_fd(), Some(LinkNameSpaceType::Mount))?;
+        Ok(true)
+    };
+    enter().map_err(|error| KernelError::refused(FIRST, "enter", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_in_its_own_namespace() {
+        assert!(processes().unwrap().contains(&std::process::id()));
+        assert!(has_others(&[]).unwrap());
+    }
+
+    #[test]
+    fn the_cookie_stays() {
+        assert_ne!(cookie().unwrap(), 0);
+        assert_eq!(cookie().unwrap(), cookie().unwrap());
+    }
+}

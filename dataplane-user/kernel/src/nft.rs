@@ -1,0 +1,197 @@
+//! nftables, as far as it concerns ports: chains on their ingress, and rules that name them. Read only.
+
+use rtnetlink::sys::protocols::NETLINK_NETFILTER;
+use rustix::io::Errno;
+
+use crate::{
+    error::KernelError,
+    netlink::{socket::Socket, tlv::Attributes},
+};
+
+/// `NFNL_SUBSYS_NFTABLES`, in the upper half of a message's type.
+const SUBSYSTEM: u16 = 10 << 8;
+/// `NFT_MSG_GETCHAIN`.
+const GETCHAIN: u16 = SUBSYSTEM | 4;
+/// `NFT_MSG_GETRULE`.
+const GETRULE: u16 = SUBSYSTEM | 7;
+/// Octets of `struct nfgenmsg`.
+const HEADER: usize = 4;
+/// `NFPROTO_INET`, both IPv4 and IPv6.
+const FAMILY_INET: u8 = 1;
+/// `NFPROTO_NETDEV`, hooks of one interface.
+const FAMILY_NETDEV: u8 = 5;
+/// `NF_NETDEV_INGRESS`.
+const NETDEV_INGRESS: u32 = 0;
+/// `NF_INET_INGRESS` (Linux 5.10).
+const INET_INGRESS: u32 = 5;
+
+/// Attributes (`NFTA_*`).
+mod attr {
+    pub(super) const CHAIN_TABLE: u16 = 1;
+    pub(super) const CHAIN_NAME: u16 = 3;
+    pub(super) const CHAIN_HOOK: u16 = 4;
+    pub(super) const HOOK_NUMBER: u16 = 1;
+    pub(super) const HOOK_DEVICE: u16 = 3;
+    pub(super) const HOOK_DEVICES: u16 = 4;
+    pub(super) const DEVICE_NAME: u16 = 1;
+    pub(super) const DEVICE_PREFIX: u16 = 2;
+    pub(super) const RULE_TABLE: u16 = 1;
+    pub(super) const RULE_CHAIN: u16 = 2;
+    pub(super) const RULE_EXPRESSIONS: u16 = 4;
+}
+
+/// A chain on the ingress of interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressChain {
+    /// Family, table and name, as `nft` would print them.
+    pub name: String,
+    /// The interfaces.
+    devices: Vec<Device>,
+}
+
+/// How a chain names an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Device {
+    Named(String),
+    Prefixed(String),
+}
+
+impl IngressChain {
+    /// Whether it hangs on this interface.
+    #[must_use]
+    pub fn hooks(&self, link: &str) -> bool {
+        self.devices.iter().any(|device| match device {
+            Device::Named(name) => name == link,
+            Device::Prefixed(prefix) => link.starts_with(prefix.as_str()),
+        })
+    }
+}
+
+/// All chains on the ingress of interfaces; none where the kernel has no nftables.
+///
+/// # Errors
+///
+/// If the kernel cannot be asked.
+pub fn ingress_chains() -> Result<Vec<IngressChain>, KernelError> {
+    Ok(dump(GETCHAIN, "nftables chains")?.iter().filter_map(|message| parse_chain(message)).collect())
+}
+
+/// The chains that have a rule with the name of this interface in it, as `nft` would print them.
+///
+/// # Errors
+///
+/// If the kernel cannot be asked.
+pub fn chains_naming(link: &str) -> Result<Vec<String>, KernelError> {
+    let messages = dump(GETRULE, "nftables rules")?;
+    let mut chains: Vec<_> = messages.iter().filter_map(|message| names(message, link)).collect();
+    chains.sort();
+    chains.dedup();
+    Ok(chains)
+}
+
+/// All objects of a kind, of all families.
+fn dump(kind: u16, subject: &str) -> Result<Vec<Vec<u8>>, KernelError> {
+    let list = || Socket::open(NETLINK_NETFILTER)?.dump(kind, &[0; HEADER]);
+    match list() {
+        Ok(messages) => Ok(messages),
+        Err(failure) if failure.is(&[Errno::PROTONOSUPPORT, Errno::INVAL, Errno::OPNOTSUPP]) => Ok(Vec::new()),
+        Err(failure) => Err(KernelError::refused(subject, "list", failure)),
+    }
+}
+
+/// A chain, if it hangs on the ingress of interfaces.
+fn parse_chain(message: &[u8]) -> Option<IngressChain> {
+    let family = *message.first()?;
+    let chain = Attributes::after(message, HEADER);
+    let hook = Attributes::nested(chain.find(attr::CHAIN_HOOK)?);
+    let number = u32::from_be_bytes(*hook.find(attr::HOOK_NUMBER)?.first_chunk()?);
+    if (family, number) != (FAMILY_NETDEV, NETDEV_INGRESS) && (family, number) != (FAMILY_INET, INET_INGRESS) {
+        return None;
+    }
+    let mut devices: Vec<_> = hook.string(attr::HOOK_DEVICE).map(Device::Named).into_iter().collect();
+    for (kind, value) in hook.find(attr::HOOK_DEVICES).map(Attributes::nested).into_iter().flatten() {
+        let name = crate::netlink::tlv::string_of(value);
+        match kind {
+            attr::DEVICE_NAME => devices.push(Device::Named(name)),
+            attr::DEVICE_PREFIX => devices.push(Device::Prefixed(name)),
+            _ => {}
+        }
+    }
+    let table = chain.string(attr::CHAIN_TABLE)?;
+    let name = chain.string(attr::CHAIN_NAME)?;
+    Some(IngressChain { name: format!("{} {table} {name}", family_name(family)), devices })
+}
+
+/// The chain of a rule, if the rule holds the name of the interface. Its expressions need not be understood for that:
+/// a comparison with an interface's name holds it as text with a NUL behind.
+fn names(message: &[u8], link: &str) -> Option<String> {
+    let rule = Attributes::after(message, HEADER);
+    let mut needle = link.as_bytes().to_vec();
+    needle.push(0);
+    let expressions = rule.find(attr::RULE_EXPRESSIONS)?;
+    let found = expressions.windows(needle.len()).enumerate().any(|(position, window)| {
+        // Not the tail of a longer name.
+        window == needle && position.checked_sub(1).is_none_or(|before| !is_name_octet(expressions[before]))
+    });
+    let family = family_name(*message.first()?);
+    found.then(|| Some(format!("{family} {} {}", rule.string(attr::RULE_TABLE)?, rule.string(attr::RULE_CHAIN)?)))?
+}
+
+/// Whether an octet can stand in the name of an interface.
+const fn is_name_octet(octet: u8) -> bool {
+    octet.is_ascii_graphic() && octet != b'/'
+}
+
+/// A family as `nft` calls it.
+const fn family_name(family: u8) -> &'static str {
+    match family {
+        FAMILY_INET => "inet",
+        2 => "ip",
+        3 => "arp",
+        FAMILY_NETDEV => "netdev",
+        7 => "bridge",
+        10 => "ip6",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::tlv::Builder;
+
+    fn chain(family: u8, number: u32, devices: &Builder) -> Option<IngressChain> {
+        let hook =
+            Builder::default().push(attr::HOOK_NUMBER, &number.to_be_bytes()).push_nested(attr::HOOK_DEVICES, devices);
+        let message = Builder::new(&[family, 0, 0, 0])
+            .push_str(attr::CHAIN_TABLE, "t")
+            .push_str(attr::CHAIN_NAME, "c")
+            .push_nested(attr::CHAIN_HOOK, &hook);
+        parse_chain(&message.finish())
+    }
+
+    #[test]
+    fn ingress_chains_know_their_interfaces() {
+        let devices = Builder::default().push_str(attr::DEVICE_NAME, "eth1").push_str(attr::DEVICE_PREFIX, "wl");
+        let found = chain(FAMILY_NETDEV, NETDEV_INGRESS, &devices).unwrap();
+        assert_eq!(found.name, "netdev t c");
+        assert!(found.hooks("eth1") && found.hooks("wl0") && !found.hooks("eth10"));
+        assert!(chain(FAMILY_NETDEV, 1, &devices).is_none(), "egress");
+        assert!(chain(FAMILY_INET, INET_INGRESS, &devices).is_some());
+        assert!(chain(2, 0, &devices).is_none(), "prerouting");
+    }
+
+    #[test]
+    fn a_rule_that_compares_with_the_name_is_found() {
+        let rule = |name: &[u8]| {
+            let message = Builder::new(&[FAMILY_INET, 0, 0, 0])
+                .push_str(attr::RULE_TABLE, "filter")
+                .push_str(attr::RULE_CHAIN, "input")
+                .push(attr::RULE_EXPRESSIONS, name);
+            names(&message.finish(), "eth1")
+        };
+        assert_eq!(rule(b"\x08\0\x01\0eth1\0\0\0").as_deref(), Some("inet filter input"));
+        assert_eq!(rule(b"\x08\0\x01\0veth1\0\0\0"), None);
+        assert_eq!(rule(b"\x08\0\x01\0eth10\0\0\0"), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! Sends raw frames out of an interface.
+#![allow(unsafe_code, reason = "no safe wrapper knows the address of a packet socket")]
+
+use std::{io, mem::size_of, os::fd::AsRawFd, os::fd::OwnedFd};
+
+use aggctl_common::IfIndex;
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, socket_with},
+};
+
+use crate::error::KernelError;
+
+/// Why a frame was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The interface is down: a moment's state, no failure of ours.
+    #[error("interface {0} is down")]
+    Down(IfIndex),
+    /// The interface is not there any more.
+    #[error("interface {0} is gone")]
+    Gone(IfIndex),
+    /// Its queue is full.
+    #[error("interface {0}: its queue is full")]
+    Full(IfIndex),
+    /// Anything else.
+    #[error("interface {link}: send frame: {error}")]
+    Failed {
+        /// The interface.
+        link: IfIndex,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// A packet socket that only sends.
+#[derive(Debug)]
+pub struct PacketSender {
+    socket: OwnedFd,
+}
+
+impl PacketSender {
+    /// Opens a socket in the present network namespace. It is bound to no protocol, so it receives nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses; `EPERM` without `CAP_NET_RAW`.
+    pub fn open() -> Result<Self, KernelError> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
+            .map(|socket| Self { socket })
+            .map_err(|errno| KernelError::refused("packet socket", "open", errno))
+    }
+
+    /// Sends a frame, Ethernet header included, out of an interface.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not sent.
+    pub fn send(&self, link: IfIndex, frame: &[u8]) -> Result<(), SendError> {
+        // SAFETY: all zeros is a valid sockaddr_ll.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as libc::sa_family_t;
+        address.sll_ifindex = libc::c_int::try_from(link.0).map_err(|_| SendError::Gone(link))?;
+        if let Some(protocol) = frame.get(12..14) {
+            address.sll_protocol = u16::from_ne_bytes([protocol[0], protocol[1]]);
+        }
+        loop {
+            // SAFETY: frame and address are valid for the lengths that are passed with them.
+            let sent = unsafe {
+                libc::sendto(
+                    self.socket.as_raw_fd(),
+                    frame.as_ptr().cast(),
+                    frame.len(),
+                    0,
+                    (&raw const address).cast(),
+                    size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+                )
+            };
+            if sent >= 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            return Err(match Errno::from_io_error(&error) {
+                Some(Errno::INTR) => continue,
+                Some(Errno::NETDOWN) => SendError::Down(link),
+                Some(Errno::NXIO | Errno::NODEV) => SendError::Gone(link),
+                Some(Errno::NOBUFS | Errno::AGAIN) => SendError::Full(link),
+                _ => SendError::Failed { link, error },
+            });
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Takes the picture of the host that plans are made from.
+
+use std::collections::BTreeMap;
+
+use aggctl_engine::host::{Capabilities, Hooks, Host, Link};
+use rustix::io::Errno;
+
+use crate::{
+    dataplane::tcx_supported,
+    error::KernelError,
+    ethtool,
+    netlink::{Netlink, nexthop, tc::Filter},
+    nft::{self, IngressChain},
+    sysctl,
+};
+
+/// What the names of our own filters begin with.
+const OURS: &str = "aggctl_";
+
+/// The network configuration of the present namespace. Interfaces that come or go meanwhile may be missing.
+///
+/// # Errors
+///
+/// If the kernel cannot be asked.
+pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
+    let chains = nft::ingress_chains()?;
+    let mut links = BTreeMap::new();
+    for link in netlink.links()? {
+        if let Some(link) = complete(netlink, link, &chains)? {
+            links.insert(link.index, link);
+        }
+    }
+    let nexthops = netlink.nexthops()?;
+    let mut routes = netlink.routes()?;
+    for route in &mut routes {
+        if let (Some(id), true) = (route.nexthop, route.links.is_empty()) {
+            route.links = nexthop::links(id, &nexthops);
+        }
+    }
+    Ok(Host {
+        links,
+        addresses: netlink.addresses()?,
+        routes,
+        nexthops,
+        neighbours: netlink.neighbours()?,
+        capabilities: Capabilities { tcx: tcx_supported() },
+    })
+}
+
+/// Fills in what a dump of the interfaces does not say. `None` if the interface went away.
+fn complete(netlink: &mut Netlink, link: Link, chains: &[IngressChain]) -> Result<Option<Link>, KernelError> {
+    let mut look = || -> Result<(_, _, _), KernelError> {
+        // Only Ethernet interfaces can become ports.
+        let features = if link.ethernet && !link.loopback {
+            ethtool::features(&link.name, &ethtool::FEATURES)?
+        } else {
+            BTreeMap::new()
+        };
+        let filters = netlink.ingress_filters(link.index)?;
+        Ok((features, sysctl::read_all(&link.name)?, filters))
+    };
+    match look() {
+        Ok((features, sysctls, filters)) => {
+            let hooks = Hooks {
+                clsact_ingress: filters.iter().filter(|filter| !is_ours(filter)).map(describe).collect(),
+                nft_ingress: chains
+                    .iter()
+                    .filter(|chain| chain.hooks(&link.name))
+                    .map(|chain| chain.name.clone())
+                    .collect(),
+            };
+            Ok(Some(Link { features, sysctls, hooks, ..link }))
+        }
+        Err(error) if error.errno() == Some(Errno::NODEV) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a filter is one of our programs.
+fn is_ours(filter: &Filter) -> bool {
+    filter.program.as_ref().is_some_and(|program| program.starts_with(OURS))
+}
+
+/// A filter in words.
+fn describe(filter: &Filter) -> String {
+    match &filter.program {
+        Some(program) => format!("{} {program}", filter.kind),
+        None => filter.kind.clone(),
+    }
+}
