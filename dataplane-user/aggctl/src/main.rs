@@ -1,1 +1,30 @@
-fn main() {}
+//! `aggctl`: link aggregation whose choice of the port is an eBPF program.
+//!
+//! `cli` (what was typed) → `commands` (what is meant) → `api` (a live controller, or the pinned maps alone) →
+//! `controller` (the loop) → the engine (which decides) and the kernel crate (which does).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod api;
+mod background;
+mod cli;
+mod commands;
+mod controller;
+mod failure;
+mod guardian;
+mod operation;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            failure.exit_code()
+        }
+    }
+}

@@ -7,7 +7,7 @@
 use aggctl_common::IfIndex;
 
 use crate::{
-    host::{Address, Host, Link, Nexthop, Route},
+    host::{Address, Host, Link, Neighbour, Nexthop, Route},
     plan::{
         Refusal, Step, Subject,
         attach::{aggregate_sysctl, has_link},
@@ -42,7 +42,8 @@ pub(super) fn find_aggregate<'h>(host: &'h Host, record: &Record) -> Option<&'h 
 }
 
 /// The interface of a port: the number that it is known by, or else its permanent MAC, or else its name.
-pub(super) fn find<'h>(host: &'h Host, port: &PortRecord) -> Option<&'h Link> {
+#[must_use]
+pub fn find<'h>(host: &'h Host, port: &PortRecord) -> Option<&'h Link> {
     let permanent = port.before.permanent_mac;
     let is_it =
         |link: &&Link| link.name == port.config.name || (permanent.is_some() && link.permanent_mac == permanent);
@@ -130,7 +131,8 @@ impl<'a> Plan<'a> {
             shares[to].what.nexthops.push(nexthop);
         }
         for neighbour in all.neighbours {
-            let to = position(&shares, reaches(&shares, neighbour.address)).unwrap_or(home);
+            let from = self.origin_of_neighbour(&neighbour).or_else(|| reaches(&shares, neighbour.address));
+            let to = position(&shares, from).unwrap_or(home);
             shares[to].what.neighbours.push(neighbour);
         }
         shares
@@ -156,6 +158,18 @@ impl<'a> Plan<'a> {
         self.record.journal.iter().find_map(|entry| match &entry.step {
             Step::AddRoute { route: moved, from, to: Subject::Aggregate, .. } if key(moved) == key(route) => {
                 Some(*from)
+            }
+            _ => None,
+        })
+    }
+
+    /// The port that the neighbour was copied from.
+    fn origin_of_neighbour(&self, neighbour: &Neighbour) -> Option<IfIndex> {
+        self.record.journal.iter().find_map(|entry| match &entry.step {
+            Step::AddNeighbour { link: Subject::Aggregate, neighbour: copied }
+                if copied.address == neighbour.address =>
+            {
+                Some(copied.link)
             }
             _ => None,
         })
@@ -199,8 +213,12 @@ impl<'a> Plan<'a> {
             for share in targets().rev() {
                 steps.extend(self.transfer(share, aggregate.index).delete_routes());
             }
-            let addresses = self.host.addresses.iter().rev().filter(|address| address.link == aggregate.index);
-            steps.extend(addresses.map(|a| Step::DeleteAddress { link: Subject::Aggregate, address: a.clone() }));
+            let addresses = layer3::of(self.host, aggregate.index).addresses;
+            steps.extend(
+                layer3::in_adding_order(&addresses)
+                    .rev()
+                    .map(|a| Step::DeleteAddress { link: Subject::Aggregate, address: a.clone() }),
+            );
         }
         for share in &self.shares {
             steps.extend(self.release(share));
@@ -225,7 +243,7 @@ impl<'a> Plan<'a> {
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
         steps.extend(transfer.add_neighbours());
-        let missing = share.what.addresses.iter().filter(|a| !self.has(share.link, a));
+        let missing = layer3::in_adding_order(&share.what.addresses).filter(|a| !self.has(share.link, a));
         steps.extend(missing.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
         steps.extend(transfer.add_routes());
         steps.extend(transfer.move_nexthops());

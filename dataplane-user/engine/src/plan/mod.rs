@@ -17,7 +17,7 @@ mod validate;
 mod warning;
 
 pub use attach::{Taken, attach, rollback};
-pub use detach::detach;
+pub use detach::{detach, find as find_port};
 pub use names::hidden_name;
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;

@@ -1,0 +1,68 @@
+//! What is said on a control socket.
+
+use aggctl_engine::{
+    action::Notice,
+    config::PortConfig,
+    plan::Change,
+    status::AggregateStatus,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a command asks of a controller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// What the engine knows.
+    Status,
+    /// Change live options, and then make a port active. All or nothing.
+    Set {
+        /// The options.
+        change: Change,
+        /// Name of the port.
+        active_port: Option<String>,
+    },
+    /// Add a port.
+    AddPort {
+        /// Its settings.
+        port: PortConfig,
+    },
+    /// Remove a port.
+    RemovePort {
+        /// Its name.
+        port: String,
+    },
+    /// Keep an aggregate that was attached with `--confirm`.
+    Confirm,
+    /// End the controller; the dataplane stays.
+    Leave,
+    /// Answer with every notice from now on.
+    Monitor,
+}
+
+/// What a controller answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// It was done.
+    Done {
+        /// What the owner should know all the same.
+        warnings: Vec<String>,
+    },
+    /// It was not done.
+    Refused {
+        /// Why, in one line.
+        reason: String,
+    },
+    /// The answer to [`Request::Status`].
+    Status {
+        /// What the engine knows.
+        status: AggregateStatus,
+    },
+    /// One notice for [`Request::Monitor`].
+    Notice {
+        /// Milliseconds since the Unix epoch.
+        at_ms: u64,
+        /// What happened.
+        notice: Notice,
+    },
+}

@@ -1,0 +1,158 @@
+//! The options of `attach`.
+
+use aggctl_engine::config::{
+    Addresses, AggregateConfig, Announce, Hook, LinkWatch, MacPolicy, Mode, Reselect, Toggle, Wiring,
+};
+use clap::Args;
+
+use super::values::{self, PortArgument};
+use crate::failure::Failure;
+
+/// Options of `attach`.
+#[derive(Args, Debug)]
+pub struct AttachArguments {
+    /// Name of the aggregate's interface
+    name: String,
+    /// A port, and its settings; repeat for each
+    #[arg(long = "port", value_name = "IF[,priority=N][,sticky]", required = true)]
+    ports: Vec<PortArgument>,
+    /// How a port is chosen: active-backup
+    #[arg(long, value_parser = mode, default_value = "active-backup")]
+    mode: Mode,
+    /// The port that is preferred over all others
+    #[arg(long, value_name = "IF")]
+    primary: Option<String>,
+    /// When a better port than the active one takes over: always, better, failure
+    #[arg(long, value_parser = values::reselect, default_value = "always")]
+    reselect: Reselect,
+    /// How many ports must be usable for the aggregate to have carrier
+    #[arg(long, value_name = "N", value_parser = values::min_ports, default_value = "1")]
+    min_ports: u8,
+    /// The watch of every port: link[,up-delay=MS][,down-delay=MS][,poll=MS]
+    #[arg(long = "watch", value_name = "WATCH", value_parser = values::link_watch)]
+    watches: Vec<LinkWatch>,
+    /// How often the neighbours are told of a change: count=N[,interval=MS] [default: count=3,interval=100]
+    #[arg(long, value_name = "count=N[,interval=MS]", value_parser = values::announce)]
+    announce: Option<Announce>,
+    /// Promiscuous mode of the ports: auto (while the aggregate is promiscuous), on, off
+    #[arg(long, value_parser = values::toggle, default_value = "auto")]
+    promisc: Toggle,
+    /// All-multicast mode of the ports: auto (on), on, off
+    #[arg(long, value_parser = values::toggle, default_value = "auto")]
+    allmulti: Toggle,
+    /// Who owns which MAC: same-all
+    #[arg(long, value_parser = mac_policy, default_value = "same-all")]
+    mac_policy: MacPolicy,
+    /// What becomes of the ports' addresses and routes: move, none (the ports must have none)
+    #[arg(long, value_parser = addresses, default_value = "move")]
+    addresses: Addresses,
+    /// How device, ports and programs are connected: shared
+    #[arg(long, value_parser = wiring, default_value = "shared")]
+    wiring: Wiring,
+    /// The kernel hook that the programs hang on: auto (tcx where there is it), tcx, clsact
+    #[arg(long, value_parser = hook, default_value = "auto")]
+    hook: Hook,
+    /// Undo everything after so many seconds unless `aggctl confirm` is run
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    confirm: Option<u32>,
+    /// Stay in the foreground, without a guardian (for service managers)
+    #[arg(long)]
+    foreground: bool,
+
+    // Known words without code yet: they are told apart from typing errors.
+    #[arg(long, hide = true)]
+    hash: Option<String>,
+    #[arg(long, hide = true)]
+    buckets: Option<String>,
+    #[arg(long, hide = true)]
+    seed: Option<String>,
+    #[arg(long, hide = true)]
+    partner: Option<String>,
+    #[arg(long, hide = true)]
+    watch_policy: Option<String>,
+    #[arg(long, hide = true)]
+    vlan: Option<String>,
+    #[arg(long, hide = true)]
+    xdp: Option<String>,
+    #[arg(long, hide = true)]
+    config: Option<String>,
+}
+
+/// What `attach` is asked to do.
+#[derive(Debug)]
+pub struct AttachRequest {
+    /// The aggregate.
+    pub config: AggregateConfig,
+    /// Seconds until it is undone unless confirmed.
+    pub confirm: Option<u32>,
+    /// Without a guardian.
+    pub foreground: bool,
+}
+
+impl AttachArguments {
+    /// What was typed, understood.
+    ///
+    /// # Errors
+    /// Options that are not built yet, or contradict each other.
+    pub fn request(self) -> Result<AttachRequest, Failure> {
+        let unbuilt = [
+            ("--hash", self.hash, None),
+            ("--buckets", self.buckets, None),
+            ("--seed", self.seed, None),
+            ("--partner", self.partner, None),
+            ("--watch-policy", self.watch_policy, Some("any")),
+            ("--vlan", self.vlan, None),
+            ("--xdp", self.xdp, Some("off")),
+            ("--config", self.config, None),
+        ];
+        for (option, value, harmless) in unbuilt {
+            if value.is_some() && value.as_deref() != harmless {
+                return Err(Failure::not_built(option));
+            }
+        }
+        if self.watches.len() > 1 {
+            return Err(Failure::Usage("more than one link watch; give --watch link once".to_owned()));
+        }
+        let ports = self.ports.iter().map(PortArgument::config).collect();
+        let mut config = AggregateConfig::new(self.name, ports);
+        config.mode = self.mode;
+        config.wiring = self.wiring;
+        config.hook = self.hook;
+        config.primary = self.primary;
+        config.reselect = self.reselect;
+        config.min_ports = self.min_ports;
+        config.link_watch = self.watches.first().copied().unwrap_or_default();
+        config.announce = self.announce.unwrap_or_default();
+        config.promisc = self.promisc;
+        config.allmulti = self.allmulti;
+        config.mac_policy = self.mac_policy;
+        config.addresses = self.addresses;
+        Ok(AttachRequest { config, confirm: self.confirm, foreground: self.foreground })
+    }
+}
+
+fn mode(value: &str) -> Result<Mode, String> {
+    let later = [
+        "hash", "round-robin", "broadcast", "random", "lacp", "tlb", "alb", "balance-rr", "balance-xor", "802.3ad",
+        "balance-tlb", "balance-alb", "roundrobin", "loadbalance", "0", "2", "3", "4", "5", "6",
+    ];
+    values::choice(value, &[(&["active-backup", "activebackup", "1"], Mode::ActiveBackup)], &later, "mode")
+}
+
+fn wiring(value: &str) -> Result<Wiring, String> {
+    values::choice(value, &[(&["shared"], Wiring::Shared)], &["isolated", "direct"], "wiring")
+}
+
+fn mac_policy(value: &str) -> Result<MacPolicy, String> {
+    let built: &[(&[&str], _)] = &[(&["same-all", "same_all", "none"], MacPolicy::SameAll)];
+    values::choice(value, built, &["by-active", "by_active", "active", "only-active", "only_active", "follow"], "mac-policy")
+}
+
+fn addresses(value: &str) -> Result<Addresses, String> {
+    values::choice(value, &[(&["move"], Addresses::Move), (&["none"], Addresses::None)], &[], "addresses")
+}
+
+fn hook(value: &str) -> Result<Hook, String> {
+    let built: &[(&[&str], _)] = &[(&["auto"], Hook::Auto), (&["tcx"], Hook::Tcx), (&["clsact"], Hook::Clsact)];
+    values::choice(value, built, &[], "hook")
+}

@@ -1,0 +1,121 @@
+//! What can be typed.
+
+mod attach;
+pub mod settings;
+mod values;
+
+pub use attach::{AttachArguments, AttachRequest};
+use clap::{Parser, Subcommand};
+pub use values::PortArgument;
+
+/// Link aggregation whose choice of the port is an eBPF program.
+#[derive(Debug, Parser)]
+#[command(name = "aggctl", version, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Join ports into an aggregate; their addresses and routes move to it
+    Attach(Box<AttachArguments>),
+    /// Undo an attach: addresses, routes and settings go back to the ports
+    Detach {
+        /// The aggregate
+        name: String,
+        /// Also when the port that gets the addresses has no link, or the controller does not answer
+        #[arg(long)]
+        force: bool,
+    },
+    /// Start a controller for an aggregate that runs without one
+    Adopt {
+        /// The aggregate
+        name: String,
+        /// Stay in the foreground, without a guardian (for service managers)
+        #[arg(long)]
+        foreground: bool,
+    },
+    /// Keep an aggregate that was attached with --confirm
+    Confirm {
+        /// The aggregate
+        name: String,
+    },
+    /// Show the aggregates of this network namespace
+    Show {
+        /// Only this one
+        name: Option<String>,
+        /// As JSON, for programs (an array; with NAME one object)
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a live aggregate: active-port=IF, primary=IF|none, reselect=…, min-ports=N, promisc=…, allmulti=…,
+    /// up-delay=MS, down-delay=MS, poll=MS, announce=N, announce-interval=MS
+    Set {
+        /// The aggregate
+        name: String,
+        /// What to change; all or nothing
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Add, remove or change ports of a live aggregate
+    Port {
+        /// What to do
+        #[command(subcommand)]
+        action: PortAction,
+    },
+    /// Print events as they happen
+    Monitor {
+        /// Only this aggregate
+        name: Option<String>,
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Internal: watch over the controller of an aggregate
+    #[command(name = "guardian", hide = true)]
+    Guardian {
+        /// The aggregate
+        name: String,
+    },
+    /// Internal: control an aggregate
+    #[command(name = "controller", hide = true)]
+    Controller {
+        /// The aggregate
+        name: String,
+        /// Take over what is there rather than read a wish from standard input
+        #[arg(long)]
+        adopt: bool,
+    },
+}
+
+/// What can be done to a port.
+#[derive(Debug, Subcommand)]
+pub enum PortAction {
+    /// Add a port
+    Add {
+        /// The aggregate
+        name: String,
+        /// The port and its settings: IF[,priority=N][,sticky]
+        #[arg(value_name = "IF[,…]")]
+        port: PortArgument,
+    },
+    /// Remove a port; it gets its settings back
+    Remove {
+        /// The aggregate
+        name: String,
+        /// The port
+        #[arg(value_name = "IF")]
+        port: String,
+    },
+    /// Change a port's settings
+    Set {
+        /// The aggregate
+        name: String,
+        /// The port and what to change: IF[,priority=N][,sticky|,nosticky]
+        #[arg(value_name = "IF,…")]
+        port: PortArgument,
+    },
+}

@@ -1,0 +1,69 @@
+//! `KEY=VALUE` of `set`.
+
+use aggctl_engine::plan::{Change, Primary};
+
+use super::values;
+use crate::failure::Failure;
+
+/// What `set` is asked to change.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Live options.
+    pub change: Change,
+    /// The port to make active.
+    pub active_port: Option<String>,
+}
+
+/// Reads `KEY=VALUE …`.
+///
+/// # Errors
+/// A key that is unknown or given twice, a value that is wrong.
+pub fn parse(texts: &[String]) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    let mut seen = Vec::new();
+    for text in texts {
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("'{text}' is not of the form KEY=VALUE")))?;
+        if seen.contains(&key) {
+            return Err(Failure::Usage(format!("{key} is given twice")));
+        }
+        seen.push(key);
+        apply(&mut settings, key, value).map_err(|reason| Failure::Usage(format!("{key}={value}: {reason}")))?;
+    }
+    Ok(settings)
+}
+
+fn apply(settings: &mut Settings, key: &str, value: &str) -> Result<(), String> {
+    let change = &mut settings.change;
+    match key {
+        "active-port" | "active_port" | "active_slave" => settings.active_port = Some(value.to_owned()),
+        "primary" => {
+            change.primary = Some(match value {
+                "" | "none" => Primary::Nobody,
+                name => Primary::Port(name.to_owned()),
+            });
+        }
+        "reselect" | "primary_reselect" => change.reselect = Some(values::reselect(value)?),
+        "min-ports" | "min_ports" | "min_links" => change.min_ports = Some(values::min_ports(value)?),
+        "promisc" => change.promisc = Some(values::toggle(value)?),
+        "allmulti" => change.allmulti = Some(values::toggle(value)?),
+        "up-delay" | "updelay" | "delay_up" => change.up_delay_ms = Some(values::delay(key, value)?),
+        "down-delay" | "downdelay" | "delay_down" => change.down_delay_ms = Some(values::delay(key, value)?),
+        "poll" => change.poll_ms = Some(values::poll(value)?),
+        "announce" | "num_grat_arp" | "num_unsol_na" if !value.contains('=') => {
+            change.announce_count = Some(values::number(key, value)?);
+        }
+        "announce" => {
+            let announce = values::announce(value)?;
+            change.announce_count = Some(announce.count);
+            change.announce_interval_ms = Some(announce.interval_ms);
+        }
+        "announce-interval" => change.announce_interval_ms = Some(values::delay(key, value)?),
+        "mode" | "hash" | "buckets" | "seed" | "partner" | "watch-policy" | "vlan" | "mac-policy" | "wiring" | "xdp" => {
+            return Err(values::NOT_BUILT.to_owned());
+        }
+        _ => return Err("no such setting; see `aggctl set --help`".to_owned()),
+    }
+    Ok(())
+}

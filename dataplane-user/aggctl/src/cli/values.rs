@@ -1,0 +1,197 @@
+//! Values with a syntax of their own, and the names that bonding and teamd have for ours.
+
+use std::{fmt::Display, str::FromStr};
+
+use aggctl_engine::config::{Announce, LinkWatch, PortConfig, Reselect, Toggle};
+
+/// A value that says something known but not built.
+pub const NOT_BUILT: &str = "is not built yet; see the README for what is";
+
+/// `IF[,priority=N][,sticky]`: what was said about a port; what was not said stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortArgument {
+    /// The interface.
+    pub name: String,
+    /// Its priority, if said.
+    pub priority: Option<i32>,
+    /// Whether it is sticky, if said.
+    pub sticky: Option<bool>,
+}
+
+impl PortArgument {
+    /// `config` with what was said changed.
+    pub fn applied_to(&self, config: &PortConfig) -> PortConfig {
+        PortConfig {
+            name: self.name.clone(),
+            priority: self.priority.unwrap_or(config.priority),
+            sticky: self.sticky.unwrap_or(config.sticky),
+        }
+    }
+
+    /// The settings of a new port.
+    pub fn config(&self) -> PortConfig {
+        self.applied_to(&PortConfig::new(&self.name))
+    }
+}
+
+impl FromStr for PortArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(',');
+        let name = parts.next().filter(|name| !name.is_empty()).ok_or("a port needs the name of an interface")?;
+        let mut port = Self { name: name.to_owned(), priority: None, sticky: None };
+        for part in parts {
+            match part.split_once('=').unwrap_or((part, "")) {
+                ("priority" | "prio", value) => port.priority = Some(number("priority", value)?),
+                ("sticky", "" | "true" | "yes" | "on") => port.sticky = Some(true),
+                ("sticky", "false" | "no" | "off") | ("nosticky", "") => port.sticky = Some(false),
+                (key @ ("weight" | "queue-id" | "queue_id"), _) => return Err(format!("{key} {NOT_BUILT}")),
+                _ => return Err(format!("'{part}' is no setting of a port (priority=N, sticky)")),
+            }
+        }
+        Ok(port)
+    }
+}
+
+/// `link[,up-delay=MS][,down-delay=MS][,poll=MS]`.
+pub fn link_watch(text: &str) -> Result<LinkWatch, String> {
+    let mut parts = text.split(',');
+    let kind = parts.next().unwrap_or_default();
+    match kind.split_once('=').map_or(kind, |(kind, _)| kind) {
+        "link" | "ethtool" | "miimon" => {}
+        kind @ ("arp" | "arp_ping" | "ns" | "nsna_ping") => return Err(format!("watch {kind} {NOT_BUILT}")),
+        _ => return Err(format!("'{kind}' is no watch (link)")),
+    }
+    let mut watch = LinkWatch::default();
+    for part in parts {
+        match part.split_once('=').unwrap_or((part, "")) {
+            ("up-delay" | "updelay" | "delay_up", value) => watch.up_delay_ms = delay("up-delay", value)?,
+            ("down-delay" | "downdelay" | "delay_down", value) => watch.down_delay_ms = delay("down-delay", value)?,
+            ("poll", value) => watch.poll_ms = poll(value)?,
+            _ => return Err(format!("'{part}' is no setting of a link watch (up-delay=MS, down-delay=MS, poll=MS)")),
+        }
+    }
+    Ok(watch)
+}
+
+/// `count=N[,interval=MS]`.
+pub fn announce(text: &str) -> Result<Announce, String> {
+    let mut announce = Announce::default();
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("count", value)) => announce.count = number("count", value)?,
+            Some(("interval", value)) => announce.interval_ms = delay("interval", value)?,
+            _ => return Err(format!("'{part}' is no setting of announcements (count=N, interval=MS)")),
+        }
+    }
+    Ok(announce)
+}
+
+/// A delay: 0 to 300,000 ms, as bonding's.
+pub fn delay(what: &str, value: &str) -> Result<u32, String> {
+    let milliseconds = number(what, value)?;
+    if milliseconds > 300_000 {
+        return Err(format!("{what}={value} is out of range (0 to 300000 ms)"));
+    }
+    Ok(milliseconds)
+}
+
+/// The period of polling: 1 to 60,000 ms.
+pub fn poll(value: &str) -> Result<u32, String> {
+    let milliseconds: u32 = number("poll", value)?;
+    if !(1..=60_000).contains(&milliseconds) {
+        return Err(format!("poll={value} is out of range (1 to 60000 ms)"));
+    }
+    Ok(milliseconds)
+}
+
+/// How many ports must be usable.
+pub fn min_ports(value: &str) -> Result<u8, String> {
+    match number("min-ports", value)? {
+        0 => Err("min-ports=0 is out of range (1 to the number of ports)".to_owned()),
+        count => Ok(count),
+    }
+}
+
+/// When a better port takes over.
+pub fn reselect(value: &str) -> Result<Reselect, String> {
+    match value {
+        "always" | "0" => Ok(Reselect::Always),
+        "better" | "1" => Ok(Reselect::Better),
+        "failure" | "2" => Ok(Reselect::Failure),
+        _ => Err(format!("'{value}' is none of always, better, failure")),
+    }
+}
+
+/// `auto`, `on` or `off`.
+pub fn toggle(value: &str) -> Result<Toggle, String> {
+    match value {
+        "auto" => Ok(Toggle::Auto),
+        "on" | "yes" | "true" => Ok(Toggle::On),
+        "off" | "no" | "false" => Ok(Toggle::Off),
+        _ => Err(format!("'{value}' is none of auto, on, off")),
+    }
+}
+
+/// A number in the range of its type.
+pub fn number<T: FromStr<Err: Display>>(what: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|error| format!("{what}={value} is no number in range ({error})"))
+}
+
+/// One of the words that are the built choices of an option, by its own name or an alias.
+pub fn choice<T: Copy>(value: &str, built: &[(&[&str], T)], later: &[&str], option: &str) -> Result<T, String> {
+    if let Some((_, chosen)) = built.iter().find(|(names, _)| names.contains(&value)) {
+        return Ok(*chosen);
+    }
+    if later.contains(&value) {
+        return Err(format!("{option} {value} {NOT_BUILT}"));
+    }
+    let names: Vec<_> = built.iter().filter_map(|(names, _)| names.first().copied()).collect();
+    Err(format!("'{value}' is no {option} ({}; others {NOT_BUILT})", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_has_a_name_and_settings() {
+        let port: PortArgument = "eth0,priority=-3,sticky".parse().unwrap();
+        assert_eq!(port.config(), PortConfig { name: "eth0".into(), priority: -3, sticky: true });
+        let change: PortArgument = "eth0,nosticky".parse().unwrap();
+        assert_eq!(change.applied_to(&port.config()), PortConfig { name: "eth0".into(), priority: -3, sticky: false });
+    }
+
+    #[test]
+    fn a_port_with_an_unknown_or_unbuilt_setting_is_refused() {
+        for (text, part) in [
+            ("", "name"),
+            ("eth0,speed=1", "no setting"),
+            ("eth0,priority=x", "priority=x"),
+            ("eth0,priority=3000000000", "in range"),
+            ("eth0,weight=2", "not built"),
+        ] {
+            assert!(text.parse::<PortArgument>().unwrap_err().contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_watch_has_delays_under_all_their_names() {
+        let watch = LinkWatch { up_delay_ms: 5, down_delay_ms: 6, poll_ms: 7 };
+        assert_eq!(link_watch("link,up-delay=5,down-delay=6,poll=7"), Ok(watch));
+        assert_eq!(link_watch("ethtool,delay_up=5,delay_down=6,poll=7"), Ok(watch));
+        assert!(link_watch("arp=192.0.2.1").unwrap_err().contains("not built"));
+        assert!(link_watch("link,poll=0").unwrap_err().contains("out of range"));
+        assert!(link_watch("link,up-delay=300001").unwrap_err().contains("out of range"));
+        assert!(link_watch("lunk").unwrap_err().contains("no watch"));
+    }
+
+    #[test]
+    fn announcements_are_counted() {
+        assert_eq!(announce("count=7"), Ok(Announce { count: 7, interval_ms: 100 }));
+        assert_eq!(announce("count=0,interval=20"), Ok(Announce { count: 0, interval_ms: 20 }));
+        assert!(announce("count=256").is_err());
+        assert!(announce("often").is_err());
+    }
+}

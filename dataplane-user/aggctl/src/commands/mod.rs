@@ -1,0 +1,67 @@
+//! The commands: what is meant by what was typed.
+
+mod attach;
+mod background;
+mod detach;
+mod live;
+mod monitor;
+mod show;
+
+use aggctl_kernel::{netns, probe};
+
+use crate::{
+    cli::{Arguments, Command, PortAction, settings},
+    failure::Failure,
+    guardian,
+    operation::store,
+};
+
+/// Carries out a command. What can be said about the command line alone comes before what the system says.
+///
+/// # Errors
+/// Why it failed.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Attach(arguments) => {
+            let request = arguments.request()?;
+            prepare()?;
+            attach::run(&request)
+        }
+        Command::Set { name, settings } => {
+            let settings = settings::parse(&settings)?;
+            prepare()?;
+            live::set(&store(&name)?, settings)
+        }
+        Command::Detach { name, force } => prepare().and_then(|()| detach::run(&store(&name)?, force)),
+        Command::Adopt { name, foreground } => prepare().and_then(|()| attach::adopt(&store(&name)?, foreground)),
+        Command::Confirm { name } => prepare().and_then(|()| live::confirm(&store(&name)?)),
+        Command::Show { name, json } => prepare().and_then(|()| show::run(name.as_deref(), json)),
+        Command::Port { action } => prepare().and_then(|()| port(action)),
+        Command::Monitor { name, json } => prepare().and_then(|()| monitor::run(name.as_deref(), json)),
+        Command::Guardian { name } => prepare().and_then(|()| {
+            background::log_to_stderr();
+            guardian::run(&store(&name)?)
+        }),
+        Command::Controller { name, adopt } => prepare().and_then(|()| {
+            background::log_to_stderr();
+            background::controller(store(&name)?, adopt)
+        }),
+    }
+}
+
+fn port(action: PortAction) -> Result<(), Failure> {
+    match action {
+        PortAction::Add { name, port } => live::add_port(&store(&name)?, &port),
+        PortAction::Remove { name, port } => live::remove_port(&store(&name)?, port),
+        PortAction::Set { name, port } => live::set_port(&store(&name)?, &port),
+    }
+}
+
+/// What every command needs: privilege, and the mount namespace in which state is kept.
+fn prepare() -> Result<(), Failure> {
+    probe::privilege()?;
+    probe::kernel()?;
+    // In a container that cannot, its own one is as good: it is where all commands of that container look.
+    let _ = netns::enter_first_mount_namespace();
+    Ok(())
+}

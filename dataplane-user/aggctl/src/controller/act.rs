@@ -1,0 +1,69 @@
+//! Doing what the engine says.
+
+use std::time::SystemTime;
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::{Action, announce};
+use aggctl_kernel::error::KernelError;
+use tracing::{info, warn};
+
+use super::Controller;
+use crate::api::Answer;
+
+impl Controller {
+    /// Carries out one action. A failure is logged, not fatal: the next report of the subject shows the engine that the
+    /// action had no effect.
+    pub(super) fn act(&mut self, action: &Action) {
+        if let Err(error) = self.try_act(action) {
+            warn!(%error, ?action, "an action failed");
+        }
+    }
+
+    fn try_act(&mut self, action: &Action) -> Result<(), KernelError> {
+        match action {
+            Action::Publish(table) => {
+                self.table.publish(table);
+                Ok(())
+            }
+            // The only handle on the aggregate's carrier is the administrative state of its other end.
+            Action::SetCarrier(on) => self.executor.netlink.set_admin(self.record.hidden_index, *on),
+            Action::SetPromisc { port, on } => self.on_port(*port, |this, index| this.executor.netlink.set_promisc(index, *on)),
+            Action::SetAllmulti { port, on } => {
+                self.on_port(*port, |this, index| this.executor.netlink.set_allmulti(index, *on))
+            }
+            Action::SetPortMac { port, mac } => self.on_port(*port, |this, index| this.executor.netlink.set_mac(index, *mac)),
+            Action::SetPortMtu { port, mtu } => self.on_port(*port, |this, index| this.executor.netlink.set_mtu(index, *mtu)),
+            Action::Announce { port } => self.on_port(*port, Self::announce),
+            Action::Notice(notice) => {
+                info!(notice = %serde_json::to_string(notice).unwrap_or_default());
+                let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let at_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+                self.server.notify(Answer::Notice { at_ms, notice: notice.clone() });
+                Ok(())
+            }
+        }
+    }
+
+    /// Does something to the interface of a port; nothing if it has none.
+    fn on_port(
+        &mut self,
+        port: PortId,
+        act: impl FnOnce(&mut Self, IfIndex) -> Result<(), KernelError>,
+    ) -> Result<(), KernelError> {
+        match self.index_of(port) {
+            Some(index) => act(self, index),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the neighbours once, for each address that the aggregate has at this moment.
+    fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
+        let addresses = self.executor.netlink.addresses_of(self.record.index)?;
+        for frame in announce::frames(self.record.mac, &addresses) {
+            if let Err(error) = self.sender.send(index, &frame) {
+                warn!(%error, "an announcement was not sent");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! What the kernel reports about interfaces, on its way to the engine.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::{Event, plan};
+use aggctl_kernel::{
+    ethtool::{self, LinkSettings},
+    watch::{LinkEvent, LinkReport},
+};
+use tracing::{info, warn};
+
+use super::{Controller, Flow};
+use crate::failure::Failure;
+
+/// Queries of all ports that events ask for come no closer together than this.
+const SURVEY_PAUSE: Duration = Duration::from_millis(1);
+
+/// What is remembered between reports.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    seen: BTreeMap<PortId, Seen>,
+    surveyed: Option<Instant>,
+    /// The aggregate's MTU, as last seen.
+    mtu: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    carrier: bool,
+    settings: LinkSettings,
+}
+
+impl Links {
+    pub(super) fn forget(&mut self, port: PortId) {
+        self.seen.remove(&port);
+    }
+
+    /// Speed and duplex of a port: asked for when the link comes up, for some drivers are slow to answer.
+    fn settings(&mut self, port: PortId, report: &LinkReport) -> LinkSettings {
+        if let Some(seen) = self.seen.get(&port).filter(|seen| seen.carrier == report.carrier) {
+            return seen.settings;
+        }
+        // A driver that cannot tell leaves them unknown.
+        let settings = ethtool::settings(&report.name).ok().flatten();
+        let seen = Seen { carrier: report.carrier, settings: settings.unwrap_or_default() };
+        self.seen.insert(port, seen);
+        seen.settings
+    }
+}
+
+impl Controller {
+    pub(super) async fn on_link_event(&mut self, event: LinkEvent) -> Result<Flow, Failure> {
+        match event {
+            LinkEvent::New(report) if report.index == self.record.index => {
+                self.ask_aggregate().await;
+                self.follow_rename(&report)?;
+            }
+            LinkEvent::New(report) if self.port_at(report.index).is_some() => {
+                // Events may be older than what a query has told already: they only say when to ask.
+                self.survey().await;
+            }
+            LinkEvent::New(report) => self.take_back(&report).await,
+            LinkEvent::Deleted(index) if index == self.record.index => {
+                info!("the interface was deleted: detaching");
+                self.detach()?;
+                return Ok(Flow::End);
+            }
+            LinkEvent::Deleted(index) => {
+                if let Some(port) = self.port_at(index) {
+                    self.links.forget(port);
+                    self.feed(Event::Gone { port });
+                }
+            }
+            LinkEvent::AddressChanged(index) if index == self.record.index => self.mirror.touch(),
+            LinkEvent::AddressChanged(_) => {}
+            LinkEvent::RouteChanged => self.mirror.touch(),
+            LinkEvent::Overrun => {
+                warn!("events were lost: looking at everything again");
+                self.mirror.touch();
+                self.query_all().await;
+                if self.watcher.query(self.record.index).await?.is_none() {
+                    self.detach()?;
+                    return Ok(Flow::End);
+                }
+            }
+        }
+        Ok(Flow::Go)
+    }
+
+    /// Asks for all ports because of an event, unless that was done just now.
+    async fn survey(&mut self) {
+        if self.links.surveyed.is_none_or(|at| at.elapsed() >= SURVEY_PAUSE) {
+            self.links.surveyed = Some(Instant::now());
+            self.query_all().await;
+        }
+    }
+
+    /// Asks for the aggregate and all ports, and tells the engine.
+    pub(super) async fn query_all(&mut self) {
+        let ports: Vec<_> = self.record.ports.iter().map(|port| (port.id, port.before.index)).collect();
+        for (port, index) in ports {
+            match self.watcher.query(index).await {
+                Ok(Some(report)) => self.tell_port(port, &report),
+                Ok(None) => self.feed(Event::Gone { port }),
+                Err(error) => warn!(%error, "cannot ask for a port"),
+            }
+        }
+        self.ask_aggregate().await;
+    }
+
+    async fn ask_aggregate(&mut self) {
+        match self.watcher.query(self.record.index).await {
+            Ok(Some(report)) => self.tell_aggregate(&report),
+            // Its end is reported by an event.
+            Ok(None) => {}
+            Err(error) => warn!(%error, "cannot ask for the aggregate"),
+        }
+    }
+
+    fn tell_port(&mut self, port: PortId, report: &LinkReport) {
+        let settings = self.links.settings(port, report);
+        let Some(known) = self.record.ports.iter().find(|record| record.id == port) else { return };
+        let filter = known.before.features.get("rx-vlan-filter");
+        let fixed = filter.is_some_and(|filter| filter.on && filter.fixed);
+        if known.config.name != report.name
+            && let Err(error) = self.follow_port_rename(port, &report.name)
+        {
+            warn!(%error, "cannot follow the new name of a port");
+        }
+        self.feed(Event::Link { port, link: report.link_state(settings, fixed) });
+    }
+
+    fn tell_aggregate(&mut self, report: &LinkReport) {
+        if report.mac != self.record.mac
+            && let Err(error) = self.change_record(|record| record.mac = report.mac)
+        {
+            warn!(%error, "cannot write down the new MAC");
+        }
+        if self.links.mtu.replace(report.mtu) != Some(report.mtu) {
+            // Both ends of a pair must let the same frames through.
+            if let Err(error) = self.executor.netlink.set_mtu(self.record.hidden_index, report.mtu) {
+                warn!(%error, "the hidden end cannot follow the aggregate's MTU");
+            }
+        }
+        self.feed(Event::Aggregate(report.aggregate_state()));
+    }
+
+    fn follow_port_rename(&mut self, port: PortId, name: &str) -> Result<(), Failure> {
+        info!(%port, name, "a port was renamed");
+        let mut config = self.record.config.clone();
+        for record in &mut self.record.ports {
+            if record.id == port {
+                let former = std::mem::replace(&mut record.config.name, name.to_owned());
+                if let Some(entry) = config.ports.iter_mut().find(|entry| entry.name == former) {
+                    name.clone_into(&mut entry.name);
+                }
+                if config.primary.as_ref() == Some(&former) {
+                    config.primary = Some(name.to_owned());
+                }
+            }
+        }
+        self.try_feed(Event::Configure(config.clone()))?;
+        self.reconfigure(config)
+    }
+
+    fn follow_rename(&mut self, report: &LinkReport) -> Result<(), Failure> {
+        if report.name == self.record.config.name {
+            return Ok(());
+        }
+        info!(from = self.record.config.name, to = report.name, "the aggregate was renamed");
+        self.store.rename(&report.name)?;
+        self.executor = crate::operation::executor(&self.store, &self.record.hidden)?;
+        let mut config = self.record.config.clone();
+        config.name.clone_from(&report.name);
+        self.try_feed(Event::Configure(config.clone()))?;
+        self.reconfigure(config)
+    }
+
+    /// Makes an interface a port again if it is one of ours that was plugged out and in.
+    async fn take_back(&mut self, report: &LinkReport) {
+        let Ok(host) = self.host() else { return };
+        let found = self.record.ports.iter().find(|port| {
+            !host.links.contains_key(&port.before.index)
+                && plan::find_port(&host, port).is_some_and(|link| link.index == report.index)
+        });
+        let Some(id) = found.map(|port| port.id) else { return };
+        info!(port = report.name, "a port is back");
+        if let Err(error) = self.put_in_place(id, report.index, &host) {
+            warn!(%error, "it cannot be a port again");
+        }
+        self.query_all().await;
+    }
+
+    fn put_in_place(&mut self, id: PortId, index: IfIndex, host: &aggctl_engine::host::Host) -> Result<(), Failure> {
+        for step in plan::repair(host, &self.record) {
+            self.executor.apply(&step)?;
+        }
+        self.change_record(|record| {
+            if let Some(port) = record.ports.iter_mut().find(|port| port.id == id) {
+                port.before.index = index;
+            }
+        })
+    }
+}

@@ -1,0 +1,284 @@
+//! The controller: the loop that carries what the kernel reports to the engine, and what the engine decides to the kernel.
+//!
+//! It decides nothing itself. It runs on one thread: every action is a short system call, and events that arrive
+//! meanwhile wait in the socket.
+
+mod act;
+mod links;
+mod mirror;
+mod place;
+mod ports;
+mod requests;
+
+use std::time::{Duration, Instant};
+
+use aggctl_engine::{
+    Event,
+    aggregate::{Aggregate, Member, Memory},
+    config::AggregateConfig,
+    record::Record,
+};
+use aggctl_kernel::{
+    dataplane::Table,
+    execute::Executor,
+    packet::PacketSender,
+    snapshot::snapshot,
+    state::{Lock, Store},
+    watch::{LinkEvent, Watcher},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Interval, MissedTickBehavior},
+};
+use tracing::{info, warn};
+
+use self::{links::Links, mirror::Mirror, place::Place};
+use crate::{
+    api::{Asked, Server},
+    failure::Failure,
+    operation,
+};
+
+/// What a controller is started for.
+#[derive(Debug)]
+pub enum Start {
+    /// Make the aggregate.
+    Attach(Wish),
+    /// Take over the one that is there.
+    Adopt,
+}
+
+/// What the owner wishes, as the command passes it on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wish {
+    /// The aggregate.
+    pub config: AggregateConfig,
+    /// Seconds until it is undone unless confirmed.
+    pub confirm: Option<u32>,
+}
+
+/// Whom a starting controller tells how it goes.
+pub trait Voice {
+    /// Something the owner should know.
+    fn warn(&self, warning: String);
+    /// The aggregate is in place and controlled.
+    fn ready(&self);
+}
+
+/// Runs the controller of `store`'s aggregate until it is asked to leave, or the aggregate is gone.
+///
+/// # Errors
+/// If it cannot begin. An attach was undone then.
+pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure> {
+    let lock = operation::lock(&store)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // What can fail without a trace comes first.
+        let watcher = Watcher::open().await?;
+        let server = Server::listen(&store.socket())?;
+        let record = match start {
+            Start::Attach(wish) => {
+                operation::attach(&store, &wish.config, wish.confirm, &mut |warning| voice.warn(warning))?
+            }
+            Start::Adopt => operation::adopt(&store)?,
+        };
+        let mut controller = Controller::new(store, lock, record, watcher, server)?;
+        controller.query_all().await;
+        voice.ready();
+        info!(aggregate = controller.store.name(), "in control");
+        controller.run().await
+    })
+}
+
+/// The running controller.
+struct Controller {
+    store: Store,
+    record: Record,
+    engine: Aggregate,
+    remembered: Memory,
+    executor: Executor,
+    table: Table,
+    sender: PacketSender,
+    watcher: Watcher,
+    server: Server,
+    links: Links,
+    mirror: Mirror,
+    place: Place,
+    clock: Instant,
+    end: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    _lock: Lock,
+}
+
+/// What wakes the loop.
+enum Input {
+    Link(LinkEvent),
+    Asked(Asked),
+    Poll,
+    Deadline,
+    Housekeeping,
+    Leave,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, PartialEq, Eq)]
+enum Flow {
+    Go,
+    End,
+}
+
+impl Controller {
+    fn new(store: Store, lock: Lock, record: Record, watcher: Watcher, server: Server) -> Result<Self, Failure> {
+        let members = record
+            .ports
+            .iter()
+            .map(|port| Member { id: port.id, ifindex: port.before.index, config: port.config.clone() })
+            .collect();
+        let remembered = store.memory()?.unwrap_or_default();
+        let executor = operation::executor(&store, &record.hidden)?;
+        Ok(Self {
+            engine: Aggregate::new(record.config.clone(), members, record.mac, &remembered),
+            remembered,
+            table: executor.dataplane.table()?,
+            executor,
+            sender: PacketSender::open()?,
+            watcher,
+            server,
+            links: Links::default(),
+            mirror: Mirror::default(),
+            place: Place::here()?,
+            clock: Instant::now(),
+            end: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            store,
+            record,
+            _lock: lock,
+        })
+    }
+
+    async fn run(&mut self) -> Result<(), Failure> {
+        let mut poll = poll_timer(&self.record.config);
+        let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let deadline = self.next_deadline();
+            let input = tokio::select! {
+                event = self.watcher.next() => Input::Link(event?),
+                Some(asked) = self.server.next() => Input::Asked(asked),
+                _ = poll.tick() => Input::Poll,
+                () = sleep_until(deadline) => Input::Deadline,
+                _ = housekeeping.tick() => Input::Housekeeping,
+                _ = self.end.recv() => Input::Leave,
+                _ = self.interrupt.recv() => Input::Leave,
+                // The end of a terminal means nothing to a controller.
+                _ = self.hangup.recv() => continue,
+            };
+            let flow = match input {
+                Input::Link(event) => self.on_link_event(event).await?,
+                Input::Asked(asked) => {
+                    let period = self.record.config.link_watch.poll_ms;
+                    let flow = self.on_request(asked).await;
+                    if self.record.config.link_watch.poll_ms != period {
+                        poll = poll_timer(&self.record.config);
+                    }
+                    flow
+                }
+                Input::Poll => {
+                    self.query_all().await;
+                    Flow::Go
+                }
+                Input::Deadline => self.on_deadline()?,
+                Input::Housekeeping => self.keep_house()?,
+                Input::Leave => Flow::End,
+            };
+            if flow == Flow::End {
+                info!("leaving");
+                return Ok(());
+            }
+        }
+    }
+
+    /// The engine's deadline, or the one for a confirmation.
+    fn next_deadline(&self) -> Option<Instant> {
+        let confirm = self.record.confirm_by.map(|at| {
+            Instant::now() + Duration::from_nanos(at.saturating_sub(operation::boot_time()))
+        });
+        let engine = self.engine.deadline().map(|at| self.clock + at);
+        [confirm, engine].into_iter().flatten().min()
+    }
+
+    fn on_deadline(&mut self) -> Result<Flow, Failure> {
+        self.feed(Event::Tick);
+        match self.record.confirm_by {
+            Some(at) if at <= operation::boot_time() => {
+                warn!("nobody confirmed the attach: undoing it");
+                self.detach()?;
+                Ok(Flow::End)
+            }
+            _ => Ok(Flow::Go),
+        }
+    }
+
+    fn keep_house(&mut self) -> Result<Flow, Failure> {
+        if self.place.is_deserted() {
+            // We are all that keeps the namespace alive: let it go, and the aggregate with it.
+            info!("the network namespace was deleted");
+            self.store.remove()?;
+            return Ok(Flow::End);
+        }
+        if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
+            self.store.save(&self.record)?;
+        }
+        Ok(Flow::Go)
+    }
+
+    /// Undoes the aggregate from within.
+    fn detach(&mut self) -> Result<(), Failure> {
+        let host = snapshot(&mut self.executor.netlink)?;
+        operation::tear_down(&self.store, self.record.clone(), &host, true)
+    }
+
+    /// Tells the engine, and does what it answers. An event that it refuses changes nothing.
+    fn feed(&mut self, event: Event) {
+        if let Err(refusal) = self.try_feed(event) {
+            warn!(%refusal, "the engine refused an event");
+        }
+    }
+
+    fn try_feed(&mut self, event: Event) -> Result<(), aggctl_engine::aggregate::Refusal> {
+        let actions = self.engine.on_event(self.clock.elapsed(), event)?;
+        for action in actions {
+            self.act(&action);
+        }
+        self.remember();
+        Ok(())
+    }
+
+    /// Leaves for the next controller what it could not find out.
+    fn remember(&mut self) {
+        let memory = self.engine.memory();
+        if memory != self.remembered {
+            match self.store.save_memory(&memory) {
+                Ok(()) => self.remembered = memory,
+                Err(error) => warn!(%error, "cannot leave a memory for the next controller"),
+            }
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn poll_timer(config: &AggregateConfig) -> Interval {
+    let mut timer = tokio::time::interval(Duration::from_millis(u64::from(config.link_watch.poll_ms)));
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
+}
+

@@ -1,0 +1,124 @@
+//! Adding and removing ports while the aggregate runs.
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::{
+    Event,
+    config::{AggregateConfig, PortConfig},
+    plan::{self, Step, Subject},
+    record::{Entry, PortRecord},
+};
+use aggctl_kernel::{bystanders, transaction};
+use tracing::warn;
+
+use super::Controller;
+use crate::{failure::Failure, operation};
+
+impl Controller {
+    /// The slot of the port of this name.
+    pub(super) fn port_named(&self, name: &str) -> Result<PortId, Failure> {
+        let port = self.record.ports.iter().find(|port| port.config.name == name);
+        port.map(|port| port.id).ok_or_else(|| {
+            let ports: Vec<_> = self.record.ports.iter().map(|port| port.config.name.as_str()).collect();
+            let aggregate = self.store.name();
+            Failure::Refused(format!("{name} is no port of {aggregate} (its ports are {})", ports.join(", ")))
+        })
+    }
+
+    /// The slot of the port with this interface.
+    pub(super) fn port_at(&self, index: IfIndex) -> Option<PortId> {
+        self.record.ports.iter().find(|port| port.before.index == index).map(|port| port.id)
+    }
+
+    /// The interface of a port.
+    pub(super) fn index_of(&self, port: PortId) -> Option<IfIndex> {
+        self.record.ports.iter().find(|record| record.id == port).map(|record| record.before.index)
+    }
+
+    /// Takes `config` as the aggregate's, in the record too.
+    pub(super) fn reconfigure(&mut self, config: AggregateConfig) -> Result<(), Failure> {
+        self.change_record(|record| {
+            for port in &mut record.ports {
+                if let Some(config) = config.ports.iter().find(|config| config.name == port.config.name) {
+                    port.config = config.clone();
+                }
+            }
+            record.config = config;
+        })
+    }
+
+    /// Adds a port: all or nothing.
+    pub(super) async fn add_port(&mut self, config: &PortConfig) -> Result<Vec<String>, Failure> {
+        let host = self.host()?;
+        let (port, steps, warnings) = plan::add_port(&host, &self.record, config, &operation::taken(&self.store)?)?;
+        let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        let interface = [(port.before.index, config.name.clone())];
+        warnings.extend(bystanders::warnings(&mut self.executor.netlink, &interface)?.iter().map(ToString::to_string));
+        self.take_in(port, steps)?;
+        self.query_all().await;
+        Ok(warnings)
+    }
+
+    /// Carries out the steps that make an interface a port, and begins to use it. The journal has them first, so that
+    /// an adopting controller finishes what a dying one began.
+    pub(super) fn take_in(&mut self, port: PortRecord, steps: Vec<Step>) -> Result<(), Failure> {
+        let (id, ifindex, config) = (port.id, port.before.index, port.config.clone());
+        let length = self.record.journal.len();
+        let before = self.record.clone();
+        self.change_record(|record| {
+            record.config.ports.push(port.config.clone());
+            record.ports.push(port);
+            record.journal.extend(steps.into_iter().map(|step| Entry { step, begun: false }));
+        })?;
+        if let Err(error) = transaction::run(&self.store, &mut self.record, &mut self.executor) {
+            for entry in self.record.journal[length..].iter().rev().filter(|entry| entry.begun) {
+                if let Err(error) = self.executor.undo(&entry.step) {
+                    warn!(%error, "cannot undo a step");
+                }
+            }
+            self.record = before;
+            self.store.set_begun(length)?;
+            self.store.save(&self.record)?;
+            return Err(error.into());
+        }
+        self.try_feed(Event::PortAdded { port: id, config, ifindex })?;
+        Ok(())
+    }
+
+    /// Removes a port.
+    pub(super) fn remove_port(&mut self, name: &str) -> Result<(), Failure> {
+        let id = self.port_named(name)?;
+        let host = self.host()?;
+        let steps = plan::remove_port(&host, &self.record, id)?;
+        self.give_up(id)?;
+        let mut errors = Vec::new();
+        for step in &steps {
+            if let Err(error) = self.executor.apply(step) {
+                errors.push(error.to_string());
+            }
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Refused(format!("{name} was removed, but not everything could be restored: {}", errors.join("; "))))
+        }
+    }
+
+    /// Stops using a port and forgets it. Its settings are the caller's business.
+    pub(super) fn give_up(&mut self, id: PortId) -> Result<(), Failure> {
+        self.try_feed(Event::PortRemoved { port: id })?;
+        self.links.forget(id);
+        self.change_record(|record| {
+            if let Some(position) = record.ports.iter().position(|port| port.id == id) {
+                let port = record.ports.remove(position);
+                record.config.ports.retain(|config| config.name != port.config.name);
+            }
+            record.journal.retain(|entry| !is_about(&entry.step, id));
+        })?;
+        Ok(self.store.set_begun(self.record.journal.len())?)
+    }
+}
+
+/// Whether a step changes this port's own interface.
+fn is_about(step: &Step, id: PortId) -> bool {
+    matches!(step.subject(), Some(Subject::Port { id: port, .. }) if *port == id)
+}

@@ -1,0 +1,74 @@
+//! Doing what commands ask for.
+
+use aggctl_engine::{
+    Event,
+    plan::{self, Change},
+    record::Record,
+};
+use aggctl_kernel::snapshot::snapshot;
+
+use super::{Controller, Flow};
+use crate::{
+    api::{Answer, Asked, Request},
+    failure::Failure,
+};
+
+impl Controller {
+    pub(super) async fn on_request(&mut self, asked: Asked) -> Flow {
+        let mut flow = Flow::Go;
+        let answer = match asked.request {
+            Request::Status => Ok(Answer::Status { status: self.engine.status() }),
+            Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(done),
+            Request::AddPort { port } => self.add_port(&port).await.map(|warnings| Answer::Done { warnings }),
+            Request::RemovePort { port } => self.remove_port(&port).map(done),
+            Request::Confirm => self.confirm().map(done),
+            Request::Leave => {
+                flow = Flow::End;
+                Ok(done(()))
+            }
+            // The server keeps these to itself.
+            Request::Monitor => Ok(done(())),
+        };
+        let answer = answer.unwrap_or_else(|failure| Answer::Refused { reason: failure.to_string() });
+        // A client that did not wait has had its wish all the same.
+        let _ = asked.answer.send(answer);
+        flow
+    }
+
+    /// Changes options and then the active port; nothing if one of them is refused.
+    fn set(&mut self, change: &Change, active_port: Option<&str>) -> Result<(), Failure> {
+        let config = plan::set(&self.record, change)?;
+        let former = self.record.config.clone();
+        let active = active_port.map(|name| self.port_named(name)).transpose()?;
+        if config != former {
+            self.try_feed(Event::Configure(config.clone()))?;
+        }
+        if let Some(port) = active
+            && let Err(refusal) = self.try_feed(Event::Activate { port })
+        {
+            self.feed(Event::Configure(former));
+            return Err(refusal.into());
+        }
+        self.reconfigure(config)?;
+        Ok(())
+    }
+
+    fn confirm(&mut self) -> Result<(), Failure> {
+        self.change_record(|record| record.confirm_by = None)
+    }
+
+    /// Changes the record, in memory and on disk.
+    pub(super) fn change_record(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), Failure> {
+        change(&mut self.record);
+        Ok(self.store.save(&self.record)?)
+    }
+
+    /// A picture of the host as it is now.
+    pub(super) fn host(&mut self) -> Result<aggctl_engine::host::Host, Failure> {
+        Ok(snapshot(&mut self.executor.netlink)?)
+    }
+}
+
+fn done((): ()) -> Answer {
+    Answer::Done { warnings: Vec::new() }
+}

@@ -1,0 +1,96 @@
+//! How commands fail: one line that says what is wrong and what to do, and an exit code that is a contract.
+
+use std::process::ExitCode;
+
+use aggctl_engine::plan::Refusal;
+use aggctl_kernel::{error::KernelError, probe::Missing, state::StateError, transaction::TransactionError};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line is wrong (exit 2).
+    #[error("{0}")]
+    Usage(String),
+    /// It was refused, or failed and was undone (exit 1).
+    #[error("{0}")]
+    Refused(String),
+    /// A reader of our output went away; nobody is there to be told.
+    #[error("the output was closed")]
+    OutputClosed,
+}
+
+impl Failure {
+    /// A failure of the first kind, for an option that has a meaning but no code yet.
+    pub fn not_built(option: &str) -> Self {
+        Self::Usage(format!("{option} is not built yet; see the README for what is"))
+    }
+
+    /// Prints the line.
+    pub fn report(&self) {
+        match self {
+            Self::OutputClosed => {}
+            Self::Usage(_) | Self::Refused(_) => {
+                // Whatever went into it, people and scripts get one line.
+                let line = self.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+                eprintln!("aggctl: {line}");
+            }
+        }
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Refused(_) => ExitCode::from(1),
+            Self::OutputClosed => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.to_string())
+    }
+}
+
+impl From<Missing> for Failure {
+    fn from(missing: Missing) -> Self {
+        Self::Refused(missing.to_string())
+    }
+}
+
+impl From<aggctl_engine::aggregate::Refusal> for Failure {
+    fn from(refusal: aggctl_engine::aggregate::Refusal) -> Self {
+        Self::Refused(refusal.to_string())
+    }
+}
+
+impl From<KernelError> for Failure {
+    fn from(error: KernelError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<TransactionError> for Failure {
+    fn from(error: TransactionError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<aggctl_kernel::dataplane::DataplaneError> for Failure {
+    fn from(error: aggctl_kernel::dataplane::DataplaneError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe { Self::OutputClosed } else { Self::Refused(error.to_string()) }
+    }
+}

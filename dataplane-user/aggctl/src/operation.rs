@@ -1,0 +1,226 @@
+//! What the engine's plans, the kernel's executor and the state directory do together: whole operations on an aggregate.
+//!
+//! Every function expects that its caller holds the aggregate's lock where it says so.
+
+use std::time::Duration;
+
+use aggctl_common::IfIndex;
+use aggctl_engine::{
+    config::AggregateConfig,
+    host::Host,
+    plan::{self, Taken},
+    record::{Phase, Record},
+};
+use aggctl_kernel::{
+    dataplane::{Dataplane, Expected},
+    execute::Executor,
+    netlink::Netlink,
+    netns,
+    snapshot::snapshot,
+    state::{Lock, Store},
+    transaction,
+};
+use tracing::{info, warn};
+
+use crate::failure::Failure;
+
+/// How long a lock may be held by one that is about to leave.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The failure of a command on an aggregate that does not exist.
+pub fn not_there(name: &str) -> Failure {
+    Failure::Refused(format!("there is no aggregate {name} in this network namespace; see `aggctl show`"))
+}
+
+/// What can be carried out on an aggregate's behalf.
+///
+/// # Errors
+/// If no netlink socket can be had.
+pub fn executor(store: &Store, hidden: &str) -> Result<Executor, Failure> {
+    Ok(Executor {
+        netlink: Netlink::open()?,
+        dataplane: Dataplane::at(store.pins()),
+        aggregate: store.name().to_owned(),
+        hidden: hidden.to_owned(),
+    })
+}
+
+/// What belongs to the other aggregates of this namespace.
+///
+/// # Errors
+/// If the state directory cannot be read.
+pub fn taken(store: &Store) -> Result<Taken, Failure> {
+    let mut taken = Taken::default();
+    for name in Store::names(store.cookie())?.into_iter().filter(|name| name != store.name()) {
+        if let Some(record) = Store::new(store.cookie(), &name).record()? {
+            taken.ports.extend(record.ports.iter().map(|port| (port.before.index, name.clone())));
+            taken.names.insert(record.hidden);
+        }
+        taken.names.insert(name);
+    }
+    Ok(taken)
+}
+
+/// Attaches: all or nothing. The caller holds the lock. `warn` is told what the owner should know.
+///
+/// # Errors
+/// Why not; everything was undone then, or the line says what was not.
+pub fn attach(
+    store: &Store,
+    config: &AggregateConfig,
+    confirm: Option<u32>,
+    warn: &mut dyn FnMut(String),
+) -> Result<Record, Failure> {
+    let mut netlink = Netlink::open()?;
+    let host = snapshot(&mut netlink)?;
+    let (mut record, warnings) = plan::attach(&host, config, &taken(store)?)?;
+    for warning in warnings {
+        warn(warning.to_string());
+    }
+    for warning in aggctl_kernel::bystanders::warnings(&mut netlink, &ports_of(&record))? {
+        warn(warning.to_string());
+    }
+    record.confirm_by = confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
+    store.save(&record)?;
+    let mut executor = executor(store, &record.hidden)?;
+    let done = transaction::run(store, &mut record, &mut executor)
+        .map_err(Failure::from)
+        .and_then(|()| locate(&mut record, &snapshot(&mut netlink)?));
+    if let Err(error) = done {
+        return Err(match transaction::roll_back(store, &record, &mut executor) {
+            Ok(()) => Failure::Refused(format!("{error}; everything was undone")),
+            Err(errors) => Failure::Refused(format!("{error}; could not be undone: {}", errors.join("; "))),
+        });
+    }
+    record.phase = Phase::Attached;
+    store.save(&record)?;
+    Ok(record)
+}
+
+/// Names and numbers of the ports.
+fn ports_of(record: &Record) -> Vec<(IfIndex, String)> {
+    record.ports.iter().map(|port| (port.before.index, port.config.name.clone())).collect()
+}
+
+/// Writes down the numbers of the interfaces that were made.
+fn locate(record: &mut Record, host: &Host) -> Result<(), Failure> {
+    let index = |name: &str| {
+        host.link(name).map(|link| link.index).ok_or_else(|| Failure::Refused(format!("{name} went away meanwhile")))
+    };
+    record.index = index(&record.config.name)?;
+    record.hidden_index = index(&record.hidden)?;
+    Ok(())
+}
+
+/// Takes over a dataplane that is there: compares it with its record and repairs the difference. The caller holds the lock.
+///
+/// # Errors
+/// If there is none, or it cannot be repaired.
+pub fn adopt(store: &Store) -> Result<Record, Failure> {
+    let name = store.name();
+    let mut record = recover(store)?.ok_or_else(|| not_there(name))?;
+    let mut executor = executor(store, &record.hidden)?;
+    let host = snapshot(&mut executor.netlink)?;
+    if !host.links.contains_key(&record.index) {
+        // Deleted while nobody watched: that is a detach.
+        tear_down(store, record, &host, true)?;
+        return Err(Failure::Refused(format!("the interface {name} was deleted meanwhile; its ports have their addresses back")));
+    }
+    // What a dying controller began is finished: adding a port.
+    transaction::run(store, &mut record, &mut executor)?;
+    for port in &mut record.ports {
+        // A port that was plugged out and in has another number.
+        if let Some(link) = plan::find_port(&host, port) {
+            port.before.index = link.index;
+        }
+    }
+    let present = record.ports.iter().filter(|port| host.links.contains_key(&port.before.index));
+    let expected = Expected {
+        hidden: record.hidden_index,
+        ports: present.map(|port| (port.id, port.before.index)).collect(),
+        hook: record.hook,
+    };
+    for defect in executor.dataplane.defects(&expected)? {
+        warn!(%defect, "repairing");
+    }
+    executor.dataplane.create()?;
+    // Also brings the programs of this version in, without a gap.
+    for step in plan::repair(&host, &record) {
+        executor.apply(&step)?;
+    }
+    store.save(&record)?;
+    Ok(record)
+}
+
+/// Brings an aggregate that was left in the middle of something to one of its ends: an unfinished attach is undone, an
+/// unfinished detach is finished. Returns the record if the aggregate is in place. The caller holds the lock, or knows
+/// that nobody is left who could.
+///
+/// # Errors
+/// What could not be done.
+pub fn recover(store: &Store) -> Result<Option<Record>, Failure> {
+    let Some(record) = store.record()? else { return Ok(None) };
+    match record.phase {
+        Phase::Attached => Ok(Some(record)),
+        Phase::Attaching => {
+            info!("undoing an attach that did not get to its end");
+            roll_back(store, &record).map(|()| None)
+        }
+        Phase::Detaching => {
+            info!("finishing a detach");
+            finish_detach(store, record).map(|()| None)
+        }
+    }
+}
+
+/// Undoes an attach that did not get to its end.
+///
+/// # Errors
+/// What could not be undone.
+pub fn roll_back(store: &Store, record: &Record) -> Result<(), Failure> {
+    let mut executor = executor(store, &record.hidden)?;
+    transaction::roll_back(store, record, &mut executor)
+        .map_err(|errors| Failure::Refused(format!("could not be undone: {}", errors.join("; "))))
+}
+
+/// Finishes a detach that did not get to its end.
+///
+/// # Errors
+/// What could not be done.
+pub fn finish_detach(store: &Store, record: Record) -> Result<(), Failure> {
+    let host = snapshot(&mut Netlink::open()?)?;
+    tear_down(store, record, &host, true)
+}
+
+/// Detaches. The caller holds the lock.
+///
+/// # Errors
+/// A refusal, which changed nothing; or what could not be done.
+pub fn tear_down(store: &Store, mut record: Record, host: &Host, force: bool) -> Result<(), Failure> {
+    let steps = plan::detach(host, &record, force)?;
+    let mut executor = executor(store, &record.hidden)?;
+    transaction::tear_down(store, &mut record, &steps, &mut executor)
+        .map_err(|errors| Failure::Refused(format!("detached, but not everything could be restored: {}", errors.join("; "))))
+}
+
+/// Takes the lock for a command that is about to change the aggregate itself.
+///
+/// # Errors
+/// If a controller holds on to it.
+pub fn lock(store: &Store) -> Result<Lock, Failure> {
+    Ok(store.lock(PATIENCE)?)
+}
+
+/// Nanoseconds since boot, suspend included.
+pub fn boot_time() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default()
+}
+
+/// The state of the aggregate `name` of the present network namespace.
+///
+/// # Errors
+/// If the namespace cannot be told.
+pub fn store(name: &str) -> Result<Store, Failure> {
+    Ok(Store::new(netns::cookie()?, name))
+}

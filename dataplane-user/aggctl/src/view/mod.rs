@@ -1,0 +1,120 @@
+//! What `show` shows: one picture, for people and for programs.
+
+mod model;
+pub mod notice;
+pub mod text;
+
+use std::collections::BTreeMap;
+
+use aggctl_common::{PortId, Ports};
+use aggctl_engine::{
+    host::Link,
+    record::{Phase, PortRecord, Record},
+    status::{AggregateStatus, PortState, PortStatus},
+};
+use aggctl_kernel::{
+    dataplane::{Dataplane, DropCount},
+    ethtool,
+    netlink::Netlink,
+    state::Store,
+};
+pub use model::{AggregateView, PortView};
+
+use crate::{
+    api::{Answer, Client, Request},
+    failure::Failure,
+};
+
+/// Looks at an aggregate: asks its controller, or without one the pinned maps. `None` if there is none.
+///
+/// # Errors
+/// If the system cannot be asked.
+pub fn look(store: &Store, netlink: &mut Netlink) -> Result<Option<AggregateView>, Failure> {
+    let Some(record) = store.record()? else { return Ok(None) };
+    let interface = netlink.link(record.index)?;
+    let mut links = BTreeMap::new();
+    for port in &record.ports {
+        if let Some(link) = netlink.link(port.before.index)? {
+            links.insert(port.id, link);
+        }
+    }
+    let dataplane = Dataplane::at(store.pins());
+    let drops = dataplane.drops().unwrap_or_default();
+    let live = status(store)?;
+    let running = live.is_some();
+    let status = match live {
+        Some(status) => status,
+        None => {
+            let table = dataplane.table().map(|table| table.load()).unwrap_or_default();
+            orphaned(store, &record, &links, &table)
+        }
+    };
+    let mut ports = Vec::new();
+    for port in &record.ports {
+        let told = status.ports.iter().find(|status| status.id == port.id);
+        ports.push(look_at_port(netlink, port, told, links.get(&port.id), &drops)?);
+    }
+    let controller = running.then(|| store.holder()).flatten();
+    Ok(Some(AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops)))
+}
+
+/// What the controller knows, if one runs.
+fn status(store: &Store) -> Result<Option<AggregateStatus>, Failure> {
+    let Some(mut client) = Client::connect(&store.socket())? else { return Ok(None) };
+    match client.ask(&Request::Status)? {
+        Answer::Status { status } => Ok(Some(status)),
+        _ => Ok(None),
+    }
+}
+
+fn look_at_port(
+    netlink: &mut Netlink,
+    port: &PortRecord,
+    told: Option<&PortStatus>,
+    link: Option<&Link>,
+    drops: &[DropCount],
+) -> Result<PortView, Failure> {
+    let counters = netlink.counters(port.before.index)?;
+    // A driver that cannot tell leaves the speed unknown.
+    let speed = link.and_then(|link| ethtool::settings(&link.name).ok().flatten());
+    Ok(PortView::new(port, told, link, counters.as_ref(), speed.as_ref(), drops))
+}
+
+/// What can be told of an aggregate that nobody controls.
+fn orphaned(store: &Store, record: &Record, links: &BTreeMap<PortId, Link>, table: &Ports) -> AggregateStatus {
+    let active = table.choose();
+    let memory: aggctl_engine::aggregate::Memory = store.memory().ok().flatten().unwrap_or_default();
+    let ports: Vec<_> = record
+        .ports
+        .iter()
+        .map(|port| {
+            let link = links.get(&port.id);
+            let usable = table.usable & port.id.bit() != 0;
+            PortStatus {
+                id: port.id,
+                name: port.config.name.clone(),
+                link: link.is_some_and(|link| link.admin_up && link.carrier),
+                usable,
+                state: match (active == Some(port.id), usable) {
+                    (true, _) => PortState::Active,
+                    (false, true) => PortState::Standby,
+                    (false, false) if link.is_some_and(|link| !link.admin_up) => PortState::Disabled,
+                    (false, false) => PortState::Down,
+                },
+                link_failures: memory.link_failures.get(&port.id).copied().unwrap_or_default(),
+                why: without_controller(store.name(), record.phase),
+            }
+        })
+        .collect();
+    let enough = ports.iter().filter(|port| port.usable).count() >= usize::from(record.config.min_ports);
+    AggregateStatus { carrier: enough, active, ports }
+}
+
+fn without_controller(name: &str, phase: Phase) -> String {
+    match phase {
+        Phase::Attached => format!("as the last controller left it; nobody watches its link: `aggctl adopt {name}`"),
+        Phase::Attaching => "being attached".to_owned(),
+        Phase::Detaching => format!("being detached; `aggctl detach {name}` finishes it"),
+    }
+}
+

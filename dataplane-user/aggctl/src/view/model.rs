@@ -1,0 +1,208 @@
+//! The JSON of `show`: stable, versioned; what is not known is null.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aggctl_common::{Mac, PortId};
+use aggctl_engine::{
+    config::{Announce, Hook, LinkWatch, Mode, Reselect, Toggle, Wiring},
+    host::Link,
+    record::{PortRecord, Record},
+    status::{AggregateStatus, PortState, PortStatus},
+};
+use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters};
+use serde::Serialize;
+
+use crate::operation::boot_time;
+
+/// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
+pub const SCHEMA: u32 = 1;
+
+/// An aggregate.
+#[derive(Debug, Serialize)]
+pub struct AggregateView {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Its name.
+    pub name: String,
+    /// Number of its interface; null if that is gone.
+    pub ifindex: Option<u32>,
+    /// How a port is chosen.
+    pub mode: Mode,
+    /// How device, ports and programs are connected.
+    pub wiring: Wiring,
+    /// The hook in use.
+    pub hook: Hook,
+    /// The hash policy; null in modes without.
+    pub hash: Option<String>,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Its MTU, octets.
+    pub mtu: Option<u32>,
+    /// Whether at least `min_ports` ports are usable.
+    pub carrier: bool,
+    /// Name of the port that carries the traffic.
+    pub active_port: Option<String>,
+    /// How a failing link is seen: `poll` (besides kernel events); null if nobody looks.
+    pub failover_path: Option<&'static str>,
+    /// The preferred port.
+    pub primary: Option<String>,
+    /// When a better port takes over.
+    pub reselect: Reselect,
+    /// How many ports must be usable.
+    pub min_ports: u8,
+    /// Settings of the link watch.
+    pub link_watch: LinkWatch,
+    /// Settings of announcements.
+    pub announce: Announce,
+    /// Promiscuous mode of the ports, as configured.
+    pub promisc: Toggle,
+    /// All-multicast mode of the ports, as configured.
+    pub allmulti: Toggle,
+    /// Seconds until the attach is undone unless confirmed.
+    pub confirm_within: Option<u64>,
+    /// Its controller.
+    pub controller: ControllerView,
+    /// Frames of the host that were dropped, by reason.
+    pub tx_drops: BTreeMap<&'static str, u64>,
+    /// Its ports, in the order in which they joined.
+    pub ports: Vec<PortView>,
+}
+
+/// A controller.
+#[derive(Debug, Serialize)]
+pub struct ControllerView {
+    /// Whether one runs.
+    pub running: bool,
+    /// Its process.
+    pub pid: Option<u32>,
+}
+
+/// A port.
+#[derive(Debug, Serialize)]
+pub struct PortView {
+    /// Its name.
+    pub name: String,
+    /// Number of its interface; null if that is gone.
+    pub ifindex: Option<u32>,
+    /// `up` or `down`, before any delay.
+    pub link: &'static str,
+    /// Whether it may carry traffic.
+    pub usable: bool,
+    /// Its part in the aggregate.
+    pub state: PortState,
+    /// Its priority.
+    pub priority: i32,
+    /// Whether it stays active once it is.
+    pub sticky: bool,
+    /// Its weight.
+    pub weight: u32,
+    /// Its speed, megabits per second.
+    pub speed_mbps: Option<u32>,
+    /// `full` or `half`.
+    pub duplex: Option<&'static str>,
+    /// Its present MAC.
+    pub mac: Option<Mac>,
+    /// Its own MAC: the permanent one, else the one before it became a port.
+    pub permanent_mac: Mac,
+    /// Whether its promiscuous flag is set.
+    pub promisc: Option<bool>,
+    /// How many times its link went down since attach.
+    pub link_failures: u64,
+    /// Why it is, or is not, in use.
+    pub why: String,
+    /// Frames sent, by the interface's own count.
+    pub tx_packets: Option<u64>,
+    /// Octets sent.
+    pub tx_bytes: Option<u64>,
+    /// Frames received.
+    pub rx_packets: Option<u64>,
+    /// Octets received.
+    pub rx_bytes: Option<u64>,
+    /// Frames received and dropped, by the interface or by our program.
+    pub rx_dropped: Option<u64>,
+    /// Of these, the ones that our program dropped, by reason.
+    pub rx_drops: BTreeMap<&'static str, u64>,
+}
+
+impl AggregateView {
+    pub(super) fn new(
+        name: &str,
+        record: &Record,
+        interface: Option<&Link>,
+        status: &AggregateStatus,
+        controller: Option<u32>,
+        ports: Vec<PortView>,
+        drops: &[DropCount],
+    ) -> Self {
+        let config = &record.config;
+        let active = status.ports.iter().find(|port| Some(port.id) == status.active);
+        let left = |at: u64| Duration::from_nanos(at.saturating_sub(boot_time())).as_secs();
+        Self {
+            schema: SCHEMA,
+            name: name.to_owned(),
+            ifindex: interface.map(|link| link.index.0),
+            mode: config.mode,
+            wiring: config.wiring,
+            hook: record.hook,
+            hash: None,
+            mac: interface.map_or(record.mac, |link| link.mac),
+            mtu: interface.map(|link| link.mtu),
+            carrier: status.carrier,
+            active_port: active.map(|port| port.name.clone()),
+            failover_path: controller.map(|_| "poll"),
+            primary: config.primary.clone(),
+            reselect: config.reselect,
+            min_ports: config.min_ports,
+            link_watch: config.link_watch,
+            announce: config.announce,
+            promisc: config.promisc,
+            allmulti: config.allmulti,
+            confirm_within: record.confirm_by.map(left),
+            controller: ControllerView { running: controller.is_some(), pid: controller },
+            tx_drops: reasons(drops, None),
+            ports,
+        }
+    }
+}
+
+impl PortView {
+    pub(super) fn new(
+        port: &PortRecord,
+        told: Option<&PortStatus>,
+        link: Option<&Link>,
+        counters: Option<&Counters>,
+        settings: Option<&LinkSettings>,
+        drops: &[DropCount],
+    ) -> Self {
+        let rx_drops = reasons(drops, Some(port.id));
+        let ours: u64 = rx_drops.values().sum();
+        Self {
+            name: link.map_or_else(|| port.config.name.clone(), |link| link.name.clone()),
+            ifindex: link.map(|link| link.index.0),
+            link: if told.is_some_and(|told| told.link) { "up" } else { "down" },
+            usable: told.is_some_and(|told| told.usable),
+            state: told.map_or(PortState::Down, |told| told.state),
+            priority: port.config.priority,
+            sticky: port.config.sticky,
+            weight: 1,
+            speed_mbps: settings.and_then(|settings| settings.speed_mbps),
+            duplex: settings.and_then(|settings| settings.full_duplex).map(|full| if full { "full" } else { "half" }),
+            mac: link.map(|link| link.mac),
+            permanent_mac: port.before.permanent_mac.unwrap_or(port.before.mac),
+            promisc: link.map(|link| link.promisc),
+            link_failures: told.map_or(0, |told| told.link_failures),
+            why: told.map_or_else(String::new, |told| told.why.clone()),
+            tx_packets: counters.map(|counters| counters.tx_packets),
+            tx_bytes: counters.map(|counters| counters.tx_bytes),
+            rx_packets: counters.map(|counters| counters.rx_packets),
+            rx_bytes: counters.map(|counters| counters.rx_bytes),
+            rx_dropped: counters.map(|counters| counters.rx_dropped + ours),
+            rx_drops,
+        }
+    }
+}
+
+/// The drops of a port, or those of frames that the host sent, by reason.
+fn reasons(drops: &[DropCount], port: Option<PortId>) -> BTreeMap<&'static str, u64> {
+    drops.iter().filter(|drop| drop.port == port).map(|drop| (drop.reason.name(), drop.packets)).collect()
+}

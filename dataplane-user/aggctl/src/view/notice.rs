@@ -1,0 +1,45 @@
+//! Events, for people.
+
+use aggctl_engine::action::Notice;
+
+/// One line: when, which aggregate, what.
+pub fn describe(at_ms: u64, aggregate: &str, notice: &Notice) -> String {
+    let (seconds, ms) = (at_ms / 1000, at_ms % 1000);
+    let (hours, minutes, seconds) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z {aggregate}: {}", words(notice))
+}
+
+fn words(notice: &Notice) -> String {
+    match notice {
+        Notice::Usable { port, usable: true, why } => format!("{port} is usable: {why}"),
+        Notice::Usable { port, usable: false, why } => format!("{port} is not usable: {why}"),
+        Notice::Active { from, to: Some(to), why } => match from {
+            Some(from) => format!("active port {from} -> {to}: {why}"),
+            None => format!("active port {to}: {why}"),
+        },
+        Notice::Active { to: None, why, .. } => format!("no active port: {why}"),
+        Notice::Carrier { carrier, usable, min_ports } => {
+            let state = if *carrier { "carrier" } else { "NO CARRIER" };
+            format!("{state}: {usable} of at least {min_ports} ports usable")
+        }
+        Notice::Present { port, present: true } => format!("{port} is there"),
+        Notice::Present { port, present: false } => format!("{port} is gone"),
+        Notice::Announcing { port, round, rounds } => format!("announcing through {port} ({round} of {rounds})"),
+        Notice::PutBack { port, setting } => format!("somebody changed {setting} of {port}: put back"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failover_reads_like_a_sentence() {
+        let notice =
+            Notice::Active { from: Some("eth0".into()), to: Some("eth1".into()), why: "eth0: link is down".into() };
+        assert_eq!(
+            describe(3_661_007, "agg0", &notice),
+            "01:01:01.007Z agg0: active port eth0 -> eth1: eth0: link is down"
+        );
+    }
+}
