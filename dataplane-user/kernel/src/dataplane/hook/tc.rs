@@ -3,10 +3,7 @@
 use std::{io, os::fd::RawFd};
 
 use aggctl_common::IfIndex;
-use aya_obj::generated::{
-    TC_H_CLSACT, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FD, TCA_BPF_FLAG_ACT_DIRECT, TCA_BPF_FLAGS, TCA_BPF_NAME,
-    TCA_KIND, TCA_OPTIONS,
-};
+use aya_obj::generated::{TC_H_CLSACT, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FLAG_ACT_DIRECT};
 
 use crate::{
     error::Failure,
@@ -23,10 +20,28 @@ const PRIORITY: u16 = 0xfa66;
 const HANDLE: u32 = 0x0a66;
 /// Handle of the clsact (or ingress) qdisc; an interface has one at most.
 const QDISC: u32 = 0xffff_0000;
-/// `TCA_BPF_ID`: the kernel's number of the program.
-const TCA_BPF_ID: u16 = 11;
 /// Octets of `struct tcmsg`.
 const TCMSG: usize = 20;
+
+/// Name of a qdisc's or filter's kind.
+const TCA_KIND: u16 = 1;
+/// What is particular to the kind.
+const TCA_OPTIONS: u16 = 2;
+/// A program, by file descriptor.
+const TCA_BPF_FD: u16 = 6;
+/// Its name, as `tc` shows it.
+const TCA_BPF_NAME: u16 = 7;
+/// Flags of an eBPF filter.
+const TCA_BPF_FLAGS: u16 = 8;
+/// The kernel's number of the program.
+const TCA_BPF_ID: u16 = 11;
+
+/// `NLM_F_CREATE`.
+const CREATE: u16 = 0x400;
+/// `NLM_F_EXCL`.
+const EXCLUSIVE: u16 = 0x200;
+/// `ETH_P_ALL`.
+const ALL_PROTOCOLS: u16 = 3;
 
 /// The side of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +91,8 @@ impl Tc {
     }
 
     pub(super) fn add_qdisc(&mut self, index: IfIndex) -> Result<(), Failure> {
-        let request = Builder::new(&tcmsg(index, QDISC, TC_H_CLSACT, 0)).push_str(TCA_KIND as u16, "clsact").finish();
-        self.0.request(libc::RTM_NEWQDISC, (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16, &request)
+        let request = Builder::new(&tcmsg(index, QDISC, TC_H_CLSACT, 0)).push_str(TCA_KIND, "clsact").finish();
+        self.0.request(libc::RTM_NEWQDISC, CREATE | EXCLUSIVE, &request)
     }
 
     pub(super) fn delete_qdisc(&mut self, index: IfIndex) -> Result<(), Failure> {
@@ -87,14 +102,12 @@ impl Tc {
     /// Adds our filter to the ingress, or replaces the program of the one that is there.
     pub(super) fn set_filter(&mut self, index: IfIndex, name: &str, program: RawFd) -> Result<(), Failure> {
         let options = Builder::default()
-            .push(TCA_BPF_FD as u16, &program.to_ne_bytes())
-            .push_str(TCA_BPF_NAME as u16, name)
-            .push_u32(TCA_BPF_FLAGS as u16, TCA_BPF_FLAG_ACT_DIRECT);
-        let request = Builder::new(&our_filter(index))
-            .push_str(TCA_KIND as u16, "bpf")
-            .push_nested(TCA_OPTIONS as u16, &options)
-            .finish();
-        self.0.request(libc::RTM_NEWTFILTER, libc::NLM_F_CREATE as u16, &request)
+            .push(TCA_BPF_FD, &program.to_ne_bytes())
+            .push_str(TCA_BPF_NAME, name)
+            .push_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+        let request =
+            Builder::new(&our_filter(index)).push_str(TCA_KIND, "bpf").push_nested(TCA_OPTIONS, &options).finish();
+        self.0.request(libc::RTM_NEWTFILTER, CREATE, &request)
     }
 
     pub(super) fn delete_filter(&mut self, index: IfIndex) -> Result<(), Failure> {
@@ -112,17 +125,17 @@ impl Tc {
 #[allow(clippy::cast_possible_truncation, reason = "the priority is the upper half")]
 fn parse(message: &[u8]) -> Option<Filter> {
     let handle = word(message, 8).filter(|handle| *handle != 0)?;
-    let options = Attributes::after(message, TCMSG).find(TCA_OPTIONS as u16).map(Attributes::nested);
+    let options = Attributes::after(message, TCMSG).find(TCA_OPTIONS).map(Attributes::nested);
     Some(Filter {
         priority: (word(message, 16)? >> 16) as u16,
         handle,
-        name: options.and_then(|options| options.string(TCA_BPF_NAME as u16)),
+        name: options.and_then(|options| options.string(TCA_BPF_NAME)),
         program: options.and_then(|options| options.u32(TCA_BPF_ID)),
     })
 }
 
 fn our_filter(index: IfIndex) -> Vec<u8> {
-    let protocol = (libc::ETH_P_ALL as u16).to_be();
+    let protocol = ALL_PROTOCOLS.to_be();
     tcmsg(index, HANDLE, Direction::Ingress.parent(), u32::from(PRIORITY) << 16 | u32::from(protocol))
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use aggctl_common::IfIndex;
 use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+    LinkOrder, ProgramError, ProgramInfo, SchedClassifier, TcAttachType,
     links::{FdLink, LinkError, PinnedLink},
     tc::{SchedClassifierLink, TcAttachOptions},
 };
@@ -17,7 +17,10 @@ use rustix::{
 };
 
 use super::{Hook, Site};
-use crate::dataplane::error::{DataplaneError, is_not_found, system_error};
+use crate::dataplane::{
+    error::{DataplaneError, is_not_found, system_error},
+    pins,
+};
 
 /// How long the kernel may take to let go of an unpinned link: it does so after an RCU grace period.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -58,7 +61,7 @@ impl Hook for Tcx {
     fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
         let Some(link) = open(site)? else { return Ok(()) };
         let program = link_program(site, &link)?;
-        crate::dataplane::pins::unpin(&site.pins.link(site.role))?;
+        pins::unpin(&site.pins.link(site.role))?;
         drop(link);
         // The kernel lets go of the link a little later; who compares the host right after us shall see it gone.
         let deadline = Instant::now() + RELEASE;
@@ -105,15 +108,18 @@ fn link_program(site: Site<'_>, link: &FdLink) -> Result<u32, DataplaneError> {
 
 /// The numbers of all programs at the ingress of an interface.
 fn programs(name: &str) -> Result<Vec<u32>, ProgramError> {
+    let query = || {
+        SchedClassifier::query_tcx(name, TcAttachType::Ingress)
+            .map(|(_, programs)| programs.iter().map(ProgramInfo::id).collect())
+    };
     // A program that goes while the list is read makes the reading fail.
     for _ in 0..10 {
-        match SchedClassifier::query_tcx(name, TcAttachType::Ingress) {
+        match query() {
             Err(error) if system_error(&error) == Some(Errno::NOENT) => {}
-            result => return result.map(|(_, programs)| programs.iter().map(|program| program.id()).collect()),
+            result => return result,
         }
     }
-    SchedClassifier::query_tcx(name, TcAttachType::Ingress)
-        .map(|(_, programs)| programs.iter().map(|program| program.id()).collect())
+    query()
 }
 
 /// The present name of an interface; aya wants names.

@@ -34,7 +34,7 @@ fn choices(old: &Ports, new: &Ports) -> Vec<Option<(PortId, IfIndex)>> {
 
 /// Ports in the slots below 8, in this order of preference.
 fn table(order: &[u8], usable: u64, active: u32) -> Ports {
-    let mut ports = Ports { usable, active, count: order.len() as u32, ..Ports::EMPTY };
+    let mut ports = Ports { usable, active, count: u32::try_from(order.len()).unwrap(), ..Ports::EMPTY };
     ports.order[..order.len()].copy_from_slice(order);
     for slot in order {
         ports.ifindex[usize::from(*slot)] = IfIndex(10 + u32::from(*slot));

@@ -1,0 +1,12 @@
+//! Reading and changing the configuration of a real host, each test in a network namespace of its own that vanishes with
+//! the test's thread.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bystanders;
+mod layer3;
+mod links;
+mod others;
+mod steps;
+mod support;
+mod tap;
+mod watch;

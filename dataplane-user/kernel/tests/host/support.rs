@@ -1,0 +1,93 @@
+//! A namespace of one's own, and the picture of it that tests compare.
+
+use std::process::Command;
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::{
+    host::Host,
+    plan::{Step, Subject},
+};
+use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, snapshot::snapshot};
+
+/// Runs a test in a fresh network namespace, which goes when its thread ends, however it ends.
+pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(move || {
+        enter_fresh_namespace();
+        test();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[allow(unsafe_code, reason = "leaving a namespace has no safe wrapper")]
+fn enter_fresh_namespace() {
+    // SAFETY: only the network namespace changes, and no socket of this thread is open.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.expect("tests need root");
+}
+
+/// Runs a command with the words of this line as arguments, and returns what it said.
+pub fn run(line: &str) -> String {
+    let mut words = line.split_ascii_whitespace();
+    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs `ip` for each line.
+pub fn ip(lines: &str) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        run(&format!("ip {line}"));
+    }
+}
+
+/// The configuration, without what changes by itself: neighbours that are being learned.
+pub fn picture() -> Host {
+    let mut host = snapshot(&mut Netlink::open().unwrap()).unwrap();
+    host.neighbours.retain(|neighbour| neighbour.state == 0x80 || neighbour.flags & 8 != 0);
+    host
+}
+
+/// What carries out steps for an aggregate `agg0` with the hidden end `agg0.h`.
+pub fn executor() -> Executor {
+    Executor {
+        netlink: Netlink::open().unwrap(),
+        dataplane: Dataplane::at("/nonexistent/aggctl-test"),
+        aggregate: "agg0".into(),
+        hidden: "agg0.h".into(),
+    }
+}
+
+/// The interface of this name as a port.
+pub fn port(name: &str) -> Subject {
+    Subject::Port { id: PortId(0), index: index(name), name: name.into() }
+}
+
+/// The number of the interface of this name.
+pub fn index(name: &str) -> IfIndex {
+    Netlink::open().unwrap().link_named(name).unwrap().unwrap().index
+}
+
+/// Carries out a step twice: the second time it is in effect already.
+pub fn apply(executor: &mut Executor, step: &Step) {
+    for attempt in ["first", "second"] {
+        executor.apply(step).unwrap_or_else(|error| panic!("{attempt} time: {step:?}: {error}"));
+    }
+}
+
+/// Undoes a step twice.
+pub fn undo(executor: &mut Executor, step: &Step) {
+    for attempt in ["first", "second"] {
+        executor.undo(step).unwrap_or_else(|error| panic!("undone the {attempt} time: {step:?}: {error}"));
+    }
+}
+
+/// Asserts that two pictures are equal, and names what is not.
+pub fn assert_same(before: &Host, after: &Host) {
+    assert_eq!(before.addresses, after.addresses, "addresses");
+    assert_eq!(before.nexthops, after.nexthops, "nexthop objects");
+    assert_eq!(before.neighbours, after.neighbours, "neighbours");
+    assert_eq!(before.routes, after.routes, "routes");
+    assert_eq!(before.links, after.links, "links");
+    assert_eq!(before, after);
+}

@@ -1,0 +1,52 @@
+//! A program that is not ours: it drops frames of one length and passes all others on.
+#![allow(unsafe_code, reason = "loads a program that is five instructions long, without an object file")]
+
+use std::{ffi::CString, io, path::Path};
+
+use aya::programs::SchedClassifier;
+
+/// Frames of this length do not get past the foreign program.
+pub const FOREIGN_LENGTH: usize = 77;
+
+/// Loads the program.
+pub fn load(pin: &Path) -> SchedClassifier {
+    let instruction = |code: u8, registers: u8, offset: i16, immediate: i32| {
+        u64::from_ne_bytes({
+            let mut octets = [0; 8];
+            octets[0] = code;
+            octets[1] = registers;
+            octets[2..4].copy_from_slice(&offset.to_ne_bytes());
+            octets[4..].copy_from_slice(&immediate.to_ne_bytes());
+            octets
+        })
+    };
+    let length = i32::try_from(FOREIGN_LENGTH).unwrap();
+    let program = [
+        instruction(0x61, 0x12, 0, 0),      // r2 = the frame's length
+        instruction(0xb7, 0x00, 0, 2),      // r0 = TC_ACT_SHOT
+        instruction(0x15, 0x02, 1, length), // if r2 == length goto exit
+        instruction(0xb7, 0x00, 0, -1),     // r0 = TCX_NEXT
+        instruction(0x95, 0x00, 0, 0),      // exit
+    ];
+    let license = c"GPL";
+    // union bpf_attr for BPF_PROG_LOAD: type BPF_PROG_TYPE_SCHED_CLS, count, instructions, licence.
+    let mut attributes = [0_u64; 16];
+    attributes[0] = 3 | (program.len() as u64) << 32;
+    attributes[1] = program.as_ptr() as u64;
+    attributes[2] = license.as_ptr() as u64;
+    let fd = bpf(5, &attributes);
+    // For BPF_OBJ_PIN: path, file descriptor.
+    let path = CString::new(pin.to_str().unwrap()).unwrap();
+    let mut attributes = [0_u64; 16];
+    attributes[0] = path.as_ptr() as u64;
+    attributes[1] = fd as u64;
+    bpf(6, &attributes);
+    SchedClassifier::from_pin(pin).unwrap()
+}
+
+fn bpf(command: i32, attributes: &[u64; 16]) -> i64 {
+    // SAFETY: the attributes and what they point to live through the call; unused ones are zero, as the kernel wants.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size_of_val(attributes)) };
+    assert!(result >= 0, "bpf({command}): {}", io::Error::last_os_error());
+    result
+}

@@ -1,0 +1,83 @@
+//! A place to try the data path in: a network and a mount namespace of the test's own, which vanish with its thread.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod foreign;
+pub mod wire;
+
+use std::{ffi::CStr, fs, panic, process::Command, thread};
+
+use aggctl_common::{IfIndex, PortId, Ports};
+use aggctl_kernel::dataplane::Dataplane;
+use rustix::{
+    mount::{MountFlags, MountPropagationFlags},
+    net::{AddressFamily, SocketType, netdevice},
+    thread::UnshareFlags,
+};
+
+/// Where the namespace's bpffs is. The directory itself is never written to.
+pub const BPFFS: &str = "/mnt";
+
+/// Runs a test in new namespaces: `agg0` with its hidden end `hid0`, and two ports `p0` and `p1`, whose far ends are
+/// `q0` and `q1`. Everything is up, and nobody speaks unasked.
+pub fn bench(test: impl FnOnce() + Send + 'static) {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: namespaces and programs need root");
+        return;
+    }
+    let result = thread::spawn(move || {
+        unshare();
+        for family in ["all", "default"] {
+            // Kernels without IPv6 have no such file, and nothing to silence.
+            let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{family}/disable_ipv6"), "1");
+        }
+        for (one, other) in [("agg0", "hid0"), ("p0", "q0"), ("p1", "q1")] {
+            run(&["ip", "link", "add", one, "type", "veth", "peer", "name", other]);
+            run(&["ip", "link", "set", one, "up"]);
+            run(&["ip", "link", "set", other, "up"]);
+        }
+        test();
+    })
+    .join();
+    if let Err(cause) = result {
+        panic::resume_unwind(cause);
+    }
+}
+
+#[allow(unsafe_code, reason = "unshare is unsafe for what else the flags could do")]
+fn unshare() {
+    // SAFETY: the flags share no memory or file descriptors differently; the thread opened nothing yet.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }.unwrap();
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+    rustix::mount::mount("bpf", BPFFS, "bpf", MountFlags::empty(), None::<&CStr>).unwrap();
+}
+
+/// Runs a command, which must succeed, and returns what it printed.
+pub fn run(words: &[&str]) -> String {
+    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The number of an interface.
+pub fn index(name: &str) -> IfIndex {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
+    IfIndex(netdevice::name_to_index(socket, name).unwrap())
+}
+
+/// The aggregate's data path, with its maps.
+pub fn dataplane() -> Dataplane {
+    let dataplane = Dataplane::at(format!("{BPFFS}/agg0"));
+    dataplane.create().unwrap();
+    dataplane
+}
+
+/// A table of ports, as (slot, interface), in their order of preference. All are usable, `active` is active.
+pub fn table(ports: &[(u8, IfIndex)], active: u8) -> Ports {
+    let mut table = Ports { active: u32::from(active), count: u32::try_from(ports.len()).unwrap(), ..Ports::EMPTY };
+    for (position, (slot, index)) in ports.iter().enumerate() {
+        table.usable |= PortId(*slot).bit();
+        table.order[position] = *slot;
+        table.ifindex[usize::from(*slot)] = *index;
+    }
+    table
+}
