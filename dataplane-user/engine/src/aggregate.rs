@@ -76,6 +76,8 @@ pub struct Aggregate {
     /// In the order in which they were named.
     ports: Vec<Port>,
     mac: Mac,
+    /// Whether the MAC has changed and the neighbours were not told yet.
+    new_mac: bool,
     /// The aggregate's own interface, once reported.
     interface: Option<AggregateState>,
     /// The latest time that was given.
@@ -116,8 +118,6 @@ impl Demand {
 struct Circumstances {
     /// The port that was reported just now.
     fresh: Option<PortId>,
-    /// The aggregate's MAC is another than before.
-    new_mac: bool,
     /// Name of the port that was removed just now.
     removed: Option<String>,
 }
@@ -133,6 +133,7 @@ impl Aggregate {
             config,
             ports: ports.map(|(failures, member)| Port::new(member, failures)).collect(),
             mac,
+            new_mac: false,
             interface: None,
             now: Duration::ZERO,
             settled: false,
@@ -166,7 +167,7 @@ impl Aggregate {
             }
             Event::Gone { port } => self.gone(port, &mut actions),
             Event::Aggregate(state) => {
-                circumstances.new_mac = self.mac != state.mac;
+                self.new_mac |= self.mac != state.mac;
                 self.mac = state.mac;
                 self.interface = Some(state);
             }
@@ -274,3 +275,6 @@ impl Aggregate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,3 +131,6 @@ pub fn choose(rules: &Rules<'_>, active: Option<PortId>, ports: &[Candidate<'_>]
         })
         .or(active.map(|port| port.id))
 }
+
+#[cfg(test)]
+mod tests;

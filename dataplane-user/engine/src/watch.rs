@@ -106,3 +106,6 @@ impl Watch {
 fn millis(ms: u32) -> Duration {
     Duration::from_millis(ms.into())
 }
+
+#[cfg(test)]
+mod tests;

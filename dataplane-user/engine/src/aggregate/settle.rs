@@ -36,7 +36,8 @@ impl Aggregate {
         self.settle_settings(circumstances.fresh, actions);
         self.update_carrier(actions, &mut notices);
         actions.append(&mut notices);
-        if moved || circumstances.new_mac || self.active.is_none() {
+        let new_mac = std::mem::take(&mut self.new_mac);
+        if moved || new_mac || self.active.is_none() {
             self.rounds = self.active.and_then(|port| Rounds::start(self.now, port, &self.config.announce));
         }
         self.announce(actions);

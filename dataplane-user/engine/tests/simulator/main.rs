@@ -3,6 +3,7 @@
 //!
 //! `AGGCTL_SIM_EVENTS` sets how many events there are in total; `AGGCTL_SIM_SEED` runs the one given seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![allow(clippy::cast_possible_truncation, reason = "random numbers below a small bound")]
 
 mod model;
 mod rng;

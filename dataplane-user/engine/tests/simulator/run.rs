@@ -1,6 +1,6 @@
 //! One run: events go in, actions are carried out, and after each event the invariants are checked.
 
-use std::{iter::Sum, time::Duration};
+use std::{collections::BTreeSet, iter::Sum, time::Duration};
 
 use aggctl_common::{IfIndex, MAX_PORTS, Mac, PortId, Ports};
 use aggctl_engine::{
@@ -67,6 +67,10 @@ struct Run {
     promise: Promise,
     /// The aggregate's MAC, as the engine was told.
     mac: Mac,
+    /// Whether that was not announced yet.
+    new_mac: bool,
+    /// The ports that the owner passed over, while the choice by hand stands.
+    passed_over: BTreeSet<PortId>,
     trace: Trace,
 }
 
@@ -88,6 +92,8 @@ pub fn run(seed: u64, events: u64) -> Trace {
         carrier: None,
         promise: Promise::default(),
         mac,
+        new_mac: false,
+        passed_over: BTreeSet::new(),
         trace: Trace::default(),
     };
     for event in 0..events {
@@ -169,7 +175,7 @@ impl Run {
         self.model.check(now, event, &self.world.config.link_watch, &after);
         self.follow(event, &actions, &after, new_mac);
         self.check_status(&after);
-        self.check_choice(event, &before, &after);
+        self.check_choice(event, &table, &before, &after);
         if !was_due {
             self.check_fallback(event, &table, &before, &after);
         }
@@ -191,7 +197,9 @@ impl Run {
         if let (Event::PortRemoved { port }, false) = (event, self.was_settled) {
             self.told = self.told.take().filter(|told| *told != name(*port));
         }
-        if new_mac && self.told.is_some() && self.model.settled {
+        self.new_mac |= new_mac;
+        if self.new_mac && self.model.settled {
+            self.new_mac = false;
             self.promise();
         }
         for action in actions {
@@ -284,7 +292,22 @@ impl Run {
     }
 
     /// A port that could have stayed active yields only to one that the owner chose, or that is preferred and may.
-    fn check_choice(&mut self, event: &Event, before: &AggregateStatus, after: &AggregateStatus) {
+    fn check_choice(&mut self, event: &Event, table: &Ports, before: &AggregateStatus, after: &AggregateStatus) {
+        let usable = |id: PortId| after.ports.iter().any(|port| port.id == id && port.usable);
+        match event {
+            Event::Activate { .. } => {
+                self.passed_over = after.ports.iter().filter(|port| port.usable).map(|port| port.id).collect();
+            }
+            Event::Configure(_) => self.passed_over.clear(),
+            _ => self.passed_over.retain(|id| usable(*id)),
+        }
+        let replugged = match event {
+            Event::Link { port, link } => {
+                Some(*port).filter(|_| ![IfIndex::NONE, link.ifindex].contains(&table.ifindex[port.index()]))
+            }
+            _ => None,
+        };
+        self.passed_over.retain(|id| Some(*id) != replugged);
         let (Some(from), Some(to)) = (before.active, after.active) else { return };
         if let Event::Activate { port } = event {
             self.trace.by_hand += 1;
@@ -293,9 +316,12 @@ impl Run {
         if from == to {
             return;
         }
-        let replugged = matches!(event, Event::Link { port, .. } if *port == from);
-        if !after.ports.iter().any(|port| port.id == from && port.usable) || replugged {
+        let link = |id: PortId| after.ports.iter().any(|port| port.id == id && port.link);
+        if !usable(from) || replugged == Some(from) {
             self.trace.failovers += 1;
+            self.passed_over.clear();
+            let better = after.ports.iter().any(|port| port.usable && port.link && port.id != from);
+            assert!(link(to) || !better, "{to} is failing itself: {after:?}");
             return;
         }
         let config = &self.world.config;
@@ -308,6 +334,9 @@ impl Run {
                 let (old, new) = (self.settings(from), self.settings(to));
                 assert!(!old.sticky && config.reselect != Reselect::Failure, "{from} had to stay: {event:?}");
                 let preferred = (primary(to), new.priority) > (primary(from), old.priority);
+                assert!(link(to), "{to} is failing: {event:?} {after:?}");
+                assert!(!self.passed_over.contains(&to), "{to} was passed over: {event:?}");
+                self.passed_over.clear();
                 assert!(preferred, "{to} is not preferred to {from}: {event:?}");
             }
         }

@@ -1,0 +1,68 @@
+//! What the neighbours are told.
+
+use super::*;
+use crate::config::Announce;
+
+fn rounds(count: u8, interval_ms: u32) -> AggregateConfig {
+    AggregateConfig { announce: Announce { count, interval_ms }, ..config(3) }
+}
+
+/// When, and from where, addresses are announced within ten seconds.
+fn later(bench: &mut Bench) -> Vec<(u128, PortId)> {
+    let done = bench.run_for(10_000).into_iter();
+    done.filter_map(|(ms, action)| announced(&[action]).first().map(|port| (ms, *port))).collect()
+}
+
+#[test]
+fn a_failover_is_announced_as_often_as_asked_the_first_time_at_once() {
+    let mut bench = Bench::up(rounds(3, 100));
+    assert_eq!(announced(&bench.link(ETH0, DOWN)), [ETH1]);
+    assert_eq!(later(&mut bench), [(100, ETH1), (200, ETH1)]);
+}
+
+#[test]
+fn a_new_change_starts_anew_on_the_new_port() {
+    let mut bench = Bench::up(rounds(3, 100));
+    bench.link(ETH0, DOWN);
+    bench.run_for(150);
+    assert_eq!(announced(&bench.activate(ETH2).unwrap()), [ETH2]);
+    assert_eq!(later(&mut bench), [(100, ETH2), (200, ETH2)]);
+}
+
+#[test]
+fn nothing_is_announced_without_a_port_and_again_when_one_comes() {
+    let mut bench = Bench::up(AggregateConfig { ports: config(1).ports, ..rounds(3, 100) });
+    bench.activate(ETH0).unwrap();
+    assert_eq!(announced(&bench.link(ETH0, DOWN)), []);
+    assert_eq!(later(&mut bench), []);
+    assert_eq!(announced(&bench.link(ETH0, UP)), [ETH0]);
+    bench.link(ETH0, DOWN);
+    assert_eq!(later(&mut bench), []);
+}
+
+#[test]
+fn no_rounds_and_no_pause() {
+    let mut bench = Bench::up(rounds(0, 100));
+    assert_eq!(announced(&bench.link(ETH0, DOWN)), []);
+    assert_eq!(later(&mut bench), []);
+    let mut bench = Bench::up(rounds(2, 0));
+    assert_eq!(announced(&bench.link(ETH0, DOWN)), [ETH1, ETH1]);
+    assert_eq!(later(&mut bench), []);
+}
+
+#[test]
+fn a_late_tick_sends_one_round_and_not_a_burst() {
+    let mut bench = Bench::up(rounds(3, 100));
+    bench.link(ETH0, DOWN);
+    bench.now += Duration::from_secs(5);
+    assert_eq!(announced(&bench.event(Event::Tick)), [ETH1]);
+    assert_eq!(later(&mut bench), [(100, ETH1)]);
+}
+
+#[test]
+fn a_standby_port_that_fails_is_no_news() {
+    let mut bench = Bench::up(rounds(3, 100));
+    assert_eq!(announced(&bench.link(ETH1, DOWN)), []);
+    assert_eq!(announced(&bench.link(ETH1, UP)), []);
+    assert_eq!(later(&mut bench), []);
+}
