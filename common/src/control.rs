@@ -19,8 +19,8 @@ impl Control {
     /// Classifies by the destination address.
     #[inline(always)]
     #[must_use]
-    pub const fn of(Destination([first, second, third]): Destination) -> Self {
-        if first != Destination::CONTROL_0 || second != Destination::CONTROL_1 {
+    pub const fn of(Destination([first, second, third]): &Destination) -> Self {
+        if *first != Destination::CONTROL_0 || *second != Destination::CONTROL_1 {
             return Self::No;
         }
         match third.to_ne_bytes() {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     fn classify(octets: [u8; 6]) -> Control {
-        Control::of(Destination::from_octets(octets))
+        Control::of(&Destination::from_octets(octets))
     }
 
     #[test]

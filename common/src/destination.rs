@@ -5,7 +5,9 @@ use crate::Mac;
 /// A destination address as three 16-bit loads from the start of a frame, in the machine's byte order.
 ///
 /// Packet data is aligned to two octets at least, so three loads are the cheapest way to read it that needs no
-/// unaligned access; one of them settles for nearly every frame that it is no control frame.
+/// unaligned access; one of them settles for nearly every frame that it is no control frame. That is also why the rule
+/// takes a reference: a program's refers to the packet itself, and only what is needed is loaded.
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination(pub [u16; 3]);
 
@@ -25,7 +27,7 @@ impl Destination {
     /// Whether the group bit is set: a multicast or the broadcast address (IEEE 802-2014, 8.2.2).
     #[inline(always)]
     #[must_use]
-    pub const fn is_group(self) -> bool {
+    pub const fn is_group(&self) -> bool {
         self.0[0] & u16::from_ne_bytes([1, 0]) != 0
     }
 }

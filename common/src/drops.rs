@@ -14,6 +14,10 @@ pub enum DropReason {
     Malformed = 2,
 }
 
+// As docs/maps.md has it.
+const _: () = assert!(DropReason::COUNTERS == 195);
+
+#[allow(clippy::cast_possible_truncation, reason = "a few hundred counters")]
 impl DropReason {
     /// All reasons, in the order of their counters.
     pub const ALL: [Self; 3] = [Self::Standby, Self::NoPort, Self::Malformed];
@@ -41,5 +45,21 @@ impl DropReason {
             Self::NoPort => "no_port",
             Self::Malformed => "malformed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_and_source_has_a_counter_of_its_own() {
+        let mut used = [false; DropReason::COUNTERS as usize];
+        let slots = 0..u8::try_from(MAX_PORTS).unwrap();
+        let received = slots.flat_map(|slot| DropReason::ALL.map(|reason| reason.received_on(PortId(slot))));
+        for counter in received.chain(DropReason::ALL.map(DropReason::sent)) {
+            assert!(!core::mem::replace(&mut used[counter as usize], true), "{counter} is used twice");
+        }
+        assert!(used.iter().all(|used| *used));
     }
 }

@@ -101,7 +101,9 @@ impl core::str::FromStr for Mac {
         let mut octets = [0; 6];
         let mut parts = text.split(':');
         for octet in &mut octets {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or(InvalidMac)?;
+            // `from_str_radix` alone would take a sign for the first digit.
+            let digits = |part: &&str| part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let part = parts.next().filter(digits).ok_or(InvalidMac)?;
             *octet = u8::from_str_radix(part, 16).map_err(|_| InvalidMac)?;
         }
         if parts.next().is_some() {
@@ -134,5 +136,56 @@ impl<'de> serde::Deserialize<'de> for Mac {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    extern crate std;
+    use std::string::ToString as _;
+
+    proptest! {
+        #[test]
+        fn an_address_that_is_printed_is_read_back(octets in any::<[u8; 6]>()) {
+            prop_assert_eq!(Mac(octets).to_string().parse(), Ok(Mac(octets)));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,24}") {
+            let _ = text.parse::<Mac>();
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "1:2:3:4:5:6",
+            "00:11:22:33:44",
+            "00:11:22:33:44:55:66",
+            "00-11-22-33-44-55",
+            "00:11:22:33:44:5g",
+            "+0:11:22:33:44:55",
+            " 00:11:22:33:44:55",
+        ] {
+            assert_eq!(text.parse::<Mac>(), Err(InvalidMac), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_interface_cannot_have_a_group_or_the_zero_address() {
+        assert!(Mac([2, 0, 0, 0, 0, 1]).is_assignable());
+        assert!(
+            !Mac([0; 6]).is_assignable() && !Mac::BROADCAST.is_assignable() && !Mac([1, 0, 0, 0, 0, 1]).is_assignable()
+        );
+    }
+
+    #[test]
+    fn slots_have_a_bit_each() {
+        assert_eq!((0..64).map(|slot| PortId(slot).bit()).fold(0, |mask, bit| mask ^ bit), u64::MAX);
     }
 }

@@ -1,5 +1,7 @@
 //! The table of ports: the one map value that decides where frames go, and the rule that reads it.
 
+use core::mem::offset_of;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
@@ -34,7 +36,16 @@ pub struct Ports {
     pub ifindex: [IfIndex; MAX_PORTS],
 }
 
-const _: () = assert!(size_of::<Ports>() == 8 + 8 + 4 + 4 + MAX_PORTS + 4 * MAX_PORTS);
+// As docs/maps.md has it.
+const _: () = assert!(
+    size_of::<Ports>() == 344
+        && offset_of!(Ports, usable) == 0
+        && offset_of!(Ports, accept) == 8
+        && offset_of!(Ports, active) == 16
+        && offset_of!(Ports, count) == 20
+        && offset_of!(Ports, order) == 24
+        && offset_of!(Ports, ifindex) == 88
+);
 
 impl Ports {
     /// A table without ports.

@@ -34,11 +34,11 @@ pub enum Received {
 
 /// The port that carries traffic now: the active one if it is usable, else the first usable one in the order of
 /// preference. `None` if no port is usable.
+#[allow(clippy::cast_possible_truncation, reason = "slots and positions are below 64")]
 #[inline(always)]
 #[must_use]
 pub fn choose(table: &impl View) -> Option<PortId> {
     let usable = table.usable();
-    #[allow(clippy::cast_possible_truncation, reason = "masked to the range of a slot")]
     let active = PortId((table.active() & 63) as u8);
     if usable & active.bit() != 0 {
         return Some(active);
@@ -93,7 +93,7 @@ pub fn send(table: &impl View) -> Result<IfIndex, DropReason> {
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn receive(table: &impl View, slot: PortId, destination: Destination) -> Result<Received, DropReason> {
+pub fn receive(table: &impl View, slot: PortId, destination: &Destination) -> Result<Received, DropReason> {
     match Control::of(destination) {
         Control::PortOnly => Ok(Received::Port),
         Control::PortAndAggregate => Ok(Received::PortAndAggregate),
@@ -102,4 +102,5 @@ pub fn receive(table: &impl View, slot: PortId, destination: Destination) -> Res
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "slots are below 64")]
 mod tests;

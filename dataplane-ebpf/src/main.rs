@@ -18,19 +18,13 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 /// A frame that the host sends through the aggregate.
 #[classifier]
 pub fn tx(_: TcContext) -> i32 {
-    match send::send() {
-        Ok(action) => action,
-        Err(reason) => drops::count(reason.sent()),
-    }
+    send::send()
 }
 
 /// A frame that a port heard.
 #[classifier]
 pub fn rx(context: TcContext) -> i32 {
-    match receive::receive(&context) {
-        Ok(action) => action,
-        Err(reason) => drops::count(reason.received_on(receive::slot())),
-    }
+    receive::receive(&context)
 }
 
 /// The kernel lets only programs under a licence compatible with the GPL call some helpers.

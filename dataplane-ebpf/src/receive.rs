@@ -3,7 +3,7 @@
 use aggctl_common::{Destination, DropReason, IfIndex, PortId, rule, rule::Received};
 use aya_ebpf::{Global, programs::TcContext};
 
-use crate::{action, ports};
+use crate::{action, drops, ports};
 
 /// The slot of the port that this copy of the program hangs on. Set when the program is loaded.
 #[unsafe(no_mangle)]
@@ -16,38 +16,56 @@ static HIDDEN: Global<u32> = Global::new(0);
 
 /// The slot of this port.
 #[inline(always)]
-pub fn slot() -> PortId {
+fn slot() -> PortId {
     PortId((SLOT.load() & 63) as u8)
 }
 
-/// Gives the frame to the aggregate, to the port's own sockets, or to both.
-///
-/// # Errors
-///
-/// Why it is dropped.
+/// Gives the frame to the aggregate, to the port's own sockets, or to both, or drops it.
 #[inline(always)]
-pub fn receive(context: &TcContext) -> Result<i32, DropReason> {
-    let destination = destination(context)?;
-    match rule::receive(&ports::table()?, slot(), destination)? {
-        Received::Aggregate => Ok(action::redirect(IfIndex(HIDDEN.load()))),
-        Received::Port => Ok(action::NEXT),
-        Received::PortAndAggregate => {
-            // A copy that finds no memory is lost like any frame on a wire; the port still gets the original.
-            let _ = context.clone_redirect(HIDDEN.load(), 0);
-            Ok(action::NEXT)
-        }
+pub fn receive(context: &TcContext) -> i32 {
+    match linear(context) {
+        Some(destination) => carry_out(context, destination),
+        None => paged(context),
     }
 }
 
-/// The frame's destination address, read where it lies if the kernel put it in the linear part (it nearly always
-/// does), else by a copy.
+/// Does what the rule says.
 #[inline(always)]
-fn destination(context: &TcContext) -> Result<Destination, DropReason> {
-    let start = context.data() as *const [u16; 3];
-    if start as usize + size_of::<[u16; 3]>() <= context.data_end() {
-        // SAFETY: the three words end before the end of the data, as the verifier checks; packet data starts at an
-        // even address.
-        return Ok(Destination(unsafe { *start }));
+fn carry_out(context: &TcContext, destination: &Destination) -> i32 {
+    match ports::table().and_then(|table| rule::receive(&table, slot(), destination)) {
+        Ok(Received::Aggregate) => action::redirect(IfIndex(HIDDEN.load())),
+        Ok(Received::Port) => action::NEXT,
+        Ok(Received::PortAndAggregate) => {
+            // A copy that finds no memory is lost like any frame on a wire; the port still gets the original.
+            let _ = context.clone_redirect(HIDDEN.load(), 0);
+            action::NEXT
+        }
+        Err(reason) => drop(reason),
     }
-    context.load(0).map(Destination::from_octets).map_err(|_| DropReason::Malformed)
+}
+
+/// The destination address where it lies, if the kernel put it in the linear part of the frame, as it nearly always does.
+#[inline(always)]
+fn linear(context: &TcContext) -> Option<&Destination> {
+    let start = context.data() as *const Destination;
+    // SAFETY: the address ends before the end of the data, as the verifier checks, and the data stays in place while
+    // nothing is changed about the frame; it starts at an even address.
+    (start as usize + size_of::<Destination>() <= context.data_end()).then(|| unsafe { &*start })
+}
+
+/// The same for a frame whose header is elsewhere: it is copied out. Out of line, so that the ordinary case does not
+/// carry the address about in a form that suits both.
+#[cold]
+#[inline(never)]
+fn paged(context: &TcContext) -> i32 {
+    match context.load(0) {
+        Ok(octets) => carry_out(context, &Destination::from_octets(octets)),
+        Err(_) => drop(DropReason::Malformed),
+    }
+}
+
+/// Drops, and counts it for this port.
+#[inline(always)]
+fn drop(reason: DropReason) -> i32 {
+    drops::count(reason.received_on(slot()))
 }

@@ -23,7 +23,7 @@ fn three() -> Ports {
 }
 
 fn heard(ports: &Ports, slot: u8, octets: [u8; 6]) -> Result<Received, DropReason> {
-    receive(ports, PortId(slot), Destination::from_octets(octets))
+    receive(ports, PortId(slot), &Destination::from_octets(octets))
 }
 
 #[test]
@@ -124,6 +124,6 @@ proptest! {
         let mut ports = ports;
         ports.order[..32].copy_from_slice(&order);
         let _ = send(&ports);
-        let _ = receive(&ports, PortId(slot), Destination::from_octets(octets));
+        let _ = receive(&ports, PortId(slot), &Destination::from_octets(octets));
     }
 }

@@ -86,7 +86,7 @@ impl Programs {
         let destination = Destination::from_octets(*frame.first_chunk().unwrap());
         for (slot, program) in &self.rx {
             let port = PortId(*slot);
-            let expected = match rule::receive(ports, port, destination) {
+            let expected = match rule::receive(ports, port, &destination) {
                 Ok(Received::Aggregate) => (REDIRECT, vec![]),
                 Ok(Received::Port | Received::PortAndAggregate) => (NEXT, vec![]),
                 Err(reason) => (DROP, vec![(Some(port), reason)]),
@@ -187,7 +187,7 @@ fn frames_of_which_only_the_header_is_linear() {
                     return;
                 }
             };
-            let expected = match rule::receive(&ports, PortId(0), Destination::from_octets(destination)) {
+            let expected = match rule::receive(&ports, PortId(0), &Destination::from_octets(destination)) {
                 Ok(Received::Aggregate) => REDIRECT,
                 Ok(Received::Port | Received::PortAndAggregate) => NEXT,
                 Err(_) => DROP,
