@@ -9,7 +9,8 @@
 //!   it looks around. The up-delay does not apply to what is found then. A remembered active port that is found usable
 //!   goes on, without announcement; had it been chosen by hand, that still counts.
 //! - **Delays.** A port that is administratively down, or gone, is not usable at once. While no port is usable the
-//!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule).
+//!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule). A port in its
+//!   down-delay is still usable.
 //! - **By hand.** A port chosen with [`Event::Activate`] stays until it fails, or until a preferred port *becomes*
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new

@@ -8,6 +8,7 @@ use crate::{
 };
 
 impl Aggregate {
+    /// Takes in a port.
     pub(super) fn add(&mut self, member: Member) -> Result<(), Refusal> {
         if member.id.index() >= MAX_PORTS {
             return Err(Refusal::NoSuchSlot(member.id));
@@ -33,18 +34,24 @@ impl Aggregate {
         Some(name)
     }
 
+    /// Makes a port the active one, if it is usable. As in bonding, one that only its down-delay keeps usable will not do.
     pub(super) fn activate(&mut self, id: PortId) -> Result<(), Refusal> {
         // Looks at what is true now, without changing anything if it is refused.
         let mut present = self.clone();
         present.end_delays();
         let port = present.port(id).ok_or(Refusal::NoSuchPort(id))?;
-        if !self.settled || !port.watch.is_up() || port.is_failing() {
-            return Err(Refusal::NotUsable { port: port.config.name.clone(), why: present.health(port) });
-        }
-        self.demand = Some(Demand::ByHand(id));
-        Ok(())
+        let why = if !present.settled {
+            String::from("the ports have only just been asked for their state, try again")
+        } else if !port.watch.is_up() || port.is_failing() {
+            present.health(port)
+        } else {
+            self.demand = Some(Demand::ByHand(id));
+            return Ok(());
+        };
+        Err(Refusal::NotUsable { port: port.config.name.clone(), why })
     }
 
+    /// Takes over the live options.
     pub(super) fn configure(&mut self, config: AggregateConfig) {
         let old = std::mem::replace(&mut self.config, config);
         let changed = self.reconfigure_ports();

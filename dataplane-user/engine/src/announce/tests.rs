@@ -3,6 +3,7 @@ use etherparse::{
     IpNumber, NetSlice, SlicedPacket, TransportSlice,
     icmpv6::{Icmpv6PayloadSlice, NdpOptionSlice},
 };
+use proptest::prelude::*;
 
 use super::*;
 
@@ -90,4 +91,15 @@ fn an_address_that_is_there_twice_is_announced_once() {
 fn a_point_to_point_address_is_announced_by_its_own_end() {
     let address = Address { peer: Some("198.51.100.1".parse().unwrap()), ..address("192.0.2.7") };
     assert_eq!(frames(MAC, &[address]), frames(MAC, &[self::address("192.0.2.7")]));
+}
+
+proptest! {
+    #[test]
+    fn every_address_gives_a_frame_that_says_it(v4 in 1..0x7f00_0000_u32, v6 in 1_u128 << 120..0xfe << 120) {
+        let addresses = [IpAddr::V4(v4.into()), IpAddr::V6(v6.into())].map(|ip| address(&ip.to_string()));
+        let frames = frames(MAC, &addresses);
+        prop_assert_eq!(frames.len(), 2);
+        prop_assert_eq!(&frames[0][28..32], &v4.to_be_bytes());
+        prop_assert_eq!(advertisement(&frames[1]).1, Ipv6Addr::from(v6));
+    }
 }

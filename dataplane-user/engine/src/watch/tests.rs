@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const SETTINGS: LinkWatch = LinkWatch { up_delay_ms: 500, down_delay_ms: 100, poll_ms: 10 };
@@ -103,4 +105,33 @@ fn a_shorter_delay_holds_for_one_that_is_running() {
 fn what_is_found_counts_at_once() {
     assert_eq!(Watch::found(true).link(), Link::Up);
     assert_eq!(Watch::found(false).link(), Link::Down);
+}
+
+proptest! {
+    #[test]
+    fn the_verdict_changes_only_when_the_link_was_steady_for_the_delay(
+        changes in prop::collection::vec((0..300_u64, any::<bool>()), 1..40),
+        up_delay_ms in 0..400_u32,
+        down_delay_ms in 0..400_u32,
+    ) {
+        let settings = LinkWatch { up_delay_ms, down_delay_ms, ..SETTINGS };
+        let mut watch = Watch::default();
+        let (mut now, mut since, mut link) = (0, 0, false);
+        for (pause, up) in changes {
+            for _ in 0..pause {
+                now += 1;
+                watch.advance(at(now), &settings);
+                let delay = if link { up_delay_ms } else { down_delay_ms };
+                prop_assert!(now - since < u64::from(delay) || watch.is_up() == link, "late at {now}");
+            }
+            if up != link {
+                (since, link) = (now, up);
+            }
+            let before = watch.is_up();
+            watch.report(at(now), up);
+            watch.advance(at(now), &settings);
+            let delay = if link { up_delay_ms } else { down_delay_ms };
+            prop_assert!(before == watch.is_up() || now - since >= u64::from(delay), "early at {now}");
+        }
+    }
 }

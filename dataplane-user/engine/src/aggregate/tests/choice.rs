@@ -105,6 +105,26 @@ fn a_choice_by_hand_stands_until_a_preferred_port_comes_back() {
 }
 
 #[test]
+fn new_settings_of_the_ports_end_a_choice_by_hand() {
+    let mut bench = Bench::up(config(2));
+    bench.configure(|config| config.ports[0].priority = 5);
+    bench.activate(ETH1).unwrap();
+    bench.configure(|config| config.announce.count = 1);
+    assert_eq!(bench.active(), Some(ETH1));
+    bench.configure(|config| config.ports[0].priority = 10);
+    assert_eq!(bench.active(), Some(ETH0));
+}
+
+#[test]
+fn the_up_delay_applies_to_a_port_that_is_added() {
+    let mut bench = Bench::up(with_up_delay(1));
+    let (port, ifindex) = (ETH1, IfIndex(11));
+    bench.event(Event::PortAdded { port, config: PortConfig::new("eth1"), ifindex });
+    bench.link(ETH1, UP);
+    assert_eq!(bench.why(ETH1), "link is up for 0 of 500 ms (up-delay)");
+}
+
+#[test]
 fn a_port_that_cannot_carry_is_not_chosen_and_the_refusal_says_why() {
     let mut bench = Bench::up(config(2));
     bench.link(ETH1, DOWN);
@@ -112,6 +132,21 @@ fn a_port_that_cannot_carry_is_not_chosen_and_the_refusal_says_why() {
     assert_eq!(refusal.to_string(), "eth1 cannot be made the active port: link is down");
     assert_eq!(bench.activate(ETH2), Err(Refusal::NoSuchPort(ETH2)));
     assert_eq!(bench.active(), Some(ETH0));
+    let mut bench = Bench::unsettled(config(2), &Memory::default());
+    bench.link(ETH0, UP);
+    assert!(bench.activate(ETH0).unwrap_err().to_string().contains("only just been asked"));
+}
+
+#[test]
+fn a_refusal_does_not_swallow_a_deadline() {
+    let mut bench = Bench::up(with_up_delay(2));
+    bench.link(ETH1, DOWN);
+    bench.link(ETH1, UP);
+    bench.now += Duration::from_millis(500);
+    bench.activate(ETH2).unwrap_err();
+    assert!(bench.aggregate.deadline().is_some());
+    bench.event(Event::Tick);
+    assert_eq!(bench.aggregate.table().usable, 0b11);
 }
 
 #[test]
@@ -189,6 +224,7 @@ fn time_that_runs_backwards_does_no_harm() {
     bench.link(ETH1, UP);
     let deadline = bench.aggregate.deadline();
     bench.now = Duration::ZERO;
-    assert_eq!(bench.event(Event::Tick), []);
+    bench.link(ETH1, DOWN);
+    bench.link(ETH1, UP);
     assert_eq!(bench.aggregate.deadline(), deadline);
 }
