@@ -314,7 +314,8 @@ pub(super) fn move_in(
     let (link, subject) = (port.link, port.subject());
     let what = &port.layer3;
     let transfer = Transfer {
-        host,
+        order: &host.routes,
+        crowded: false,
         what,
         made_for: &what.addresses,
         from: link.index,
@@ -330,7 +331,7 @@ pub(super) fn move_in(
         steps.push(aggregate_sysctl(RP_FILTER, "2", value));
     }
     steps.extend(transfer.add_neighbours());
-    for address in &what.addresses {
+    for address in layer3::in_adding_order(&what.addresses) {
         if !given.iter().any(|a| (a.local, a.prefix_len) == (address.local, address.prefix_len)) {
             given.push(address.clone());
             steps.push(Step::AddAddress {

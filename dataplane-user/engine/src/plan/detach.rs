@@ -15,7 +15,7 @@ use crate::{
         names,
         port::{self, DISABLE_IPV6, RP_FILTER},
     },
-    record::{Layer3, Phase, PortRecord, Record},
+    record::{Entry, Layer3, Phase, PortRecord, Record},
 };
 
 /// Plans a detach, or the rest of one. If the aggregate's interface is gone, what it had when last seen is given back.
@@ -28,7 +28,10 @@ use crate::{
 pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Refusal> {
     let ports = record.ports.iter().filter_map(|port| Some((port, find(host, port)?))).collect::<Vec<_>>();
     let aggregate = find_aggregate(host, record);
-    let mut plan = Plan { host, record, aggregate, shares: Vec::new() };
+    // A former attempt may have put routes on the ports: what counts is the order as it was without them.
+    let is_on_port = |route: &&Route| ports.iter().any(|(_, link)| route.links.contains(&link.index));
+    let order = host.routes.iter().filter(|route| !is_on_port(route)).cloned().collect();
+    let mut plan = Plan { host, record, aggregate, order, shares: Vec::new() };
     plan.shares = plan.share(&ports);
     if !force && record.phase != Phase::Detaching {
         plan.check()?;
@@ -77,6 +80,8 @@ struct Plan<'a> {
     host: &'a Host,
     record: &'a Record,
     aggregate: Option<&'a Link>,
+    /// The host's routes but for those of the ports.
+    order: Vec<Route>,
     shares: Vec<Share<'a>>,
 }
 
@@ -115,15 +120,8 @@ impl<'a> Plan<'a> {
             share.what.addresses.push(address);
         }
         for route in all.routes {
-            let to = if layer3::is_movable(&route, &all.addresses) {
-                let from = self.origin_of_route(&route).or_else(|| reaches(&shares, layer3::gateway(&route)?));
-                Some(position(&shares, from).unwrap_or(home))
-            } else {
-                // A prefix route goes with its address, wherever that goes.
-                shares.iter().position(|share| layer3::is_made_by_kernel(&route, &share.what.addresses))
-            };
-            if let Some(to) = to {
-                shares[to].what.routes.push(route);
+            for to in self.ports_of_route(&route, &all.addresses, &shares, home) {
+                shares[to].what.routes.push(route.clone());
             }
         }
         for nexthop in all.nexthops {
@@ -131,9 +129,18 @@ impl<'a> Plan<'a> {
             shares[to].what.nexthops.push(nexthop);
         }
         for neighbour in all.neighbours {
-            let from = self.origin_of_neighbour(&neighbour).or_else(|| reaches(&shares, neighbour.address));
-            let to = position(&shares, from).unwrap_or(home);
-            shares[to].what.neighbours.push(neighbour);
+            let from = self.origins_of_neighbour(&neighbour).filter_map(|from| position(&shares, Some(from)));
+            let mut to = from.collect::<Vec<_>>();
+            if to.is_empty() {
+                to.push(position(&shares, reaches(&shares, neighbour.address)).unwrap_or(home));
+            }
+            to.into_iter().for_each(|to| shares[to].what.neighbours.push(neighbour.clone()));
+        }
+        for share in &mut shares {
+            // Addresses of several ports in one subnet are listed otherwise on the aggregate.
+            let former = &share.port.addresses;
+            let rank = |a: &Address| former.iter().position(|known| is_same(known, a)).unwrap_or(former.len());
+            share.what.addresses.sort_by_key(rank);
         }
         shares
     }
@@ -152,20 +159,31 @@ impl<'a> Plan<'a> {
         address
     }
 
-    /// The port that the route was moved from.
-    fn origin_of_route(&self, route: &Route) -> Option<IfIndex> {
-        let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, r.gateway);
-        self.record.journal.iter().find_map(|entry| match &entry.step {
+    /// The ports that get the route: several, if several had the same.
+    fn ports_of_route(&self, route: &Route, made_for: &[Address], shares: &[Share<'_>], home: usize) -> Vec<usize> {
+        if !layer3::is_movable(route, made_for) {
+            // A prefix route goes with its address, wherever that goes.
+            let goes = |share: &Share<'_>| layer3::is_made_by_kernel(route, &share.what.addresses);
+            return (0..shares.len()).filter(|at| goes(&shares[*at])).collect();
+        }
+        let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, layer3::gateway(r));
+        let origin = |entry: &Entry| match &entry.step {
             Step::AddRoute { route: moved, from, to: Subject::Aggregate, .. } if key(moved) == key(route) => {
-                Some(*from)
+                position(shares, Some(*from))
             }
             _ => None,
-        })
+        };
+        let mut ports = self.record.journal.iter().filter_map(origin).collect::<Vec<_>>();
+        if ports.is_empty() {
+            let from = layer3::gateway(route).and_then(|gateway| reaches(shares, gateway));
+            ports.push(position(shares, from).unwrap_or(home));
+        }
+        ports
     }
 
-    /// The port that the neighbour was copied from.
-    fn origin_of_neighbour(&self, neighbour: &Neighbour) -> Option<IfIndex> {
-        self.record.journal.iter().find_map(|entry| match &entry.step {
+    /// The ports that the neighbour was copied from.
+    fn origins_of_neighbour(&self, neighbour: &Neighbour) -> impl Iterator<Item = IfIndex> {
+        self.record.journal.iter().filter_map(|entry| match &entry.step {
             Step::AddNeighbour { link: Subject::Aggregate, neighbour: copied }
                 if copied.address == neighbour.address =>
             {
@@ -205,7 +223,8 @@ impl<'a> Plan<'a> {
             let target = targets().find(|share| has_link(share.link));
             steps.extend(target.map(|share| Step::Select { port: share.port.id, was: None }));
         }
-        for share in targets() {
+        // Backwards, because each puts its routes ahead of equal ones: in the end the first port's stand first.
+        for share in targets().rev() {
             steps.extend(self.hand_over(share));
         }
         // Only when everything has its new place: the aggregate's last IPv4 address takes all its IPv4 routes along.
@@ -310,7 +329,8 @@ impl<'a> Plan<'a> {
 
     fn transfer<'s>(&'s self, share: &'s Share<'_>, from: IfIndex) -> Transfer<'s> {
         Transfer {
-            host: self.host,
+            order: &self.order,
+            crowded: self.shares.iter().filter(|share| share.is_target()).count() > 1,
             what: &share.what,
             made_for: &share.what.addresses,
             from,

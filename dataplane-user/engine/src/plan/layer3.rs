@@ -17,8 +17,10 @@ use crate::{
 
 /// `IFA_F_TEMPORARY` of IPv6 (the same bit is `IFA_F_SECONDARY` of IPv4).
 pub(super) const IFA_F_TEMPORARY: u32 = 0x01;
+/// `IFA_F_PERMANENT`: the address does not expire.
+const IFA_F_PERMANENT: u32 = 0x80;
 /// `IFA_F_NOPREFIXROUTE`: the kernel makes no prefix route for the address.
-pub(super) const IFA_F_NOPREFIXROUTE: u32 = 0x200;
+const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 /// `RTPROT_KERNEL`.
 const RTPROT_KERNEL: u8 = 2;
 /// `RTPROT_RA`: learned from a router advertisement.
@@ -103,7 +105,7 @@ fn prefixes(address: &Address) -> Vec<(IpAddr, u8)> {
 }
 
 /// The first `len` bits of `address`.
-pub(super) fn network(address: IpAddr, len: u8) -> IpAddr {
+fn network(address: IpAddr, len: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
             IpAddr::V4((v4.to_bits() & u32::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0)).into())
@@ -120,10 +122,19 @@ pub(super) fn is_neighbour_of(host: IpAddr, address: &Address) -> bool {
         && network(host, address.prefix_len) == network(address.peer.unwrap_or(address.local), address.prefix_len)
 }
 
+/// The order in which addresses must be added to be listed as they are here: the kernel appends IPv4 addresses, but puts
+/// an IPv6 address before those that it has.
+pub(super) fn in_adding_order(addresses: &[Address]) -> impl DoubleEndedIterator<Item = &Address> {
+    let v4 = addresses.iter().filter(|a| a.local.is_ipv4());
+    v4.chain(addresses.iter().rev().filter(|a| a.local.is_ipv6()))
+}
+
 /// Where layer 3 goes: from the descriptions of interface `from` (which is `source`) to `to`.
 pub(super) struct Transfer<'a> {
-    /// The host, for the order of routes.
-    pub host: &'a Host,
+    /// All routes of the host whose order counts.
+    pub order: &'a [Route],
+    /// Whether others get routes to the same destinations too, so that each must be put ahead, rival or not.
+    pub crowded: bool,
     /// What moves, as it is on `from`.
     pub what: &'a Layer3,
     /// The addresses of the old interface: they say which routes the kernel made.
@@ -146,7 +157,7 @@ impl Transfer<'_> {
     /// Adds the routes: those without gateway first, because the gateways are reached through them; and then puts the
     /// prefix routes that stood before another interface's back in that place, for the kernel put them last.
     pub fn add_routes(&self) -> impl Iterator<Item = Step> {
-        let add = |route: &Route| self.add(route, &self.to, is_first(self.host, route));
+        let add = |route: &Route| self.add(route, &self.to, is_first(self.order, route));
         let promote = |route: &Route| [self.delete(route, &self.to, false), self.add(route, &self.to, true)];
         let plain = self.movable(false).map(add).collect::<Vec<_>>();
         let gateways = self.movable(true).map(add).collect::<Vec<_>>();
@@ -164,26 +175,29 @@ impl Transfer<'_> {
         self.what.nexthops.iter().map(go)
     }
 
-    /// Removes the routes from the old interface, in the reverse of the order in which they can be added again.
+    /// Removes the routes from the old interface, in the reverse of the order in which they can be added again. IPv4
+    /// prefix routes go behind those of the new interface instead, so that from here on nothing uses the neighbours of the
+    /// old one, whose answers it does not hear any more.
     pub fn delete_routes(&self) -> impl Iterator<Item = Step> {
-        let delete = |route: &Route| self.delete(route, &self.source, is_first(self.host, route));
-        // Undone, the second step removes what the kernel put last and the first puts it where it was.
-        let demote = |route: &Route| [self.delete(route, &self.source, true), self.add(route, &self.source, false)];
+        let delete = |route: &Route| self.delete(route, &self.source, is_first(self.order, route));
+        // Undone, the second step removes what the kernel appended with the address, and the first puts it in its place.
+        let demote = |route: &Route| [delete(route), self.add(route, &self.source, false)];
         let mut steps = self.movable(true).chain(self.movable(false)).map(delete).collect::<Vec<_>>();
-        steps.extend(self.contested().flat_map(demote));
+        steps.extend(self.prefix_routes().filter(|route| !route.v6).flat_map(demote));
+        steps.extend(self.prefix_routes().filter(|route| self.outlives_its_address(route)).map(delete));
         steps.into_iter()
     }
 
-    /// Removes the neighbours from the old interface.
-    pub fn delete_neighbours(&self) -> impl Iterator<Item = Step> {
+    /// Removes the neighbours of one family from the old interface.
+    pub fn delete_neighbours(&self, v6: bool) -> impl Iterator<Item = Step> {
         let delete = |n: &Neighbour| Step::DeleteNeighbour { link: self.source.clone(), neighbour: n.clone() };
-        self.what.neighbours.iter().rev().map(delete)
+        self.what.neighbours.iter().rev().filter(move |n| n.address.is_ipv6() == v6).map(delete)
     }
 
     /// Removes the addresses from the old interface, the last first: secondary ones go with their primary.
     pub fn delete_addresses(&self) -> impl Iterator<Item = Step> {
         let delete = |a: &Address| Step::DeleteAddress { link: self.source.clone(), address: a.clone() };
-        self.what.addresses.iter().rev().map(delete)
+        in_adding_order(&self.what.addresses).rev().map(delete)
     }
 
     /// The routes to be moved by steps, with or without gateway.
@@ -191,15 +205,24 @@ impl Transfer<'_> {
         self.what.routes.iter().filter(move |r| r.gateway == gateway && is_movable(r, self.made_for))
     }
 
+    /// The routes that come and go with the addresses.
+    fn prefix_routes(&self) -> impl Iterator<Item = &Route> {
+        self.what.routes.iter().filter(|route| is_made_by_kernel(route, self.made_for))
+    }
+
     /// IPv4 prefix routes of the old interface that stand before one of another interface: the kernel appends, so
     /// that the other one would win as soon as this address moves.
     fn contested(&self) -> impl Iterator<Item = &Route> {
-        self.what.routes.iter().filter(|route| {
-            !route.v6
-                && is_made_by_kernel(route, self.made_for)
-                && is_first(self.host, route)
-                && self.host.routes.iter().any(|other| is_rival(other, route) && !other.links.contains(&self.from))
+        self.prefix_routes().filter(|route| {
+            let is_other = |other: &Route| is_rival(other, route) && !other.links.contains(&self.from);
+            !route.v6 && is_first(self.order, route) && (self.crowded || self.order.iter().any(is_other))
         })
+    }
+
+    /// Whether this is a prefix route of IPv6 addresses that expire, which the kernel leaves when they are removed.
+    fn outlives_its_address(&self, route: &Route) -> bool {
+        let lasting = self.made_for.iter().filter(|a| a.flags & IFA_F_PERMANENT != 0).cloned().collect::<Vec<_>>();
+        route.v6 && !is_made_by_kernel(route, &lasting)
     }
 
     fn add(&self, route: &Route, to: &Subject, first: bool) -> Step {
@@ -218,8 +241,8 @@ fn is_rival(one: &Route, other: &Route) -> bool {
 }
 
 /// Whether the route stands before its rivals.
-fn is_first(host: &Host, route: &Route) -> bool {
-    host.routes.iter().find(|other| is_rival(other, route)).is_none_or(|first| first == route)
+fn is_first(order: &[Route], route: &Route) -> bool {
+    order.iter().find(|other| is_rival(other, route)).is_none_or(|first| first == route)
 }
 
 /// `RTA_GATEWAY`.

@@ -53,7 +53,8 @@ impl<'a> Port<'a> {
     pub fn strip(&self, host: &Host) -> Vec<Step> {
         let subject = self.subject();
         let transfer = Transfer {
-            host,
+            order: &host.routes,
+            crowded: false,
             what: &self.layer3,
             made_for: &self.layer3.addresses,
             from: self.link.index,
@@ -65,8 +66,11 @@ impl<'a> Port<'a> {
             steps.push(Step::SetAddrGenMode { link: subject.clone(), mode: GEN_NONE, was });
         }
         steps.extend(transfer.delete_routes());
-        steps.extend(transfer.delete_neighbours());
+        // The kernel flushes IPv4 neighbours with the last address, so each must be in the journal before; IPv6 ones stay,
+        // and are needed as long as the addresses' prefix routes are there.
+        steps.extend(transfer.delete_neighbours(false));
         steps.extend(transfer.delete_addresses());
+        steps.extend(transfer.delete_neighbours(true));
         steps.extend(sysctl(&subject, self.link, DISABLE_IPV6, "1"));
         steps
     }

@@ -159,7 +159,7 @@ pub enum Refusal {
     NoTcx,
     /// The host can be reached now and could not be after the change.
     #[error(
-        "{port} carries addresses and has a link, but only {links} port(s) of {name} have one and min-ports is {min_ports}: the host would be cut off; bring up more links or lower --min-ports"
+        "{port} carries addresses and has a link, but {name} needs min-ports {min_ports} and {links} port(s) have one: the host would be cut off; bring up more links or lower min-ports"
     )]
     WouldStrand {
         /// The aggregate.

@@ -1,0 +1,136 @@
+//! Adding and removing ports, live options.
+
+use aggctl_common::PortId;
+use aggctl_engine::{
+    config::{PortConfig, Reselect, Toggle},
+    plan::{self, Change, PortChange, Primary, Refusal, Taken},
+    record::{Phase, Record},
+};
+
+use crate::{
+    hosts,
+    model::{World, v4},
+    transaction::{NONE, Promise, run},
+    wire,
+};
+
+/// A plain host with its aggregate.
+pub fn attached() -> (World, Record) {
+    let (mut world, config) = hosts::plain();
+    let (mut record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let end = record.journal.len();
+    run(&mut world, &mut record, end);
+    record.phase = Phase::Attached;
+    (world, record)
+}
+
+#[test]
+fn a_port_that_is_added_and_removed_is_as_before() {
+    let (mut world, mut record) = attached();
+    hosts::add_link(&mut world, 60, "eth5");
+    let before = world.clone();
+    let (port, steps, warnings) =
+        plan::add_port(&world.host, &record, &PortConfig::new("eth5"), &Taken::default()).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(port.id, PortId(2));
+    steps.iter().for_each(|step| world.apply(step));
+    assert!(world.rx.contains(&world.index("eth5")));
+    assert_eq!(world.host.link("eth5").unwrap().mac, record.mac);
+    record.config.ports.push(port.config.clone());
+    record.ports.push(port);
+    let steps = plan::remove_port(&world.host, &record, PortId(2)).unwrap();
+    steps.iter().for_each(|step| world.apply(step));
+    assert_eq!(world.differences(&before), NONE);
+    assert_eq!(world.rx, before.rx);
+}
+
+#[test]
+fn adding_a_port_is_undone_from_every_prefix() {
+    let (mut start, record) = attached();
+    let index = hosts::add_link(&mut start, 60, "eth5");
+    let mut address = wire::address(v4(10, 5, 0, 1), 24);
+    address.label = Some("eth5".to_owned());
+    start.add_address(index, &address);
+    start.add_route(&wire::route(index, Some((v4(10, 6, 0, 0), 16)), false, Some(v4(10, 5, 0, 254)), None), false);
+    let (port, steps, _) = plan::add_port(&start.host, &record, &PortConfig::new("eth5"), &Taken::default()).unwrap();
+    let mut wider = record.clone();
+    wider.ports.push(port);
+    let promise = Promise::of(&start, &wider);
+    for end in 0..=steps.len() {
+        let mut world = start.clone();
+        for step in &steps[..end] {
+            world.apply(step);
+            promise.check(&world, step);
+        }
+        for step in steps[..end].iter().rev() {
+            world.apply(&step.inverse());
+            promise.check(&world, step);
+        }
+        assert_eq!(world.differences(&start), NONE, "after {end} steps");
+    }
+}
+
+#[test]
+fn the_addresses_of_an_added_port_go_back_to_it() {
+    let (mut world, mut record) = attached();
+    let index = hosts::add_link(&mut world, 60, "eth5");
+    let mut address = wire::address(v4(10, 5, 0, 1), 24);
+    address.label = Some("eth5".to_owned());
+    world.add_address(index, &address);
+    let before = world.host.addresses.iter().filter(|a| a.link == index).cloned().collect::<Vec<_>>();
+    let (port, steps, _) = plan::add_port(&world.host, &record, &PortConfig::new("eth5"), &Taken::default()).unwrap();
+    steps.iter().for_each(|step| world.apply(step));
+    assert!(!world.host.addresses.iter().any(|a| a.link == index));
+    record.ports.push(port);
+    plan::detach(&world.host, &record, false).unwrap().iter().for_each(|step| world.apply(step));
+    let mut after = world.host.addresses.iter().filter(|a| a.link == index).cloned().collect::<Vec<_>>();
+    after.sort_by_key(|a| a.local.is_ipv6());
+    let mut before = before;
+    before.sort_by_key(|a| a.local.is_ipv6());
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_port_that_comes_back_is_repaired() {
+    let (mut world, mut record) = attached();
+    let gone = world.index("eth1");
+    world.delete_link(gone);
+    let index = hosts::add_link(&mut world, 70, "eth1");
+    record.ports[1].before.index = index;
+    for step in plan::repair(&world.host, &record) {
+        world.apply(&step);
+    }
+    let link = &world.host.links[&index];
+    assert_eq!(link.mac, record.mac);
+    assert!(world.rx.contains(&index) && link.allmulti);
+    assert!(!world.host.addresses.iter().any(|a| a.link == index), "it must not speak IPv6 by itself");
+}
+
+#[test]
+fn options_change_all_or_none() {
+    let (_, record) = attached();
+    let change = Change {
+        primary: Some(Primary::Port("eth1".to_owned())),
+        reselect: Some(Reselect::Failure),
+        min_ports: Some(2),
+        promisc: Some(Toggle::On),
+        up_delay_ms: Some(200),
+        announce_count: Some(5),
+        ports: [("eth0".to_owned(), PortChange { priority: Some(7), sticky: None })].into(),
+        ..Change::default()
+    };
+    let config = plan::set(&record, &change).unwrap();
+    assert_eq!(config.primary.as_deref(), Some("eth1"));
+    assert_eq!((config.reselect, config.min_ports, config.promisc), (Reselect::Failure, 2, Toggle::On));
+    assert_eq!((config.link_watch.up_delay_ms, config.announce.count, config.ports[0].priority), (200, 5, 7));
+    assert_eq!(config.link_watch.poll_ms, record.config.link_watch.poll_ms);
+
+    let wrong = Change { min_ports: Some(3), ..change.clone() };
+    assert_eq!(plan::set(&record, &wrong), Err(Refusal::MinPorts { min_ports: 3, ports: 2 }));
+    let wrong = Change { ports: [("eth7".to_owned(), PortChange::default())].into(), ..change };
+    let refusal = Refusal::NotAPort { name: "agg0".to_owned(), port: "eth7".to_owned() };
+    assert_eq!(plan::set(&record, &wrong), Err(refusal));
+    assert_eq!(plan::set(&record, &Change::default()), Ok(record.config.clone()));
+    let none = Change { primary: Some(Primary::Nobody), ..Change::default() };
+    assert_eq!(plan::set(&record, &none).unwrap().primary, None);
+}

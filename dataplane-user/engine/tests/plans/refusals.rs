@@ -1,0 +1,198 @@
+//! What is refused, and in which words.
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::{
+    config::{Addresses, AggregateConfig, Hook, PortConfig},
+    host::Link,
+    plan::{self, Taken},
+    record::Phase,
+};
+
+use crate::{
+    change::attached,
+    hosts,
+    model::{World, v4},
+    wire,
+};
+
+type Spoil = fn(&mut World, &mut AggregateConfig, &mut Taken);
+
+/// Each line: what is wrong, how it comes about, and words that the refusal must have.
+const ATTACH: &[(&str, Spoil, &[&str])] = &[
+    ("empty name", |_, c, _| c.name.clear(), &["empty"]),
+    ("long name", |_, c, _| c.name = "a234567890123456".into(), &["a234567890123456", "15"]),
+    ("slash", |_, c, _| c.name = "a/b".into(), &["a/b", "'/'"]),
+    ("colon", |_, c, _| c.name = "a:b".into(), &["a:b", "':'"]),
+    ("space", |_, c, _| c.name = "a b".into(), &["a b", "white space"]),
+    ("newline", |_, c, _| c.name = "a\nb".into(), &["white space"]),
+    ("dot", |_, c, _| c.name = ".".into(), &["directory"]),
+    ("two dots", |_, c, _| c.name = "..".into(), &["directory"]),
+    ("all", |_, c, _| c.name = "all".into(), &["all"]),
+    ("default", |_, c, _| c.name = "default".into(), &["default"]),
+    ("percent", |_, c, _| c.name = "agg%d".into(), &["agg%d"]),
+    ("name of an interface", |_, c, _| c.name = "eth9".into(), &["eth9", "taken", "interface"]),
+    ("name of an aggregate", |_, _, t| t.names.extend(["agg0".to_owned()]), &["agg0", "aggregate"]),
+    ("hidden name", |w, _, _| assert_ne!(hosts::add_link(w, 80, "agg0-peer"), IfIndex::NONE), &["agg0-peer", "taken"]),
+    ("no port", |_, c, _| c.ports.clear(), &["--port"]),
+    ("too many", |_, c, _| c.ports = (0..65).map(|n| PortConfig::new(format!("p{n}"))).collect(), &["65", "64"]),
+    ("twice", |_, c, _| c.ports.push(PortConfig::new("eth0")), &["eth0", "twice"]),
+    ("itself", |_, c, _| c.ports.push(PortConfig::new("agg0")), &["agg0", "itself"]),
+    ("missing", |_, c, _| c.ports.push(PortConfig::new("eth7")), &["eth7", "not exist"]),
+    ("loopback", |w, _, _| link(w).loopback = true, &["eth1", "loopback"]),
+    ("not Ethernet", |w, _, _| link(w).ethernet = false, &["eth1", "not Ethernet"]),
+    ("another's port", |_, _, t| drop(t.ports.insert(IfIndex(3), "agg7".into())), &["eth1", "agg7"]),
+    ("an aggregate", |_, _, t| t.names.extend(["eth1".to_owned()]), &["eth1", "itself an aggregate"]),
+    ("a hidden end", hidden_end, &["agg7-peer", "part of one"]),
+    ("bridge port", bridge_port, &["eth1", "bridge", "br0", "nomaster"]),
+    ("VLAN on it", vlan, &["eth1.5", "eth1", "bypassed"]),
+    ("tc filter", |w, _, _| link(w).hooks.clsact_ingress.push("flower pref 1".into()), &["eth1", "flower pref 1"]),
+    ("nft chain", |w, _, _| link(w).hooks.nft_ingress.push("netdev t c".into()), &["eth1", "netdev t c"]),
+    ("min-ports 0", |_, c, _| c.min_ports = 0, &["min-ports 0", "1 to 2"]),
+    ("min-ports 3", |_, c, _| c.min_ports = 3, &["min-ports 3", "1 to 2"]),
+    ("primary", |_, c, _| c.primary = Some("eth7".into()), &["eth7", "no port"]),
+    ("poll 0", |_, c, _| c.link_watch.poll_ms = 0, &["poll 0"]),
+    ("addresses none", |_, c, _| c.addresses = Addresses::None, &["eth0", "the address", "--addresses move"]),
+    ("tcx", |w, c, _| (w.host.capabilities.tcx, c.hook) = (false, Hook::Tcx), &["6.6", "clsact"]),
+    ("stranded", stranded, &["eth0", "min-ports 2", "cut off"]),
+    ("multipath", multipath, &["192.0.2.0/24", "multipath"]),
+];
+
+fn link(world: &mut World) -> &mut Link {
+    world.host.links.get_mut(&IfIndex(3)).unwrap()
+}
+
+fn hidden_end(world: &mut World, config: &mut AggregateConfig, taken: &mut Taken) {
+    hosts::add_link(world, 80, "agg7-peer");
+    taken.names.insert("agg7".into());
+    config.ports.push(PortConfig::new("agg7-peer"));
+}
+
+fn bridge_port(world: &mut World, _: &mut AggregateConfig, _: &mut Taken) {
+    let bridge = hosts::add_link(world, 80, "br0");
+    world.host.links.get_mut(&bridge).unwrap().kind = "bridge".into();
+    link(world).master = Some(bridge);
+}
+
+fn vlan(world: &mut World, _: &mut AggregateConfig, _: &mut Taken) {
+    let vlan = hosts::add_link(world, 80, "eth1.5");
+    world.host.links.get_mut(&vlan).unwrap().lower = Some(IfIndex(3));
+}
+
+fn stranded(world: &mut World, config: &mut AggregateConfig, _: &mut Taken) {
+    link(world).carrier = false;
+    config.min_ports = 2;
+}
+
+fn multipath(world: &mut World, _: &mut AggregateConfig, _: &mut Taken) {
+    let mut route = wire::route(IfIndex(2), Some((v4(192, 0, 2, 0), 24)), false, None, None);
+    route.links.push(IfIndex(3));
+    world.host.routes.push(route);
+}
+
+/// One line, without a full stop, and no longer than a person reads.
+fn check_words(what: &str, refusal: &str, words: &[&str]) {
+    assert!(!refusal.contains('\n') && !refusal.ends_with('.'), "{what}: {refusal:?}");
+    assert!(refusal.len() < 240, "{what}: {refusal}");
+    for word in words {
+        assert!(refusal.contains(word), "{what}: {word:?} is missing in {refusal:?}");
+    }
+}
+
+#[test]
+fn attach_refuses_in_one_line() {
+    for (what, spoil, words) in ATTACH {
+        let (mut world, mut config) = hosts::plain();
+        let mut taken = Taken::default();
+        spoil(&mut world, &mut config, &mut taken);
+        let Err(refusal) = plan::attach(&world.host, &config, &taken) else { panic!("{what} was accepted") };
+        check_words(what, &refusal.to_string(), words);
+    }
+}
+
+#[test]
+fn a_link_local_address_of_the_kernel_does_not_count() {
+    let (world, mut config) = hosts::plain();
+    config.addresses = Addresses::None;
+    config.ports.remove(0);
+    assert!(world.host.addresses.iter().any(|a| a.link == IfIndex(3)), "eth1 has a link-local address");
+    plan::attach(&world.host, &config, &Taken::default()).unwrap();
+}
+
+#[test]
+fn clsact_is_taken_where_there_is_no_tcx() {
+    let (mut world, config) = hosts::plain();
+    assert_eq!(plan::attach(&world.host, &config, &Taken::default()).unwrap().0.hook, Hook::Tcx);
+    world.host.capabilities.tcx = false;
+    assert_eq!(plan::attach(&world.host, &config, &Taken::default()).unwrap().0.hook, Hook::Clsact);
+}
+
+#[test]
+fn ports_without_any_link_are_accepted_with_a_warning() {
+    let (mut world, config) = hosts::plain();
+    for index in [2, 3] {
+        world.host.links.get_mut(&IfIndex(index)).unwrap().carrier = false;
+    }
+    let (_, warnings) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), ["no port of agg0 has a link yet"]);
+}
+
+#[test]
+fn detach_to_a_dead_port_needs_force() {
+    let (mut world, record) = attached();
+    world.host.links.get_mut(&IfIndex(2)).unwrap().carrier = false;
+    let refusal = plan::detach(&world.host, &record, false).unwrap_err().to_string();
+    check_words("dead port", &refusal, &["eth0", "agg0", "--force"]);
+    plan::detach(&world.host, &record, true).unwrap();
+    let mut begun = record;
+    begun.phase = Phase::Detaching;
+    plan::detach(&world.host, &begun, false).unwrap();
+}
+
+#[test]
+fn detach_of_both_dead_is_no_loss() {
+    let (mut world, record) = attached();
+    world.host.links.values_mut().for_each(|link| link.carrier = false);
+    plan::detach(&world.host, &record, false).unwrap();
+}
+
+#[test]
+fn detach_under_a_stacked_device_needs_force() {
+    let (mut world, record) = attached();
+    let vlan = hosts::add_link(&mut world, 80, "agg0.5");
+    world.host.links.get_mut(&vlan).unwrap().lower = Some(record.index);
+    let refusal = plan::detach(&world.host, &record, false).unwrap_err().to_string();
+    check_words("stacked", &refusal, &["agg0.5", "agg0", "--force"]);
+    plan::detach(&world.host, &record, true).unwrap();
+}
+
+#[test]
+fn removing_a_port_that_is_needed_is_refused() {
+    let (world, mut record) = attached();
+    let words = |record: &_, id| plan::remove_port(&world.host, record, PortId(id)).unwrap_err().to_string();
+    check_words("no port", &words(&record, 9), &["9", "agg0"]);
+    record.config.primary = Some("eth1".to_owned());
+    check_words("primary", &words(&record, 1), &["eth1", "primary"]);
+    record.config.primary = None;
+    record.config.min_ports = 2;
+    check_words("min-ports", &words(&record, 1), &["eth1", "min-ports 2"]);
+    record.ports.truncate(1);
+    check_words("last", &words(&record, 0), &["eth0", "last", "detach"]);
+}
+
+#[test]
+fn adding_what_cannot_be_a_port_is_refused() {
+    let (mut world, mut record) = attached();
+    let other = hosts::add_link(&mut world, 60, "eth5");
+    let words = |world: &World, record: &_, name| {
+        plan::add_port(&world.host, record, &PortConfig::new(name), &Taken::default()).unwrap_err().to_string()
+    };
+    check_words("own port", &words(&world, &record, "eth1"), &["eth1"]);
+    check_words("itself", &words(&world, &record, "agg0"), &["agg0", "itself"]);
+    check_words("hidden end", &words(&world, &record, "agg0-peer"), &["agg0-peer", "part of one"]);
+    check_words("missing", &words(&world, &record, "eth7"), &["eth7", "not exist"]);
+    let mut address = wire::address(v4(10, 5, 0, 1), 24);
+    address.label = Some("eth5".to_owned());
+    world.add_address(other, &address);
+    record.config.addresses = Addresses::None;
+    check_words("addresses", &words(&world, &record, "eth5"), &["eth5", "10.5.0.1"]);
+}
