@@ -138,6 +138,20 @@ fn a_port_that_cannot_carry_is_not_chosen_and_the_refusal_says_why() {
 }
 
 #[test]
+fn a_port_whose_delay_has_just_ended_can_be_chosen_and_one_that_is_failing_cannot() {
+    let mut bench = Bench::up(with_up_delay(2));
+    bench.link(ETH1, DOWN);
+    bench.link(ETH1, UP);
+    bench.now += Duration::from_millis(500);
+    bench.activate(ETH1).unwrap();
+    assert_eq!(bench.active(), Some(ETH1));
+    bench.configure(|config| config.link_watch.down_delay_ms = 100);
+    bench.link(ETH0, DOWN);
+    let refusal = bench.activate(ETH0).unwrap_err();
+    assert!(refusal.to_string().ends_with("link is down for 0 of 100 ms (down-delay)"), "{refusal}");
+}
+
+#[test]
 fn a_refusal_does_not_swallow_a_deadline() {
     let mut bench = Bench::up(with_up_delay(2));
     bench.link(ETH1, DOWN);
