@@ -3,7 +3,6 @@
 
 use std::{
     fs, io,
-    mem::size_of,
     os::{
         fd::{AsFd, AsRawFd},
         unix::fs::MetadataExt,
@@ -58,7 +57,7 @@ pub fn cookie() -> Result<u64, KernelError> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| refused(errno.into()))?;
     let mut cookie = 0_u64;
-    let mut length = size_of::<u64>() as libc::socklen_t;
+    let mut length: libc::socklen_t = 8;
     // SAFETY: the value and its length are valid for writing, and the length says how long the value is.
     let result = unsafe {
         libc::getsockopt(
@@ -117,24 +116,46 @@ pub fn names() -> Result<Vec<String>, KernelError> {
     Ok(names)
 }
 
-/// Enters the first process's mount namespace, so that what we pin and write is seen by all (`ip netns exec` gives each
-/// command a mount namespace that vanishes with it). Returns whether it was another one; then the working directory is
-/// its root now.
+/// Enters the mount namespace of the first process, or where that is out of reach (a sandbox may hide it), of the
+/// outermost of our ancestors that is not; so that what we pin and write is seen by all. `ip netns exec` gives each
+/// command a mount namespace that vanishes with it. Returns whether it was another one; then the working directory is its
+/// root now.
 ///
 /// # Errors
 ///
-/// If it cannot be reached: no privilege, the first process is out of sight, or this process has several threads.
+/// If none can be reached, or this process has several threads.
 pub fn enter_first_mount_namespace() -> Result<bool, KernelError> {
-    const FIRST: &str = "/proc/1/ns/mnt";
-    let enter = || -> io::Result<bool> {
-        if NamespaceId::of(FIRST)? == NamespaceId::of("/proc/self/ns/mnt")? {
+    let ours = NamespaceId::of("/proc/self/ns/mnt");
+    let enter = |pid: u32| -> io::Result<bool> {
+        let path = format!("/proc/{pid}/ns/mnt");
+        if NamespaceId::of(&path)? == *ours.as_ref().map_err(|error| io::Error::from(error.kind()))? {
             return Ok(false);
         }
-        let first = fs::File::open(FIRST)?;
-        move_into_link_name_space(first.as_fd(), Some(LinkNameSpaceType::Mount))?;
+        move_into_link_name_space(fs::File::open(path)?.as_fd(), Some(LinkNameSpaceType::Mount))?;
         Ok(true)
     };
-    enter().map_err(|error| KernelError::refused(FIRST, "enter", error))
+    let mut outermost = Err(io::ErrorKind::NotFound.into());
+    for pid in ancestors().into_iter().rev() {
+        outermost = enter(pid);
+        if outermost.is_ok() {
+            break;
+        }
+    }
+    outermost.map_err(|error| KernelError::refused("mount namespace of the first process", "enter", error))
+}
+
+/// Our parent, its parent, and so on to the first process.
+fn ancestors() -> Vec<u32> {
+    let parent_of = |pid: &u32| -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+        (parent != 0).then_some(parent)
+    };
+    let mut line: Vec<u32> = std::iter::successors(parent_of(&std::process::id()), parent_of).collect();
+    if line.last() != Some(&1) {
+        line.push(1);
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Sends raw frames out of an interface.
 #![allow(unsafe_code, reason = "no safe wrapper knows the address of a packet socket")]
 
-use std::{io, mem::size_of, os::fd::AsRawFd, os::fd::OwnedFd};
+use std::{
+    io,
+    mem::size_of,
+    os::fd::{AsRawFd, OwnedFd},
+};
 
 use aggctl_common::IfIndex;
 use rustix::{
@@ -10,6 +14,12 @@ use rustix::{
 };
 
 use crate::error::KernelError;
+
+/// `AF_PACKET`, as addresses carry it.
+const AF_PACKET: libc::sa_family_t = 17;
+/// Octets of `struct sockaddr_ll`.
+const SOCKADDR_LL: libc::socklen_t = 20;
+const _: () = assert!(size_of::<libc::sockaddr_ll>() == SOCKADDR_LL as usize);
 
 /// Why a frame was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +71,7 @@ impl PacketSender {
     pub fn send(&self, link: IfIndex, frame: &[u8]) -> Result<(), SendError> {
         // SAFETY: all zeros is a valid sockaddr_ll.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as libc::sa_family_t;
+        address.sll_family = AF_PACKET;
         address.sll_ifindex = libc::c_int::try_from(link.0).map_err(|_| SendError::Gone(link))?;
         if let Some(protocol) = frame.get(12..14) {
             address.sll_protocol = u16::from_ne_bytes([protocol[0], protocol[1]]);
@@ -75,7 +85,7 @@ impl PacketSender {
                     frame.len(),
                     0,
                     (&raw const address).cast(),
-                    size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+                    SOCKADDR_LL,
                 )
             };
             if sent >= 0 {

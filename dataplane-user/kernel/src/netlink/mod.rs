@@ -23,18 +23,18 @@ use self::socket::Socket;
 use crate::error::{Failure, KernelError};
 
 /// `NLM_F_CREATE`: make it if it is not there.
-pub(crate) const CREATE: u16 = libc::NLM_F_CREATE as u16;
+pub(crate) const CREATE: u16 = 0x400;
 /// `NLM_F_EXCL`: fail if it is there.
-pub(crate) const EXCL: u16 = libc::NLM_F_EXCL as u16;
+pub(crate) const EXCL: u16 = 0x200;
 /// `NLM_F_REPLACE`: change it if it is there.
-pub(crate) const REPLACE: u16 = libc::NLM_F_REPLACE as u16;
+pub(crate) const REPLACE: u16 = 0x100;
 /// `NLM_F_APPEND`: put it behind those that are there.
-pub(crate) const APPEND: u16 = libc::NLM_F_APPEND as u16;
+pub(crate) const APPEND: u16 = 0x800;
 
 /// `AF_INET`, as messages carry it.
-pub(crate) const INET: u8 = libc::AF_INET as u8;
+pub(crate) const INET: u8 = 2;
 /// `AF_INET6`, as messages carry it.
-pub(crate) const INET6: u8 = libc::AF_INET6 as u8;
+pub(crate) const INET6: u8 = 10;
 
 /// A route netlink socket, bound to the network namespace in which it was opened.
 #[derive(Debug)]

@@ -73,10 +73,13 @@ impl Netlink {
     ///
     /// What the kernel refuses.
     pub fn add_route(&mut self, route: &Route, from: IfIndex, to: IfIndex, first: bool) -> Result<(), KernelError> {
-        let message = rebind(route, from, to)?;
         let how = if first && !route.v6 { CREATE } else { CREATE | APPEND };
-        let result = self.socket.request(libc::RTM_NEWROUTE, how, &message);
-        unless(result, &[Errno::EXIST]).map_err(|failure| KernelError::refused(describe(route), "add route", failure))
+        for message in rebind(route, from, to)? {
+            let result = self.socket.request(libc::RTM_NEWROUTE, how, &message);
+            unless(result, &[Errno::EXIST])
+                .map_err(|failure| KernelError::refused(describe(route), "add route", failure))?;
+        }
+        Ok(())
     }
 
     /// Removes the route that [`Netlink::add_route`] with the same arguments adds. Fine if it is not there.
@@ -85,10 +88,12 @@ impl Netlink {
     ///
     /// What the kernel refuses.
     pub fn delete_route(&mut self, route: &Route, from: IfIndex, to: IfIndex) -> Result<(), KernelError> {
-        let message = rebind(route, from, to)?;
-        let result = self.socket.request(libc::RTM_DELROUTE, 0, &message);
-        unless(result, &[Errno::SRCH, Errno::NODEV])
-            .map_err(|failure| KernelError::refused(describe(route), "delete route", failure))
+        for message in rebind(route, from, to)? {
+            let result = self.socket.request(libc::RTM_DELROUTE, 0, &message);
+            unless(result, &[Errno::SRCH, Errno::NODEV])
+                .map_err(|failure| KernelError::refused(describe(route), "delete route", failure))?;
+        }
+        Ok(())
     }
 }
 
@@ -112,9 +117,10 @@ fn parse(message: &[u8]) -> Option<Route> {
     if table == TABLE_LOCAL || flags & CLONED != 0 || made_for_address {
         return None;
     }
-    let hops = attributes.find(attr::MULTIPATH).map(next_hops).unwrap_or_default();
-    let mut links: Vec<_> =
-        attributes.u32(attr::OIF).into_iter().chain(hops.iter().map(|hop| hop.link)).map(IfIndex).collect();
+    let wire = lasting(message);
+    let hops = Attributes::after(&wire, HEADER).find(attr::MULTIPATH).map(next_hops).unwrap_or_default();
+    let single = attributes.u32(attr::OIF).into_iter();
+    let mut links: Vec<_> = single.chain(hops.iter().map(|hop| hop.link)).map(IfIndex).collect();
     links.dedup();
     let nexthop = attributes.u32(attr::NH_ID).filter(|id| *id != 0);
     if links.is_empty() && nexthop.is_none() {
@@ -122,6 +128,7 @@ fn parse(message: &[u8]) -> Option<Route> {
     }
     let via_gateway =
         |attributes: Attributes<'_>| attributes.find(attr::GATEWAY).is_some() || attributes.find(attr::VIA).is_some();
+    let gateway = via_gateway(attributes) || hops.iter().any(|hop| via_gateway(Attributes::nested(hop.attributes)));
     Some(Route {
         v6: family == INET6,
         destination: attributes.find(attr::DST).and_then(ip_of).filter(|_| prefix_len != 0),
@@ -131,9 +138,9 @@ fn parse(message: &[u8]) -> Option<Route> {
         protocol,
         kind,
         links,
-        gateway: via_gateway(attributes) || hops.iter().any(|hop| via_gateway(Attributes::nested(hop.attributes))),
+        gateway,
         nexthop,
-        wire: lasting(message),
+        wire,
     })
 }
 
@@ -152,15 +159,38 @@ fn lasting(message: &[u8]) -> Vec<u8> {
                     built.append(attr::EXPIRES, &seconds.to_ne_bytes());
                 }
             }
-            attr::MULTIPATH => built.append(kind, &map_hops(value, |link| link)),
+            attr::MULTIPATH => {
+                let (mut hops, mut kept) = (next_hops(value), Vec::with_capacity(value.len()));
+                if header[0] == INET6 {
+                    // A set: the kernel puts the one last that was added last.
+                    hops.sort_by_key(|hop| (hop.attributes, hop.link));
+                }
+                hops.iter().for_each(|hop| hop.emit(&mut kept, |link| link));
+                built.append(kind, &kept);
+            }
             _ => built.append(kind, value),
         }
     }
     built.finish()
 }
 
-/// The description as a request, leaving by `to` wherever it said `from`.
-fn rebind(route: &Route, from: IfIndex, to: IfIndex) -> Result<Vec<u8>, KernelError> {
+/// The description as requests, leaving by `to` wherever it said `from`.
+///
+/// It is one request, but for IPv6 multipath: there the kernel keeps each next hop as a route of its own, refuses the
+/// whole if one of them is there, and would remove those too that stay where they are. So it is one for each that moves.
+fn rebind(route: &Route, from: IfIndex, to: IfIndex) -> Result<Vec<Vec<u8>>, KernelError> {
+    let multipath = Attributes::after(&route.wire, HEADER).find(attr::MULTIPATH).filter(|_| route.nexthop.is_none());
+    let moving: Vec<_> = multipath.map(next_hops).unwrap_or_default();
+    let moving: Vec<_> = moving.iter().filter(|hop| hop.link == from.0).collect();
+    if route.v6 && !moving.is_empty() {
+        moving.into_iter().map(|hop| request(route, from, to, Some(hop))).collect()
+    } else {
+        Ok(vec![request(route, from, to, None)?])
+    }
+}
+
+/// One request: the whole description, or with `only` one of its next hops.
+fn request(route: &Route, from: IfIndex, to: IfIndex, only: Option<&Hop<'_>>) -> Result<Vec<u8>, KernelError> {
     let malformed = || KernelError::Malformed { subject: describe(route), what: "route" };
     let header = route.wire.get(..HEADER).ok_or_else(malformed)?;
     let moved = |link: u32| if link == from.0 { to.0 } else { link };
@@ -174,7 +204,14 @@ fn rebind(route: &Route, from: IfIndex, to: IfIndex) -> Result<Vec<u8>, KernelEr
                 let link = u32_of(value).ok_or_else(malformed)?;
                 message.append(kind, &moved(link).to_ne_bytes());
             }
-            attr::MULTIPATH => message.append(kind, &map_hops(value, moved)),
+            attr::MULTIPATH => {
+                let mut hops = Vec::with_capacity(value.len());
+                match only {
+                    Some(hop) => hop.emit(&mut hops, moved),
+                    None => next_hops(value).iter().for_each(|hop| hop.emit(&mut hops, moved)),
+                }
+                message.append(kind, &hops);
+            }
             _ => message.append(kind, value),
         }
     }
@@ -196,6 +233,19 @@ struct Hop<'a> {
     attributes: &'a [u8],
 }
 
+impl Hop<'_> {
+    /// Writes it with another interface, and without flags of the moment.
+    fn emit(&self, to: &mut Vec<u8>, moved: impl Fn(u32) -> u32) {
+        // It was read from sixteen bits.
+        let length = u16::try_from(NEXTHOP_HEADER + self.attributes.len()).unwrap_or(u16::MAX);
+        to.extend_from_slice(&length.to_ne_bytes());
+        to.extend_from_slice(&[self.flags & ONLINK, self.weight]);
+        to.extend_from_slice(&moved(self.link).to_ne_bytes());
+        to.extend_from_slice(self.attributes);
+        to.resize(align(to.len()), 0);
+    }
+}
+
 /// The next hops of a multipath route.
 fn next_hops(mut value: &[u8]) -> Vec<Hop<'_>> {
     let mut hops = Vec::new();
@@ -207,21 +257,6 @@ fn next_hops(mut value: &[u8]) -> Vec<Hop<'_>> {
         value = value.get(align(length)..).unwrap_or_default();
     }
     hops
-}
-
-/// The next hops with other interfaces, and without flags of the moment.
-fn map_hops(value: &[u8], moved: impl Fn(u32) -> u32) -> Vec<u8> {
-    let mut mapped = Vec::with_capacity(value.len());
-    for hop in next_hops(value) {
-        // It was read from sixteen bits.
-        let length = u16::try_from(NEXTHOP_HEADER + hop.attributes.len()).unwrap_or(u16::MAX);
-        mapped.extend_from_slice(&length.to_ne_bytes());
-        mapped.extend_from_slice(&[hop.flags & ONLINK, hop.weight]);
-        mapped.extend_from_slice(&moved(hop.link).to_ne_bytes());
-        mapped.extend_from_slice(hop.attributes);
-        mapped.resize(align(mapped.len()), 0);
-    }
-    mapped
 }
 
 #[cfg(test)]

@@ -2,6 +2,13 @@
 
 use super::*;
 
+/// The one request that a route comes to.
+fn rebound(route: &Route, from: u32, to: u32) -> Vec<u8> {
+    let mut requests = rebind(route, IfIndex(from), IfIndex(to)).unwrap();
+    assert_eq!(requests.len(), 1);
+    requests.remove(0)
+}
+
 /// default via 192.0.2.1 in the main table, link down, with attributes that nobody knows.
 fn header(flags: u32) -> [u8; HEADER] {
     let mut header = [INET, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
@@ -29,13 +36,13 @@ fn only_the_interface_changes() {
     let route = parse(&message).unwrap();
     assert_eq!(route.links, vec![IfIndex(5)]);
     assert!(route.gateway);
-    let there = rebind(&route, IfIndex(5), IfIndex(9)).unwrap();
+    let there = rebound(&route, 5, 9);
     let moved = parse(&there).unwrap();
     assert_eq!(moved.links, vec![IfIndex(9)]);
     assert_eq!(Attributes::after(&there, HEADER).find(4000), Some(&b"unknown"[..]));
     assert_eq!(u32_of(&there[8..]), Some(u32::from(ONLINK)), "link down is not sent back");
-    assert_eq!(rebind(&moved, IfIndex(9), IfIndex(5)).unwrap(), route.wire);
-    assert_eq!(rebind(&route, IfIndex(6), IfIndex(9)).unwrap(), route.wire, "another interface stays");
+    assert_eq!(rebound(&moved, 9, 5), route.wire);
+    assert_eq!(rebound(&route, 6, 9), route.wire, "another interface stays");
 }
 
 #[test]
@@ -45,9 +52,24 @@ fn each_next_hop_of_a_multipath_route_is_looked_at() {
     let route = parse(&message).unwrap();
     assert_eq!(route.links, vec![IfIndex(5), IfIndex(6)]);
     assert!(route.gateway);
-    let moved = rebind(&route, IfIndex(5), IfIndex(9)).unwrap();
+    let moved = rebound(&route, 5, 9);
     let value = Attributes::after(&moved, HEADER).find(attr::MULTIPATH).unwrap();
     assert_eq!(value, [hop(ONLINK, 9), hop(0, 6)].concat());
+}
+
+#[test]
+fn of_an_ipv6_multipath_route_only_the_next_hops_that_move_are_touched() {
+    let mut header = header(0);
+    header[0] = INET6;
+    let hops = [hop(0, 5), hop(0, 6), hop(0, 5)].concat();
+    let route = parse(&Builder::new(&header).push(attr::MULTIPATH, &hops).finish()).unwrap();
+    let requests = rebind(&route, IfIndex(5), IfIndex(9)).unwrap();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        assert_eq!(Attributes::after(&request, HEADER).find(attr::MULTIPATH).unwrap(), hop(0, 9));
+    }
+    let whole = rebound(&route, 7, 9);
+    assert_eq!(next_hops(Attributes::after(&whole, HEADER).find(attr::MULTIPATH).unwrap()).len(), 3);
 }
 
 #[test]
@@ -59,7 +81,7 @@ fn a_nexthop_object_stands_for_its_interface_and_gateway() {
         .finish();
     let route = parse(&message).unwrap();
     assert_eq!(route.nexthop, Some(3));
-    let sent = rebind(&route, IfIndex(5), IfIndex(9)).unwrap();
+    let sent = rebound(&route, 5, 9);
     assert_eq!(Attributes::after(&sent, HEADER).collect::<Vec<_>>(), vec![(attr::NH_ID, &3_u32.to_ne_bytes()[..])]);
 }
 

@@ -23,15 +23,15 @@ const BUFFER: usize = 256 * 1024;
 /// How often a dump that another change interrupted is tried again.
 const DUMP_ATTEMPTS: u32 = 20;
 
-/// A request that a message's flags describe: answered by an acknowledgement.
-const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
-/// An acknowledgement is wanted.
-const ACK: u16 = libc::NLM_F_ACK as u16;
-/// All objects are wanted.
-const DUMP: u16 = libc::NLM_F_DUMP as u16;
-/// The dump may be inconsistent.
-const DUMP_INTR: u16 = libc::NLM_F_DUMP_INTR as u16;
-/// The error carries attributes.
+/// `NLM_F_REQUEST`: every question and every order is one.
+const REQUEST: u16 = 0x1;
+/// `NLM_F_ACK`: an acknowledgement is wanted.
+const ACK: u16 = 0x4;
+/// `NLM_F_DUMP`: all objects are wanted.
+const DUMP: u16 = 0x300;
+/// `NLM_F_DUMP_INTR`: the dump may be inconsistent.
+const DUMP_INTR: u16 = 0x10;
+/// `NLM_F_ACK_TLVS`: the error carries attributes.
 const ACK_TLVS: u16 = 0x200;
 /// `NLM_F_CAPPED`: the error does not repeat the whole request.
 const CAPPED: u16 = 0x100;

