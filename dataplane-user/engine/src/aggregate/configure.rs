@@ -53,16 +53,23 @@ impl Aggregate {
 
     /// Takes over the live options.
     pub(super) fn configure(&mut self, config: AggregateConfig) {
-        let old = std::mem::replace(&mut self.config, config);
+        // A primary that was only renamed is the same port, hence by slot.
+        let (old_primary, old_reselect) = (self.primary(), self.config.reselect);
+        self.config = config;
         let changed = self.reconfigure_ports();
-        if changed || old.primary != self.config.primary || old.reselect != self.config.reselect {
+        let primary = self.primary();
+        if changed || primary != old_primary || old_reselect != self.config.reselect {
             self.passed_over = 0;
         }
-        if old.primary != self.config.primary {
-            let rules = self.rules();
-            let primary = self.ports.iter().find(|port| rules.is_primary(&port.config));
-            self.demand = primary.filter(|port| !port.is_failing()).map(|port| Demand::Primary(port.id));
+        if primary != old_primary {
+            let sound = |id: &PortId| self.port(*id).is_some_and(|port| !port.is_failing());
+            self.demand = primary.filter(sound).map(Demand::Primary);
         }
+    }
+
+    fn primary(&self) -> Option<PortId> {
+        let rules = self.rules();
+        self.ports.iter().find(|port| rules.is_primary(&port.config)).map(|port| port.id)
     }
 
     /// Gives each port its settings in the new configuration. A port is known by its name; those whose names are not

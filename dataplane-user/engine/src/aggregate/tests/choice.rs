@@ -201,6 +201,17 @@ fn a_renamed_port_keeps_its_place() {
 }
 
 #[test]
+fn a_renamed_primary_does_not_move_the_traffic() {
+    let mut bench = Bench::up(AggregateConfig { primary: Some(String::from("eth0")), ..config(2) });
+    bench.activate(ETH1).unwrap();
+    let actions = bench.configure(|config| {
+        config.ports[0].name = String::from("lan0");
+        config.primary = Some(String::from("lan0"));
+    });
+    assert_eq!((actions, bench.active()), (vec![], Some(ETH1)));
+}
+
+#[test]
 fn a_port_comes_and_goes() {
     let mut bench = Bench::up(config(1));
     let added = |port, name: &str| Event::PortAdded { port, config: PortConfig::new(name), ifindex: IfIndex(11) };
