@@ -127,7 +127,12 @@ impl Lab {
         self.switch.ip(&format!("link set {end} master br0 up"));
         self.host.ip(&format!("link set {port} up"));
         self.cables.insert(port.to_owned(), shuttle);
-        let carrier = || self.host.link(port)["operstate"].as_str() != Some("DOWN");
+        if self.case.link == Link::Tap {
+            // Until its carrier has changed once, the state of a tap is unknown.
+            self.cut(port);
+            self.restore(port);
+        }
+        let carrier = || self.host.link(port)["operstate"] == "UP";
         wait_for("a port with carrier", Duration::from_secs(10), carrier);
         self
     }

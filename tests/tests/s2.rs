@@ -69,8 +69,10 @@ fn a_host_moves_to_an_aggregate_and_back(case: Case) {
 
 cases!(a_host_with_much_configuration_is_as_before: VETH_TCX, TAP_CLSACT);
 fn a_host_with_much_configuration_is_as_before(case: Case) {
-    let lab = Lab::two_ports_with_dad(case);
+    let lab = Lab::two_ports_with_dad(case).with_port("eth2");
     for line in [
+        "addr add 10.8.0.2/24 dev eth2",
+        "addr add fd08::2/64 dev eth2 nodad",
         "addr add 10.0.0.3/24 dev eth0 label eth0:web",
         "addr add 10.1.0.2/16 dev eth0 metric 300",
         "addr add 10.2.0.1 peer 10.2.0.2 dev eth0",
@@ -83,18 +85,19 @@ fn a_host_with_much_configuration_is_as_before(case: Case) {
         "route add 192.0.3.0/24 via 10.0.0.1 dev eth0 metric 50 mtu 1400",
         "route add 192.0.4.0/24 dev eth0 table 77 scope link",
         "route add default via 10.0.0.1 dev eth0 table 77",
-        "route add 192.0.5.0/24 nexthop via 10.0.0.1 dev eth0 weight 3 nexthop via 10.4.0.1 dev eth1 weight 1",
+        "route add 192.0.5.0/24 nexthop via 10.0.0.1 dev eth0 weight 3 nexthop via 10.8.0.1 dev eth2 weight 1",
         "route add default via 10.4.0.1 dev eth1 metric 900",
         "-6 route add fd90::/64 via fd00::1 dev eth0 metric 77",
         "-6 route add fd91::/64 via fd00::1 dev eth0 table 77",
-        "-6 route add fd92::/64 nexthop via fd00::1 dev eth0 nexthop via fd04::1 dev eth1",
+        "-6 route add fd92::/64 nexthop via fd00::1 dev eth0 nexthop via fd08::1 dev eth2",
         "rule add from 10.0.0.3 lookup 77 priority 500",
         "neigh add 10.0.0.50 lladdr 02:00:00:00:00:50 dev eth0 nud permanent",
         "neigh add fd00::50 lladdr 02:00:00:00:00:50 dev eth0 nud permanent",
         "neigh add proxy 10.0.0.60 dev eth0",
         "nexthop add id 10 via 10.0.0.1 dev eth0",
         "nexthop add id 11 via 10.4.0.1 dev eth1",
-        "nexthop add id 20 group 10/11",
+        "nexthop add id 12 via 10.8.0.1 dev eth2",
+        "nexthop add id 20 group 10/12",
         "route add 192.0.6.0/24 nhid 10",
         "route add 192.0.7.0/24 nhid 20",
         "link set eth1 mtu 1450",
@@ -142,6 +145,7 @@ fn what_changed_meanwhile_goes_to_the_ports(case: Case) {
     lab.attach("");
     lab.host.ip("addr add 10.0.0.44/24 dev agg0");
     lab.host.ip("route add 192.0.2.0/24 via 10.0.0.1 dev agg0");
+    lab.host.ip("-6 route del default");
     lab.host.ip(&format!("-6 addr del {HOST_V6}/64 dev agg0"));
     lab.host.aggctl("detach agg0").ok();
     let addresses = lab.host.ip("addr show dev eth0");

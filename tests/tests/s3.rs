@@ -54,7 +54,7 @@ fn addresses_of_the_aggregate_change_under_traffic(case: Case) {
     });
     assert_eq!(stats.lost, 0, "{stats:?}");
     // The address itself is another: a new one takes its place, and a failover takes it along.
-    lab.host.ip("addr add 10.0.0.98/24 dev agg0");
+    lab.host.ip("addr add 10.0.0.98/25 dev agg0");
     lab.host.ip(&format!("addr del {HOST_V4}/24 dev agg0"));
     let moved = Ping::start(&lab.client, "10.0.0.98", None, RHYTHM);
     lab.cut("eth0");
@@ -63,7 +63,7 @@ fn addresses_of_the_aggregate_change_under_traffic(case: Case) {
     lab.host.wait_for_show("agg0", "eth0 waits", |show| show.port("eth0")["usable"] == true);
     lab.host.aggctl("detach agg0").ok();
     let addresses = lab.host.ip("-4 addr show dev eth0");
-    assert!(addresses.contains("10.0.0.98/24") && !addresses.contains("10.0.0.2/24"), "{addresses}");
+    assert!(addresses.contains("10.0.0.98/25") && !addresses.contains("10.0.0.2/24"), "{addresses}");
     moved.wait_for_answer(SOON);
 }
 
@@ -152,7 +152,7 @@ fn delays_are_kept(case: Case) {
     holds_for("eth0 waits for its delay", Duration::from_millis(700), waits);
     lab.host.wait_for_show("agg0", "eth0 took back", |show| show.active() == Some("eth0"));
     // When nothing else is usable there is no reason to wait.
-    lab.host.aggctl("set agg0 up-delay=600000").ok();
+    lab.host.aggctl("set agg0 up-delay=300000").ok();
     lab.cut("eth0");
     lab.cut("eth1");
     ping.expect_silence();

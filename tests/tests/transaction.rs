@@ -94,9 +94,7 @@ fn an_attach_that_is_confirmed_stays(case: Case) {
     lab.attach("--confirm 2");
     lab.host.aggctl("confirm agg0").ok();
     holds_for("agg0 is there", Duration::from_secs(4), || lab.host.ip("link show").contains("agg0"));
-    let again = lab.host.aggctl("confirm agg0");
-    assert_eq!(again.code, Some(1), "nothing waits for it: {again}");
-    assert_eq!(again.stderr.lines().count(), 1, "{again}");
+    lab.host.aggctl("confirm agg0").ok();
 }
 
 cases!(an_aggregate_without_any_link_is_no_failure: VETH_TCX, TAP_TCX);
