@@ -1,4 +1,4 @@
-//! What people run to develop: `cargo xtask setup`, `build`, `test`, `demo`, `bench`.
+//! What people run to develop: `cargo xtask setup`, `build`, `test`, `demo`, `bench`, `vm`.
 
 mod bench;
 mod build;
@@ -13,6 +13,7 @@ mod setup;
 mod test;
 mod toolchain;
 mod traffic;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,11 +46,13 @@ enum Command {
     Demo,
     /// Measure traffic through an aggregate as a ratio to a bare veth pair
     Bench,
+    /// Run a command on another kernel, in a virtual machine with the host's files
+    Vm(vm::Wish),
 }
 
 fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // Without the backtrace that `RUST_BACKTRACE` would add: what failed here is nearly always another program.
         Err(error) => {
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
@@ -59,8 +62,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<()> {
-    match command {
+fn dispatch(command: Command) -> Result<ExitCode> {
+    let done = match command {
         Command::Setup => {
             let build = setup::all()?;
             println!("compiler of the eBPF programs: {}", build.toolchain);
@@ -75,5 +78,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Test(wish) => test::run(&Workspace::locate()?, &wish),
         Command::Demo => demo::run(&Workspace::locate()?),
         Command::Bench => bench::run(&Workspace::locate()?),
-    }
+        Command::Vm(wish) => return vm::main(&wish),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

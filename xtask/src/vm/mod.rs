@@ -1,0 +1,183 @@
+//! `cargo xtask vm`: runs a command on another kernel.
+//!
+//! A machine boots a kernel of Debian's with the host's root as its own, read-only under an overlay in memory: the
+//! checkout and all tools are at the paths where they are on the host, and what is written vanishes. See `docs/vm.md`.
+
+mod apt;
+mod cache;
+mod cpio;
+mod guest;
+mod initramfs;
+mod kernel;
+mod machine;
+mod message;
+mod modules;
+mod needs;
+mod nic;
+mod outcome;
+mod plan;
+mod port;
+mod qmp;
+mod request;
+mod session;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs::{self, File},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use self::{
+    cache::Cache,
+    kernel::{Choice, Kernel},
+    machine::{Accelerator, Machine},
+    nic::Cards,
+    outcome::Outcome,
+    plan::Plan,
+    session::Limits,
+};
+use crate::{interrupt::Interrupt, workspace::Workspace};
+
+/// The least memory, in MiB, with which a machine boots.
+const LEAST_MEMORY: i64 = 512;
+/// The exit status when the machine could not be made; see [`Outcome::status`] for the others.
+const NO_MACHINE: u8 = 125;
+
+/// What a person wants of a machine.
+#[derive(Clone, Debug, Args)]
+pub struct Wish {
+    /// The kernel: 6.1, 6.12, newest, or the path of a vmlinuz or of an unpacked kernel package
+    #[arg(long, value_name = "KERNEL", default_value = "6.12")]
+    pub kernel: Choice,
+    /// Count instructions instead of time: 1 ns each, on one processor
+    #[arg(long)]
+    pub deterministic: bool,
+    /// Processors
+    #[arg(long, value_name = "N", default_value_t = 2, default_value_if("deterministic", "true", "1"),
+          value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub cpus: u8,
+    /// Memory in MiB; what is written in the machine takes up to four fifths of it
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(LEAST_MEMORY..))]
+    pub memory: u32,
+    /// Network cards nic0, nic1, …, each wired to a card peer0, peer1, …
+    #[arg(long, value_name = "e1000e:N")]
+    pub nic: Option<Cards>,
+    /// End the machine after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// In a machine: ask its monitor, for example '{"execute":"query-status"}', and print the answer
+    #[arg(long, value_name = "JSON", exclusive = true)]
+    monitor: Option<String>,
+    /// Be the agent in a machine
+    #[arg(long, hide = true, exclusive = true)]
+    guest: bool,
+    /// The command, run as root in the current directory
+    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["monitor", "guest"])]
+    pub command: Vec<OsString>,
+}
+
+/// Carries out the subcommand and returns the exit status: the command's, or one that says why there is none.
+///
+/// # Errors
+///
+/// When the agent or the request to a monitor fails. When there is no machine, that is told here, with a status of its
+/// own.
+pub fn main(wish: &Wish) -> Result<ExitCode> {
+    if wish.guest {
+        guest::run()?;
+    }
+    if let Some(text) = &wish.monitor {
+        return request::print(text);
+    }
+    let outcome = Workspace::locate().and_then(|workspace| run(&workspace, wish));
+    let status = outcome.map(|outcome| outcome.status()).unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        NO_MACHINE
+    });
+    Ok(ExitCode::from(status))
+}
+
+/// Runs the command in a machine. What it writes goes to our standard output and error; when it is not the command
+/// that ended the machine, the end of the console is written to standard error.
+///
+/// # Errors
+///
+/// When the machine cannot be made.
+pub fn run(workspace: &Workspace, wish: &Wish) -> Result<Outcome> {
+    ensure!(!wish.deterministic || wish.cpus == 1, "--deterministic has one processor");
+    needs::ensure_tools()?;
+    let cache = Cache::open()?;
+    let kernel = Kernel::find(&wish.kernel, &cache)?;
+    let busybox = needs::busybox(&cache)?;
+    let results = results(workspace)?;
+    let cards = wish.nic.unwrap_or_default().list();
+    let plan = Plan::new(&wish.command, &kernel, cards.clone(), &results)?;
+    let agent = env::current_exe().context("cannot find our own program")?;
+    let agent = agent.to_str().context("our own path must be UTF-8")?;
+    let own = tempfile::Builder::new().prefix("aggctl-vm-").tempdir().context("cannot make a directory")?;
+    let initramfs = own.path().join("initramfs");
+    fs::write(&initramfs, initramfs::build(&kernel, &busybox, agent, &plan)?).context("cannot write the initramfs")?;
+
+    let interrupt = Interrupt::catch()?;
+    let limit = Duration::from_secs(wish.timeout);
+    let mut machine = Machine {
+        kernel,
+        initramfs,
+        accelerator: if wish.deterministic { Accelerator::Deterministic } else { accelerator(&cache) },
+        cpus: wish.cpus,
+        memory: wish.memory,
+        cards,
+        results,
+        console: own.path().join("console"),
+    };
+    let mut outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt)?;
+    if machine.accelerator == Accelerator::Kvm && matches!(outcome, Outcome::NotBooted(_)) {
+        eprintln!("vm: kvm is there but does not work; from now on this host uses software emulation");
+        forget_kvm(&cache)?;
+        machine.accelerator = Accelerator::Tcg;
+        outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt)?;
+    }
+    report(&outcome, &machine);
+    Ok(outcome)
+}
+
+fn report(outcome: &Outcome, machine: &Machine) {
+    let Some(message) = outcome.message() else { return };
+    if outcome.needs_console() {
+        let tail = outcome::tail(&outcome::console(&machine.console));
+        eprintln!("vm: the end of the machine's console:\n{tail}");
+    }
+    eprintln!("vm: {message}");
+}
+
+/// The directory that outlives machines: `$AGGCTL_RESULTS`, or one in the target directory.
+fn results(workspace: &Workspace) -> Result<PathBuf> {
+    let chosen = env::var_os(plan::RESULTS_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = chosen.unwrap_or_else(|| workspace.target.join("vm-results"));
+    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    fs::canonicalize(&directory).with_context(|| format!("cannot find {}", directory.display()))
+}
+
+/// What is best on this host: kvm if it can be opened and has not failed before.
+fn accelerator(cache: &Cache) -> Accelerator {
+    let opens = File::options().read(true).write(true).open("/dev/kvm").is_ok();
+    if opens && !broken_kvm(cache).exists() { Accelerator::Kvm } else { Accelerator::Tcg }
+}
+
+/// Notes that kvm does not work on this host's kernel.
+fn forget_kvm(cache: &Cache) -> Result<()> {
+    let note = broken_kvm(cache);
+    fs::write(&note, "kvm did not boot a machine with this kernel of the host; remove this file to try again\n")
+        .with_context(|| format!("cannot write {}", note.display()))
+}
+
+fn broken_kvm(cache: &Cache) -> PathBuf {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    cache.path(&format!("no-kvm-{}", release.replace('/', "_")))
+}

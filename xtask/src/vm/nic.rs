@@ -1,0 +1,101 @@
+//! Network cards of a machine, each wired to a card at the other end of a cable.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The most cards: each takes two slots of the machine's one bus.
+const MOST: u8 = 8;
+
+/// How many cards of which kind a person wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cards {
+    /// The number of emulated Intel 82574L cards.
+    pub e1000e: u8,
+}
+
+impl FromStr for Cards {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_prefix("e1000e:").and_then(|number| number.parse().ok());
+        match number {
+            Some(e1000e) if (1..=MOST).contains(&e1000e) => Ok(Self { e1000e }),
+            _ => Err(format!("cards are given as e1000e:N, with N from 1 to {MOST}")),
+        }
+    }
+}
+
+/// One card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Its name in the emulator and, at the start, of its interface: `nic0` and so on; `peer0` at the other end.
+    pub name: String,
+    /// The kernel module that drives it.
+    pub module: String,
+    /// Its permanent address.
+    pub mac: String,
+    /// The emulator's name of the device.
+    device: String,
+    /// The cable.
+    cable: u8,
+}
+
+impl Cards {
+    /// The cards: for each wanted one, a second of a kind without filters in hardware at the other end of its cable.
+    pub fn list(self) -> Vec<Card> {
+        let card = |cable: u8, end: u8| {
+            let (name, device, module) =
+                if end == 0 { ("nic", "e1000e", "e1000e") } else { ("peer", "virtio-net-pci", "virtio_net") };
+            Card {
+                name: format!("{name}{cable}"),
+                module: module.to_owned(),
+                mac: format!("52:54:00:a9:{end:02x}:{cable:02x}"),
+                device: device.to_owned(),
+                cable,
+            }
+        };
+        (0..self.e1000e).flat_map(|cable| [card(cable, 0), card(cable, 1)]).collect()
+    }
+}
+
+impl Card {
+    /// The emulator's arguments. The port of the cable stays when the card is unplugged: a new one can be put on it.
+    pub fn arguments(&self) -> [String; 4] {
+        let Self { name, mac, device, cable, .. } = self;
+        [
+            "-netdev".to_owned(),
+            format!("hubport,id={name}-cable,hubid={cable}"),
+            "-device".to_owned(),
+            // Without a ROM: nothing boots from it.
+            format!("{device},id={name},netdev={name}-cable,mac={mac},romfile="),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cards;
+
+    #[test]
+    fn cards_are_read() {
+        assert_eq!("e1000e:2".parse(), Ok(Cards { e1000e: 2 }));
+        for wrong in ["e1000e", "e1000e:0", "e1000e:9", "e1000:1", "e1000e:x"] {
+            assert!(wrong.parse::<Cards>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn each_card_has_its_own_address_and_shares_its_cable_with_its_peer_only() {
+        let cards = Cards { e1000e: 2 }.list();
+        let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
+        assert_eq!(names, ["nic0", "peer0", "nic1", "peer1"]);
+        let mut macs: Vec<&str> = cards.iter().map(|card| card.mac.as_str()).collect();
+        macs.sort_unstable();
+        macs.dedup();
+        assert_eq!(macs.len(), 4);
+        assert_eq!(cards[0].arguments()[1], "hubport,id=nic0-cable,hubid=0");
+        assert_eq!(cards[3].arguments()[1], "hubport,id=peer1-cable,hubid=1");
+        assert_eq!(cards[2].arguments()[3], "e1000e,id=nic1,netdev=nic1-cable,mac=52:54:00:a9:00:01,romfile=");
+    }
+}
