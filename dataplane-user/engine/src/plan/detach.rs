@@ -74,6 +74,13 @@ impl Share<'_> {
         let Layer3 { addresses, routes, nexthops, .. } = &self.what;
         !(addresses.is_empty() && routes.is_empty() && nexthops.is_empty())
     }
+
+    /// Whether it gets what the host is reached by, which a link-local address of the kernel's alone is not.
+    fn matters(&self) -> bool {
+        self.what.addresses.iter().any(|a| layer3::is_given(a, &self.port.before))
+            || self.what.routes.iter().any(|route| layer3::is_movable(route, &self.what.addresses))
+            || !self.what.nexthops.is_empty()
+    }
 }
 
 struct Plan<'a> {
@@ -163,7 +170,7 @@ impl<'a> Plan<'a> {
     fn ports_of_route(&self, route: &Route, made_for: &[Address], shares: &[Share<'_>], home: usize) -> Vec<usize> {
         if !layer3::is_movable(route, made_for) {
             // A prefix route goes with its address, wherever that goes.
-            let goes = |share: &Share<'_>| layer3::is_made_by_kernel(route, &share.what.addresses);
+            let goes = |share: &Share<'_>| layer3::is_made_for(route, &share.what.addresses);
             return (0..shares.len()).filter(|at| goes(&shares[*at])).collect();
         }
         let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, layer3::gateway(r));
@@ -210,7 +217,7 @@ impl<'a> Plan<'a> {
         if let Some(upper) = port::stacked_on(self.host, aggregate.index) {
             return Err(Refusal::AggregateHasUpper { name, upper: upper.name.clone() });
         }
-        match self.shares.iter().find(|share| share.is_target() && !has_link(share.link)) {
+        match self.shares.iter().find(|share| share.matters() && !has_link(share.link)) {
             Some(share) if has_link(aggregate) => Err(Refusal::TargetNoLink { name, port: share.link.name.clone() }),
             _ => Ok(()),
         }

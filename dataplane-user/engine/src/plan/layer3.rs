@@ -5,7 +5,7 @@
 //! address goes, because the kernel flushes all IPv4 routes of an interface with its last IPv4 address, and only what
 //! is in the journal can be restored.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use aggctl_common::{IfIndex, Mac};
 
@@ -70,24 +70,30 @@ pub(super) fn is_movable(route: &Route, addresses: &[Address]) -> bool {
     route.nexthop.is_none() && !is_made_by_kernel(route, addresses)
 }
 
+/// Whether the kernel makes this route by itself: for one of `addresses`, or for IPv6 as such.
+fn is_made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
+    let for_ipv6 = |v6: Ipv6Addr| v6.is_multicast() || (v6.is_unicast_link_local() && route.prefix_len == 64);
+    is_made_for(route, addresses)
+        || is_prefix_route(route) && matches!(route.destination, Some(IpAddr::V6(v6)) if for_ipv6(v6))
+}
+
 /// Whether the kernel makes this route by itself for one of `addresses`.
-pub(super) fn is_made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
-    if route.protocol != RTPROT_KERNEL || route.gateway || route.nexthop.is_some() || route.table != MAIN {
-        return false;
-    }
-    let Some(destination) = route.destination else { return false };
-    if let IpAddr::V6(v6) = destination
-        && (v6.is_multicast() || (v6.is_unicast_link_local() && route.prefix_len == 64))
-    {
-        return true;
-    }
-    route.kind == RTN_UNICAST
-        && addresses.iter().filter(|a| a.flags & IFA_F_NOPREFIXROUTE == 0).any(|a| {
-            let usual = if route.v6 { IPV6_PREFIX_METRIC } else { 0 };
-            a.local.is_ipv6() == route.v6
-                && a.metric.unwrap_or(usual) == route.metric
-                && prefixes(a).contains(&(destination, route.prefix_len))
-        })
+pub(super) fn is_made_for(route: &Route, addresses: &[Address]) -> bool {
+    let usual = if route.v6 { IPV6_PREFIX_METRIC } else { 0 };
+    let makes = |address: &Address| {
+        address.flags & IFA_F_NOPREFIXROUTE == 0
+            && address.local.is_ipv6() == route.v6
+            && address.metric.unwrap_or(usual) == route.metric
+            && prefixes(address)
+                .into_iter()
+                .any(|prefix| (Some(prefix.0), prefix.1) == (route.destination, route.prefix_len))
+    };
+    is_prefix_route(route) && route.kind == RTN_UNICAST && addresses.iter().any(makes)
+}
+
+/// Whether the route looks like one that the kernel made.
+fn is_prefix_route(route: &Route) -> bool {
+    route.protocol == RTPROT_KERNEL && !route.gateway && route.nexthop.is_none() && route.table == MAIN
 }
 
 /// Whether a router advertisement brought the route.

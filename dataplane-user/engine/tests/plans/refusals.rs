@@ -149,6 +149,13 @@ fn detach_to_a_dead_port_needs_force() {
 }
 
 #[test]
+fn a_dead_spare_port_does_not_hold_up_a_detach() {
+    let (mut world, record) = attached();
+    world.host.links.get_mut(&IfIndex(3)).unwrap().carrier = false;
+    plan::detach(&world.host, &record, false).unwrap();
+}
+
+#[test]
 fn detach_of_both_dead_is_no_loss() {
     let (mut world, record) = attached();
     world.host.links.values_mut().for_each(|link| link.carrier = false);

@@ -80,7 +80,7 @@ pub fn attached(spec: &HostSpec) -> Option<(World, World, Record)> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 96,
+        cases: 48,
         max_shrink_iters: 400,
         failure_persistence: None,
         ..ProptestConfig::default()
