@@ -409,6 +409,28 @@ fn maps_of_another_shape_or_layout_are_rebuilt() {
 }
 
 #[test]
+fn what_is_not_there_is_named() {
+    bench(|| {
+        let elsewhere = Dataplane::at("/proc/self/aggctl");
+        assert!(matches!(elsewhere.create(), Err(DataplaneError::NoBpffs(at)) if at == Path::new("/proc/self/aggctl")));
+        let empty = Dataplane::at(format!("{BPFFS}/none"));
+        let refusal = empty.attach_tx(index("hid0"), Hook::Auto).unwrap_err().to_string();
+        assert!(refusal.contains("map ports") && refusal.contains("No such file"), "{refusal}");
+        assert!(matches!(
+            empty.attach_rx(PortId(64), index("p0"), index("hid0"), Hook::Auto),
+            Err(DataplaneError::NoSlot(_))
+        ));
+        assert_eq!(empty.defects(&expected(Hook::Auto)).unwrap(), [Defect::MapMissing("ports")]);
+        for _ in 0..2 {
+            empty.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
+            empty.detach_tx(index("hid0"), Hook::Auto).unwrap();
+            empty.remove().unwrap();
+        }
+        assert!(!Path::new(BPFFS).join("none").exists());
+    });
+}
+
+#[test]
 fn an_interface_that_went_away_is_no_obstacle() {
     each_hook(|hook| {
         let dataplane = attach(hook);
@@ -435,7 +457,10 @@ fn an_interface_that_went_away_is_no_obstacle() {
         assert_eq!(dataplane.table().unwrap().load().usable, P0.bit());
         both_ways("q0", "the other port");
         dataplane.detach_rx(P0, index("p0"), hook).unwrap();
-        dataplane.detach_tx(index("hid0"), hook).unwrap();
+
+        // The hidden end goes with the aggregate; nobody knows its number any more.
+        run(&["ip", "link", "del", "agg0"]);
+        dataplane.detach_tx(IfIndex::NONE, hook).unwrap();
         dataplane.remove().unwrap();
     });
 }

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, io, path::PathBuf};
 
 use aggctl_common::{IfIndex, PortId};
-use aya::{EbpfError, maps::MapError, pin::PinError, programs::ProgramError};
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
 
 use crate::error::Failure;
@@ -17,11 +17,14 @@ pub enum DataplaneError {
     /// The embedded object lacks a program or map, so it belongs to another version.
     #[error("the eBPF object has no {0}: run `cargo xtask build`")]
     Missing(&'static str),
+    /// The directory for the pins is on another file system.
+    #[error("{} is in no bpffs: mount one there (mount -t bpf bpf DIRECTORY)", .0.display())]
+    NoBpffs(PathBuf),
     /// The kernel or the loader did not take the object.
-    #[error("loading the eBPF object: {}", Chain(.0))]
+    #[error("loading the eBPF object: {}", Chain(&**.0))]
     Load(Box<EbpfError>),
     /// A call on a file below the pin directory failed.
-    #[error("{}: {call}: {}", path.display(), Chain(cause))]
+    #[error("{}: {call}: {}", path.display(), Chain(&**cause))]
     Pin {
         /// The file.
         path: PathBuf,
@@ -31,7 +34,7 @@ pub enum DataplaneError {
         cause: Box<dyn Error + Send + Sync>,
     },
     /// A call on a map failed.
-    #[error("map {map}: {call}: {}", Chain(cause))]
+    #[error("map {map}: {call}: {}", Chain(&**cause))]
     Map {
         /// The map's pin.
         map: &'static str,
@@ -41,7 +44,7 @@ pub enum DataplaneError {
         cause: Box<MapError>,
     },
     /// A call on a program failed.
-    #[error("program {program}: {call}: {}", Chain(cause))]
+    #[error("program {program}: {call}: {}", Chain(&**cause))]
     Program {
         /// The program's pin.
         program: String,
@@ -49,6 +52,14 @@ pub enum DataplaneError {
         call: &'static str,
         /// Why.
         cause: Box<ProgramError>,
+    },
+    /// The kernel's verifier, or its limits, refused a program. What the verifier said is in the log (`debug`).
+    #[error("program {program}: the kernel does not load it: {cause}")]
+    Refused {
+        /// The program's pin.
+        program: String,
+        /// The system's answer.
+        cause: io::Error,
     },
     /// The kernel refused a request about an interface's hook.
     #[error("interface {index}: {call}: {cause}")]
@@ -93,12 +104,12 @@ impl From<EbpfError> for DataplaneError {
 }
 
 /// An error and its sources in one line: the libraries below put the system's own words into the source.
-struct Chain<'a, E: ?Sized>(&'a E);
+struct Chain<'a>(&'a dyn Error);
 
-impl<E: fmt::Display + Sourced + ?Sized> fmt::Display for Chain<'_, E> {
+impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut said = self.0.to_string();
-        let mut next = self.0.cause();
+        let mut next = self.0.source();
         while let Some(error) = next {
             let text = error.to_string();
             if !said.contains(&text) {
@@ -106,24 +117,7 @@ impl<E: fmt::Display + Sourced + ?Sized> fmt::Display for Chain<'_, E> {
             }
             next = error.source();
         }
-        f.write_str(said.trim_end())
-    }
-}
-
-/// What has a source; `Box<dyn Error>` is no `Error` itself.
-trait Sourced {
-    fn cause(&self) -> Option<&(dyn Error + 'static)>;
-}
-
-impl<E: Error> Sourced for Box<E> {
-    fn cause(&self) -> Option<&(dyn Error + 'static)> {
-        (**self).source()
-    }
-}
-
-impl Sourced for Box<dyn Error + Send + Sync> {
-    fn cause(&self) -> Option<&(dyn Error + 'static)> {
-        (**self).source()
+        f.write_str(&said)
     }
 }
 
@@ -139,11 +133,31 @@ pub(super) fn system_error(error: &(dyn Error + 'static)) -> Option<Errno> {
         if let Some(io) = error.downcast_ref::<io::Error>() {
             return Errno::from_io_error(io);
         }
-        // aya's transparent variants skip themselves in `source()`, so what they wrap is looked into by hand.
-        next = match error.downcast_ref::<PinError>() {
-            Some(PinError::SyscallError(call)) => Some(&call.io_error),
-            _ => error.source(),
-        };
+        next = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::sys::SyscallError;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_the_system_said_in_one_line() {
+        let call = SyscallError { call: "bpf_link_update", io_error: Errno::NOLINK.into() };
+        let error = DataplaneError::program("rx3", "update tcx link", call);
+        let text = error.to_string();
+        assert!(text.starts_with("program rx3: update tcx link: "), "{text}");
+        assert!(text.contains("bpf_link_update") && text.contains("Link has been severed"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn the_systems_error_is_found_below_the_libraries() {
+        let call = SyscallError { call: "BPF_OBJ_GET", io_error: Errno::NOENT.into() };
+        assert!(is_not_found(&MapError::from(call)));
+        assert!(!is_not_found(&MapError::ElementNotFound));
+    }
 }

@@ -60,6 +60,9 @@ pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
     if condition(pins)? == Condition::Good {
         return Ok(());
     }
+    if !pins::is_in_bpffs(pins.dir())? {
+        return Err(DataplaneError::NoBpffs(pins.dir().into()));
+    }
     // The old ones stay in use by the programs that have them, and go with the last of those.
     for (name, _) in &SHAPES {
         pins::unpin(&pins.map(name))?;

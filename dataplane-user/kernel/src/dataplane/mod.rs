@@ -140,6 +140,10 @@ impl Dataplane {
             Role::Tx => None,
             Role::Rx(port) => Some((port, hidden)),
         };
+        // The loader would make a map that is missing, and nobody would know its layout.
+        for map in [pins::PORTS, pins::DROPS] {
+            maps::id(&self.pins, map)?;
+        }
         let mut object = object::load(&self.pins, globals)?;
         let program = object::program(&mut object, role)?;
         hook::of(hook).attach(Site { pins: &self.pins, role, index }, program)?;

@@ -1,7 +1,10 @@
 //! The eBPF object that is part of this binary.
 
 use aggctl_common::{IfIndex, PortId};
-use aya::{Ebpf, EbpfLoader, include_bytes_aligned, programs::SchedClassifier};
+use aya::{
+    Ebpf, EbpfLoader, include_bytes_aligned,
+    programs::{ProgramError, SchedClassifier},
+};
 
 use super::{
     error::DataplaneError,
@@ -35,6 +38,12 @@ pub(super) fn program(object: &mut Ebpf, role: Role) -> Result<&mut SchedClassif
     let program = object.program_mut(name).ok_or(DataplaneError::Missing(name))?;
     let program: &mut SchedClassifier =
         program.try_into().map_err(|error| DataplaneError::program(role.to_string(), "type", error))?;
-    program.load().map_err(|error| DataplaneError::program(role.to_string(), "load", error))?;
-    Ok(program)
+    match program.load() {
+        Ok(()) => Ok(program),
+        Err(ProgramError::LoadError { io_error, verifier_log }) => {
+            tracing::debug!(program = %role, %verifier_log, "not loaded");
+            Err(DataplaneError::Refused { program: role.to_string(), cause: io_error })
+        }
+        Err(error) => Err(DataplaneError::program(role.to_string(), "load", error)),
+    }
 }

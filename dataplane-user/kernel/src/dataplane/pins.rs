@@ -6,6 +6,7 @@ use std::{
 };
 
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
+use rustix::fs::statfs;
 
 use super::error::DataplaneError;
 
@@ -69,6 +70,13 @@ impl Pins {
     pub(super) fn layout_mark(&self) -> PathBuf {
         self.0.join(format!("layout-{LAYOUT_VERSION}"))
     }
+}
+
+/// Whether a file system that holds this path, or will hold it once it is made, is a bpffs.
+pub(super) fn is_in_bpffs(path: &Path) -> Result<bool, DataplaneError> {
+    let Some(there) = path.ancestors().find(|ancestor| ancestor.exists()) else { return Ok(false) };
+    let found = statfs(there).map_err(|errno| DataplaneError::pin(there, "statfs", io::Error::from(errno)))?;
+    Ok(found.f_type == libc::BPF_FS_MAGIC)
 }
 
 /// Makes a directory; fine if it is there.
