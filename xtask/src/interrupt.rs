@@ -62,19 +62,21 @@ impl Interrupt {
         }
     }
 
-    /// Waits until `done` says yes; `what` names it.
+    /// Waits until `done` says yes; `what` names it. A failure of `done` may be of the moment, as when it asks a
+    /// process that is ending, and is told only when it was the last word.
     ///
     /// # Errors
     ///
-    /// When asked to leave, when `done` fails, or when it takes longer than ten seconds.
+    /// When asked to leave, or when it takes longer than ten seconds.
     pub fn wait_until(&self, what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(10);
-        while !done()? {
-            if Instant::now() > end {
-                bail!("this did not happen within ten seconds: {what}");
+        loop {
+            match done() {
+                Ok(true) => return Ok(()),
+                Ok(false) if Instant::now() > end => bail!("this did not happen within ten seconds: {what}"),
+                Err(error) if Instant::now() > end => return Err(error.context(what.to_owned())),
+                Ok(false) | Err(_) => self.pause(STEP)?,
             }
-            self.pause(STEP)?;
         }
-        Ok(())
     }
 }
