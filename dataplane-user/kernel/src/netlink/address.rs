@@ -11,7 +11,7 @@ use super::{
     tlv::{Attributes, Builder, ip_octets, ip_of, u32_of},
     unless,
 };
-use crate::error::KernelError;
+use crate::error::{Failure, KernelError};
 
 /// Octets of `struct ifaddrmsg`.
 const HEADER: usize = 8;
@@ -79,23 +79,17 @@ impl Netlink {
     pub fn add_address(&mut self, index: IfIndex, address: &Address) -> Result<(), KernelError> {
         let wanted = wanted_flags(address);
         let without_detection = if address.local.is_ipv6() { wanted | NODAD } else { wanted };
-        let mut result = self.new_address(index, address, without_detection, CREATE | EXCL);
+        let mut result = unless(self.new_address(index, address, without_detection, CREATE | EXCL), &[Errno::EXIST]);
         if result.is_ok() && without_detection != wanted {
             result = self.new_address(index, address, wanted, CREATE | REPLACE);
         }
-        unless(result, &[Errno::EXIST]).map_err(|failure| {
+        result.map_err(|failure| {
             let subject = self.about(index, address);
             KernelError::refused(subject, "add address", failure)
         })
     }
 
-    fn new_address(
-        &mut self,
-        index: IfIndex,
-        address: &Address,
-        flags: u32,
-        how: u16,
-    ) -> Result<(), crate::error::Failure> {
+    fn new_address(&mut self, index: IfIndex, address: &Address, flags: u32, how: u16) -> Result<(), Failure> {
         let message = emit(index, address).push_u32(attr::FLAGS, flags).finish();
         self.socket.request(libc::RTM_NEWADDR, how, &message)
     }

@@ -1,20 +1,21 @@
 //! Interfaces.
 
+mod pair;
+mod set;
+
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::host::Link;
 use rustix::io::Errno;
 
+pub use self::pair::Pair;
 use super::{
-    CREATE, EXCL, INET6, Netlink,
+    INET6, Netlink,
     tlv::{Attributes, Builder, u32_of},
-    unless,
 };
 use crate::error::{Failure, KernelError};
 
 /// `RTM_NEWLINK`: make one, or change one.
 const NEWLINK: u16 = libc::RTM_NEWLINK;
-/// `RTM_DELLINK`.
-const DELLINK: u16 = libc::RTM_DELLINK;
 /// `RTM_GETLINK`.
 const GETLINK: u16 = libc::RTM_GETLINK;
 /// Octets of `struct ifinfomsg`.
@@ -45,8 +46,6 @@ mod attr {
 
 /// `RTEXT_FILTER_SKIP_STATS`: counters are not wanted (Linux 4.4).
 const SKIP_STATS: u32 = 1 << 3;
-/// `IN6_ADDR_GEN_MODE_NONE`.
-const ADDR_GEN_NONE: u8 = 1;
 
 /// `IFF_UP`.
 const UP: u32 = 1;
@@ -58,23 +57,6 @@ const PROMISC: u32 = 1 << 8;
 const ALLMULTI: u32 = 1 << 9;
 /// `IFF_LOWER_UP`.
 const LOWER_UP: u32 = 1 << 16;
-
-/// What a pair of interfaces shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair<'a> {
-    /// Name of the aggregate's interface.
-    pub name: &'a str,
-    /// Name of its hidden end.
-    pub hidden: &'a str,
-    /// MAC of the aggregate's interface.
-    pub mac: Mac,
-    /// MTU of both.
-    pub mtu: u32,
-    /// `gso_max_size` of both; lowered to what the pair can do. Zero: as the kernel has it.
-    pub gso_max_size: u32,
-    /// `gso_max_segs` of both; lowered likewise. Zero: as the kernel has it.
-    pub gso_max_segs: u32,
-}
 
 /// What went through an interface since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +93,9 @@ impl Netlink {
     ///
     /// If the kernel cannot be asked.
     pub fn link(&mut self, index: IfIndex) -> Result<Option<Link>, KernelError> {
+        if index == IfIndex::NONE {
+            return Ok(None);
+        }
         self.get_link(&format!("interface {index}"), &skip_stats(index).finish())
     }
 
@@ -129,6 +114,9 @@ impl Netlink {
     ///
     /// If the kernel cannot be asked.
     pub fn counters(&mut self, index: IfIndex) -> Result<Option<Counters>, KernelError> {
+        if index == IfIndex::NONE {
+            return Ok(None);
+        }
         let query = Builder::new(&header(index, 0, 0)).finish();
         match self.socket.get(GETLINK, &query) {
             Ok(message) => Ok(Attributes::after(&message, HEADER).find(attr::STATS64).map(counters)),
@@ -144,194 +132,6 @@ impl Netlink {
             Err(failure) if failure.is(&[Errno::NODEV, Errno::RANGE]) => Ok(None),
             Err(failure) => Err(KernelError::refused(subject, "get interface", failure)),
         }
-    }
-
-    /// Makes a veth pair, both ends down and without IPv6 address generation. If the pair is there, its settings are
-    /// made.
-    ///
-    /// # Errors
-    ///
-    /// [`KernelError::NameTaken`] if one of the names belongs to something else; else what the kernel refuses.
-    pub fn create_pair(&mut self, pair: &Pair<'_>) -> Result<(), KernelError> {
-        let peer = Builder::new(&header(IfIndex::NONE, 0, 0))
-            .push_str(attr::IFNAME, pair.hidden)
-            .push_u32(attr::MTU, pair.mtu);
-        let info = Builder::default()
-            .push_str(attr::INFO_KIND, "veth")
-            .push_nested(attr::INFO_DATA, &Builder::default().push_nested(attr::VETH_PEER, &peer));
-        let message = Builder::new(&header(IfIndex::NONE, 0, 0))
-            .push_str(attr::IFNAME, pair.name)
-            .push(attr::ADDRESS, &pair.mac.0)
-            .push_u32(attr::MTU, pair.mtu)
-            .push_nested(attr::LINKINFO, &info)
-            .finish();
-        let existed = match self.socket.request(NEWLINK, CREATE | EXCL, &message) {
-            Ok(()) => false,
-            Err(failure) if failure.is(&[Errno::EXIST]) => true,
-            Err(failure) => return Err(KernelError::refused(pair.name, "create veth pair", failure)),
-        };
-        let (near, hidden) = self.pair(pair.name, pair.hidden)?;
-        for link in [&near, &hidden] {
-            self.set_gso(link, pair.gso_max_size, pair.gso_max_segs)?;
-            match self.set_addr_gen_mode(link.index, ADDR_GEN_NONE) {
-                // Without IPv6 there are no addresses to be generated.
-                Err(KernelError::Refused { failure, .. }) if failure.is(&[Errno::AFNOSUPPORT, Errno::OPNOTSUPP]) => {}
-                other => other?,
-            }
-            if existed {
-                self.set_mtu(link.index, pair.mtu)?;
-            }
-        }
-        if existed {
-            self.set_mac(near.index, pair.mac)?;
-        }
-        Ok(())
-    }
-
-    /// The two ends of an existing pair.
-    fn pair(&mut self, name: &str, hidden: &str) -> Result<(Link, Link), KernelError> {
-        let near = self.link_named(name)?.filter(|link| link.kind == "veth");
-        let near = near.ok_or_else(|| KernelError::NameTaken(name.to_owned()))?;
-        let far = self.link_named(hidden)?.filter(|link| link.kind == "veth");
-        let far = far.ok_or_else(|| KernelError::NameTaken(hidden.to_owned()))?;
-        if self.peer(near.index)? != Some(far.index) {
-            return Err(KernelError::NameTaken(name.to_owned()));
-        }
-        Ok((near, far))
-    }
-
-    /// The other end of a veth interface, if it is in this namespace.
-    fn peer(&mut self, index: IfIndex) -> Result<Option<IfIndex>, KernelError> {
-        let message = self
-            .socket
-            .get(GETLINK, &skip_stats(index).finish())
-            .map_err(|failure| KernelError::refused(format!("interface {index}"), "get interface", failure))?;
-        let attributes = Attributes::after(&message, HEADER);
-        let here = attributes.find(attr::LINK_NETNSID).is_none();
-        Ok(attributes.u32(attr::LINK).filter(|_| here).map(IfIndex))
-    }
-
-    /// Removes a pair by its hidden end. Fine if there is no such pair, or if the name belongs to something else.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses.
-    pub fn delete_pair(&mut self, hidden: &str) -> Result<(), KernelError> {
-        match self.link_named(hidden)? {
-            Some(link) if link.kind == "veth" => self.delete_link(link.index),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Removes an interface. Fine if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses.
-    pub fn delete_link(&mut self, index: IfIndex) -> Result<(), KernelError> {
-        let result = self.socket.request(DELLINK, 0, &header(index, 0, 0));
-        unless(result, &[Errno::NODEV]).map_err(|failure| self.refused(index, "delete interface", failure))
-    }
-
-    /// Sets an interface administratively up or down.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses.
-    pub fn set_admin(&mut self, index: IfIndex, up: bool) -> Result<(), KernelError> {
-        self.set_flag(index, UP, up, if up { "set up" } else { "set down" })
-    }
-
-    /// Sets or clears the promiscuous flag.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses.
-    pub fn set_promisc(&mut self, index: IfIndex, on: bool) -> Result<(), KernelError> {
-        self.set_flag(index, PROMISC, on, "set promiscuous mode")
-    }
-
-    /// Sets or clears the all-multicast flag.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses.
-    pub fn set_allmulti(&mut self, index: IfIndex, on: bool) -> Result<(), KernelError> {
-        self.set_flag(index, ALLMULTI, on, "set all-multicast mode")
-    }
-
-    fn set_flag(&mut self, index: IfIndex, flag: u32, on: bool, call: &'static str) -> Result<(), KernelError> {
-        let message = header(index, if on { flag } else { 0 }, flag);
-        self.socket.request(NEWLINK, 0, &message).map_err(|failure| self.refused(index, call, failure))
-    }
-
-    /// Sets the MTU, octets.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses.
-    pub fn set_mtu(&mut self, index: IfIndex, mtu: u32) -> Result<(), KernelError> {
-        self.change(index, "set MTU", |message| message.push_u32(attr::MTU, mtu))
-    }
-
-    /// Sets the MAC. Some drivers refuse that while the interface is up: then, and only then, it is taken down for
-    /// the moment, which costs it its IPv6 routes and, without `keep_addr_on_down`, its IPv6 addresses.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses.
-    pub fn set_mac(&mut self, index: IfIndex, mac: Mac) -> Result<(), KernelError> {
-        const CALL: &str = "set MAC";
-        let change = |this: &mut Self| this.change(index, CALL, |message| message.push(attr::ADDRESS, &mac.0));
-        match change(self) {
-            Err(KernelError::Refused { failure, .. }) if failure.is(&[Errno::BUSY]) => {
-                self.set_admin(index, false)?;
-                let changed = change(self);
-                self.set_admin(index, true)?;
-                changed
-            }
-            other => other,
-        }
-    }
-
-    /// Sets how IPv6 addresses are generated (`IN6_ADDR_GEN_MODE_*`).
-    ///
-    /// # Errors
-    ///
-    /// What the kernel refuses; `EAFNOSUPPORT` if the interface has no IPv6.
-    pub fn set_addr_gen_mode(&mut self, index: IfIndex, mode: u8) -> Result<(), KernelError> {
-        let inet6 = Builder::default().push(attr::INET6_ADDR_GEN_MODE, &[mode]);
-        let spec = Builder::default().push_nested(u16::from(INET6), &inet6);
-        self.change(index, "set IPv6 address generation", |message| message.push_nested(attr::AF_SPEC, &spec))
-    }
-
-    /// Sets the largest super-frame, lowered to what the device can do.
-    fn set_gso(&mut self, link: &Link, size: u32, segments: u32) -> Result<(), KernelError> {
-        let message = self
-            .socket
-            .get(GETLINK, &skip_stats(link.index).finish())
-            .map_err(|failure| KernelError::refused(&*link.name, "get interface", failure))?;
-        let attributes = Attributes::after(&message, HEADER);
-        // Linux 5.19 says what the device can do; before, 65536 was the limit of all.
-        let size = size.min(attributes.u32(attr::TSO_MAX_SIZE).unwrap_or(65_536));
-        let segments = segments.min(attributes.u32(attr::TSO_MAX_SEGS).unwrap_or(65_535));
-        if size != 0 && size != link.gso_max_size {
-            self.change(link.index, "set gso_max_size", |message| message.push_u32(attr::GSO_MAX_SIZE, size))?;
-        }
-        if segments != 0 && segments != link.gso_max_segs {
-            self.change(link.index, "set gso_max_segs", |message| message.push_u32(attr::GSO_MAX_SEGS, segments))?;
-        }
-        Ok(())
-    }
-
-    fn change(
-        &mut self,
-        index: IfIndex,
-        call: &'static str,
-        with: impl FnOnce(Builder) -> Builder,
-    ) -> Result<(), KernelError> {
-        let message = with(Builder::new(&header(index, 0, 0))).finish();
-        self.socket.request(NEWLINK, 0, &message).map_err(|failure| self.refused(index, call, failure))
     }
 
     /// An error about an interface, by its name where it still has one.

@@ -46,6 +46,9 @@ impl LinkQuery {
     ///
     /// If the kernel cannot be asked.
     pub async fn query(&self, index: IfIndex) -> Result<Option<LinkReport>, KernelError> {
+        if index == IfIndex::NONE {
+            return Ok(None);
+        }
         match self.ask(self.request().match_index(index.0)).await {
             Ok(mut reports) => Ok(reports.pop()),
             Err(failure) if failure.is(&[Errno::NODEV]) => Ok(None),

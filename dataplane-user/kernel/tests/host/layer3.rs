@@ -143,6 +143,26 @@ fn everything_moves_and_comes_back() {
     });
 }
 
+#[test]
+fn every_prefix_of_a_move_is_undone() {
+    in_namespace(|| {
+        furnish();
+        let before = picture();
+        let steps = move_all(&before);
+        let mut executor = executor();
+        for length in 0..steps.len() {
+            for step in &steps[..length] {
+                executor.apply(step).unwrap_or_else(|error| panic!("{step:?}: {error}"));
+            }
+            // The step that was under way when the process died may have taken effect or not.
+            for step in steps[..=length].iter().rev() {
+                executor.undo(step).unwrap_or_else(|error| panic!("undone {step:?}: {error}"));
+            }
+            assert_same(&before, &picture());
+        }
+    });
+}
+
 /// What `ip` shows of an interface's layer 3.
 fn show(link: &str) -> String {
     [
@@ -214,6 +234,9 @@ fn nexthop_objects_move_with_their_routes() {
             link set p0 addrgenmode none up
             link set q0 addrgenmode none up
             addr add 192.0.2.10/24 dev p0
+            -6 addr add 2001:db8::1/64 nodad dev p0
+            nexthop add id 3 via 2001:db8::fe dev p0
+            -6 route add 2001:db8:9::/48 nhid 3
             nexthop add id 1 via 192.0.2.1 dev p0
             nexthop add id 2 via 192.0.2.2 dev p0
             nexthop add id 10 group 1/2
@@ -228,6 +251,7 @@ fn nexthop_objects_move_with_their_routes() {
         };
         assert_eq!(of(&before, 1), vec![index("p0")]);
         assert_eq!(of(&before, 10), vec![index("p0")]);
+        assert_eq!(of(&before, 3), vec![index("p0")]);
         let steps = move_all(&before);
         let mut executor = executor();
         for step in &steps {
@@ -237,6 +261,7 @@ fn nexthop_objects_move_with_their_routes() {
         assert!(there.nexthops.iter().filter_map(|nexthop| nexthop.link).all(|link| link == index("agg0")));
         assert_eq!(of(&there, 1), vec![index("agg0")]);
         assert_eq!(of(&there, 10), vec![index("agg0")]);
+        assert_eq!(of(&there, 3), vec![index("agg0")]);
         for step in steps.iter().rev() {
             undo(&mut executor, step);
         }

@@ -230,6 +230,18 @@ fn a_port_is_found_after_a_rename() {
 }
 
 #[test]
+fn no_interface_has_an_impossible_name() {
+    in_namespace(|| {
+        let mut netlink = Netlink::open().unwrap();
+        for name in ["nobody", "a-name-that-is-far-too-long", ""] {
+            assert_eq!(netlink.link_named(name).unwrap(), None, "{name}");
+        }
+        assert_eq!(netlink.link(aggctl_common::IfIndex(9999)).unwrap(), None);
+        assert_eq!(netlink.link(aggctl_common::IfIndex::NONE).unwrap(), None);
+    });
+}
+
+#[test]
 fn a_refusal_carries_the_kernels_reason() {
     in_namespace(|| {
         ip("link add p0 type veth peer name q0");

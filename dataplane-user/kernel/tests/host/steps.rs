@@ -1,12 +1,74 @@
-//! Announcing: real frames on a real wire.
+//! The steps that are more than one call: announcing on a real wire, and programs on their hooks.
 
-use aggctl_engine::plan::Step;
-use aggctl_kernel::packet::{PacketSender, SendError};
+use aggctl_common::PortId;
+use aggctl_engine::{
+    config::Hook,
+    plan::{Step, Subject},
+};
+use aggctl_kernel::{
+    dataplane::{Dataplane, DataplaneError, Expected, tcx_supported},
+    error::KernelError,
+    packet::{PacketSender, SendError},
+};
 
 use crate::{
-    support::{executor, in_namespace, index, ip, port},
+    links::create_pair,
+    support::{BPFFS, apply, assert_same, executor, in_namespace, index, ip, mount_bpffs, picture, port, undo},
     tap::Tap,
 };
+
+#[test]
+fn programs_are_hung_and_taken_off() {
+    for hook in [Hook::Tcx, Hook::Clsact] {
+        in_namespace(move || hang_and_take_off(hook));
+    }
+}
+
+fn hang_and_take_off(hook: Hook) {
+    if hook == Hook::Tcx && !tcx_supported() {
+        println!("skipped for tcx: the kernel has none (Linux 6.6)");
+        return;
+    }
+    mount_bpffs();
+    ip("link add p0 type veth peer name q0
+        link add p1 type veth peer name q1");
+    let before = picture();
+    let mut executor = executor();
+    executor.dataplane = Dataplane::at(format!("{BPFFS}/agg0"));
+    let second = Subject::Port { id: PortId(1), index: index("p1"), name: "p1".into() };
+    let steps = [
+        create_pair(),
+        Step::CreateMaps,
+        Step::AttachTx { hook },
+        Step::AttachRx { link: port("p0"), hook },
+        Step::AttachRx { link: second, hook },
+        Step::Select { port: PortId(0), was: None },
+        Step::Select { port: PortId(1), was: Some(PortId(0)) },
+    ];
+    for step in &steps {
+        if let Err(KernelError::Dataplane(DataplaneError::NotBuilt)) = executor.apply(step) {
+            println!("skipped: the programs were not built");
+            return;
+        }
+        apply(&mut executor, step);
+    }
+    let ports = vec![(PortId(0), index("p0")), (PortId(1), index("p1"))];
+    let expected = Expected { hidden: index("agg0.h"), ports, hook };
+    assert_eq!(executor.dataplane.defects(&expected).unwrap(), []);
+    assert_eq!(executor.dataplane.table().unwrap().load().choose(), Some(PortId(1)));
+    assert!(picture().links.values().all(|link| link.hooks.clsact_ingress.is_empty()), "ours are no others");
+    undo(&mut executor, &steps[6]);
+    assert_eq!(executor.dataplane.table().unwrap().load().choose(), Some(PortId(0)));
+    // A port that went away needs no undoing.
+    ip("link del p1");
+    for step in steps.iter().rev().skip(1) {
+        undo(&mut executor, step);
+    }
+    assert!(!std::path::Path::new(BPFFS).join("agg0").exists());
+    let mut left = before;
+    left.links.retain(|_, link| !link.name.ends_with('1'));
+    assert_same(&left, &picture());
+}
 
 #[test]
 fn an_announcement_tells_every_address() {

@@ -1,6 +1,7 @@
 //! A namespace of one's own, and the picture of it that tests compare.
 
 use std::{
+    ffi::CStr,
     io::Write as _,
     process::{Command, Stdio},
 };
@@ -11,6 +12,10 @@ use aggctl_engine::{
     plan::{Step, Subject},
 };
 use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, snapshot::snapshot};
+use rustix::{
+    mount::{MountFlags, MountPropagationFlags, mount, mount_change},
+    thread::UnshareFlags,
+};
 
 /// Runs a test in a fresh network namespace, which goes when its thread ends, however it ends.
 pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
@@ -30,7 +35,19 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
 #[allow(unsafe_code, reason = "leaving a namespace has no safe wrapper")]
 fn enter_fresh_namespace() {
     // SAFETY: only the network namespace changes, and no socket of this thread is open.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
+}
+
+/// Where [`mount_bpffs`] mounts. The directory itself is never written to.
+pub const BPFFS: &str = "/mnt";
+
+/// Mounts a bpffs that only this thread sees, and that goes with it.
+#[allow(unsafe_code, reason = "leaving a namespace has no safe wrapper")]
+pub fn mount_bpffs() {
+    // SAFETY: only the mount namespace changes, and with it the thread gets a working directory of its own.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+    mount("bpf", BPFFS, "bpf", MountFlags::empty(), None::<&CStr>).unwrap();
 }
 
 /// Runs a command with the words of this line as arguments, and returns what it said.
