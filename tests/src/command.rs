@@ -41,6 +41,11 @@ impl Outcome {
         self.stdout
     }
 
+    /// The lines that say what went wrong: all that it printed as errors but warnings.
+    pub fn complaints(&self) -> Vec<&str> {
+        self.stderr.trim().lines().filter(|line| !line.contains("warning: ")).collect()
+    }
+
     /// Whether it succeeded.
     pub fn succeeded(&self) -> bool {
         self.code == Some(0)

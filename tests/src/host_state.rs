@@ -158,6 +158,13 @@ fn normal(json: &str, sorted: bool) -> String {
 /// An element as lines: what it is, and a line for each of its addresses.
 fn lines(element: &Value) -> String {
     let mut element = element.clone();
+    // Nor does its order of the legs of an IPv6 route: it changes when one of them goes and comes.
+    if element["metric"].is_u64()
+        && element["pref"].is_string()
+        && let Some(legs) = element["nexthops"].as_array_mut()
+    {
+        legs.sort_by_key(ToString::to_string);
+    }
     let mut take = |key| element.as_object_mut().and_then(|element| element.remove(key));
     let addresses = take("addr_info");
     let mut groups = take("maddr");

@@ -85,10 +85,16 @@ impl Lab {
             lab.host.set_sysctl(&format!("net/ipv6/conf/{scope}/accept_dad"), "1");
         }
         lab.address_host();
-        wait_for("addresses without duplicates", Duration::from_secs(10), || {
-            !lab.host.ip("-6 addr show").contains("tentative")
-        });
+        lab.wait_for_dad();
         lab
+    }
+
+    /// Waits until the host knows that nobody else has its IPv6 addresses.
+    #[track_caller]
+    pub fn wait_for_dad(&self) {
+        wait_for("addresses without duplicates", Duration::from_secs(10), || {
+            !self.host.ip("-6 addr show").contains("tentative")
+        });
     }
 
     fn address_host(&self) {

@@ -107,7 +107,7 @@ cases!(a_dataplane_without_controller_can_be_detached: VETH_TCX, TAP_CLSACT);
 fn a_dataplane_without_controller_can_be_detached(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
-    let ping = lab.ping(RHYTHM);
+    let ping = lab.ping(Duration::from_millis(10));
     lab.attach("");
     kill_both(&lab);
     let (_, stats) = ping.during(|| lab.host.aggctl("detach agg0").ok());
@@ -124,7 +124,7 @@ fn attach_over_an_orphan_adopts_it_if_it_is_the_same(case: Case) {
     let orphan = HostState::of(&lab.host);
     let refused = lab.try_attach("--reselect always");
     assert_eq!(refused.code, Some(1), "{refused}");
-    assert_eq!(refused.stderr.lines().count(), 1, "{refused}");
+    assert_eq!(refused.complaints().len(), 1, "{refused}");
     orphan.expect_unchanged(&lab.host, "a refused attach");
     let ((), stats) = ping.during(|| {
         lab.attach("--reselect failure");
@@ -141,7 +141,10 @@ fn what_was_broken_meanwhile_is_mended_by_adopt(case: Case) {
     lab.attach("");
     let ping = lab.ping(RHYTHM);
     kill_both(&lab);
-    lab.host.tc("filter del dev eth0 ingress").ok();
+    // What the host sends goes to the hidden end of the pair, and there to a port.
+    let agg0 = lab.host.link("agg0");
+    let hidden = agg0["link"].as_str().unwrap();
+    lab.host.tc(&format!("filter del dev {hidden} ingress")).ok();
     ping.expect_silence();
     lab.host.aggctl("adopt agg0").ok();
     ping.wait_for_answer(SOON);

@@ -55,7 +55,7 @@ const ANYWHERE: &[Bad] = &[
     (WRONG, "count", "attach agg0 --port eth0 --announce count=256"),
     (WRONG, "reselect", "attach agg0 --port eth0 --reselect sometimes"),
     (WRONG, "promisc", "attach agg0 --port eth0 --promisc maybe"),
-    (WRONG, "confirm", "attach agg0 --port eth0 --confirm -1"),
+    (WRONG, "confirm", "attach agg0 --port eth0 --confirm 0"),
     (WRONG, "port", "attach agg0"),
     (WRONG, "nonsense", "nonsense agg0"),
 ];
@@ -201,7 +201,7 @@ fn expect_refused(lab: &Lab, before: &HostState, bad: &Bad) {
 fn expect_line(outcome: &Outcome, (codes, part, _): &Bad) {
     assert!(outcome.code.is_some_and(|code| codes.contains(&code)), "expected {codes:?}: {outcome}");
     assert_eq!(outcome.stdout, "", "{outcome}");
-    let lines = outcome.stderr.trim().lines().count();
+    let lines = outcome.complaints().len();
     assert!(lines == 1 || (outcome.code == Some(2) && lines > 1), "{outcome}");
     assert!(outcome.stderr.contains(part), "the message does not name {part}: {outcome}");
 }

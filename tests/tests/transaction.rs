@@ -42,7 +42,7 @@ fn every_step(case: Case, fault: &str) {
             if !outcome.succeeded() {
                 if fault == "fail" {
                     assert_eq!(outcome.code, Some(1), "{what}: {outcome}");
-                    assert_eq!(outcome.stderr.trim().lines().count(), 1, "{what}: {outcome}");
+                    assert_eq!(outcome.complaints().len(), 1, "{what}: {outcome}");
                     before.expect_unchanged(&lab.host, &what);
                 }
                 before.expect_again(&lab.host, &what);
