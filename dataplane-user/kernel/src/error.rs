@@ -69,7 +69,7 @@ impl KernelError {
 
 /// The answer to a call that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{error}{}", message.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+#[error("{}{}", in_words(error), message.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
 pub struct Failure {
     /// The system's error.
     #[source]
@@ -104,6 +104,12 @@ impl From<Errno> for Failure {
     }
 }
 
+/// The system's error without its number.
+fn in_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error ").map_or(&*text, |(words, _)| words).to_owned()
+}
+
 /// What to do about an error, where that is known.
 fn hint(errno: Option<Errno>) -> &'static str {
     match errno {
@@ -123,7 +129,7 @@ mod tests {
     fn an_error_names_subject_call_reason_and_remedy() {
         let failure = Failure { error: Errno::PERM.into(), message: Some("reason".into()) };
         let text = KernelError::refused("eth1", "set MTU", failure).to_string();
-        assert!(text.starts_with("eth1: set MTU: Operation not permitted"), "{text}");
-        assert!(text.contains("(reason)") && text.ends_with("run as root"), "{text}");
+        assert!(text.starts_with("eth1: set MTU: Operation not permitted (reason)"), "{text}");
+        assert!(text.ends_with("run as root"), "{text}");
     }
 }

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aggctl_engine::announce::Role;
+
 use crate::error::KernelError;
 
 /// Those that a snapshot takes and an attach may copy. Not `mtu`, which follows the device, nor
@@ -87,6 +89,16 @@ pub fn read(link: &str, key: &str) -> Result<Option<String>, KernelError> {
         Err(error) if absent(&error) => Ok(None),
         Err(error) => Err(KernelError::refused(format!("{link}: {key}"), "read sysctl", error)),
     }
+}
+
+/// Whether the host forwards IPv6 packets that arrive on an interface, which its announcements must say.
+///
+/// # Errors
+///
+/// If the sysctl cannot be read.
+pub fn role(link: &str) -> Result<Role, KernelError> {
+    let forwards = read(link, "ipv6/forwarding")?.is_some_and(|value| value != "0");
+    Ok(if forwards { Role::Router } else { Role::Host })
 }
 
 /// Sets one sysctl of an interface.

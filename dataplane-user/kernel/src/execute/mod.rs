@@ -153,7 +153,8 @@ impl Executor {
     fn announce(&mut self, target: &Target) -> Result<(), KernelError> {
         let Some(link) = self.netlink.link(target.index)? else { return Err(KernelError::Gone(target.name.clone())) };
         let sender = PacketSender::open()?;
-        for frame in announce::frames(link.mac, &self.netlink.addresses_of(link.index)?) {
+        let addresses = self.netlink.addresses_of(link.index)?;
+        for frame in announce::frames_as(sysctl::role(&link.name)?, link.mac, &addresses) {
             match sender.send(link.index, &frame) {
                 // Nobody can hear it; whoever comes later asks.
                 Ok(()) | Err(SendError::Down(_) | SendError::Full(_)) => {}

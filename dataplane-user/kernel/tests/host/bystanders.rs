@@ -47,6 +47,46 @@ fn firewall_rules_that_name_a_port_are_reported() {
 }
 
 #[test]
+fn sets_of_names_are_looked_into() {
+    in_namespace(|| {
+        ip("link add p0 type veth peer name q0
+            link add p1 type veth peer name q1");
+        let ruleset = r#"
+            table ip nat {
+                set outside { type ifname; elements = { "p1" }; }
+                chain post { type nat hook postrouting priority 100; oifname @outside masquerade; }
+            }
+            table inet filter {
+                chain input { type filter hook input priority 0; iifname { "p0", "other" } accept; }
+                chain forward { type filter hook forward priority 0; iifname vmap { "p0" : accept, "q1" : drop }; }
+            }"#;
+        if !nft(ruleset) {
+            return;
+        }
+        let chain = |port: &str, chain: &str| Bystander::Firewall { port: port.into(), chain: chain.into() };
+        assert_eq!(on("p0"), [chain("p0", "inet filter forward"), chain("p0", "inet filter input")]);
+        assert_eq!(on("p1"), [chain("p1", "ip nat post")]);
+        assert!(on("q0").is_empty());
+    });
+}
+
+#[test]
+fn a_network_manager_is_reported() {
+    in_namespace(|| {
+        ip("link add p0 type veth peer name q0");
+        // A process is called what its file is called.
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("dhcpcd");
+        let _ = std::fs::remove_file(&file);
+        std::os::unix::fs::symlink("/bin/sleep", &file).unwrap();
+        let mut child = std::process::Command::new(&file).arg("60").spawn().unwrap();
+        let found = on("p0");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found, [Bystander::Manager { process: "dhcpcd".into(), pid: child.id() }]);
+    });
+}
+
+#[test]
 fn a_process_that_listens_on_a_port_is_reported() {
     in_namespace(|| {
         ip("link add p0 type veth peer name q0

@@ -78,11 +78,13 @@ fn an_announcement_tells_every_address() {
             link set t0 up
             addr add 192.0.2.7/24 dev t0
             -6 addr add 2001:db8::7/64 nodad dev t0");
+        aggctl_kernel::sysctl::write("t0", "ipv6/forwarding", "1").unwrap();
         executor().apply(&Step::Announce { link: port("t0") }).unwrap();
         let arp = tap.receive(|frame| frame[12..14] == [0x08, 0x06]);
         assert_eq!(arp[28..32], [192, 0, 2, 7]);
         assert_eq!(arp[..6], [0xff; 6]);
         let advertisement = tap.receive(|frame| frame[12..14] == [0x86, 0xdd] && frame[20] == 58 && frame[54] == 136);
+        assert_eq!(advertisement[58], 0xa0, "of a router, to override");
         assert_eq!(advertisement[62..78], "2001:db8::7".parse::<std::net::Ipv6Addr>().unwrap().octets());
     });
 }
