@@ -3,10 +3,13 @@
 //! Before a step is carried out the store notes that it has begun. Undoing runs the begun steps backwards; since undoing
 //! a step that never took effect does nothing, it does not matter whether the last one did.
 
+use std::time::Instant;
+
 use aggctl_engine::{
     plan::Step,
     record::{Phase, Record},
 };
+use tracing::debug;
 
 use crate::{
     error::KernelError,
@@ -49,7 +52,9 @@ pub fn run(store: &Store, record: &mut Record, executor: &mut Executor) -> Resul
         }
         record.journal[index].begun = true;
         store.set_begun(index + 1)?;
+        let started = Instant::now();
         executor.apply(&step)?;
+        debug!(index, us = started.elapsed().as_micros(), ?step, "done");
         if fault == Some(Fault::Kill(index)) {
             let this = rustix::process::getpid();
             let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
@@ -88,9 +93,11 @@ pub fn tear_down(
         errors.push(error.to_string());
     }
     for step in steps {
+        let started = Instant::now();
         if let Err(error) = executor.apply(step) {
             errors.push(error.to_string());
         }
+        debug!(us = started.elapsed().as_micros(), ?step, "done");
     }
     finish(store, errors)
 }

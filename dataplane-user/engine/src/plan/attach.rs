@@ -174,6 +174,10 @@ impl Plan<'_> {
     /// All steps, in the order that loses nothing (order G of the measurements).
     fn steps(&self, hidden: &str) -> Vec<Step> {
         let mut steps = self.device(hidden);
+        // A host answers questions for an IPv4 address on every interface that hears them (arp_ignore 0), so neighbours
+        // may know the addresses by the MAC of a port that is about to lose it.
+        let known = self.ports.iter().filter(|port| port.has_addresses() && has_link(port.link));
+        steps.extend(known.map(|port| Step::Announce { link: port.subject() }));
         for port in self.ports.iter().filter(|port| !port.carries()) {
             steps.extend(join_bare(self.host, self.config, self.hook, port, self.source.link));
         }
@@ -297,7 +301,7 @@ pub(super) fn join_bare(
     let mut steps = port.strip(host);
     steps.push(Step::AttachRx { link: port.subject(), hook });
     steps.extend(port.open(config, aggregate.mtu));
-    steps.extend(port.join(aggregate.mac));
+    steps.extend(port.join_in_silence(aggregate.mac));
     steps
 }
 

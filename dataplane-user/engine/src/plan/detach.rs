@@ -169,9 +169,14 @@ impl<'a> Plan<'a> {
     /// The ports that get the route: several, if several had the same.
     fn ports_of_route(&self, route: &Route, made_for: &[Address], shares: &[Share<'_>], home: usize) -> Vec<usize> {
         if !layer3::is_movable(route, made_for) {
-            // A prefix route goes with its address, wherever that goes.
-            let goes = |share: &Share<'_>| layer3::is_made_for(route, &share.what.addresses);
-            return (0..shares.len()).filter(|at| goes(&shares[*at])).collect();
+            // A prefix route goes with the address that it was made for, wherever that goes.
+            let source = layer3::preferred_source(route);
+            let goes = |share: &Share<'_>| {
+                let addresses = &share.what.addresses;
+                layer3::is_made_for(route, addresses)
+                    && source.is_none_or(|source| addresses.iter().any(|a| a.local == source))
+            };
+            return shares.iter().position(goes).into_iter().collect();
         }
         let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, layer3::gateway(r));
         let origin = |entry: &Entry| match &entry.step {

@@ -253,17 +253,29 @@ fn is_first(order: &[Route], route: &Route) -> bool {
 
 /// `RTA_GATEWAY`.
 const RTA_GATEWAY: u16 = 5;
+/// `RTA_PREFSRC`.
+const RTA_PREFSRC: u16 = 7;
 /// Octets of `struct rtmsg`, which the attributes follow.
 const RTMSG: usize = 12;
 
 /// The gateway of a route that has one, from the message that describes it.
 pub(super) fn gateway(route: &Route) -> Option<IpAddr> {
+    attribute(route, RTA_GATEWAY)
+}
+
+/// The address that packets on this route leave with, where the message that describes it says one.
+pub(super) fn preferred_source(route: &Route) -> Option<IpAddr> {
+    attribute(route, RTA_PREFSRC)
+}
+
+/// An attribute that is an address.
+fn attribute(route: &Route, wanted: u16) -> Option<IpAddr> {
     let mut rest = route.wire.get(RTMSG..)?;
     while let Some((header, _)) = rest.split_first_chunk::<4>() {
         let [a, b, c, d] = *header;
         let (length, kind) = (usize::from(u16::from_ne_bytes([a, b])), u16::from_ne_bytes([c, d]));
         let value = rest.get(4..length)?;
-        if kind == RTA_GATEWAY {
+        if kind == wanted {
             return match value.len() {
                 4 => <[u8; 4]>::try_from(value).ok().map(IpAddr::from),
                 _ => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),

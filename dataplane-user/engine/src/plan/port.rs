@@ -97,6 +97,21 @@ impl<'a> Port<'a> {
         steps
     }
 
+    /// As [`Port::join`], for a port that never carried anything, which is taken down for the moment: else the multicast
+    /// reports that IPv6 still has to send (RFC 3810, 6.1: for up to a second after it was told to go) would leave with
+    /// the aggregate's MAC, and the switch look for it here.
+    pub fn join_in_silence(&self, mac: Mac) -> Vec<Step> {
+        let (link, subject) = (self.link, self.subject());
+        let speaks = link.admin_up && link.mac != mac;
+        let down = Step::SetAdmin { link: subject, up: false, was: true };
+        let mut steps = self.join(mac);
+        if speaks {
+            steps.push(down.inverse());
+            steps.insert(0, down);
+        }
+        steps
+    }
+
     /// The settings for which the port must carry nothing by itself any more.
     pub fn join(&self, mac: Mac) -> Vec<Step> {
         let (link, subject) = (self.link, self.subject());
