@@ -378,7 +378,7 @@ fn prefix_route(index: IfIndex, address: &Address) -> Route {
     Route {
         protocol: 2,
         metric: address.metric.unwrap_or(if v6 { 256 } else { 0 }),
-        ..wire::route(index, Some((destination, address.prefix_len)), v6, None, None)
+        ..wire::route(index, Some((destination, address.prefix_len)), v6, None, (!v6).then_some(address.local))
     }
 }
 
