@@ -3,6 +3,8 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -82,12 +84,22 @@ impl Product<'_> {
         netns::kill(pid, Signal::KILL)
     }
 
-    /// Takes the aggregate away if it is there; for cleaning up.
+    /// Takes the aggregate away if it is there; for cleaning up, at whatever moment we were interrupted.
     ///
     /// # Errors
     ///
-    /// When `aggctl` cannot, with its message.
+    /// When `aggctl` cannot, with its last message.
     pub fn clean_up(&self) -> Result<()> {
+        // A controller that was killed a moment ago may be asked while another takes its place.
+        let first = self.remove();
+        if first.is_ok() {
+            return first;
+        }
+        thread::sleep(Duration::from_secs(1));
+        self.remove()
+    }
+
+    fn remove(&self) -> Result<()> {
         let all: Value = serde_json::from_str(&self.run("show --json")?).context("aggctl show --json")?;
         let Some(all) = all.as_array() else { bail!("aggctl show --json printed no array") };
         if all.iter().any(|aggregate| aggregate["name"] == self.aggregate) {
