@@ -69,7 +69,8 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
 /// The steps that undo an attach that did not come to its end: what was begun, backwards.
 #[must_use]
 pub fn rollback(record: &Record) -> Vec<Step> {
-    record.journal.iter().rev().filter(|entry| entry.begun).map(|entry| entry.step.inverse()).collect()
+    let begun = record.journal.iter().rev().filter(|entry| entry.begun).map(|entry| &entry.step);
+    begun.filter(|step| !matches!(step, Step::Announce { .. })).map(Step::inverse).collect()
 }
 
 /// What is kept about a port.
