@@ -125,7 +125,7 @@ pub fn names() -> Result<Vec<String>, KernelError> {
 ///
 /// If none can be reached, or this process has several threads.
 pub fn enter_first_mount_namespace() -> Result<bool, KernelError> {
-    let ours = NamespaceId::of("/proc/self/ns/mnt");
+    let ours = NamespaceId::of("/proc/thread-self/ns/mnt");
     let enter = |pid: u32| -> io::Result<bool> {
         let path = format!("/proc/{pid}/ns/mnt");
         if NamespaceId::of(&path)? == *ours.as_ref().map_err(|error| io::Error::from(error.kind()))? {

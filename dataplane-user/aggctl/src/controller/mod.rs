@@ -33,7 +33,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{links::Links, mirror::Mirror, place::Place};
+use self::{links::Links, mirror::Mirror, place::Place, ports::Leaving};
 use crate::{
     api::{Asked, Server},
     failure::Failure,
@@ -103,6 +103,7 @@ struct Controller {
     watcher: Watcher,
     server: Server,
     links: Links,
+    leaving: Vec<Leaving>,
     mirror: Mirror,
     place: Place,
     clock: Instant,
@@ -147,6 +148,7 @@ impl Controller {
             watcher,
             server,
             links: Links::default(),
+            leaving: Vec::new(),
             mirror: Mirror::default(),
             place: Place::here()?,
             clock: Instant::now(),
@@ -201,17 +203,19 @@ impl Controller {
         }
     }
 
-    /// The engine's deadline, or the one for a confirmation.
+    /// The engine's deadline, the one for a confirmation, or one for a port that is leaving.
     fn next_deadline(&self) -> Option<Instant> {
         let confirm = self.record.confirm_by.map(|at| {
             Instant::now() + Duration::from_nanos(at.saturating_sub(operation::boot_time()))
         });
         let engine = self.engine.deadline().map(|at| self.clock + at);
-        [confirm, engine].into_iter().flatten().min()
+        let leaving = self.leaving.iter().map(|leaving| leaving.at);
+        [confirm, engine].into_iter().flatten().chain(leaving).min()
     }
 
     fn on_deadline(&mut self) -> Result<Flow, Failure> {
         self.feed(Event::Tick);
+        self.remove_leaving();
         match self.record.confirm_by {
             Some(at) if at <= operation::boot_time() => {
                 warn!("nobody confirmed the attach: undoing it");

@@ -1,19 +1,50 @@
 //! Adding and removing ports while the aggregate runs.
 
-use aggctl_common::{IfIndex, PortId};
+use std::time::Instant;
+
+use aggctl_common::{IfIndex, PortId, Ports};
 use aggctl_engine::{
     Event,
+    aggregate::ACCEPT_GRACE,
     config::{AggregateConfig, PortConfig},
     plan::{self, Step, Subject},
     record::{Entry, PortRecord},
 };
 use aggctl_kernel::{bystanders, transaction};
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::Controller;
-use crate::{failure::Failure, operation};
+use crate::{api::Answer, failure::Failure, operation};
+
+/// A port that is to be removed when what is on its way to it has come.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    /// Its name.
+    pub port: String,
+    /// When.
+    pub at: Instant,
+    /// Who waits for it.
+    pub answer: oneshot::Sender<Answer>,
+}
 
 impl Controller {
+    /// If this port carries the traffic and another can, lets the other do so. Returns when nothing is on its way to this
+    /// one any more.
+    pub(super) fn hand_over(&mut self, name: &str) -> Option<Instant> {
+        let id = self.port_named(name).ok()?;
+        let table = self.engine.table();
+        if table.choose() != Some(id) {
+            return None;
+        }
+        // What cannot be removed keeps its traffic.
+        let host = self.host().ok()?;
+        plan::remove_port(&host, &self.record, id).ok()?;
+        let next = Ports { usable: table.usable & !id.bit(), ..table }.choose()?;
+        self.try_feed(Event::Activate { port: next }).ok()?;
+        Some(Instant::now() + ACCEPT_GRACE)
+    }
+
     /// The slot of the port of this name.
     pub(super) fn port_named(&self, name: &str) -> Result<PortId, Failure> {
         let port = self.record.ports.iter().find(|port| port.config.name == name);

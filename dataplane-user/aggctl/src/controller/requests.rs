@@ -1,13 +1,16 @@
 //! Doing what commands ask for.
 
+use std::time::Instant;
+
 use aggctl_engine::{
     Event,
     plan::{self, Change},
     record::Record,
 };
 use aggctl_kernel::snapshot::snapshot;
+use tokio::sync::oneshot;
 
-use super::{Controller, Flow};
+use super::{Controller, Flow, ports::Leaving};
 use crate::{
     api::{Answer, Asked, Request},
     failure::Failure,
@@ -16,6 +19,12 @@ use crate::{
 impl Controller {
     pub(super) async fn on_request(&mut self, asked: Asked) -> Flow {
         let mut flow = Flow::Go;
+        if let Request::RemovePort { port } = &asked.request
+            && let Some(leaving) = self.hand_over(port)
+        {
+            self.leaving.push(Leaving { port: port.clone(), at: leaving, answer: asked.answer });
+            return flow;
+        }
         let answer = match asked.request {
             Request::Status => Ok(Answer::Status { status: self.engine.status() }),
             Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(done),
@@ -29,10 +38,17 @@ impl Controller {
             // The server keeps these to itself.
             Request::Monitor => Ok(done(())),
         };
-        let answer = answer.unwrap_or_else(|failure| Answer::Refused { reason: failure.to_string() });
-        // A client that did not wait has had its wish all the same.
-        let _ = asked.answer.send(answer);
+        reply(asked.answer, answer);
         flow
+    }
+
+    /// Removes the ports that handed over their traffic and waited long enough.
+    pub(super) fn remove_leaving(&mut self) {
+        let now = Instant::now();
+        for leaving in self.leaving.extract_if(.., |leaving| leaving.at <= now).collect::<Vec<_>>() {
+            let answer = self.remove_port(&leaving.port).map(done);
+            reply(leaving.answer, answer);
+        }
     }
 
     /// Changes options and then the active port; nothing if one of them is refused.
@@ -67,6 +83,11 @@ impl Controller {
     pub(super) fn host(&mut self) -> Result<aggctl_engine::host::Host, Failure> {
         Ok(snapshot(&mut self.executor.netlink)?)
     }
+}
+
+/// Answers. A client that did not wait has had its wish all the same.
+fn reply(to: oneshot::Sender<Answer>, answer: Result<Answer, Failure>) {
+    let _ = to.send(answer.unwrap_or_else(|failure| Answer::Refused { reason: failure.to_string() }));
 }
 
 fn done((): ()) -> Answer {

@@ -4,7 +4,7 @@ mod model;
 pub mod notice;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use aggctl_common::{PortId, Ports};
 use aggctl_engine::{
@@ -24,6 +24,11 @@ use crate::{
     api::{Answer, Client, Request},
     failure::Failure,
 };
+
+/// How often a controller that goes away while it is asked is asked again.
+const TRIES: u32 = 5;
+/// How long a guardian takes to start another.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Looks at an aggregate: asks its controller, or without one the pinned maps. `None` if there is none.
 ///
@@ -58,12 +63,19 @@ pub fn look(store: &Store, netlink: &mut Netlink) -> Result<Option<AggregateView
     Ok(Some(AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops)))
 }
 
-/// What the controller knows, if one runs.
+/// What the controller knows, if one runs. One that died between our question and its answer does not, or a guardian has
+/// started another, which is asked then.
 fn status(store: &Store) -> Result<Option<AggregateStatus>, Failure> {
-    let Some(mut client) = Client::connect(&store.socket())? else { return Ok(None) };
-    match client.ask(&Request::Status)? {
-        Answer::Status { status } => Ok(Some(status)),
-        _ => Ok(None),
+    let mut tries = 0;
+    loop {
+        let Some(mut client) = Client::connect(&store.socket())? else { return Ok(None) };
+        tries += 1;
+        match client.ask(&Request::Status) {
+            Ok(Answer::Status { status }) => return Ok(Some(status)),
+            Ok(_) => return Ok(None),
+            Err(failure) if tries == TRIES => return Err(failure),
+            Err(_) => std::thread::sleep(PAUSE),
+        }
     }
 }
 

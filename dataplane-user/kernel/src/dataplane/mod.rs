@@ -95,16 +95,14 @@ impl Dataplane {
         self.attach(Role::Rx(port), index, hidden, hook)
     }
 
-    /// Frees the port's slot in the table and takes its receiving program off; fine if it does not hang there.
+    /// Takes the receiving program off a port; fine if it does not hang there. The table stays as it is: the aggregate may
+    /// go on sending through the port.
     ///
     /// # Errors
     ///
     /// If the kernel refuses.
     pub fn detach_rx(&self, port: PortId, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
-        if self.pins.map(pins::PORTS).exists() {
-            self.table()?.clear_interface(port, index);
-        }
         self.detach(Role::Rx(port), index, hook)
     }
 

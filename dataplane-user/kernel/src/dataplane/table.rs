@@ -104,16 +104,6 @@ impl Table {
         IfIndex(self.words().ifindex[port.index()].swap(index.0, Ordering::AcqRel))
     }
 
-    /// Frees a slot, if its interface is still this one: it stops being usable, then loses its interface.
-    pub(super) fn clear_interface(&self, port: PortId, index: IfIndex) {
-        let words = self.words();
-        if words.ifindex[port.index()].load(Ordering::Acquire) == index.0 {
-            words.usable.fetch_and(!port.bit(), Ordering::AcqRel);
-            words.accept.fetch_and(!port.bit(), Ordering::AcqRel);
-            words.ifindex[port.index()].store(IfIndex::NONE.0, Ordering::Release);
-        }
-    }
-
     fn store(&self, store: Store) {
         let words = self.words();
         match store {

@@ -47,7 +47,7 @@ impl Executor {
         }
     }
 
-    /// Makes `port` the only one that carries traffic.
+    /// Makes `port` the one that carries traffic.
     fn select(&self, port: PortId) -> Result<(), DataplaneError> {
         let table = self.dataplane.table()?;
         let former = table.load();
@@ -56,11 +56,13 @@ impl Executor {
     }
 }
 
-/// The table with this port as the only one that carries traffic. The interfaces of the slots stay.
+/// The table with this port as the only one that carries traffic. The port that did so far still accepts: frames are on
+/// their way to it until the switch has learnt better. The interfaces of the slots stay.
 fn only(table: &Ports, port: PortId) -> Ports {
     let mut order = [0; aggctl_common::MAX_PORTS];
     order[0] = port.0;
-    Ports { usable: port.bit(), accept: 0, active: port.0.into(), count: 1, order, ..*table }
+    let accept = table.choose().filter(|former| *former != port).map_or(0, PortId::bit);
+    Ports { usable: port.bit(), accept, active: port.0.into(), count: 1, order, ..*table }
 }
 
 /// The slot of a port.
@@ -78,12 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_selected_port_alone_carries_traffic() {
-        let mut table = Ports { usable: 0b111, accept: 0b100, active: 2, count: 3, ..Ports::EMPTY };
+    fn the_selected_port_alone_carries_traffic_and_the_former_one_still_accepts() {
+        let mut table = Ports { usable: 0b111, accept: 0, active: 2, count: 3, ..Ports::EMPTY };
         table.ifindex[1] = IfIndex(7);
         let selected = only(&table, PortId(1));
         assert_eq!(selected.choose(), Some(PortId(1)));
-        assert_eq!((selected.usable, selected.accept, selected.count), (0b10, 0, 1));
+        // The former one, slot 2, goes on accepting.
+        assert_eq!((selected.usable, selected.accept, selected.count), (0b10, 0b100, 1));
         assert_eq!(selected.ifindex[1], IfIndex(7));
     }
 }
