@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 
 use super::{cpio, kernel::Kernel, modules, plan::Plan};
 
-/// What the root of a machine is made of.
-const FEATURES: &[&str] = &["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console"];
+/// The modules that the root of a machine needs.
+pub const FEATURES: &[&str] = &["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console"];
 const DIRECTORIES: &[&str] = &["bin", "dev", "lower", "memory", "modules", "new", "proc", "sys"];
 const APPLETS: &[&str] = &["cp", "insmod", "mkdir", "mount", "poweroff", "sh", "switch_root"];
 const INIT: &str = include_str!("init.sh");

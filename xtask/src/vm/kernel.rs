@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{apt::Archive, cache::Cache};
+use super::{apt::Archive, cache::Cache, initramfs, modules::Index};
 use crate::process;
 
 /// The package that depends on the packages of the newest kernel of a suite.
@@ -172,10 +172,14 @@ fn fetch(series: Series, place: &Path) -> Result<()> {
     index(place)
 }
 
-/// Those packages that hold parts of a kernel.
+/// Those packages that hold parts of a kernel: the ones that have its version in their names.
 fn parts(packages: &[String]) -> Vec<String> {
-    let prefixes = ["linux-image-", "linux-binary-", "linux-modules-"];
-    packages.iter().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).cloned().collect()
+    let prefixes = ["linux-base-", "linux-image-", "linux-binary-", "linux-modules-"];
+    let versioned = |name: &str| {
+        let version = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix));
+        version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    packages.iter().filter(|name| versioned(name)).cloned().collect()
 }
 
 /// Makes what was unpacked usable: one layout, an index of the modules, readable by everyone.
@@ -188,6 +192,8 @@ fn index(root: &Path) -> Result<()> {
     let depmod = process::find("depmod").context("depmod (package kmod) is not there")?;
     process::run(Command::new(depmod).arg("-b").arg(root).arg(&version).stdout(Stdio::null()))?;
     let kernel = Kernel::unpacked(root)?;
+    // What cannot boot is not kept.
+    Index::read(&kernel.modules)?.load_order(initramfs::FEATURES)?;
     for (path, mode) in [(kernel.image.as_path(), 0o644), (root, 0o755)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
             .with_context(|| format!("cannot make {} readable", path.display()))?;
@@ -261,7 +267,7 @@ mod tests {
 
     #[test]
     fn only_packages_of_the_kernel_are_fetched() {
-        let all = ["dracut", "linux-base-7", "linux-binary-7", "linux-modules-7"].map(str::to_owned);
+        let all = ["dracut", "linux-base-amd64", "linux-binary-7", "linux-modules-7", "linux-base"].map(str::to_owned);
         assert_eq!(parts(&all), ["linux-binary-7", "linux-modules-7"]);
     }
 }

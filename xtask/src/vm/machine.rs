@@ -6,7 +6,7 @@ use std::{
         fd::{AsFd, AsRawFd},
         unix::{net::UnixStream, process::CommandExt},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -17,9 +17,9 @@ use super::{kernel::Kernel, nic::Card, port};
 use crate::process;
 
 const PROGRAM: &str = "qemu-system-x86_64";
-/// An oops stops the machine: what comes after it proves nothing.
+/// An oops stops the machine: what comes after it proves nothing. Self-tests of ciphers would take a third of the boot.
 const KERNEL_ARGUMENTS: &str =
-    "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr random.trust_cpu=on";
+    "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr random.trust_cpu=on cryptomgr.notests";
 
 /// What executes the machine's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct Machine {
     pub results: PathBuf,
     /// Where its serial console is written to.
     pub console: PathBuf,
+    /// Where the emulator's own messages are written to.
+    pub log: PathBuf,
 }
 
 /// A machine that runs, and our ends of its wires.
@@ -94,11 +96,12 @@ impl Machine {
     ///
     /// When the emulator is not there or the console cannot be written.
     pub fn start(&self) -> Result<Running> {
-        File::create(&self.console).with_context(|| format!("cannot write {}", self.console.display()))?;
+        let create = |file: &Path| File::create(file).with_context(|| format!("cannot write {}", file.display()));
+        create(&self.console)?;
         let program = process::find(PROGRAM).with_context(|| format!("{PROGRAM} is not there"))?;
         let mut command = Command::new(program);
         // Out of the terminal's process group: on Ctrl-C we end it, after we know why.
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(create(&self.log)?);
         command.args(self.arguments());
         let (control, control_end) = wire("control", &mut command)?;
         let (stdout, stdout_end) = wire("stdout", &mut command)?;

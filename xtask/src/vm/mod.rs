@@ -68,7 +68,7 @@ pub struct Wish {
     /// Network cards nic0, nic1, …, each wired to a card peer0, peer1, …
     #[arg(long, value_name = "e1000e:N")]
     pub nic: Option<Cards>,
-    /// End the machine after so many seconds
+    /// End the machine when the command has run for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// In a machine: ask its monitor, for example '{"execute":"query-status"}', and print the answer
@@ -135,6 +135,7 @@ pub fn run(workspace: &Workspace, wish: &Wish) -> Result<Outcome> {
         cards,
         results,
         console: own.path().join("console"),
+        log: own.path().join("log"),
     };
     let mut outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt)?;
     if machine.accelerator == Accelerator::Kvm && matches!(outcome, Outcome::NotBooted(_)) {
@@ -150,8 +151,12 @@ pub fn run(workspace: &Workspace, wish: &Wish) -> Result<Outcome> {
 fn report(outcome: &Outcome, machine: &Machine) {
     let Some(message) = outcome.message() else { return };
     if outcome.needs_console() {
-        let tail = outcome::tail(&outcome::console(&machine.console));
-        eprintln!("vm: the end of the machine's console:\n{tail}");
+        for (name, file) in [("the machine's console", &machine.console), ("what the emulator said", &machine.log)] {
+            let tail = outcome::tail(&outcome::text(file));
+            if !tail.is_empty() {
+                eprintln!("vm: the end of {name}:\n{tail}");
+            }
+        }
     }
     eprintln!("vm: {message}");
 }

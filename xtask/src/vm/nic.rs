@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The most cards: each takes two slots of the machine's one bus.
 const MOST: u8 = 8;
 
+/// The most cards that the driver of e1000e takes options for, one after the other, also when they are plugged in anew.
+const E1000E_OPTIONS: usize = 32;
+
 /// How many cards of which kind a person wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cards {
@@ -31,8 +34,8 @@ impl FromStr for Cards {
 pub struct Card {
     /// Its name in the emulator and, at the start, of its interface: `nic0` and so on; `peer0` at the other end.
     pub name: String,
-    /// The kernel module that drives it.
-    pub module: String,
+    /// The kernel module that drives it, and the module's options.
+    pub module: Vec<String>,
     /// Its permanent address.
     pub mac: String,
     /// The emulator's name of the device.
@@ -45,11 +48,14 @@ impl Cards {
     /// The cards: for each wanted one, a second of a kind without filters in hardware at the other end of its cable.
     pub fn list(self) -> Vec<Card> {
         let card = |cable: u8, end: u8| {
-            let (name, device, module) =
-                if end == 0 { ("nic", "e1000e", "e1000e") } else { ("peer", "virtio-net-pci", "virtio_net") };
+            let (name, device, module) = if end == 0 {
+                ("nic", "e1000e", vec!["e1000e".to_owned(), legacy_interrupts()])
+            } else {
+                ("peer", "virtio-net-pci", vec!["virtio_net".to_owned()])
+            };
             Card {
                 name: format!("{name}{cable}"),
-                module: module.to_owned(),
+                module,
                 mac: format!("52:54:00:a9:{end:02x}:{cable:02x}"),
                 device: device.to_owned(),
                 cable,
@@ -57,6 +63,12 @@ impl Cards {
         };
         (0..self.e1000e).flat_map(|cable| [card(cable, 0), card(cable, 1)]).collect()
     }
+}
+
+/// The option of e1000e for interrupts by wire. Emulated MSI-X of QEMU before 8.1 tells only the first change of a
+/// link: the driver would not see a cut.
+fn legacy_interrupts() -> String {
+    format!("IntMode={}", ["0"; E1000E_OPTIONS].join(","))
 }
 
 impl Card {

@@ -4,6 +4,8 @@ use std::{fs, path::Path, process::ExitStatus};
 
 /// The most lines of the console that are shown.
 const LINES: usize = 40;
+/// What a kernel says when it gives up.
+const PANIC: &str = "Kernel panic - not syncing";
 
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +64,7 @@ impl Outcome {
 
 /// What it means that the emulator ended by itself.
 pub fn of_ended_emulator(status: ExitStatus, console: &str) -> Outcome {
-    if console.contains("Kernel panic - not syncing") {
+    if console.contains(PANIC) {
         Outcome::Panicked
     } else if status.success() {
         Outcome::SwitchedOff
@@ -71,16 +73,18 @@ pub fn of_ended_emulator(status: ExitStatus, console: &str) -> Outcome {
     }
 }
 
-/// The text of a console, without what terminals act on.
-pub fn console(file: &Path) -> String {
+/// The text of a console or log, without what terminals act on.
+pub fn text(file: &Path) -> String {
     let bytes = fs::read(file).unwrap_or_default();
     plain(&String::from_utf8_lossy(&bytes))
 }
 
-/// The end of a console, for people.
+/// The end of a console, for people: the last lines, and from the panic on if there was one.
 pub fn tail(console: &str) -> String {
     let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
+    let last = lines.len().saturating_sub(LINES);
+    let panic = lines.iter().position(|line| line.contains(PANIC)).unwrap_or(last);
+    lines[panic.min(last)..].join("\n")
 }
 
 /// Removes escape sequences and control characters.
@@ -143,5 +147,7 @@ mod tests {
         let long: String = (0..100).map(|line| format!("{line}\n\n")).collect();
         assert_eq!(tail(&long).lines().next(), Some("60"));
         assert_eq!(tail("one\n"), "one");
+        let panic = format!("{long}Kernel panic - not syncing: x\n{long}");
+        assert_eq!(tail(&panic).lines().next(), Some("Kernel panic - not syncing: x"));
     }
 }

@@ -31,9 +31,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// How patient we are with a machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// From the start to the end of the command.
-    pub whole: Duration,
-    /// From the start to the command.
+    /// From the start of the command to its end.
+    pub command: Duration,
+    /// From the start of the machine to that of the command.
     pub boot: Duration,
     /// Between two signs of life.
     pub silence: Duration,
@@ -43,7 +43,7 @@ pub struct Limits {
 
 impl Limits {
     /// What fits an accelerator.
-    pub const fn of(accelerator: Accelerator, whole: Duration) -> Self {
+    pub const fn of(accelerator: Accelerator, command: Duration) -> Self {
         let [boot, silence, ping] = match accelerator {
             // Long enough for a busy host; a kvm that does not work shows it by then.
             Accelerator::Kvm => [30, 30, 2],
@@ -52,7 +52,7 @@ impl Limits {
             Accelerator::Deterministic => [240, 180, 30],
         };
         Self {
-            whole,
+            command,
             boot: Duration::from_secs(boot),
             silence: Duration::from_secs(silence),
             ping: Duration::from_secs(ping),
@@ -77,7 +77,7 @@ pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt) -> Result<O
         started,
         control,
         monitor: Monitor::New(monitor),
-        booted: false,
+        booted: None,
         alive: started,
         asked: started,
     };
@@ -89,8 +89,8 @@ pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt) -> Result<O
             break outcome;
         }
         if let Some(status) = child.try_wait().context("cannot wait for the emulator")? {
-            break match outcome::of_ended_emulator(status, &outcome::console(&machine.console)) {
-                end if session.booted => end,
+            break match outcome::of_ended_emulator(status, &outcome::text(&machine.console)) {
+                end if session.booted.is_some() => end,
                 end => Outcome::NotBooted(end.message().unwrap_or_default()),
             };
         }
@@ -110,7 +110,8 @@ struct Session<'a> {
     started: Instant,
     control: UnixStream,
     monitor: Monitor,
-    booted: bool,
+    /// When the command started.
+    booted: Option<Instant>,
     /// When the agent last said something.
     alive: Instant,
     /// When we last asked whether it lives.
@@ -130,7 +131,7 @@ impl Session<'_> {
             }
             Ok(FromGuest::Failed(why)) => return Ok(Some(Outcome::NotBooted(why))),
             Ok(FromGuest::Ready) => {
-                self.booted = true;
+                self.booted = Some(Instant::now());
                 let (kernel, how) = (&self.machine.kernel.version, self.machine.accelerator.name());
                 eprintln!("vm: Linux {kernel} booted in {:.1} s ({how})", self.started.elapsed().as_secs_f64());
             }
@@ -153,13 +154,13 @@ impl Session<'_> {
 
     /// Whether a limit has passed. Asks for a sign of life when it is time.
     fn overdue(&mut self) -> Option<Outcome> {
-        if self.started.elapsed() > self.limits.whole {
-            return Some(Outcome::TimedOut(self.limits.whole.as_secs()));
-        }
-        if !self.booted {
+        let Some(booted) = self.booted else {
             let limit = self.limits.boot;
             return (self.started.elapsed() > limit)
                 .then(|| Outcome::NotBooted(format!("it did not boot within {} s", limit.as_secs())));
+        };
+        if booted.elapsed() > self.limits.command {
+            return Some(Outcome::TimedOut(self.limits.command.as_secs()));
         }
         if self.alive.elapsed() > self.limits.silence {
             return Some(Outcome::LockedUp(self.limits.silence.as_secs()));
@@ -206,10 +207,8 @@ fn listen(control: UnixStream) -> Receiver<FromGuest> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(control).split(b'\n').map_while(Result::ok) {
-            if let Ok(message) = serde_json::from_slice(&line) {
-                if sender.send(message).is_err() {
-                    return;
-                }
+            if serde_json::from_slice(&line).is_ok_and(|message| sender.send(message).is_err()) {
+                return;
             }
         }
     });

@@ -1,6 +1,13 @@
 //! Makes a machine what tests expect: file systems, modules in place, names of network cards, `lo`.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    ffi::{CString, OsStr},
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 use rustix::mount::MountFlags;
@@ -46,7 +53,7 @@ fn mount(source: &str, kind: &str, place: &Path, options: &str) -> Result<()> {
     if !place.exists() {
         fs::create_dir_all(place).with_context(|| format!("cannot create {}", place.display()))?;
     }
-    let options = std::ffi::CString::new(options)?;
+    let options = CString::new(options)?;
     rustix::mount::mount(source, place, kind, MountFlags::empty(), Some(options.as_c_str()))
         .with_context(|| format!("cannot mount {kind} on {}", place.display()))
 }
@@ -68,15 +75,13 @@ fn link_modules(plan: &Plan) -> Result<()> {
 
 /// Loads the drivers of the cards and gives each interface its card's name.
 fn name_cards(cards: &[Card]) -> Result<()> {
-    let mut modules: Vec<&str> = cards.iter().map(|card| card.module.as_str()).collect();
-    modules.sort_unstable();
-    modules.dedup();
+    let modules: BTreeSet<&[String]> = cards.iter().map(|card| card.module.as_slice()).collect();
     for module in modules {
-        run("modprobe", &[module])?;
+        run("modprobe", module)?;
     }
     for card in cards {
         let now = interface(&card.mac)?.with_context(|| format!("there is no interface of the card {}", card.name))?;
-        run("ip", &["link", "set", &now, "name", &card.name])?;
+        run("ip", &["link", "set", now.as_str(), "name", card.name.as_str()])?;
     }
     Ok(())
 }
@@ -88,7 +93,7 @@ fn interface(mac: &str) -> Result<Option<String>> {
     Ok(all.flatten().find(|entry| has(&entry.path())).map(|entry| entry.file_name().to_string_lossy().into_owned()))
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<()> {
+fn run(program: &str, arguments: &[impl AsRef<OsStr>]) -> Result<()> {
     let path = process::find(program).with_context(|| format!("{program} is not there"))?;
     process::read(Command::new(path).args(arguments)).map(|_| ())
 }
