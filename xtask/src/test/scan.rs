@@ -31,8 +31,8 @@ impl Scanner {
         if line.starts_with("---- ") {
             self.counted = false;
         }
-        if let Some(reason) = line.strip_prefix("skipped:") {
-            self.skip(reason.trim());
+        if let Some(reason) = skip_reason(line) {
+            self.skip(reason);
             return true;
         }
         match line {
@@ -73,6 +73,12 @@ impl Scanner {
     }
 }
 
+/// What a test says that it skips: `skipped: …`, or `skipped for tcx: …`.
+fn skip_reason(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("skipped")?;
+    rest.strip_prefix(':').or_else(|| rest.strip_prefix(' ')).map(str::trim)
+}
+
 /// The number before `word`.
 fn count(line: &str, word: &str) -> u64 {
     let words: Vec<&str> = line.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
@@ -95,7 +101,7 @@ successes:
 
 ---- a stdout ----
 skipped: no vlan devices (needs CONFIG_VLAN_8021Q)
-skipped: no tap
+skipped for tcx: no tap
 noise
 
 ---- b stdout ----
@@ -123,7 +129,7 @@ test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         for line in OUTPUT.lines() {
             scanner.line(line);
         }
-        let reasons = vec!["no vlan devices (needs CONFIG_VLAN_8021Q)".to_owned(), "no tap".to_owned()];
+        let reasons = vec!["no vlan devices (needs CONFIG_VLAN_8021Q)".to_owned(), "for tcx: no tap".to_owned()];
         assert_eq!(scanner.tally(), Tally { passed: 4, failed: 1, skipped: 2, reasons });
     }
 
@@ -132,7 +138,7 @@ test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         let mut scanner = Scanner::default();
         let shown: Vec<&str> = OUTPUT.lines().filter(|line| scanner.line(line)).collect();
         assert!(shown.contains(&"left != right"));
-        assert!(shown.contains(&"skipped: no tap"));
+        assert!(shown.contains(&"skipped for tcx: no tap"));
         assert!(shown.iter().any(|line| line.starts_with("test result: FAILED. 2 passed")));
         assert!(!shown.contains(&"chatter"));
     }
