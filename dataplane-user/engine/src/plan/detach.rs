@@ -178,6 +178,12 @@ impl<'a> Plan<'a> {
             };
             return shares.iter().position(goes).into_iter().collect();
         }
+        // A former attempt gave it to a port: IPv6 joins equal routes into one of several ways.
+        let is_there = |at: &usize| route.links.contains(&shares[*at].link.index);
+        let there = (0..shares.len()).filter(is_there).collect::<Vec<_>>();
+        if !there.is_empty() {
+            return there;
+        }
         let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, layer3::gateway(r));
         let origin = |entry: &Entry| match &entry.step {
             Step::AddRoute { route: moved, from, to: Subject::Aggregate, .. } if key(moved) == key(route) => {
@@ -232,7 +238,7 @@ impl<'a> Plan<'a> {
         let targets = || self.shares.iter().filter(|share| share.is_target());
         let mut steps = Vec::new();
         if self.aggregate.is_some() {
-            let target = targets().find(|share| has_link(share.link));
+            let target = targets().find(|share| has_link(share.link) && share.port.before.admin_up);
             steps.extend(target.map(|share| Step::Select { port: share.port.id, was: None }));
         }
         // Backwards, because each puts its routes ahead of equal ones: in the end the first port's stand first.
@@ -263,6 +269,11 @@ impl<'a> Plan<'a> {
         let subject = share.subject();
         let transfer = self.transfer(share, self.index());
         let mut steps = port::restore_link(&subject, share.link, &share.port.before);
+        let stays_up = share.port.before.admin_up;
+        if !stays_up {
+            // Before its addresses are there: going down would take the IPv6 ones along.
+            steps.extend(take_down(share));
+        }
         if share.what.addresses.iter().any(|a| a.local.is_ipv4()) {
             steps.extend(port::sysctl(&subject, share.link, RP_FILTER, "2"));
             let value = self.aggregate.and_then(|link| link.sysctls.get(RP_FILTER)).filter(|value| *value != "2");
@@ -273,13 +284,17 @@ impl<'a> Plan<'a> {
         } else {
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
-        steps.extend(transfer.add_neighbours());
+        if stays_up {
+            steps.extend(transfer.add_neighbours());
+        }
         let missing = layer3::in_adding_order(&share.what.addresses).filter(|a| !self.has(share.link, a));
         steps.extend(missing.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
-        steps.extend(transfer.add_routes());
-        steps.extend(transfer.move_nexthops());
+        if stays_up {
+            steps.extend(transfer.add_routes());
+            steps.extend(transfer.move_nexthops());
+        }
         steps.push(Step::DetachRx { link: subject.clone(), hook: self.record.hook });
-        if has_link(share.link) {
+        if stays_up && has_link(share.link) {
             steps.push(Step::Announce { link: subject });
         }
         steps
@@ -291,20 +306,13 @@ impl<'a> Plan<'a> {
         let (subject, before) = (share.subject(), &share.port.before);
         let is_target = share.is_target();
         let mut steps = Vec::new();
-        let down = (!before.admin_up && share.link.admin_up).then(|| Step::SetAdmin {
-            link: subject.clone(),
-            up: false,
-            was: true,
-        });
-        steps.extend(down.clone());
         if !is_target {
+            steps.extend(take_down(share));
             steps.extend(port::restore_link(&subject, share.link, before));
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
         let own = share.port.addresses.iter().filter(|a| !layer3::is_given(a, before));
-        // Going down took the IPv6 addresses of the share along.
-        let flushed = share.what.addresses.iter().filter(|a| down.is_some() && a.local.is_ipv6());
-        let lost = own.filter(|a| !self.has(share.link, a) && !is_in(&share.what.addresses, a)).chain(flushed);
+        let lost = own.filter(|a| !self.has(share.link, a) && !is_in(&share.what.addresses, a));
         steps.extend(lost.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
         steps.extend(port::restore_rest(&subject, share.link, before));
         if is_target {
@@ -365,6 +373,12 @@ impl<'a> Plan<'a> {
         let here = self.host.addresses.iter().filter(|a| a.link == link.index);
         here.into_iter().any(|a| is_same(a, address))
     }
+}
+
+/// Takes a port down that was down before.
+fn take_down(share: &Share<'_>) -> Option<Step> {
+    let surplus = share.link.admin_up && !share.port.before.admin_up;
+    surplus.then(|| Step::SetAdmin { link: share.subject(), up: false, was: true })
 }
 
 /// The address of the port's that this one is.

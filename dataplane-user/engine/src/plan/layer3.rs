@@ -165,8 +165,10 @@ impl Transfer<'_> {
     pub fn add_routes(&self) -> impl Iterator<Item = Step> {
         let add = |route: &Route| self.add(route, &self.to, is_first(self.order, route));
         let promote = |route: &Route| [self.delete(route, &self.to, false), self.add(route, &self.to, true)];
-        let plain = self.movable(false).map(add).collect::<Vec<_>>();
-        let gateways = self.movable(true).map(add).collect::<Vec<_>>();
+        // IPv6 joins equal routes into one of several ways: then the new interface has it already.
+        let is_there = |route: &&Route| matches!(&self.to, Subject::Port { index, .. } if route.links.contains(index));
+        let plain = self.movable(false).filter(|route| !is_there(route)).map(add).collect::<Vec<_>>();
+        let gateways = self.movable(true).filter(|route| !is_there(route)).map(add).collect::<Vec<_>>();
         let contested = self.contested().flat_map(promote).collect::<Vec<_>>();
         contested.into_iter().chain(plain).chain(gateways)
     }
