@@ -89,7 +89,8 @@ impl Dataplane {
     /// If the interface is not there or the kernel refuses.
     pub fn attach_rx(&self, port: PortId, index: IfIndex, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
-        if self.table()?.set_interface(port, index) != index {
+        let joins = !self.pins.program(Role::Rx(port)).exists();
+        if self.table()?.set_interface(port, index) != index || joins {
             drops::reset(&self.pins, port)?;
         }
         self.attach(Role::Rx(port), index, hidden, hook)

@@ -1,6 +1,7 @@
 //! A place to try the data path in: a network and a mount namespace of the test's own, which vanish with its thread.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod attached;
 pub mod foreign;
 pub mod wire;
 
