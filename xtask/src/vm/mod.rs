@@ -3,6 +3,8 @@
 //! A machine boots a kernel of Debian's with the host's root as its own, read-only under an overlay in memory: the
 //! checkout and all tools are at the paths where they are on the host, and what is written vanishes. See `docs/vm.md`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
 mod apt;
 mod cache;
 mod cpio;
