@@ -66,7 +66,7 @@ fn a_standby_port_drops_and_counts() {
         wait_for_drops(&dataplane, &[DropCount { port: Some(P1), reason: DropReason::Standby, packets: 2 }]);
         assert_eq!(aggregate.poll(Duration::ZERO), None);
 
-        dataplane.table().unwrap().publish(&Ports::EMPTY);
+        dataplane.table().unwrap().publish(&Ports { usable: 0, ..ports() });
         Wire::open(index("agg0")).send(&wire::frame(UNICAST, "nowhere to go"));
         wait_for_drops(
             &dataplane,
