@@ -154,7 +154,8 @@ pub struct Route {
     pub gateway: bool,
     /// The nexthop object that it belongs to.
     pub nexthop: Option<u32>,
-    /// The whole message (rtmsg and attributes) as the kernel sent it.
+    /// The whole message (rtmsg and attributes) as the kernel sent it, without what changes by itself: flags of the
+    /// moment (dead, link down, offloaded) and the age of cached metrics. An expiry stays.
     pub wire: Vec<u8>,
 }
 

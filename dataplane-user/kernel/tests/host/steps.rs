@@ -1,4 +1,4 @@
-//! The steps that are more than one call: announcing on a real wire, and programs on their hooks.
+//! What is more than one call: announcing on a real wire, programs on their hooks, the first process's files.
 
 use aggctl_common::PortId;
 use aggctl_engine::{
@@ -8,6 +8,7 @@ use aggctl_engine::{
 use aggctl_kernel::{
     dataplane::{Dataplane, DataplaneError, Expected, tcx_supported},
     error::KernelError,
+    netns,
     packet::{PacketSender, SendError},
 };
 
@@ -99,5 +100,17 @@ fn announcing_on_a_link_that_is_down_is_no_failure() {
         assert!(matches!(sender.send(index("p0"), &[0xff; 60]), Err(SendError::Down(_))));
         let nobody = aggctl_common::IfIndex(9999);
         assert!(matches!(sender.send(nobody, &[0xff; 60]), Err(SendError::Gone(_))));
+    });
+}
+
+#[test]
+fn the_first_process_files_are_reached_from_a_mount_namespace_that_vanishes() {
+    in_namespace(|| {
+        let this = || std::fs::read_link("/proc/thread-self/ns/mnt").unwrap();
+        mount_bpffs();
+        let own = this();
+        assert!(netns::enter_first_mount_namespace().unwrap());
+        assert_ne!(this(), own);
+        assert!(!netns::enter_first_mount_namespace().unwrap(), "it is there already");
     });
 }
