@@ -57,7 +57,7 @@ pub fn start(store: &Store, wish: &[u8]) -> Result<(), Failure> {
         }
     }
     // Neither of them is left; the last one standing puts things right.
-    let undone = operation::recover(store);
+    let undone = operation::lock(store).and_then(|_lock| operation::recover(store));
     let outcome = match undone {
         Ok(_) => "what it began was undone".to_owned(),
         Err(error) => error.to_string(),

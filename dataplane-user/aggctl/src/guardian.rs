@@ -65,6 +65,8 @@ async fn guard(store: &Store, wish: &[u8]) -> Result<(), Failure> {
             Some(present) => store = present,
             None => return Ok(()),
         }
+        // Nobody else puts things right meanwhile.
+        let lock = operation::lock(&store)?;
         let Some(record) = store.record()? else {
             Report::Failed(format!("the controller ended ({}) before anything was done", describe(status))).send();
             return Ok(());
@@ -87,6 +89,7 @@ async fn guard(store: &Store, wish: &[u8]) -> Result<(), Failure> {
             }
             Phase::Attached => {}
         }
+        drop(lock);
         if started.elapsed() >= SETTLED {
             pause = Duration::from_millis(10);
         }

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use aggctl_common::IfIndex;
+use aggctl_common::{IfIndex, Ports};
 use aggctl_engine::{
+    aggregate::Memory,
     config::AggregateConfig,
     host::Host,
     plan::{self, Taken},
-    record::{Phase, Record},
+    record::{Phase, PortRecord, Record},
 };
 use aggctl_kernel::{
     dataplane::{Dataplane, Expected},
@@ -144,12 +145,30 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
         warn!(%defect, "repairing");
     }
     executor.dataplane.create()?;
+    let table = executor.dataplane.table()?;
+    if table.load() == Ports::EMPTY {
+        // The maps were made anew: programs that use them must find a port in them.
+        table.publish(&stopgap(&record, &host, store.memory()?.unwrap_or_default()));
+    }
     // Also brings the programs of this version in, without a gap.
     for step in plan::repair(&host, &record) {
         executor.apply(&step)?;
     }
     store.save(&record)?;
     Ok(record)
+}
+
+/// A table that goes on with the port that was active, if it has a link, else with any that has one.
+fn stopgap(record: &Record, host: &Host, memory: Memory) -> Ports {
+    let mut table = Ports::EMPTY;
+    let has_link = |port: &&PortRecord| host.links.get(&port.before.index).is_some_and(|link| link.admin_up && link.carrier);
+    let linked = || record.ports.iter().filter(has_link);
+    let Some(chosen) = linked().find(|port| Some(port.id) == memory.active).or_else(|| linked().next()) else {
+        return table;
+    };
+    table.ifindex[chosen.id.index()] = chosen.before.index;
+    table.order[0] = chosen.id.0;
+    Ports { usable: chosen.id.bit(), active: chosen.id.0.into(), count: 1, ..table }
 }
 
 /// Brings an aggregate that was left in the middle of something to one of its ends: an unfinished attach is undone, an

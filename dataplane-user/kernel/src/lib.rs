@@ -1,6 +1,6 @@
 //! The hands of an aggregate: the only code that touches the system.
 //!
-//! - [`netlink`], [`ethtool`], [`sysctl`], [`nft`], [`packet`], [`netns`]: small verbs, one call to the kernel each, whose
+//! - [`netlink`], [`ethtool`], [`sysctl`], [`nft`], [`packet`], [`announce`], [`netns`]: small verbs, one call to the kernel each, whose
 //!   errors name the thing and the call.
 //! - [`dataplane`]: the programs and maps.
 //! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`] sees
@@ -10,6 +10,7 @@
 //! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod announce;
 pub mod bystanders;
 pub mod dataplane;
 pub mod error;

@@ -34,6 +34,8 @@ use serde::{Serialize, de::DeserializeOwned};
 const ROOT: &str = "/run/aggctl";
 /// Our bpffs, below [`ROOT`].
 const BPF: &str = "bpf";
+/// Octets that a log may have.
+const LARGEST_LOG: u64 = 1024 * 1024;
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 
@@ -160,6 +162,19 @@ impl Store {
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.dir().join("log")
+    }
+
+    /// Empties the log when it has grown too large: a link that flaps for months must not fill the memory that /run is in.
+    ///
+    /// # Errors
+    /// If it is there but cannot be emptied.
+    pub fn trim_log(&self) -> Result<(), StateError> {
+        let path = self.log();
+        match fs::metadata(&path) {
+            // Whoever writes it appends.
+            Ok(log) if log.len() > LARGEST_LOG => fs::write(&path, "").map_err(failed("empty", &path)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the directories, and mounts the bpffs if it is not there yet.

@@ -4,7 +4,10 @@ use aggctl_engine::{
     plan,
     record::{Phase, Record},
 };
-use aggctl_kernel::{netlink::Netlink, snapshot::snapshot, state::Store};
+use aggctl_kernel::{
+    netlink::Netlink, snapshot::snapshot,
+    state::{Lock, Store},
+};
 
 use crate::{
     api::{Client, Request},
@@ -22,8 +25,7 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
         // Refused before the controller is sent away.
         plan::detach(&snapshot(&mut Netlink::open()?)?, &record, force)?;
     }
-    send_away(store, force)?;
-    let _lock = operation::lock(store)?;
+    let _lock = send_away(store, force)?;
     // The controller may have changed it, or undone everything itself, meanwhile.
     match store.record()? {
         None => Ok(()),
@@ -39,25 +41,27 @@ fn tear_down(store: &Store, record: Record, force: bool) -> Result<(), Failure> 
     operation::tear_down(store, record, &host, force)
 }
 
-/// Asks the controller to leave; the dataplane stays.
-fn send_away(store: &Store, force: bool) -> Result<(), Failure> {
-    let Some(mut client) = Client::connect(&store.socket())? else { return Ok(()) };
-    match client.ask(&Request::Leave) {
-        Ok(_) => Ok(()),
-        // It may be gone before its answer is.
-        Err(_) if store.holder().is_none() => Ok(()),
-        Err(failure) if !force => Err(Failure::Refused(format!("{failure}; use --force to detach all the same"))),
-        Err(_) => end_holder(store),
+/// Asks the controller to leave, and takes its place; the dataplane stays.
+fn send_away(store: &Store, force: bool) -> Result<Lock, Failure> {
+    if let Some(mut client) = Client::connect(&store.socket())? {
+        // Whether it is gone is told by its lock: it may be sooner than its answer.
+        let _ = client.ask(&Request::Leave);
+    }
+    match operation::lock(store) {
+        Err(_) if force => {
+            end_holder(store)?;
+            operation::lock(store)
+        }
+        Err(failure) => Err(Failure::Refused(format!("{failure} and does not leave; --force ends it"))),
+        lock => lock,
     }
 }
 
 /// Ends a controller that does not answer.
 fn end_holder(store: &Store) -> Result<(), Failure> {
     let pid = store.holder().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // Its guardian would start another: that one finds the lock taken, or the aggregate gone.
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL)
-            .map_err(|error| Failure::Refused(format!("cannot end the controller: {error}")))?;
+    match pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL)) {
+        None | Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
+        Some(Err(error)) => Err(Failure::Refused(format!("cannot end the controller: {error}"))),
     }
-    Ok(())
 }

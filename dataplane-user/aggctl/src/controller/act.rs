@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::{Action, announce};
-use aggctl_kernel::error::KernelError;
+use aggctl_engine::Action;
+use aggctl_kernel::{announce, error::KernelError};
 use tracing::{info, warn};
 
 use super::Controller;
@@ -56,14 +56,8 @@ impl Controller {
         }
     }
 
-    /// Tells the neighbours once, for each address that the aggregate has at this moment.
+    /// Tells the neighbours where the aggregate is now.
     fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
-        let addresses = self.executor.netlink.addresses_of(self.record.index)?;
-        for frame in announce::frames(self.record.mac, &addresses) {
-            if let Err(error) = self.sender.send(index, &frame) {
-                warn!(%error, "an announcement was not sent");
-            }
-        }
-        Ok(())
+        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index)
     }
 }

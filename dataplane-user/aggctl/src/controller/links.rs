@@ -1,7 +1,7 @@
 //! What the kernel reports about interfaces, on its way to the engine.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,8 @@ const SURVEY_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Links {
     seen: BTreeMap<PortId, Seen>,
     surveyed: Option<Instant>,
+    /// The ports whose interface is gone.
+    gone: BTreeSet<PortId>,
     /// The aggregate's MTU, as last seen.
     mtu: Option<u32>,
 }
@@ -37,6 +39,7 @@ struct Seen {
 impl Links {
     pub(super) fn forget(&mut self, port: PortId) {
         self.seen.remove(&port);
+        self.gone.remove(&port);
     }
 
     /// Speed and duplex of a port: asked for when the link comes up, for some drivers are slow to answer.
@@ -71,8 +74,7 @@ impl Controller {
             }
             LinkEvent::Deleted(index) => {
                 if let Some(port) = self.port_at(index) {
-                    self.links.forget(port);
-                    self.feed(Event::Gone { port });
+                    self.tell_gone(port);
                 }
             }
             LinkEvent::AddressChanged(index) if index == self.record.index => self.mirror.touch(),
@@ -105,7 +107,7 @@ impl Controller {
         for (port, index) in ports {
             match self.watcher.query(index).await {
                 Ok(Some(report)) => self.tell_port(port, &report),
-                Ok(None) => self.feed(Event::Gone { port }),
+                Ok(None) => self.tell_gone(port),
                 Err(error) => warn!(%error, "cannot ask for a port"),
             }
         }
@@ -119,6 +121,12 @@ impl Controller {
             Ok(None) => {}
             Err(error) => warn!(%error, "cannot ask for the aggregate"),
         }
+    }
+
+    fn tell_gone(&mut self, port: PortId) {
+        self.links.forget(port);
+        self.links.gone.insert(port);
+        self.feed(Event::Gone { port });
     }
 
     fn tell_port(&mut self, port: PortId, report: &LinkReport) {
@@ -182,6 +190,9 @@ impl Controller {
 
     /// Makes an interface a port again if it is one of ours that was plugged out and in.
     async fn take_back(&mut self, report: &LinkReport) {
+        if self.links.gone.is_empty() {
+            return;
+        }
         let Ok(host) = self.host() else { return };
         let found = self.record.ports.iter().find(|port| {
             !host.links.contains_key(&port.before.index)
@@ -189,8 +200,9 @@ impl Controller {
         });
         let Some(id) = found.map(|port| port.id) else { return };
         info!(port = report.name, "a port is back");
-        if let Err(error) = self.put_in_place(id, report.index, &host) {
-            warn!(%error, "it cannot be a port again");
+        match self.put_in_place(id, report.index, &host) {
+            Ok(()) => self.links.forget(id),
+            Err(error) => warn!(%error, "it cannot be a port again"),
         }
         self.query_all().await;
     }

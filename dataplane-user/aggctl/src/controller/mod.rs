@@ -77,18 +77,30 @@ pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure>
         // What can fail without a trace comes first.
         let watcher = Watcher::open().await?;
         let server = Server::listen(&store.socket())?;
-        let record = match start {
+        let mut controller = match start {
             Start::Attach(wish) => {
-                operation::attach(&store, &wish.config, wish.confirm, &mut |warning| voice.warn(warning))?
+                let record = operation::attach(&store, &wish.config, wish.confirm, &mut |warning| voice.warn(warning))?;
+                Controller::new(store.clone(), lock, record.clone(), watcher, server)
+                    .map_err(|failure| undone(&store, record, &failure))?
             }
-            Start::Adopt => operation::adopt(&store)?,
+            Start::Adopt => {
+                let record = operation::adopt(&store)?;
+                Controller::new(store, lock, record, watcher, server)?
+            }
         };
-        let mut controller = Controller::new(store, lock, record, watcher, server)?;
         controller.query_all().await;
         voice.ready();
         info!(aggregate = controller.store.name(), "in control");
         controller.run().await
     })
+}
+
+/// Undoes an attach whose controller could not begin.
+fn undone(store: &Store, record: Record, failure: &Failure) -> Failure {
+    match operation::finish_detach(store, record) {
+        Ok(()) => Failure::Refused(format!("{failure}; everything was undone")),
+        Err(error) => Failure::Refused(format!("{failure}; {error}")),
+    }
 }
 
 /// The running controller.
@@ -233,6 +245,7 @@ impl Controller {
             self.store.remove()?;
             return Ok(Flow::End);
         }
+        self.store.trim_log()?;
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
             self.store.save(&self.record)?;
         }

@@ -3,18 +3,16 @@
 mod programs;
 
 use aggctl_common::IfIndex;
-use aggctl_engine::{
-    announce,
-    plan::{Step, Subject},
-};
+use aggctl_engine::plan::{Step, Subject};
 use rustix::io::Errno;
 
 use crate::{
+    announce,
     dataplane::Dataplane,
     error::KernelError,
     ethtool,
     netlink::{Netlink, link::Pair},
-    packet::{PacketSender, SendError},
+    packet::PacketSender,
     sysctl,
 };
 
@@ -86,7 +84,7 @@ impl Executor {
             | Step::DetachRx { .. } => self.change_programs(step),
             Step::Announce { link } => {
                 let link = self.find(link)?;
-                self.announce(&link)
+                announce::send(&mut self.netlink, &PacketSender::open()?, link.index, link.index)
             }
         }
     }
@@ -147,21 +145,6 @@ impl Executor {
             Step::MoveNexthop { nexthop, .. } => self.netlink.move_nexthop(nexthop, link.index),
             _ => Ok(()),
         }
-    }
-
-    /// Announces each address that the interface has now, from the interface itself.
-    fn announce(&mut self, target: &Target) -> Result<(), KernelError> {
-        let Some(link) = self.netlink.link(target.index)? else { return Err(KernelError::Gone(target.name.clone())) };
-        let sender = PacketSender::open()?;
-        let addresses = self.netlink.addresses_of(link.index)?;
-        for frame in announce::frames_as(sysctl::role(&link.name)?, link.mac, &addresses) {
-            match sender.send(link.index, &frame) {
-                // Nobody can hear it; whoever comes later asks.
-                Ok(()) | Err(SendError::Down(_) | SendError::Full(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
     }
 
     /// The interface that a step is about: ours by name, since their numbers are not known when the plan is made; a
