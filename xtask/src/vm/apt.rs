@@ -19,6 +19,9 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 const MIRROR_VARIABLE: &str = "AGGCTL_DEBIAN_MIRROR";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// Our configuration of apt, in an archive's directory.
+const CONFIGURATION: &str = "apt.conf";
+
 /// Some suites of the archive, with their lists.
 pub struct Archive {
     directory: TempDir,
@@ -42,6 +45,7 @@ impl Archive {
             suites.join(" ")
         );
         fs::write(archive.path("sources/debian.sources"), sources)?;
+        fs::write(archive.path(CONFIGURATION), configuration(archive.directory.path()))?;
         process::run(archive.command("apt-get").arg("update").stdout(Stdio::null()))?;
         Ok(archive)
     }
@@ -101,20 +105,28 @@ impl Archive {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.stdin(Stdio::null()).arg("-qq");
-        let option = |name: &str, value: &str| ["-o".to_owned(), format!("{name}={value}")];
-        let path = |name: &str| self.path(name).display().to_string();
-        command
-            .args(option("Dir::Etc::SourceList", "/dev/null"))
-            .args(option("Dir::Etc::SourceParts", &path("sources")))
-            .args(option("Dir::State::Lists", &path("lists")))
-            .args(option("Dir::Cache", &path("cache")))
-            .args(option("Acquire::Languages", "none"))
-            .args(option("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false"))
-            // As root, apt would give up its rights for downloads, and complain where the cache is in root's home.
-            .args(option("APT::Sandbox::User", ""));
+        command.stdin(Stdio::null()).arg("-qq").arg("-c").arg(self.path(CONFIGURATION));
         command
     }
+}
+
+/// What apt must do otherwise than the host's configuration says, of which we keep proxies and the like.
+fn configuration(directory: &Path) -> String {
+    let place = directory.display();
+    // The hooks are for the host's own lists. As root, apt would give up its rights for downloads, and complain where
+    // the cache is in root's home.
+    format!(
+        "Dir::Etc::SourceList \"/dev/null\";\n\
+         Dir::Etc::SourceParts \"{place}/sources\";\n\
+         Dir::State::Lists \"{place}/lists\";\n\
+         Dir::Cache \"{place}/cache\";\n\
+         Acquire::Languages \"none\";\n\
+         Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n\
+         #clear APT::Update::Pre-Invoke;\n\
+         #clear APT::Update::Post-Invoke;\n\
+         #clear APT::Update::Post-Invoke-Success;\n\
+         APT::Sandbox::User \"\";\n"
+    )
 }
 
 /// The first version with a prefix in the output of `apt-cache madison`, which is ordered.
