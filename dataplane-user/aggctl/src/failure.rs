@@ -91,6 +91,10 @@ impl From<aggctl_kernel::dataplane::DataplaneError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::BrokenPipe { Self::OutputClosed } else { Self::Refused(error.to_string()) }
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Self::OutputClosed
+        } else {
+            Self::Refused(error.to_string())
+        }
     }
 }

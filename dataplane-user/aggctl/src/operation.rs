@@ -125,7 +125,9 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
     if !host.links.contains_key(&record.index) {
         // Deleted while nobody watched: that is a detach.
         tear_down(store, record, &host, true)?;
-        return Err(Failure::Refused(format!("the interface {name} was deleted meanwhile; its ports have their addresses back")));
+        return Err(Failure::Refused(format!(
+            "the interface {name} was deleted meanwhile; its ports have their addresses back"
+        )));
     }
     // What a dying controller began is finished: adding a port.
     transaction::run(store, &mut record, &mut executor)?;
@@ -161,7 +163,8 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
 /// A table that goes on with the port that was active, if it has a link, else with any that has one.
 fn stopgap(record: &Record, host: &Host, memory: Memory) -> Ports {
     let mut table = Ports::EMPTY;
-    let has_link = |port: &&PortRecord| host.links.get(&port.before.index).is_some_and(|link| link.admin_up && link.carrier);
+    let has_link =
+        |port: &&PortRecord| host.links.get(&port.before.index).is_some_and(|link| link.admin_up && link.carrier);
     let linked = || record.ports.iter().filter(has_link);
     let Some(chosen) = linked().find(|port| Some(port.id) == memory.active).or_else(|| linked().next()) else {
         return table;
@@ -218,8 +221,9 @@ pub fn finish_detach(store: &Store, record: Record) -> Result<(), Failure> {
 pub fn tear_down(store: &Store, mut record: Record, host: &Host, force: bool) -> Result<(), Failure> {
     let steps = plan::detach(host, &record, force)?;
     let mut executor = executor(store, &record.hidden)?;
-    transaction::tear_down(store, &mut record, &steps, &mut executor)
-        .map_err(|errors| Failure::Refused(format!("detached, but not everything could be restored: {}", errors.join("; "))))
+    transaction::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
+        Failure::Refused(format!("detached, but not everything could be restored: {}", errors.join("; ")))
+    })
 }
 
 /// Takes the lock for a command that is about to change the aggregate itself.

@@ -18,7 +18,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::{fd::AsRawFd, unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt}},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -399,7 +402,8 @@ fn mount_bpffs() -> Result<(), StateError> {
         return Ok(());
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("bpf", &path, "bpf", flags, Some(c"mode=0700")).map_err(|error| StateError::Mount { path, source: error.into() })
+    mount("bpf", &path, "bpf", flags, Some(c"mode=0700"))
+        .map_err(|error| StateError::Mount { path, source: error.into() })
 }
 
 fn remove_tree(path: &Path) -> Result<(), StateError> {

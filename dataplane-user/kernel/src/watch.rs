@@ -1,10 +1,8 @@
-//! Reports changes of interfaces, addresses and routes, and answers questions about links, in a tokio runtime.
+//! Reports that interfaces, addresses and routes changed, in a tokio runtime.
 //!
-//! Events say that something happened; for carrier they may come up to a second late, because the kernel batches the
-//! loss of carrier. Only a question shows the truth at once, and it also makes the kernel send what it held back.
-
-mod query;
-mod report;
+//! Events only say that something happened. For carrier they may come up to a second late, because the kernel batches the
+//! loss of carrier, and one may be older than what is known already; so they carry no state. Only a question shows the
+//! truth at once (see [`crate::netlink::Netlink::report`]), and it also makes the kernel send what it held back.
 
 use std::fmt;
 
@@ -19,7 +17,6 @@ use rtnetlink::{
 use rustix::{io::Errno, net::sockopt};
 use tokio::task::AbortHandle;
 
-pub use self::{query::LinkQuery, report::LinkReport};
 use crate::error::{Failure, KernelError};
 
 /// Octets of events that may wait for us.
@@ -37,8 +34,8 @@ const GROUPS: [MulticastGroup; 5] = [
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// An interface is there, or changed.
-    New(LinkReport),
+    /// An interface is there, or changed: ask for it.
+    Changed(IfIndex),
     /// An interface is not there any more.
     Deleted(IfIndex),
     /// An address of this interface came, changed or went.
@@ -52,7 +49,6 @@ pub enum LinkEvent {
 /// Listens to what happens in the network namespace in which it was opened.
 pub struct Watcher {
     events: BoxStream<'static, LinkEvent>,
-    query: LinkQuery,
     task: AbortHandle,
 }
 
@@ -71,9 +67,8 @@ impl Watcher {
         if sockopt::set_socket_recv_buffer_size_force(&*socket, BUFFER).is_err() {
             let _ = sockopt::set_socket_recv_buffer_size(&*socket, BUFFER);
         }
-        let query = LinkQuery::open()?;
         let events = events.filter_map(|(message, _)| ready(event(&message))).boxed();
-        Ok(Self { events, query, task: tokio::spawn(connection).abort_handle() })
+        Ok(Self { events, task: tokio::spawn(connection).abort_handle() })
     }
 
     /// The next event. May be given up and called again without losing one.
@@ -87,35 +82,11 @@ impl Watcher {
             KernelError::refused("netlink events", "receive", failure)
         })
     }
-
-    /// Asks for links. Can be cloned, and used while the watcher waits.
-    #[must_use]
-    pub fn query_handle(&self) -> LinkQuery {
-        self.query.clone()
-    }
-
-    /// The present state of a link; see [`LinkQuery::query`].
-    ///
-    /// # Errors
-    ///
-    /// If the kernel cannot be asked.
-    pub async fn query(&self, index: IfIndex) -> Result<Option<LinkReport>, KernelError> {
-        self.query.query(index).await
-    }
-
-    /// The present state of all links; see [`LinkQuery::query_all`].
-    ///
-    /// # Errors
-    ///
-    /// If the kernel cannot be asked.
-    pub async fn query_all(&self) -> Result<Vec<LinkReport>, KernelError> {
-        self.query.query_all().await
-    }
 }
 
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watcher").field("query", &self.query).finish_non_exhaustive()
+        f.debug_struct("Watcher").finish_non_exhaustive()
     }
 }
 
@@ -130,7 +101,7 @@ fn event(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkEvent> {
     match &message.payload {
         NetlinkPayload::Overrun(_) => Some(LinkEvent::Overrun),
         NetlinkPayload::InnerMessage(inner) => match inner {
-            RouteNetlinkMessage::NewLink(link) => Some(LinkEvent::New(LinkReport::of(link))),
+            RouteNetlinkMessage::NewLink(link) => Some(LinkEvent::Changed(IfIndex(link.header.index))),
             RouteNetlinkMessage::DelLink(link) => Some(LinkEvent::Deleted(IfIndex(link.header.index))),
             RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
                 Some(LinkEvent::AddressChanged(IfIndex(address.header.index)))

@@ -31,7 +31,9 @@ impl Client {
                 stream.set_write_timeout(Some(PATIENCE))?;
                 Ok(Some(Self { stream: BufReader::new(stream) }))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Ok(None)
+            }
             Err(error) => Err(Failure::Refused(format!("cannot reach the controller: {error}"))),
         }
     }

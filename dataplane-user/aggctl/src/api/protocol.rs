@@ -1,11 +1,6 @@
 //! What is said on a control socket.
 
-use aggctl_engine::{
-    action::Notice,
-    config::PortConfig,
-    plan::Change,
-    status::AggregateStatus,
-};
+use aggctl_engine::{action::Notice, config::PortConfig, plan::Change, status::AggregateStatus};
 use serde::{Deserialize, Serialize};
 
 /// What a command asks of a controller.

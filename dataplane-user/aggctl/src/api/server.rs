@@ -92,7 +92,11 @@ async fn converse(
         let request = match serde_json::from_str(&line) {
             Ok(request) => request,
             Err(error) => {
-                send(writer, &Answer::Refused { reason: format!("the controller does not know this request: {error}") }).await?;
+                send(
+                    writer,
+                    &Answer::Refused { reason: format!("the controller does not know this request: {error}") },
+                )
+                .await?;
                 continue;
             }
         };

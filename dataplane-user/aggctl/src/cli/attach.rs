@@ -133,8 +133,26 @@ impl AttachArguments {
 
 fn mode(value: &str) -> Result<Mode, String> {
     let later = [
-        "hash", "round-robin", "broadcast", "random", "lacp", "tlb", "alb", "balance-rr", "balance-xor", "802.3ad",
-        "balance-tlb", "balance-alb", "roundrobin", "loadbalance", "0", "2", "3", "4", "5", "6",
+        "hash",
+        "round-robin",
+        "broadcast",
+        "random",
+        "lacp",
+        "tlb",
+        "alb",
+        "balance-rr",
+        "balance-xor",
+        "802.3ad",
+        "balance-tlb",
+        "balance-alb",
+        "roundrobin",
+        "loadbalance",
+        "0",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
     ];
     values::choice(value, &[(&["active-backup", "activebackup", "1"], Mode::ActiveBackup)], &later, "mode")
 }
@@ -145,7 +163,12 @@ fn wiring(value: &str) -> Result<Wiring, String> {
 
 fn mac_policy(value: &str) -> Result<MacPolicy, String> {
     let built: &[(&[&str], _)] = &[(&["same-all", "same_all", "none"], MacPolicy::SameAll)];
-    values::choice(value, built, &["by-active", "by_active", "active", "only-active", "only_active", "follow"], "mac-policy")
+    values::choice(
+        value,
+        built,
+        &["by-active", "by_active", "active", "only-active", "only_active", "follow"],
+        "mac-policy",
+    )
 }
 
 fn addresses(value: &str) -> Result<Addresses, String> {

@@ -22,9 +22,8 @@ pub fn parse(texts: &[String]) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     let mut seen = Vec::new();
     for text in texts {
-        let (key, value) = text
-            .split_once('=')
-            .ok_or_else(|| Failure::Usage(format!("'{text}' is not of the form KEY=VALUE")))?;
+        let (key, value) =
+            text.split_once('=').ok_or_else(|| Failure::Usage(format!("'{text}' is not of the form KEY=VALUE")))?;
         if seen.contains(&key) {
             return Err(Failure::Usage(format!("{key} is given twice")));
         }
@@ -60,7 +59,8 @@ fn apply(settings: &mut Settings, key: &str, value: &str) -> Result<(), String> 
             change.announce_interval_ms = Some(announce.interval_ms);
         }
         "announce-interval" => change.announce_interval_ms = Some(values::delay(key, value)?),
-        "mode" | "hash" | "buckets" | "seed" | "partner" | "watch-policy" | "vlan" | "mac-policy" | "wiring" | "xdp" => {
+        "mode" | "hash" | "buckets" | "seed" | "partner" | "watch-policy" | "vlan" | "mac-policy" | "wiring"
+        | "xdp" => {
             return Err(values::NOT_BUILT.to_owned());
         }
         _ => return Err("no such setting; see `aggctl set --help`".to_owned()),

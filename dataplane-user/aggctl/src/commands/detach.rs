@@ -5,7 +5,8 @@ use aggctl_engine::{
     record::{Phase, Record},
 };
 use aggctl_kernel::{
-    netlink::Netlink, snapshot::snapshot,
+    netlink::Netlink,
+    snapshot::snapshot,
     state::{Lock, Store},
 };
 

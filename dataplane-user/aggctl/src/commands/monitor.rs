@@ -67,7 +67,9 @@ pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
 fn follow(client: &mut Client, aggregate: &str, sender: &Sender<Result<Line, Failure>>) {
     loop {
         let line = match client.receive() {
-            Ok(Some(Answer::Notice { at_ms, notice })) => Ok(Line { schema: 1, at_ms, aggregate: aggregate.to_owned(), notice }),
+            Ok(Some(Answer::Notice { at_ms, notice })) => {
+                Ok(Line { schema: 1, at_ms, aggregate: aggregate.to_owned(), notice })
+            }
             Ok(Some(_)) => continue,
             Ok(None) => return,
             Err(failure) => Err(failure),

@@ -15,7 +15,8 @@ pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
     let cookie = netns::cookie()?;
     let text = match name {
         Some(name) => {
-            let seen = view::look(&Store::new(cookie, name), &mut netlink)?.ok_or_else(|| operation::not_there(name))?;
+            let seen =
+                view::look(&Store::new(cookie, name), &mut netlink)?.ok_or_else(|| operation::not_there(name))?;
             if json { to_json(&seen)? } else { view::text::render(&seen) }
         }
         None => {

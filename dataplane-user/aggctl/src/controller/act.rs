@@ -27,12 +27,18 @@ impl Controller {
             }
             // The only handle on the aggregate's carrier is the administrative state of its other end.
             Action::SetCarrier(on) => self.executor.netlink.set_admin(self.record.hidden_index, *on),
-            Action::SetPromisc { port, on } => self.on_port(*port, |this, index| this.executor.netlink.set_promisc(index, *on)),
+            Action::SetPromisc { port, on } => {
+                self.on_port(*port, |this, index| this.executor.netlink.set_promisc(index, *on))
+            }
             Action::SetAllmulti { port, on } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_allmulti(index, *on))
             }
-            Action::SetPortMac { port, mac } => self.on_port(*port, |this, index| this.executor.netlink.set_mac(index, *mac)),
-            Action::SetPortMtu { port, mtu } => self.on_port(*port, |this, index| this.executor.netlink.set_mtu(index, *mtu)),
+            Action::SetPortMac { port, mac } => {
+                self.on_port(*port, |this, index| this.executor.netlink.set_mac(index, *mac))
+            }
+            Action::SetPortMtu { port, mtu } => {
+                self.on_port(*port, |this, index| this.executor.netlink.set_mtu(index, *mtu))
+            }
             Action::Announce { port } => self.on_port(*port, Self::announce),
             Action::Notice(notice) => {
                 info!(notice = %serde_json::to_string(notice).unwrap_or_default());

@@ -9,7 +9,8 @@ use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{Event, plan};
 use aggctl_kernel::{
     ethtool::{self, LinkSettings},
-    watch::{LinkEvent, LinkReport},
+    netlink::link::LinkReport,
+    watch::LinkEvent,
 };
 use tracing::{info, warn};
 
@@ -44,29 +45,23 @@ impl Links {
 
     /// Speed and duplex of a port: asked for when the link comes up, for some drivers are slow to answer.
     fn settings(&mut self, port: PortId, report: &LinkReport) -> LinkSettings {
-        if let Some(seen) = self.seen.get(&port).filter(|seen| seen.carrier == report.carrier) {
+        if let Some(seen) = self.seen.get(&port).filter(|seen| seen.carrier == report.link.carrier) {
             return seen.settings;
         }
         // A driver that cannot tell leaves them unknown.
-        let settings = ethtool::settings(&report.name).ok().flatten();
-        let seen = Seen { carrier: report.carrier, settings: settings.unwrap_or_default() };
+        let settings = ethtool::settings(&report.link.name).ok().flatten();
+        let seen = Seen { carrier: report.link.carrier, settings: settings.unwrap_or_default() };
         self.seen.insert(port, seen);
         seen.settings
     }
 }
 
 impl Controller {
-    pub(super) async fn on_link_event(&mut self, event: LinkEvent) -> Result<Flow, Failure> {
+    pub(super) fn on_link_event(&mut self, event: LinkEvent) -> Result<Flow, Failure> {
         match event {
-            LinkEvent::New(report) if report.index == self.record.index => {
-                self.ask_aggregate().await;
-                self.follow_rename(&report)?;
-            }
-            LinkEvent::New(report) if self.port_at(report.index).is_some() => {
-                // Events may be older than what a query has told already: they only say when to ask.
-                self.survey().await;
-            }
-            LinkEvent::New(report) => self.take_back(&report).await,
+            LinkEvent::Changed(index) if index == self.record.index => self.ask_aggregate()?,
+            LinkEvent::Changed(index) if self.port_at(index).is_some() => self.survey(),
+            LinkEvent::Changed(index) => self.take_back(index),
             LinkEvent::Deleted(index) if index == self.record.index => {
                 info!("the interface was deleted: detaching");
                 self.detach()?;
@@ -83,8 +78,8 @@ impl Controller {
             LinkEvent::Overrun => {
                 warn!("events were lost: looking at everything again");
                 self.mirror.touch();
-                self.query_all().await;
-                if self.watcher.query(self.record.index).await?.is_none() {
+                self.query_all();
+                if self.executor.netlink.report(self.record.index)?.is_none() {
                     self.detach()?;
                     return Ok(Flow::End);
                 }
@@ -94,33 +89,33 @@ impl Controller {
     }
 
     /// Asks for all ports because of an event, unless that was done just now.
-    async fn survey(&mut self) {
+    fn survey(&mut self) {
         if self.links.surveyed.is_none_or(|at| at.elapsed() >= SURVEY_PAUSE) {
             self.links.surveyed = Some(Instant::now());
-            self.query_all().await;
+            self.query_all();
         }
     }
 
     /// Asks for the aggregate and all ports, and tells the engine.
-    pub(super) async fn query_all(&mut self) {
+    pub(super) fn query_all(&mut self) {
         let ports: Vec<_> = self.record.ports.iter().map(|port| (port.id, port.before.index)).collect();
         for (port, index) in ports {
-            match self.watcher.query(index).await {
+            match self.executor.netlink.report(index) {
                 Ok(Some(report)) => self.tell_port(port, &report),
                 Ok(None) => self.tell_gone(port),
                 Err(error) => warn!(%error, "cannot ask for a port"),
             }
         }
-        self.ask_aggregate().await;
+        if let Err(error) = self.ask_aggregate() {
+            warn!(%error, "cannot ask for the aggregate");
+        }
     }
 
-    async fn ask_aggregate(&mut self) {
-        match self.watcher.query(self.record.index).await {
-            Ok(Some(report)) => self.tell_aggregate(&report),
-            // Its end is reported by an event.
-            Ok(None) => {}
-            Err(error) => warn!(%error, "cannot ask for the aggregate"),
-        }
+    fn ask_aggregate(&mut self) -> Result<(), Failure> {
+        // Its end is reported by an event.
+        let Some(report) = self.executor.netlink.report(self.record.index)? else { return Ok(()) };
+        self.tell_aggregate(&report);
+        self.follow_rename(&report.link.name)
     }
 
     fn tell_gone(&mut self, port: PortId) {
@@ -134,8 +129,8 @@ impl Controller {
         let Some(known) = self.record.ports.iter().find(|record| record.id == port) else { return };
         let filter = known.before.features.get("rx-vlan-filter");
         let fixed = filter.is_some_and(|filter| filter.on && filter.fixed);
-        if known.config.name != report.name
-            && let Err(error) = self.follow_port_rename(port, &report.name)
+        if known.config.name != report.link.name
+            && let Err(error) = self.follow_port_rename(port, &report.link.name)
         {
             warn!(%error, "cannot follow the new name of a port");
         }
@@ -143,14 +138,14 @@ impl Controller {
     }
 
     fn tell_aggregate(&mut self, report: &LinkReport) {
-        if report.mac != self.record.mac
-            && let Err(error) = self.change_record(|record| record.mac = report.mac)
+        if report.link.mac != self.record.mac
+            && let Err(error) = self.change_record(|record| record.mac = report.link.mac)
         {
             warn!(%error, "cannot write down the new MAC");
         }
-        if self.links.mtu.replace(report.mtu) != Some(report.mtu) {
+        if self.links.mtu.replace(report.link.mtu) != Some(report.link.mtu) {
             // Both ends of a pair must let the same frames through.
-            if let Err(error) = self.executor.netlink.set_mtu(self.record.hidden_index, report.mtu) {
+            if let Err(error) = self.executor.netlink.set_mtu(self.record.hidden_index, report.link.mtu) {
                 warn!(%error, "the hidden end cannot follow the aggregate's MTU");
             }
         }
@@ -175,36 +170,36 @@ impl Controller {
         self.reconfigure(config)
     }
 
-    fn follow_rename(&mut self, report: &LinkReport) -> Result<(), Failure> {
-        if report.name == self.record.config.name {
+    fn follow_rename(&mut self, name: &str) -> Result<(), Failure> {
+        if name == self.record.config.name {
             return Ok(());
         }
-        info!(from = self.record.config.name, to = report.name, "the aggregate was renamed");
-        self.store.rename(&report.name)?;
+        info!(from = self.record.config.name, to = name, "the aggregate was renamed");
+        self.store.rename(name)?;
         self.executor = crate::operation::executor(&self.store, &self.record.hidden)?;
         let mut config = self.record.config.clone();
-        config.name.clone_from(&report.name);
+        name.clone_into(&mut config.name);
         self.try_feed(Event::Configure(config.clone()))?;
         self.reconfigure(config)
     }
 
     /// Makes an interface a port again if it is one of ours that was plugged out and in.
-    async fn take_back(&mut self, report: &LinkReport) {
+    fn take_back(&mut self, index: IfIndex) {
         if self.links.gone.is_empty() {
             return;
         }
         let Ok(host) = self.host() else { return };
         let found = self.record.ports.iter().find(|port| {
             !host.links.contains_key(&port.before.index)
-                && plan::find_port(&host, port).is_some_and(|link| link.index == report.index)
+                && plan::find_port(&host, port).is_some_and(|link| link.index == index)
         });
         let Some(id) = found.map(|port| port.id) else { return };
-        info!(port = report.name, "a port is back");
-        match self.put_in_place(id, report.index, &host) {
+        info!(%id, "a port is back");
+        match self.put_in_place(id, index, &host) {
             Ok(()) => self.links.forget(id),
             Err(error) => warn!(%error, "it cannot be a port again"),
         }
-        self.query_all().await;
+        self.query_all();
     }
 
     fn put_in_place(&mut self, id: PortId, index: IfIndex, host: &aggctl_engine::host::Host) -> Result<(), Failure> {

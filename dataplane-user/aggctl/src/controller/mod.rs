@@ -88,7 +88,7 @@ pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure>
                 Controller::new(store, lock, record, watcher, server)?
             }
         };
-        controller.query_all().await;
+        controller.query_all();
         voice.ready();
         info!(aggregate = controller.store.name(), "in control");
         controller.run().await
@@ -191,17 +191,17 @@ impl Controller {
                 _ = self.hangup.recv() => continue,
             };
             let flow = match input {
-                Input::Link(event) => self.on_link_event(event).await?,
+                Input::Link(event) => self.on_link_event(event)?,
                 Input::Asked(asked) => {
                     let period = self.record.config.link_watch.poll_ms;
-                    let flow = self.on_request(asked).await;
+                    let flow = self.on_request(asked);
                     if self.record.config.link_watch.poll_ms != period {
                         poll = poll_timer(&self.record.config);
                     }
                     flow
                 }
                 Input::Poll => {
-                    self.query_all().await;
+                    self.query_all();
                     Flow::Go
                 }
                 Input::Deadline => self.on_deadline()?,
@@ -217,9 +217,10 @@ impl Controller {
 
     /// The engine's deadline, the one for a confirmation, or one for a port that is leaving.
     fn next_deadline(&self) -> Option<Instant> {
-        let confirm = self.record.confirm_by.map(|at| {
-            Instant::now() + Duration::from_nanos(at.saturating_sub(operation::boot_time()))
-        });
+        let confirm = self
+            .record
+            .confirm_by
+            .map(|at| Instant::now() + Duration::from_nanos(at.saturating_sub(operation::boot_time())));
         let engine = self.engine.deadline().map(|at| self.clock + at);
         let leaving = self.leaving.iter().map(|leaving| leaving.at);
         [confirm, engine].into_iter().flatten().chain(leaving).min()
@@ -298,4 +299,3 @@ fn poll_timer(config: &AggregateConfig) -> Interval {
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer
 }
-

@@ -78,14 +78,14 @@ impl Controller {
     }
 
     /// Adds a port: all or nothing.
-    pub(super) async fn add_port(&mut self, config: &PortConfig) -> Result<Vec<String>, Failure> {
+    pub(super) fn add_port(&mut self, config: &PortConfig) -> Result<Vec<String>, Failure> {
         let host = self.host()?;
         let (port, steps, warnings) = plan::add_port(&host, &self.record, config, &operation::taken(&self.store)?)?;
         let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         let interface = [(port.before.index, config.name.clone())];
         warnings.extend(bystanders::warnings(&mut self.executor.netlink, &interface)?.iter().map(ToString::to_string));
         self.take_in(port, steps)?;
-        self.query_all().await;
+        self.query_all();
         Ok(warnings)
     }
 
@@ -130,7 +130,10 @@ impl Controller {
         if errors.is_empty() {
             Ok(())
         } else {
-            Err(Failure::Refused(format!("{name} was removed, but not everything could be restored: {}", errors.join("; "))))
+            Err(Failure::Refused(format!(
+                "{name} was removed, but not everything could be restored: {}",
+                errors.join("; ")
+            )))
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Controller {
-    pub(super) async fn on_request(&mut self, asked: Asked) -> Flow {
+    pub(super) fn on_request(&mut self, asked: Asked) -> Flow {
         let mut flow = Flow::Go;
         if let Request::RemovePort { port } = &asked.request
             && let Some(leaving) = self.hand_over(port)
@@ -28,7 +28,7 @@ impl Controller {
         let answer = match asked.request {
             Request::Status => Ok(Answer::Status { status: self.engine.status() }),
             Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(done),
-            Request::AddPort { port } => self.add_port(&port).await.map(|warnings| Answer::Done { warnings }),
+            Request::AddPort { port } => self.add_port(&port).map(|warnings| Answer::Done { warnings }),
             Request::RemovePort { port } => self.remove_port(&port).map(done),
             Request::Confirm => self.confirm().map(done),
             Request::Leave => {

@@ -129,4 +129,3 @@ fn without_controller(name: &str, phase: Phase) -> String {
         Phase::Detaching => format!("being detached; `aggctl detach {name}` finishes it"),
     }
 }
-

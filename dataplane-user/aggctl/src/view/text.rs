@@ -18,11 +18,7 @@ fn headline(view: &AggregateView) -> String {
         "NO CARRIER".if_supports_color(Stdout, |text| text.red()).to_string()
     };
     let active = view.active_port.as_deref().map_or("no active port".to_owned(), |port| format!("active port {port}"));
-    format!(
-        "{}: {}, {carrier}, {active}",
-        view.name.if_supports_color(Stdout, |text| text.bold()),
-        word(&view.mode),
-    )
+    format!("{}: {}, {carrier}, {active}", view.name.if_supports_color(Stdout, |text| text.bold()), word(&view.mode),)
 }
 
 fn settings(view: &AggregateView) -> String {
@@ -33,7 +29,10 @@ fn settings(view: &AggregateView) -> String {
     rules.extend(view.primary.as_ref().map(|primary| format!("primary {primary}")));
     rules.push(format!("min-ports {}", view.min_ports));
     let watch = view.link_watch;
-    rules.push(format!("up-delay {} ms, down-delay {} ms, poll {} ms", watch.up_delay_ms, watch.down_delay_ms, watch.poll_ms));
+    rules.push(format!(
+        "up-delay {} ms, down-delay {} ms, poll {} ms",
+        watch.up_delay_ms, watch.down_delay_ms, watch.poll_ms
+    ));
     if view.promisc != Toggle::Auto {
         rules.push(format!("promisc {}", word(&view.promisc)));
     }
@@ -43,9 +42,10 @@ fn settings(view: &AggregateView) -> String {
         Some(pid) => format!("controller: process {pid}"),
         None => format!("controller: NONE, link changes go unseen; start one with `aggctl adopt {}`", view.name),
     });
-    lines.extend(view.confirm_within.map(|seconds| {
-        format!("will be undone in {seconds} s unless confirmed: `aggctl confirm {}`", view.name)
-    }));
+    lines.extend(
+        view.confirm_within
+            .map(|seconds| format!("will be undone in {seconds} s unless confirmed: `aggctl confirm {}`", view.name)),
+    );
     lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 

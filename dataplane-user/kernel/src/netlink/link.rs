@@ -1,13 +1,14 @@
 //! Interfaces.
 
 mod pair;
+mod report;
 mod set;
 
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::host::Link;
 use rustix::io::Errno;
 
-pub use self::pair::Pair;
+pub use self::{pair::Pair, report::LinkReport};
 use super::{
     INET6, Netlink,
     tlv::{Attributes, Builder, u32_of},
@@ -30,6 +31,7 @@ mod attr {
     pub(super) const MASTER: u16 = 10;
     pub(super) const LINKINFO: u16 = 18;
     pub(super) const STATS64: u16 = 23;
+    pub(super) const PROMISCUITY: u16 = 30;
     pub(super) const AF_SPEC: u16 = 26;
     pub(super) const EXT_MASK: u16 = 29;
     pub(super) const LINK_NETNSID: u16 = 37;
@@ -96,7 +98,20 @@ impl Netlink {
         if index == IfIndex::NONE {
             return Ok(None);
         }
-        self.get_link(&format!("interface {index}"), &skip_stats(index).finish())
+        self.get_link(&format!("interface {index}"), &skip_stats(index).finish(), parse)
+    }
+
+    /// The present state of an interface, truer than any event: a question flushes what the kernel held back. `None` if
+    /// there is none of this number.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn report(&mut self, index: IfIndex) -> Result<Option<LinkReport>, KernelError> {
+        if index == IfIndex::NONE {
+            return Ok(None);
+        }
+        self.get_link(&format!("interface {index}"), &skip_stats(index).finish(), LinkReport::of)
     }
 
     /// One interface by its name.
@@ -105,7 +120,7 @@ impl Netlink {
     ///
     /// If the kernel cannot be asked.
     pub fn link_named(&mut self, name: &str) -> Result<Option<Link>, KernelError> {
-        self.get_link(name, &skip_stats(IfIndex::NONE).push_str(attr::IFNAME, name).finish())
+        self.get_link(name, &skip_stats(IfIndex::NONE).push_str(attr::IFNAME, name).finish(), parse)
     }
 
     /// The counters of an interface. `None` if there is none of this number.
@@ -125,9 +140,14 @@ impl Netlink {
         }
     }
 
-    fn get_link(&mut self, subject: &str, query: &[u8]) -> Result<Option<Link>, KernelError> {
+    fn get_link<T>(
+        &mut self,
+        subject: &str,
+        query: &[u8],
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, KernelError> {
         match self.socket.get(GETLINK, query) {
-            Ok(message) => Ok(parse(&message)),
+            Ok(message) => Ok(read(&message)),
             // A name that no interface can have (too long) is the name of none.
             Err(failure) if failure.is(&[Errno::NODEV, Errno::RANGE]) => Ok(None),
             Err(failure) => Err(KernelError::refused(subject, "get interface", failure)),
