@@ -1,0 +1,93 @@
+//! What attach says, and chooses, besides doing its work.
+#![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
+
+use std::time::Duration;
+
+use aggctl_tests::{Case, Lab, cases, guest, lab::HOST_V4, matrix::SOON, skip, wait_for};
+
+cases!(success_is_quiet: VETH_TCX, TAP_CLSACT);
+fn success_is_quiet(case: Case) {
+    let lab = Lab::two_ports(case);
+    for line in [
+        lab.attach_line(""),
+        "set agg0 active-port=eth1 min-ports=1".to_owned(),
+        "port set agg0 eth0,priority=3".to_owned(),
+        "port remove agg0 eth1".to_owned(),
+        "port add agg0 eth1".to_owned(),
+        "detach agg0".to_owned(),
+    ] {
+        let outcome = lab.host.aggctl(&line);
+        assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (Some(0), "", ""), "{outcome}");
+    }
+}
+
+/// What goes on naming a port after attach: how it comes to be so, and what the warning names.
+const NAMES_A_PORT: &[(&[&str], &str)] = &[
+    (&["ip rule add iif eth0 lookup 77"], "rule"),
+    (
+        &[
+            "nft add table inet filter",
+            "nft add chain inet filter input { type filter hook input priority 0 ; }",
+            "nft add rule inet filter input iifname eth0 counter",
+        ],
+        "nft",
+    ),
+];
+
+cases!(what_still_names_a_port_is_warned_about: VETH_TCX);
+fn what_still_names_a_port_is_warned_about(case: Case) {
+    for (preparation, part) in NAMES_A_PORT {
+        let lab = Lab::two_ports(case);
+        for line in *preparation {
+            lab.host.exec(line).ok();
+        }
+        let outcome = lab.try_attach("");
+        expect_warning(&outcome, part);
+    }
+}
+
+cases!(a_dhcp_client_on_a_port_is_warned_about: VETH_TCX);
+fn a_dhcp_client_on_a_port_is_warned_about(case: Case) {
+    let lab = Lab::two_ports(case);
+    if !guest::busybox_has("udhcpc") {
+        return skip("needs busybox with udhcpc");
+    }
+    // `-f`: it stays, and asks on and on. The namespace takes it along when the test ends.
+    let mut client = lab.host.command("busybox");
+    client.args(["udhcpc", "-f", "-i", "eth0", "-s", "/bin/true"]);
+    let quiet = std::process::Stdio::null;
+    let mut client = client.stdout(quiet()).stderr(quiet()).spawn().unwrap();
+    let asks = || lab.host.processes().iter().any(|pid| pid.as_raw_pid() == client.id().cast_signed());
+    wait_for("the client", SOON, asks);
+    wait_for("the client's socket", SOON, || lab.host.exec("cat /proc/net/packet").ok().lines().count() > 1);
+    let outcome = lab.try_attach("");
+    client.kill().unwrap();
+    client.wait().unwrap();
+    expect_warning(&outcome, "eth0");
+}
+
+cases!(the_port_that_has_the_address_comes_first: VETH_TCX, TAP_CLSACT);
+fn the_port_that_has_the_address_comes_first(case: Case) {
+    let lab = Lab::bare(case);
+    lab.host.ip(&format!("addr add {HOST_V4}/24 dev eth1"));
+    let mac = lab.host.link("eth1")["address"].clone();
+    let ping = lab.ping(Duration::from_millis(10));
+    let ((), stats) = ping.during(|| {
+        lab.attach("");
+        ping.run(20);
+    });
+    assert!(stats.lost <= 1, "{stats:?}");
+    let show = lab.host.show("agg0");
+    assert_eq!((show.active(), &show.0["mac"]), (Some("eth1"), &mac));
+    lab.host.aggctl("detach agg0").ok();
+    assert!(lab.host.ip("-4 addr show dev eth1").contains(HOST_V4));
+    ping.wait_for_answer(SOON);
+}
+
+/// The attach succeeded, and one warning names what it must.
+#[track_caller]
+fn expect_warning(outcome: &aggctl_tests::Outcome, part: &str) {
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), ""), "{outcome}");
+    assert!(outcome.complaints().is_empty(), "{outcome}");
+    assert!(outcome.stderr.lines().any(|line| line.contains("warning: ") && line.contains(part)), "{outcome}");
+}
