@@ -236,7 +236,7 @@ impl Plan<'_> {
     /// The sending side, with the port that carries the addresses as the active one.
     fn start(&self) -> Vec<Step> {
         let mut steps = vec![Step::AttachTx { hook: self.hook }];
-        steps.extend(self.first_active().map(|port| Step::Select { port, was: None }));
+        steps.extend(self.first_active().map(|port| Step::Select { link: port.subject() }));
         steps.push(Step::SetAdmin { link: Subject::Aggregate, up: true, was: false });
         let links = self.ports.iter().filter(|port| has_link(port.link)).count();
         if links >= usize::from(self.config.min_ports) {
@@ -247,14 +247,14 @@ impl Plan<'_> {
 
     /// The port that carried the addresses, if it has a link; else the best that has one. A preferred one takes over
     /// later, when everything has moved.
-    fn first_active(&self) -> Option<PortId> {
+    fn first_active(&self) -> Option<&Port<'_>> {
         let linked = || self.ports.iter().filter(|port| has_link(port.link));
         let addressed = linked().find(|port| port.has_addresses()).or_else(|| linked().find(|port| port.carries()));
         let rank = |port: &&Port<'_>| {
             let wish = &self.config.ports[port.id.index()];
             (self.config.primary.as_ref() == Some(&wish.name), wish.priority, std::cmp::Reverse(port.id))
         };
-        addressed.or_else(|| linked().max_by_key(rank)).map(|port| port.id)
+        addressed.or_else(|| linked().max_by_key(rank))
     }
 
     fn warnings(&self) -> Vec<Warning> {

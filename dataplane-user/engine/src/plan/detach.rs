@@ -239,7 +239,7 @@ impl<'a> Plan<'a> {
         let mut steps = Vec::new();
         if self.aggregate.is_some() {
             let target = targets().find(|share| has_link(share.link) && share.port.before.admin_up);
-            steps.extend(target.map(|share| Step::Select { port: share.port.id, was: None }));
+            steps.extend(target.map(|share| Step::Select { link: share.subject() }));
         }
         // Backwards, because each puts its routes ahead of equal ones: in the end the first port's stand first.
         for share in targets().rev() {

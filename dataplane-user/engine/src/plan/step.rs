@@ -201,12 +201,10 @@ pub enum Step {
     CreateMaps,
     /// Unpin the maps.
     DeleteMaps,
-    /// Write the table with this port as the only one that carries traffic.
+    /// Write the table with this port as the only one that carries traffic. Undoing it does nothing: the maps go.
     Select {
         /// The port.
-        port: PortId,
-        /// The port that was, if any.
-        was: Option<PortId>,
+        link: Subject,
     },
     /// Hang the sending program on the hidden end.
     AttachTx {
@@ -258,14 +256,11 @@ impl Step {
             | Self::DeleteNeighbour { link, .. }
             | Self::AttachRx { link, .. }
             | Self::DetachRx { link, .. }
+            | Self::Select { link }
             | Self::Announce { link } => Some(link),
             Self::AddRoute { to, .. } | Self::DeleteRoute { to, .. } | Self::MoveNexthop { to, .. } => Some(to),
             Self::AttachTx { .. } | Self::DetachTx { .. } => Some(&Subject::Hidden),
-            Self::CreatePair { .. }
-            | Self::DeletePair { .. }
-            | Self::CreateMaps
-            | Self::DeleteMaps
-            | Self::Select { .. } => None,
+            Self::CreatePair { .. } | Self::DeletePair { .. } | Self::CreateMaps | Self::DeleteMaps => None,
         }
     }
 
@@ -283,12 +278,7 @@ impl Step {
             Self::SetAddrGenMode { mode, was, .. } => std::mem::swap(mode, was),
             Self::SetSysctl { value, was, .. } => std::mem::swap(value, was),
             Self::MoveNexthop { to, was, .. } => std::mem::swap(to, was),
-            Self::Select { port, was } => {
-                if let Some(was) = was {
-                    std::mem::swap(port, was);
-                }
-            }
-            Self::Announce { .. } => {}
+            Self::Select { .. } | Self::Announce { .. } => {}
             Self::CreatePair { .. }
             | Self::DeletePair { .. }
             | Self::AddAddress { .. }

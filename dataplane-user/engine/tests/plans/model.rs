@@ -111,6 +111,10 @@ impl World {
             Step::DetachRx { .. } => {
                 self.rx.remove(&index);
             }
+            Step::Select { link: Subject::Port { id, .. } } => {
+                assert!(self.maps, "selecting needs the maps");
+                self.selected = Some(*id);
+            }
             Step::Announce { .. } => assert!(self.host.links[&index].carrier, "announced through a dead port"),
             other => panic!("{other:?} has no interface"),
         }
@@ -152,10 +156,6 @@ impl World {
                 self.maps = false;
                 self.rx.clear();
                 self.selected = None;
-            }
-            Step::Select { port, .. } => {
-                assert!(self.maps, "selecting needs the maps");
-                self.selected = Some(*port);
             }
             other => panic!("{other:?} has an interface"),
         }

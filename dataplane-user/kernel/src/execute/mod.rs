@@ -96,7 +96,7 @@ impl Executor {
     ///
     /// What the kernel refuses.
     pub fn undo(&mut self, step: &Step) -> Result<(), KernelError> {
-        if matches!(step, Step::Announce { .. }) {
+        if matches!(step, Step::Announce { .. } | Step::Select { .. }) {
             return Ok(());
         }
         match self.apply(&step.inverse()) {

@@ -12,7 +12,10 @@ impl Executor {
         match step {
             Step::CreateMaps => self.dataplane.create()?,
             Step::DeleteMaps => self.dataplane.remove()?,
-            Step::Select { port, .. } => self.select(*port)?,
+            Step::Select { link } => {
+                let index = self.find(link)?.index;
+                self.select(slot(link)?, index)?;
+            }
             Step::AttachTx { hook } => {
                 let hidden = self.find(&Subject::Hidden)?.index;
                 self.dataplane.attach_tx(hidden, *hook)?;
@@ -48,21 +51,23 @@ impl Executor {
     }
 
     /// Makes `port` the one that carries traffic.
-    fn select(&self, port: PortId) -> Result<(), DataplaneError> {
+    fn select(&self, port: PortId, index: IfIndex) -> Result<(), DataplaneError> {
         let table = self.dataplane.table()?;
         let former = table.load();
-        table.publish(&only(&former, port));
+        table.publish(&only(&former, port, index));
         Ok(())
     }
 }
 
 /// The table with this port as the only one that carries traffic. The port that did so far still accepts: frames are on
-/// their way to it until the switch has learnt better. The interfaces of the slots stay.
-fn only(table: &Ports, port: PortId) -> Ports {
+/// their way to it until the switch has learnt better. The interfaces of the other slots stay.
+fn only(table: &Ports, port: PortId, index: IfIndex) -> Ports {
+    let mut ifindex = table.ifindex;
+    ifindex[port.index()] = index;
     let mut order = [0; aggctl_common::MAX_PORTS];
     order[0] = port.0;
     let accept = table.choose().filter(|former| *former != port).map_or(0, PortId::bit);
-    Ports { usable: port.bit(), accept, active: port.0.into(), count: 1, order, ..*table }
+    Ports { usable: port.bit(), accept, active: port.0.into(), count: 1, order, ifindex }
 }
 
 /// The slot of a port.
@@ -82,11 +87,11 @@ mod tests {
     #[test]
     fn the_selected_port_alone_carries_traffic_and_the_former_one_still_accepts() {
         let mut table = Ports { usable: 0b111, accept: 0, active: 2, count: 3, ..Ports::EMPTY };
-        table.ifindex[1] = IfIndex(7);
-        let selected = only(&table, PortId(1));
+        table.ifindex[0] = IfIndex(7);
+        let selected = only(&table, PortId(1), IfIndex(9));
         assert_eq!(selected.choose(), Some(PortId(1)));
         // The former one, slot 2, goes on accepting.
         assert_eq!((selected.usable, selected.accept, selected.count), (0b10, 0b100, 1));
-        assert_eq!(selected.ifindex[1], IfIndex(7));
+        assert_eq!(selected.ifindex[..3], [IfIndex(7), IfIndex(9), IfIndex(0)]);
     }
 }
