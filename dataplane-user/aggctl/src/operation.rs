@@ -93,6 +93,8 @@ pub fn attach(
             Err(errors) => Failure::Refused(format!("{error}; could not be undone: {}", errors.join("; "))),
         });
     }
+    // The engine goes on with the port that the plan chose.
+    store.save_memory(&Memory { active: executor.dataplane.table()?.load().choose(), ..Memory::default() })?;
     record.phase = Phase::Attached;
     store.save(&record)?;
     Ok(record)

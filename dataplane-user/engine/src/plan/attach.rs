@@ -195,7 +195,15 @@ impl Plan<'_> {
         {
             steps.push(aggregate_sysctl(RP_FILTER, value, "2"));
         }
+        // Once more, from the aggregate: whoever asked meanwhile may have been answered by two ports.
+        let heard = self.first_active().is_some_and(Port::has_addresses) && self.has_carrier();
+        steps.extend(heard.then_some(Step::Announce { link: Subject::Aggregate }));
         steps
+    }
+
+    /// Whether the aggregate has carrier from the start.
+    fn has_carrier(&self) -> bool {
+        self.ports.iter().filter(|port| has_link(port.link)).count() >= usize::from(self.config.min_ports)
     }
 
     /// The pair and its maps. The aggregate inherits the settings of the port whose place it takes.
@@ -238,8 +246,7 @@ impl Plan<'_> {
         let mut steps = vec![Step::AttachTx { hook: self.hook }];
         steps.extend(self.first_active().map(|port| Step::Select { link: port.subject() }));
         steps.push(Step::SetAdmin { link: Subject::Aggregate, up: true, was: false });
-        let links = self.ports.iter().filter(|port| has_link(port.link)).count();
-        if links >= usize::from(self.config.min_ports) {
+        if self.has_carrier() {
             steps.push(Step::SetAdmin { link: Subject::Hidden, up: true, was: false });
         }
         steps
