@@ -141,6 +141,12 @@ impl Namespace {
         serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap().remove(0)
     }
 
+    /// Whether an interface that is up has carrier. (A veth's operational state says `DOWN` or `LOWERLAYERDOWN`.)
+    #[track_caller]
+    pub fn has_carrier(&self, name: &str) -> bool {
+        !self.link(name)["flags"].as_array().unwrap().iter().any(|flag| flag == "NO-CARRIER")
+    }
+
     /// The processes inside the namespace, but for this one. The test made the namespace, so they are all its own.
     pub fn processes(&self) -> Vec<Pid> {
         processes::in_network_namespace(self.inode)
