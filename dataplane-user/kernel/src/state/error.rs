@@ -1,0 +1,60 @@
+//! What can go wrong with the state directory.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use aggctl_engine::record::RECORD_VERSION;
+
+/// What went wrong with the state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A file or directory could not be used.
+    #[error("cannot {call} {path}: {source}", path = path.display())]
+    File {
+        /// What was tried.
+        call: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// No bpffs to pin in.
+    #[error("cannot mount a bpffs at {path}: {source}; mount one there by hand (mount -t bpf bpf {path})", path = path.display())]
+    Mount {
+        /// Where.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} cannot be read: {source}", path = path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A record of another version of aggctl.
+    #[error("{path} was written by another version of aggctl (layout {found}, this one knows {RECORD_VERSION})", path = path.display())]
+    Version {
+        /// Which.
+        path: PathBuf,
+        /// Its layout.
+        found: u32,
+    },
+    /// Somebody else works on the aggregate.
+    #[error("another process (pid {pid}) holds the lock of {name}")]
+    Locked {
+        /// The aggregate.
+        name: String,
+        /// The holder, 0 if it did not say.
+        pid: u32,
+    },
+}
+
+pub(super) fn failed(call: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    let path = path.to_owned();
+    move |source| StateError::File { call, path, source }
+}

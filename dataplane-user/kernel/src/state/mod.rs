@@ -1,0 +1,224 @@
+//! Where the state of aggregates lives, so that anyone can find, adopt or undo them.
+//!
+//! ```text
+//! /run/aggctl/bpf/                          a bpffs of our own
+//! /run/aggctl/bpf/COOKIE/NAME/              pinned maps and links of one aggregate
+//! /run/aggctl/COOKIE/NAME/record.json       its record: configuration and journal
+//! /run/aggctl/COOKIE/NAME/begun             how many steps of the journal have begun
+//! /run/aggctl/COOKIE/NAME/memory.json       what the next controller should know
+//! /run/aggctl/COOKIE/NAME/lock              held by the controller; holds its pid
+//! /run/aggctl/COOKIE/NAME/control           the controller's socket
+//! /run/aggctl/COOKIE/NAME/log               what a background controller has to say
+//! ```
+//!
+//! COOKIE is the network namespace's (`SO_NETNS_COOKIE`), so equal names in two namespaces do not meet. The directory
+//! is meant to be reached in the first process's mount namespace (see [`crate::netns`]): `ip netns exec` gives each
+//! command a mount namespace of its own, whose mounts vanish with it.
+
+mod error;
+mod files;
+mod lock;
+mod root;
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
+
+use aggctl_engine::record::{RECORD_VERSION, Record};
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::{error::StateError, lock::Lock};
+use self::{
+    error::failed,
+    files::{read_json, write_json},
+    lock::same_file,
+};
+
+/// The root of all state.
+const ROOT: &str = "/run/aggctl";
+/// Our bpffs, below [`ROOT`].
+const BPF: &str = "bpf";
+/// Octets that a log may have.
+const LARGEST_LOG: u64 = 1024 * 1024;
+
+/// The state of one aggregate.
+#[derive(Clone, Debug)]
+pub struct Store {
+    cookie: u64,
+    name: String,
+}
+
+impl Store {
+    /// The state of the aggregate `name` in the network namespace with this cookie. Touches nothing.
+    #[must_use]
+    pub fn new(cookie: u64, name: impl Into<String>) -> Self {
+        Self { cookie, name: name.into() }
+    }
+
+    /// The aggregate's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The cookie of its network namespace.
+    #[must_use]
+    pub fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    /// Names of all aggregates of a network namespace that have a record, sorted.
+    ///
+    /// # Errors
+    /// If the directory is there but cannot be read.
+    pub fn names(cookie: u64) -> Result<Vec<String>, StateError> {
+        let dir = Path::new(ROOT).join(cookie.to_string());
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed("list", &dir)(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed("list", &dir))?;
+            if entry.path().join("record.json").exists() {
+                names.extend(entry.file_name().into_string().ok());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Directory of the record, the lock and the socket.
+    #[must_use]
+    pub fn dir(&self) -> PathBuf {
+        Path::new(ROOT).join(self.cookie.to_string()).join(&self.name)
+    }
+
+    /// Directory of the pins. bpffs reserves dots in names, so they are written as `%2e`.
+    #[must_use]
+    pub fn pins(&self) -> PathBuf {
+        let name = self.name.replace('%', "%25").replace('.', "%2e");
+        Path::new(ROOT).join(BPF).join(self.cookie.to_string()).join(name)
+    }
+
+    /// The controller's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.dir().join("control")
+    }
+
+    /// The log of a background controller.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.dir().join("log")
+    }
+
+    /// Empties the log when it has grown too large: a link that flaps for months must not fill the memory that /run is in.
+    ///
+    /// # Errors
+    /// If it is there but cannot be emptied.
+    pub fn trim_log(&self) -> Result<(), StateError> {
+        let path = self.log();
+        match fs::metadata(&path) {
+            // Whoever writes it appends.
+            Ok(log) if log.len() > LARGEST_LOG => fs::write(&path, "").map_err(failed("empty", &path)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the state to a new name, after the interface was renamed.
+    ///
+    /// # Errors
+    /// If a directory cannot be renamed.
+    pub fn rename(&mut self, name: impl Into<String>) -> Result<(), StateError> {
+        let new = Self::new(self.cookie, name);
+        fs::rename(self.dir(), new.dir()).map_err(failed("rename", &self.dir()))?;
+        fs::rename(self.pins(), new.pins()).map_err(failed("rename", &self.pins()))?;
+        *self = new;
+        Ok(())
+    }
+
+    /// The state whose directory this is now, wherever a rename has moved it; `None` once it was removed.
+    #[must_use]
+    pub fn at(cookie: u64, dir: &File) -> Option<Self> {
+        let path = fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).ok()?;
+        let name = path.file_name()?.to_str()?;
+        let store = Self::new(cookie, name);
+        same_file(dir, &store.dir()).then_some(store)
+    }
+
+    /// Opens the directory, for [`Store::at`].
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn open_dir(&self) -> Result<File, StateError> {
+        let dir = self.dir();
+        File::open(&dir).map_err(failed("open", &dir))
+    }
+
+    /// The record, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read, or another version of aggctl wrote it.
+    pub fn record(&self) -> Result<Option<Record>, StateError> {
+        let path = self.dir().join("record.json");
+        let Some(value) = read_json::<serde_json::Value>(&path)? else { return Ok(None) };
+        let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+        if found != u64::from(RECORD_VERSION) {
+            return Err(StateError::Version { path, found: u32::try_from(found).unwrap_or(u32::MAX) });
+        }
+        let mut record: Record =
+            serde_json::from_value(value).map_err(|source| StateError::Content { path, source })?;
+        let begun = self.begun()?;
+        for entry in record.journal.iter_mut().take(begun) {
+            entry.begun = true;
+        }
+        Ok(Some(record))
+    }
+
+    /// Replaces the record, in one step.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, record: &Record) -> Result<(), StateError> {
+        write_json(&self.dir().join("record.json"), record)
+    }
+
+    /// Notes that the first `count` steps of the journal have begun.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn set_begun(&self, count: usize) -> Result<(), StateError> {
+        let path = self.dir().join("begun");
+        fs::write(&path, count.to_string()).map_err(failed("write", &path))
+    }
+
+    fn begun(&self) -> Result<usize, StateError> {
+        let path = self.dir().join("begun");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim().parse().unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(failed("read", &path)(error)),
+        }
+    }
+
+    /// What the former controller left for the next, if anything.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn memory<T: DeserializeOwned>(&self) -> Result<Option<T>, StateError> {
+        read_json(&self.dir().join("memory.json"))
+    }
+
+    /// Leaves something for the next controller.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save_memory<T: Serialize>(&self, memory: &T) -> Result<(), StateError> {
+        write_json(&self.dir().join("memory.json"), memory)
+    }
+}

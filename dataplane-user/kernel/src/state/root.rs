@@ -1,0 +1,96 @@
+//! The root of all state, shared by all aggregates of all network namespaces: made when the first comes, removed when the
+//! last is gone.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+};
+
+use super::{BPF, ROOT, StateError, Store, error::failed, lock::same_file};
+
+/// `BPF_FS_MAGIC` of linux/magic.h.
+const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+
+impl Store {
+    /// Makes the directories, and mounts the bpffs if it is not there yet.
+    ///
+    /// # Errors
+    /// If a directory cannot be made or the bpffs not be mounted.
+    pub fn create(&self) -> Result<(), StateError> {
+        let _root = lock_root()?;
+        mount_bpffs()?;
+        make_dir(&self.dir())
+    }
+
+    /// Removes all that is kept of the aggregate, and what is not needed any more above it.
+    ///
+    /// # Errors
+    /// If something is there but cannot be removed.
+    pub fn remove(&self) -> Result<(), StateError> {
+        let _root = lock_root()?;
+        let pins = self.pins();
+        remove_tree(&self.dir())?;
+        remove_tree(&pins)?;
+        // Parents go if they are empty; others may be using them.
+        for dir in [self.dir(), pins].iter().filter_map(|dir| dir.parent()) {
+            let _ = fs::remove_dir(dir);
+        }
+        let root = Path::new(ROOT);
+        let others = fs::read_dir(root).map_err(failed("list", root))?.count() > 1;
+        let bpf = root.join(BPF);
+        if !others && fs::read_dir(&bpf).is_ok_and(|mut entries| entries.next().is_none()) {
+            // Whoever still has it open keeps it; nothing is lost by leaving it mounted then.
+            if unmount(&bpf, UnmountFlags::empty()).is_ok() || !is_bpffs(&bpf) {
+                let _ = fs::remove_dir(&bpf);
+                let _ = fs::remove_dir(root);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), StateError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create", path))
+}
+
+/// Keeps others from mounting, unmounting and tidying up meanwhile.
+fn lock_root() -> Result<File, StateError> {
+    let root = Path::new(ROOT);
+    loop {
+        make_dir(root)?;
+        let file = File::open(root).map_err(failed("open", root))?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|error| failed("lock", root)(error.into()))?;
+        if same_file(&file, root) {
+            return Ok(file);
+        }
+    }
+}
+
+fn is_bpffs(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| kind == BPF_FS_MAGIC))
+}
+
+fn mount_bpffs() -> Result<(), StateError> {
+    let path = Path::new(ROOT).join(BPF);
+    make_dir(&path)?;
+    if is_bpffs(&path) {
+        return Ok(());
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("bpf", &path, "bpf", flags, Some(c"mode=0700"))
+        .map_err(|error| StateError::Mount { path, source: error.into() })
+}
+
+fn remove_tree(path: &Path) -> Result<(), StateError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
