@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-use super::{cpio, kernel::Kernel, modules, plan::Plan};
+use super::{cpio, kernel::Kernel, modules, packed, plan::Plan};
 
 /// The modules that the root of a machine needs.
 pub const FEATURES: &[&str] = &["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console"];
@@ -28,7 +28,7 @@ pub fn build(kernel: &Kernel, busybox: &Path, agent: &str, plan: &Plan) -> Resul
         archive.link(&format!("bin/{applet}"), "busybox")?;
     }
     for (number, file) in modules::Index::read(&kernel.modules)?.load_order(FEATURES)?.iter().enumerate() {
-        let content = modules::content(&kernel.modules.join(file), busybox)?;
+        let content = packed::read(&kernel.modules.join(file))?;
         // The shell orders names: the number keeps the order.
         archive.file(&format!("modules/{number:03}-{}", module_name(file)), 0o644, &content)?;
     }

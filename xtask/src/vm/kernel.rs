@@ -10,11 +10,13 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{apt::Archive, cache::Cache, initramfs, modules::Index};
+use super::{apt::Archive, cache::Cache, initramfs, modules::Index, packed};
 use crate::process;
 
 /// The package that depends on the packages of the newest kernel of a suite.
 const PACKAGE: &str = "linux-image-amd64";
+/// The kernel out of its image, in the root of an unpacked package in the cache.
+const UNPACKED: &str = "vmlinux";
 
 /// A kernel as a person names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +127,7 @@ impl Kernel {
     fn unpacked(root: &Path) -> Result<Self> {
         let modules = only_directory(&root.join("lib/modules"))?;
         let version = version_of(&modules)?;
-        let images = [root.join(format!("boot/vmlinuz-{version}")), modules.join("vmlinuz")];
+        let images = [root.join(UNPACKED), root.join(format!("boot/vmlinuz-{version}")), modules.join("vmlinuz")];
         let image = images.into_iter().find(|image| image.is_file());
         let image = image.with_context(|| format!("there is no vmlinuz of {version} in {}", root.display()))?;
         Ok(Self { version, image, modules })
@@ -182,7 +184,8 @@ fn parts(packages: &[String]) -> Vec<String> {
     packages.iter().filter(|name| versioned(name)).cloned().collect()
 }
 
-/// Makes what was unpacked usable: one layout, an index of the modules, readable by everyone.
+/// Makes what was unpacked usable: one layout, an index of the modules, the kernel out of its image, readable by
+/// everyone.
 fn index(root: &Path) -> Result<()> {
     let library = root.join("lib");
     if !library.exists() {
@@ -194,7 +197,10 @@ fn index(root: &Path) -> Result<()> {
     let kernel = Kernel::unpacked(root)?;
     // What cannot boot is not kept.
     Index::read(&kernel.modules)?.load_order(initramfs::FEATURES)?;
-    for (path, mode) in [(kernel.image.as_path(), 0o644), (root, 0o755)] {
+    let unpacked = root.join(UNPACKED);
+    fs::write(&unpacked, packed::kernel(&kernel.image, root)?)
+        .with_context(|| format!("cannot write {}", unpacked.display()))?;
+    for (path, mode) in [(kernel.image.as_path(), 0o644), (&unpacked, 0o644), (root, 0o755)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
             .with_context(|| format!("cannot make {} readable", path.display()))?;
     }

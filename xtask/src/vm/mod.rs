@@ -17,6 +17,7 @@ mod modules;
 mod needs;
 mod nic;
 mod outcome;
+mod packed;
 mod plan;
 mod port;
 mod qmp;
@@ -115,14 +116,16 @@ pub fn run(workspace: &Workspace, wish: &Wish) -> Result<Outcome> {
     ensure!(!wish.deterministic || wish.cpus == 1, "--deterministic has one processor");
     needs::ensure_tools()?;
     let cache = Cache::open()?;
-    let kernel = Kernel::find(&wish.kernel, &cache)?;
     let busybox = needs::busybox(&cache)?;
+    let kernel = Kernel::find(&wish.kernel, &cache)?;
     let results = results(workspace)?;
     let cards = wish.nic.unwrap_or_default().list();
     let plan = Plan::new(&wish.command, &kernel, cards.clone(), &results)?;
-    let agent = env::current_exe().context("cannot find our own program")?;
-    let agent = agent.to_str().context("our own path must be UTF-8")?;
     let own = tempfile::Builder::new().prefix("aggctl-vm-").tempdir().context("cannot make a directory")?;
+    // A copy: our program may be built anew while the machine runs.
+    let agent = own.path().join("agent");
+    fs::copy("/proc/self/exe", &agent).context("cannot copy our own program")?;
+    let agent = agent.to_str().context("the path of temporary files must be UTF-8")?;
     let initramfs = own.path().join("initramfs");
     fs::write(&initramfs, initramfs::build(&kernel, &busybox, agent, &plan)?).context("cannot write the initramfs")?;
 

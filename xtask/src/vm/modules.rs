@@ -4,10 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
-    process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// The index that depmod wrote: what each module needs, and what needs no module.
 #[derive(Debug, Default)]
@@ -71,35 +70,6 @@ impl Index {
 fn name(file: &str) -> String {
     let base = file.rsplit('/').next().unwrap_or(file);
     base.split(".ko").next().unwrap_or(base).replace('-', "_")
-}
-
-/// A module's content, unpacked if it is compressed. `busybox` unpacks xz.
-///
-/// # Errors
-///
-/// When it cannot be read or unpacked.
-pub fn content(file: &Path, busybox: &Path) -> Result<Vec<u8>> {
-    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let mut unpack = match ending {
-        "ko" => return fs::read(file).with_context(|| format!("cannot read {}", file.display())),
-        "xz" => Command::new(busybox),
-        "gz" => Command::new(busybox),
-        "zst" => Command::new("zstd"),
-        _ => bail!("{} is packed in an unknown way", file.display()),
-    };
-    match ending {
-        "xz" => unpack.arg("xzcat"),
-        "gz" => unpack.arg("zcat"),
-        _ => unpack.args(["-d", "-q", "-c"]),
-    };
-    let output = unpack
-        .arg(file)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start what unpacks {}", file.display()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "cannot unpack {}: {}", file.display(), said.trim());
-    Ok(output.stdout)
 }
 
 #[cfg(test)]

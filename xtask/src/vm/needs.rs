@@ -14,6 +14,8 @@ use crate::{
 const TOOLS: &[Tool] = &[
     Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", reason: "emulates the machine" },
     Tool { program: "depmod", package: "kmod", reason: "writes the index of a kernel's modules" },
+    Tool { program: "xz", package: "xz-utils", reason: "unpacks kernels and modules" },
+    Tool { program: "zstd", package: "zstd", reason: "unpacks kernels" },
     Tool { program: "modprobe", package: "kmod", reason: "loads modules in the machine" },
     Tool { program: "ip", package: "iproute2", reason: "names network cards in the machine" },
 ];
@@ -27,6 +29,7 @@ pub fn ensure_tools() -> Result<()> {
     ensure!(std::env::consts::ARCH == "x86_64", "machines are of x86-64 only");
     let missing = || TOOLS.iter().filter(|tool| process::find(tool.program).is_none());
     let mut wanted: Vec<&str> = missing().map(|tool| tool.package).collect();
+    wanted.sort_unstable();
     wanted.dedup();
     if wanted.is_empty() {
         return Ok(());
