@@ -25,6 +25,8 @@ const SURVEY_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Links {
     seen: BTreeMap<PortId, Seen>,
     surveyed: Option<Instant>,
+    /// When to ask for an event that came too soon after the last query.
+    due: Option<Instant>,
     /// The ports whose interface is gone.
     gone: BTreeSet<PortId>,
     /// The aggregate's MTU, as last seen.
@@ -41,6 +43,11 @@ impl Links {
     pub(super) fn forget(&mut self, port: PortId) {
         self.seen.remove(&port);
         self.gone.remove(&port);
+    }
+
+    /// When [`Controller::survey`] is to be called again, if it is.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
     }
 
     /// Speed and duplex of a port: asked for when the link comes up, for some drivers are slow to answer.
@@ -88,11 +95,16 @@ impl Controller {
         Ok(Flow::Go)
     }
 
-    /// Asks for all ports because of an event, unless that was done just now.
-    fn survey(&mut self) {
-        if self.links.surveyed.is_none_or(|at| at.elapsed() >= SURVEY_PAUSE) {
-            self.links.surveyed = Some(Instant::now());
-            self.query_all();
+    /// Asks for all ports because of an event; a moment later if that was done just now.
+    pub(super) fn survey(&mut self) {
+        let now = Instant::now();
+        match self.links.surveyed.map(|at| at + SURVEY_PAUSE).filter(|at| *at > now) {
+            Some(soon) => self.links.due = Some(soon),
+            None => {
+                self.links.surveyed = Some(now);
+                self.links.due = None;
+                self.query_all();
+            }
         }
     }
 

@@ -215,7 +215,7 @@ impl Controller {
         }
     }
 
-    /// The engine's deadline, the one for a confirmation, or one for a port that is leaving.
+    /// The engine's deadline, the one for a confirmation, one for a port that is leaving, or for a question that waits.
     fn next_deadline(&self) -> Option<Instant> {
         let confirm = self
             .record
@@ -223,12 +223,15 @@ impl Controller {
             .map(|at| Instant::now() + Duration::from_nanos(at.saturating_sub(operation::boot_time())));
         let engine = self.engine.deadline().map(|at| self.clock + at);
         let leaving = self.leaving.iter().map(|leaving| leaving.at);
-        [confirm, engine].into_iter().flatten().chain(leaving).min()
+        [confirm, engine, self.links.due()].into_iter().flatten().chain(leaving).min()
     }
 
     fn on_deadline(&mut self) -> Result<Flow, Failure> {
         self.feed(Event::Tick);
         self.remove_leaving();
+        if self.links.due().is_some_and(|at| at <= Instant::now()) {
+            self.survey();
+        }
         match self.record.confirm_by {
             Some(at) if at <= operation::boot_time() => {
                 warn!("nobody confirmed the attach: undoing it");
