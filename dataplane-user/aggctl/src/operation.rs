@@ -13,7 +13,7 @@ use aggctl_engine::{
     record::{Phase, PortRecord, Record},
 };
 use aggctl_kernel::{
-    dataplane::{Dataplane, Expected},
+    dataplane::{Dataplane, Ends, Expected},
     execute::Executor,
     netlink::Netlink,
     netns,
@@ -141,7 +141,7 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
     }
     let present = record.ports.iter().filter(|port| host.links.contains_key(&port.before.index));
     let expected = Expected {
-        hidden: record.hidden_index,
+        ends: Ends { device: record.device, aggregate: record.index, hidden: record.hidden_index },
         ports: present.map(|port| (port.id, port.before.index)).collect(),
         hook: record.hook,
     };

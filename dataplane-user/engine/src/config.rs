@@ -11,6 +11,8 @@ pub struct AggregateConfig {
     pub mode: Mode,
     /// How the device, the ports and the programs are connected.
     pub wiring: Wiring,
+    /// What the aggregate's own device is.
+    pub device: Device,
     /// Which kernel hook the programs hang on.
     pub hook: Hook,
     /// Name of the port that is preferred over all others, whatever their priority.
@@ -43,6 +45,7 @@ impl AggregateConfig {
             name: name.into(),
             mode: Mode::default(),
             wiring: Wiring::default(),
+            device: Device::default(),
             hook: Hook::default(),
             primary: None,
             reselect: Reselect::default(),
@@ -95,7 +98,20 @@ pub enum Wiring {
     Shared,
 }
 
-/// The kernel hook that the programs hang on.
+/// What the pair of the aggregate's interface and its hidden end is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// netkit where the kernel has what we need of it, else veth.
+    #[default]
+    Auto,
+    /// A netkit pair (Linux 6.7; its MAC can be set since 6.11): the sending program hangs on the aggregate's own transmit.
+    Netkit,
+    /// A veth pair: the sending program hangs on the hidden end's ingress.
+    Veth,
+}
+
+/// The kernel hook that the programs hang on. The sending program of a netkit device has netkit's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hook {

@@ -37,6 +37,8 @@ impl Host {
 pub struct Capabilities {
     /// tcx links (Linux 6.6).
     pub tcx: bool,
+    /// netkit pairs whose MAC can be set (Linux 6.11, `CONFIG_NETKIT`).
+    pub netkit: bool,
 }
 
 /// An interface.
@@ -50,7 +52,7 @@ pub struct Link {
     pub ethernet: bool,
     /// IFF_LOOPBACK.
     pub loopback: bool,
-    /// IFLA_INFO_KIND: `veth`, `bond`, `bridge`, `vlan`, `tun`; empty for most hardware.
+    /// IFLA_INFO_KIND: `veth`, `netkit`, `bond`, `bridge`, `vlan`, `tun`; empty for most hardware.
     pub kind: String,
     /// IFLA_MASTER: the bridge, bond, team, VRF … it belongs to.
     pub master: Option<IfIndex>,

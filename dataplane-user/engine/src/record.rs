@@ -4,13 +4,13 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{AggregateConfig, Hook, PortConfig},
+    config::{AggregateConfig, Device, Hook, PortConfig},
     host::{Address, Link, Neighbour, Nexthop, Route},
     plan::Step,
 };
 
 /// Version of the record's layout.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// The record of an aggregate: the journal of what was done to the host and all that is needed to undo it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Record {
     pub phase: Phase,
     /// The owner's wish.
     pub config: AggregateConfig,
+    /// The device that is in use ([`Device::Auto`] resolved).
+    pub device: Device,
     /// The hook that is in use ([`Hook::Auto`] resolved).
     pub hook: Hook,
     /// Number of the aggregate's interface; [`IfIndex::NONE`] until it is made.

@@ -43,7 +43,7 @@ pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
         routes,
         nexthops,
         neighbours: netlink.neighbours()?,
-        capabilities: Capabilities { tcx: tcx_supported() },
+        capabilities: Capabilities { tcx: tcx_supported(), netkit: netlink.has_netkit() },
     })
 }
 

@@ -14,11 +14,11 @@ use std::{
 };
 
 use aggctl_common::{IfIndex, Ports};
-use aggctl_engine::config::Hook;
-use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, Expected, Role};
+use aggctl_engine::config::{Device, Hook};
+use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, Ends, Expected, Role};
 use support::{
     BPFFS,
-    attached::{P0, P1, attach, attach_to, both_ways, detach, each_hook, expected, ports},
+    attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, ports, sender},
     index, run, table,
     wire::{self, UNICAST, Wire},
 };
@@ -26,8 +26,8 @@ use support::{
 #[test]
 fn swapping_programs_loses_no_frame() {
     const FRAMES: usize = 3000;
-    each_hook(|hook| {
-        let dataplane = attach(hook);
+    each(|case| {
+        let dataplane = attach(case);
         let far = Wire::open(index("q0"));
         let aggregate = Wire::open(index("agg0"));
         let done = Arc::new(AtomicBool::new(false));
@@ -43,7 +43,7 @@ fn swapping_programs_loses_no_frame() {
         });
         let mut swaps = 0;
         while !done.load(Ordering::Acquire) || swaps < 3 {
-            attach_to(&dataplane, hook);
+            attach_to(&dataplane, case);
             swaps += 1;
         }
         sender.join().unwrap();
@@ -58,53 +58,55 @@ fn swapping_programs_loses_no_frame() {
 #[test]
 #[ignore = "attaches in the namespaces of whoever runs it"]
 fn attach_and_exit() {
-    let hook = match std::env::var("AGGCTL_TEST_HOOK").unwrap().as_str() {
-        "tcx" => Hook::Tcx,
-        _ => Hook::Clsact,
-    };
-    attach(hook);
+    let name = std::env::var("AGGCTL_TEST_CASE").unwrap();
+    attach(Case::all().into_iter().find(|case| case.to_string() == name).unwrap());
 }
 
 #[test]
 fn everything_outlives_the_process_and_can_be_adopted() {
-    each_hook(|hook| {
-        let name = if hook == Hook::Tcx { "tcx" } else { "clsact" };
+    each(|case| {
         let status = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "attach_and_exit"])
-            .env("AGGCTL_TEST_HOOK", name)
+            .env("AGGCTL_TEST_CASE", case.to_string())
             .output()
             .unwrap();
         assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
         both_ways("q0", "nobody is there");
         let dataplane = Dataplane::at(format!("{BPFFS}/agg0"));
         assert_eq!(dataplane.table().unwrap().load(), ports());
-        assert_eq!(dataplane.defects(&expected(hook)).unwrap(), []);
-        attach_to(&dataplane, hook);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
+        attach_to(&dataplane, case);
         both_ways("q0", "adopted");
-        assert_eq!(dataplane.defects(&expected(hook)).unwrap(), []);
-        detach(&dataplane, hook);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
+        detach(&dataplane, case);
     });
 }
 
 #[test]
 fn defects_are_found_and_repaired() {
-    each_hook(|hook| {
-        let dataplane = attach(hook);
-        let defects = || dataplane.defects(&expected(hook)).unwrap();
+    each(|case| {
+        let dataplane = attach(case);
+        let defects = || dataplane.defects(&expected(case)).unwrap();
         let repair = || {
             dataplane.create().unwrap();
-            attach_to(&dataplane, hook);
+            attach_to(&dataplane, case);
             assert_eq!(defects(), []);
             both_ways("q0", "repaired");
         };
         assert_eq!(defects(), []);
 
-        match hook {
+        match case.hook {
             Hook::Tcx => std::fs::remove_file(format!("{BPFFS}/agg0/link-rx3")).unwrap(),
             Hook::Auto | Hook::Clsact => drop(run(&["tc", "filter", "del", "dev", "p1", "ingress"])),
         }
         assert_eq!(defects(), [Defect::NotAttached { role: Role::Rx(P1), index: index("p1") }]);
         repair();
+
+        if case.device == Device::Netkit {
+            std::fs::remove_file(format!("{BPFFS}/agg0/link-tx")).unwrap();
+            assert_eq!(defects(), [Defect::NotAttached { role: Role::Tx, index: index("agg0") }]);
+            repair();
+        }
 
         std::fs::remove_file(format!("{BPFFS}/agg0/rx0")).unwrap();
         assert_eq!(defects(), [Defect::Stale { role: Role::Rx(P0), index: index("p0") }]);
@@ -119,72 +121,73 @@ fn defects_are_found_and_repaired() {
 
 #[test]
 fn maps_of_another_shape_or_layout_are_rebuilt() {
-    each_hook(|hook| {
+    each(|case| {
         let pins = Path::new(BPFFS).join("agg0");
-        let dataplane = attach(hook);
+        let dataplane = attach(case);
         let repair = || {
             dataplane.create().unwrap();
             assert!(
                 dataplane
-                    .defects(&expected(hook))
+                    .defects(&expected(case))
                     .unwrap()
-                    .contains(&Defect::Stale { role: Role::Tx, index: index("hid0") })
+                    .contains(&Defect::Stale { role: Role::Tx, index: sender(case) })
             );
             // Those that hang go on with the old maps until they are swapped.
             both_ways("q0", "with the old maps");
-            attach_to(&dataplane, hook);
-            assert_eq!(dataplane.defects(&expected(hook)).unwrap(), []);
+            attach_to(&dataplane, case);
+            assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
             both_ways("q0", "with the new ones");
         };
         std::fs::rename(pins.join("drops"), pins.join("ports")).unwrap();
-        assert_eq!(dataplane.defects(&expected(hook)).unwrap(), [Defect::MapDifferent("ports")]);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapDifferent("ports")]);
         repair();
 
         std::fs::rename(pins.join("layout-1"), pins.join("layout-0")).unwrap();
-        assert_eq!(dataplane.defects(&expected(hook)).unwrap(), [Defect::MapDifferent("layout")]);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapDifferent("layout")]);
         repair();
         assert!(!pins.join("layout-0").exists());
-        detach(&dataplane, hook);
+        detach(&dataplane, case);
     });
 }
 
 #[test]
 fn an_interface_that_went_away_is_no_obstacle() {
-    each_hook(|hook| {
-        let dataplane = attach(hook);
+    each(|case| {
+        let dataplane = attach(case);
         let gone = index("p1");
         run(&["ip", "link", "del", "p1"]);
         assert_eq!(
-            dataplane.defects(&expected_with(gone, hook)).unwrap(),
+            dataplane.defects(&expected_with(gone, case)).unwrap(),
             [Defect::NotAttached { role: Role::Rx(P1), index: gone }]
         );
-        let refusal = dataplane.attach_rx(P1, gone, index("hid0"), hook).unwrap_err();
+        let refusal = dataplane.attach_rx(P1, gone, index("hid0"), case.hook).unwrap_err();
         assert!(matches!(refusal, DataplaneError::NoInterface(at) if at == gone), "{refusal}");
 
         // It comes back with another number, into the same slot.
         run(&["ip", "link", "add", "p1", "type", "veth", "peer", "name", "q1"]);
         run(&["ip", "link", "set", "p1", "up"]);
         run(&["ip", "link", "set", "q1", "up"]);
-        attach_to(&dataplane, hook);
+        attach_to(&dataplane, case);
         dataplane.table().unwrap().publish(&Ports { active: u32::from(P1.0), ..ports() });
         both_ways("q1", "plugged in again");
 
         let gone = index("p1");
         run(&["ip", "link", "del", "p1"]);
         let before = dataplane.table().unwrap().load();
-        dataplane.detach_rx(P1, gone, hook).unwrap();
+        dataplane.detach_rx(P1, gone, case.hook).unwrap();
         assert_eq!(dataplane.table().unwrap().load(), before, "the table is the controller's");
         dataplane.table().unwrap().publish(&table(&[(P0.0, index("p0"))], P0.0));
         both_ways("q0", "the other port");
-        dataplane.detach_rx(P0, index("p0"), hook).unwrap();
+        dataplane.detach_rx(P0, index("p0"), case.hook).unwrap();
 
         // The hidden end goes with the aggregate; nobody knows its number any more.
         run(&["ip", "link", "del", "agg0"]);
-        dataplane.detach_tx(IfIndex::NONE, hook).unwrap();
+        let nobody = Ends { device: case.device, aggregate: IfIndex::NONE, hidden: IfIndex::NONE };
+        dataplane.detach_tx(nobody, case.hook).unwrap();
         dataplane.remove().unwrap();
     });
 }
 
-fn expected_with(p1: IfIndex, hook: Hook) -> Expected {
-    Expected { hidden: index("hid0"), ports: vec![(P0, index("p0")), (P1, p1)], hook }
+fn expected_with(p1: IfIndex, case: Case) -> Expected {
+    Expected { ends: ends(case.device), ports: vec![(P0, index("p0")), (P1, p1)], hook: case.hook }
 }

@@ -1,4 +1,4 @@
-//! The programs on their hooks, with real frames: every test runs for tcx and for clsact.
+//! The programs on their hooks, with real frames: every test runs for netkit and veth, tcx and clsact.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -6,7 +6,7 @@ mod support;
 use std::{path::Path, time::Duration};
 
 use aggctl_common::{DropReason, PortId, Ports};
-use aggctl_engine::config::Hook;
+use aggctl_engine::config::{Device, Hook};
 use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, DropCount, tcx_supported};
 use aya::programs::{
     SchedClassifier, TcAttachType,
@@ -14,7 +14,7 @@ use aya::programs::{
 };
 use support::{
     BPFFS,
-    attached::{P0, P1, attach, attach_to, both_ways, detach, each_hook, expected, hanging, ports},
+    attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, hanging, ports},
     bench,
     foreign::{self, FOREIGN_LENGTH},
     index, run,
@@ -33,23 +33,38 @@ fn wait_for_drops(dataplane: &Dataplane, expected: &[DropCount]) {
 
 #[test]
 fn frames_go_both_ways_and_detach_leaves_nothing() {
-    each_hook(|hook| {
+    each(|case| {
         let before = hanging();
-        let dataplane = attach(hook);
+        let dataplane = attach(case);
         both_ways("q0", "through the active port");
         dataplane.table().unwrap().publish(&Ports { active: u32::from(P1.0), ..ports() });
         both_ways("q1", "through the other one");
-        detach(&dataplane, hook);
+        detach(&dataplane, case);
         assert_eq!(hanging(), before);
         assert!(!Path::new(BPFFS).join("agg0").exists());
-        detach(&dataplane, hook);
+        detach(&dataplane, case);
+    });
+}
+
+/// A pair without a program, as between its making and the attachment, or if that fell off.
+#[test]
+fn without_a_program_a_netkit_pair_leaks_nothing_and_lets_in() {
+    each(|case| {
+        if case.device != Device::Netkit {
+            return;
+        }
+        let (aggregate, hidden) = (Wire::open(index("agg0")), Wire::open(index("hid0")));
+        assert!(!aggregate.try_send(&wire::frame(UNICAST, "out")));
+        hidden.send(&wire::frame(UNICAST, "in"));
+        assert_eq!(aggregate.hear().octets, wire::frame(UNICAST, "in"));
+        assert_eq!(hidden.poll(Duration::ZERO), None);
     });
 }
 
 #[test]
 fn the_programs_fall_back_without_the_controller() {
-    each_hook(|hook| {
-        let dataplane = attach(hook);
+    each(|case| {
+        let dataplane = attach(case);
         dataplane.table().unwrap().publish(&Ports { usable: P1.bit(), ..ports() });
         both_ways("q1", "p0 is active but not usable");
     });
@@ -57,8 +72,8 @@ fn the_programs_fall_back_without_the_controller() {
 
 #[test]
 fn a_standby_port_drops_and_counts() {
-    each_hook(|hook| {
-        let dataplane = attach(hook);
+    each(|case| {
+        let dataplane = attach(case);
         let aggregate = Wire::open(index("agg0"));
         let standby = Wire::open(index("q1"));
         standby.send(&wire::frame(UNICAST, "unwanted"));
@@ -67,7 +82,9 @@ fn a_standby_port_drops_and_counts() {
         assert_eq!(aggregate.poll(Duration::ZERO), None);
 
         dataplane.table().unwrap().publish(&Ports { usable: 0, ..ports() });
-        Wire::open(index("agg0")).send(&wire::frame(UNICAST, "nowhere to go"));
+        // A netkit device tells the sender.
+        let sent = Wire::open(index("agg0")).try_send(&wire::frame(UNICAST, "nowhere to go"));
+        assert_eq!(sent, case.device != Device::Netkit);
         wait_for_drops(
             &dataplane,
             &[
@@ -76,18 +93,18 @@ fn a_standby_port_drops_and_counts() {
             ],
         );
         // Swapping the program keeps the count; a port that joins starts from zero.
-        dataplane.attach_rx(P1, index("p1"), index("hid0"), hook).unwrap();
+        dataplane.attach_rx(P1, index("p1"), index("hid0"), case.hook).unwrap();
         assert_eq!(dataplane.drops().unwrap().len(), 2);
-        dataplane.detach_rx(P1, index("p1"), hook).unwrap();
-        dataplane.attach_rx(P1, index("p1"), index("hid0"), hook).unwrap();
+        dataplane.detach_rx(P1, index("p1"), case.hook).unwrap();
+        dataplane.attach_rx(P1, index("p1"), index("hid0"), case.hook).unwrap();
         wait_for_drops(&dataplane, &[DropCount { port: None, reason: DropReason::NoPort, packets: 1 }]);
     });
 }
 
 #[test]
 fn control_frames_reach_sockets_of_their_protocol_on_every_port() {
-    each_hook(|hook| {
-        let _dataplane = attach(hook);
+    each(|case| {
+        let _dataplane = attach(case);
         let aggregate = Wire::open(index("agg0"));
         for (port, far) in [("p0", "q0"), ("p1", "q1")] {
             // Bound to the protocol, so it sits behind the hook, unlike one for all protocols.
@@ -110,8 +127,8 @@ fn control_frames_reach_sockets_of_their_protocol_on_every_port() {
 
 #[test]
 fn tagged_frames_pass_untouched() {
-    each_hook(|hook| {
-        let _dataplane = attach(hook);
+    each(|case| {
+        let _dataplane = attach(case);
         let plain = wire::frame(UNICAST, "tagged");
         let frame = wire::tagged(&plain, 10);
         // With the acceleration the tag travels beside the frame, without it in the frame.
@@ -129,6 +146,9 @@ fn tagged_frames_pass_untouched() {
         }
     });
 }
+
+/// Without tcx and netkit, as on older kernels.
+const CLSACT: Case = Case { device: Device::Veth, hook: Hook::Clsact };
 
 /// Attaches a foreign program to p0's ingress, ahead of ours. It stays while the value lives.
 fn attach_foreign(hook: Hook) -> SchedClassifier {
@@ -159,14 +179,14 @@ fn foreign_filters() {
 
 #[test]
 fn a_foreign_program_keeps_working_and_stays() {
-    each_hook(|hook| {
-        let _foreign = attach_foreign(hook);
+    each(|case| {
+        let _foreign = attach_foreign(case.hook);
         let before = hanging();
-        let dataplane = attach(hook);
+        let dataplane = attach(case);
         foreign_filters();
-        dataplane.attach_rx(P0, index("p0"), index("hid0"), hook).unwrap();
+        dataplane.attach_rx(P0, index("p0"), index("hid0"), case.hook).unwrap();
         foreign_filters();
-        detach(&dataplane, hook);
+        detach(&dataplane, case);
         assert_eq!(hanging(), before, "its qdisc or program is gone, or something of ours is left");
     });
 }
@@ -175,10 +195,10 @@ fn a_foreign_program_keeps_working_and_stays() {
 fn a_qdisc_of_ours_stays_while_somebody_else_uses_it() {
     bench(|| {
         let before = hanging();
-        let dataplane = attach(Hook::Clsact);
+        let dataplane = attach(CLSACT);
         let foreign = attach_foreign(Hook::Clsact);
         foreign_filters();
-        detach(&dataplane, Hook::Clsact);
+        detach(&dataplane, CLSACT);
         let left = hanging();
         assert!(left.contains("clsact") && left.contains("pref 10"), "{left}");
         drop(foreign);
@@ -189,15 +209,15 @@ fn a_qdisc_of_ours_stays_while_somebody_else_uses_it() {
 
 #[test]
 fn attaching_twice_is_attaching_once() {
-    each_hook(|hook| {
-        let dataplane = attach(hook);
+    each(|case| {
+        let dataplane = attach(case);
         let count = |text: String| text.lines().filter(|line| line.contains("aggctl_rx")).count();
         let filters = count(hanging());
         for _ in 0..3 {
-            attach_to(&dataplane, hook);
+            attach_to(&dataplane, case);
         }
         assert_eq!(count(hanging()), filters);
-        if tcx_supported() && hook == Hook::Tcx {
+        if tcx_supported() && case.hook == Hook::Tcx {
             assert_eq!(SchedClassifier::query_tcx("p0", TcAttachType::Ingress).unwrap().1.len(), 1);
         }
         both_ways("q0", "once");
@@ -210,16 +230,16 @@ fn what_is_not_there_is_named() {
         let elsewhere = Dataplane::at("/proc/self/aggctl");
         assert!(matches!(elsewhere.create(), Err(DataplaneError::NoBpffs(at)) if at == Path::new("/proc/self/aggctl")));
         let empty = Dataplane::at(format!("{BPFFS}/none"));
-        let refusal = empty.attach_tx(index("hid0"), Hook::Auto).unwrap_err().to_string();
+        let refusal = empty.attach_tx(ends(Device::Veth), Hook::Auto).unwrap_err().to_string();
         assert!(refusal.contains("map ports") && refusal.contains("No such file"), "{refusal}");
         assert!(matches!(
             empty.attach_rx(PortId(64), index("p0"), index("hid0"), Hook::Auto),
             Err(DataplaneError::NoSlot(_))
         ));
-        assert_eq!(empty.defects(&expected(Hook::Auto)).unwrap(), [Defect::MapMissing("ports")]);
+        assert_eq!(empty.defects(&expected(Case { device: Device::Veth, hook: Hook::Auto })).unwrap(), [Defect::MapMissing("ports")]);
         for _ in 0..2 {
             empty.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
-            empty.detach_tx(index("hid0"), Hook::Auto).unwrap();
+            empty.detach_tx(ends(Device::Veth), Hook::Auto).unwrap();
             empty.remove().unwrap();
         }
         assert!(!Path::new(BPFFS).join("none").exists());

@@ -10,7 +10,7 @@ use aggctl_common::{
     Destination, DropReason, IfIndex, MAX_PORTS, PortId, Ports,
     rule::{self, Received},
 };
-use aggctl_engine::config::Hook;
+use aggctl_engine::config::{Device, Hook};
 use aggctl_kernel::dataplane::{Dataplane, Role, Table};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use proptest::{
@@ -18,7 +18,9 @@ use proptest::{
     test_runner::{Config, RngSeed, TestRunner},
 };
 use support::{
-    BPFFS, bench, dataplane, index, table,
+    BPFFS,
+    attached::ends,
+    bench, dataplane, index, table,
     wire::{self, UNICAST, Wire},
 };
 
@@ -41,7 +43,7 @@ struct Programs {
 impl Programs {
     fn load() -> Self {
         let dataplane = dataplane();
-        dataplane.attach_tx(index("hid0"), Hook::Auto).unwrap();
+        dataplane.attach_tx(ends(Device::Veth), Hook::Auto).unwrap();
         let program = |role: Role| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
         let rx = SLOTS
             .into_iter()

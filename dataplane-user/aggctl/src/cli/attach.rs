@@ -1,7 +1,7 @@
 //! The options of `attach`.
 
 use aggctl_engine::config::{
-    Addresses, AggregateConfig, Announce, Hook, LinkWatch, MacPolicy, Mode, Reselect, Toggle, Wiring,
+    Addresses, AggregateConfig, Announce, Device, Hook, LinkWatch, MacPolicy, Mode, Reselect, Toggle, Wiring,
 };
 use clap::Args;
 
@@ -49,6 +49,9 @@ pub struct AttachArguments {
     /// How device, ports and programs are connected: shared
     #[arg(long, value_parser = wiring, default_value = "shared")]
     wiring: Wiring,
+    /// What the aggregate's own device is: auto (netkit where there is it), netkit, veth
+    #[arg(long, value_parser = device, default_value = "auto")]
+    device: Device,
     /// The kernel hook that the programs hang on: auto (tcx where there is it), tcx, clsact
     #[arg(long, value_parser = hook, default_value = "auto")]
     hook: Hook,
@@ -117,6 +120,7 @@ impl AttachArguments {
         let mut config = AggregateConfig::new(self.name, ports);
         config.mode = self.mode;
         config.wiring = self.wiring;
+        config.device = self.device;
         config.hook = self.hook;
         config.primary = self.primary;
         config.reselect = self.reselect;
@@ -173,6 +177,12 @@ fn mac_policy(value: &str) -> Result<MacPolicy, String> {
 
 fn addresses(value: &str) -> Result<Addresses, String> {
     values::choice(value, &[(&["move"], Addresses::Move), (&["none"], Addresses::None)], &[], "addresses")
+}
+
+fn device(value: &str) -> Result<Device, String> {
+    let built: &[(&[&str], _)] =
+        &[(&["auto"], Device::Auto), (&["netkit"], Device::Netkit), (&["veth"], Device::Veth)];
+    values::choice(value, built, &[], "device")
 }
 
 fn hook(value: &str) -> Result<Hook, String> {

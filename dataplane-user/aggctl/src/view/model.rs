@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use aggctl_common::{Mac, PortId};
 use aggctl_engine::{
-    config::{Announce, Hook, LinkWatch, Mode, Reselect, Toggle, Wiring},
+    config::{Announce, Device, Hook, LinkWatch, Mode, Reselect, Toggle, Wiring},
     host::Link,
     record::{PortRecord, Record},
     status::{AggregateStatus, PortState, PortStatus},
@@ -30,6 +30,8 @@ pub struct AggregateView {
     pub mode: Mode,
     /// How device, ports and programs are connected.
     pub wiring: Wiring,
+    /// The device in use.
+    pub device: Device,
     /// The hook in use.
     pub hook: Hook,
     /// The hash policy; null in modes without.
@@ -143,6 +145,7 @@ impl AggregateView {
             ifindex: interface.map(|link| link.index.0),
             mode: config.mode,
             wiring: config.wiring,
+            device: record.device,
             hook: record.hook,
             hash: None,
             mac: interface.map_or(record.mac, |link| link.mac),

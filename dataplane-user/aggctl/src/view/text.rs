@@ -24,7 +24,8 @@ fn headline(view: &AggregateView) -> String {
 fn settings(view: &AggregateView) -> String {
     let mut lines = Vec::new();
     let mtu = view.mtu.map_or("gone".to_owned(), |mtu| format!("mtu {mtu}"));
-    lines.push(format!("mac {}, {mtu}, wiring {}, hook {}", view.mac, word(&view.wiring), word(&view.hook)));
+    let (wiring, device, hook) = (word(&view.wiring), word(&view.device), word(&view.hook));
+    lines.push(format!("mac {}, {mtu}, wiring {wiring}, device {device}, hook {hook}", view.mac));
     let mut rules = vec![format!("reselect {}", word(&view.reselect))];
     rules.extend(view.primary.as_ref().map(|primary| format!("primary {primary}")));
     rules.push(format!("min-ports {}", view.min_ports));

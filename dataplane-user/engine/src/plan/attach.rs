@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 
 use crate::{
-    config::{Addresses, AggregateConfig, Hook, Toggle},
+    config::{Addresses, AggregateConfig, Device, Hook, Toggle},
     host::{Address, Host, Link},
     plan::{
         Refusal, Step, Subject, Warning,
@@ -34,6 +34,7 @@ pub struct Taken {
 pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(Record, Vec<Warning>), Refusal> {
     validate(config)?;
     let hidden = free_names(host, config, taken)?;
+    let device = resolve_device(host, config.device)?;
     let hook = resolve(host, config.hook)?;
     let mut ports = Vec::new();
     for (slot, wish) in (0..).zip(&config.ports) {
@@ -47,12 +48,13 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     }
     check_multipath(&ports)?;
     check_reachable(config, &ports)?;
-    let plan = Plan { host, config, hook, ports: &ports, source: source(&ports)? };
+    let plan = Plan { host, config, device, hook, ports: &ports, source: source(&ports)? };
     let record = Record {
         version: RECORD_VERSION,
         layout: LAYOUT_VERSION,
         phase: Phase::Attaching,
         config: config.clone(),
+        device,
         hook,
         index: IfIndex::NONE,
         hidden_index: IfIndex::NONE,
@@ -97,6 +99,15 @@ fn free_names(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<St
         return Err(Refusal::HiddenNameTaken { name, hidden });
     }
     Ok(hidden)
+}
+
+/// The device that is meant on this kernel.
+fn resolve_device(host: &Host, device: Device) -> Result<Device, Refusal> {
+    match (device, host.capabilities.netkit) {
+        (Device::Auto | Device::Netkit, true) => Ok(Device::Netkit),
+        (Device::Netkit, false) => Err(Refusal::NoNetkit),
+        (Device::Auto, false) | (Device::Veth, _) => Ok(Device::Veth),
+    }
 }
 
 /// The hook that is meant on this kernel.
@@ -166,6 +177,7 @@ fn source<'p, 'h>(ports: &'p [Port<'h>]) -> Result<&'p Port<'h>, Refusal> {
 struct Plan<'a> {
     host: &'a Host,
     config: &'a AggregateConfig,
+    device: Device,
     hook: Hook,
     ports: &'a [Port<'a>],
     source: &'a Port<'a>,
@@ -211,6 +223,7 @@ impl Plan<'_> {
         let link = self.source.link;
         let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
         let mut steps = vec![Step::CreatePair {
+            device: self.device,
             name: self.config.name.clone(),
             hidden: hidden.to_owned(),
             mac: link.mac,
@@ -243,7 +256,7 @@ impl Plan<'_> {
 
     /// The sending side, with the port that carries the addresses as the active one.
     fn start(&self) -> Vec<Step> {
-        let mut steps = vec![Step::AttachTx { hook: self.hook }];
+        let mut steps = vec![Step::AttachTx { device: self.device, hook: self.hook }];
         steps.extend(self.first_active().map(|port| Step::Select { link: port.subject() }));
         steps.push(Step::SetAdmin { link: Subject::Aggregate, up: true, was: false });
         if self.has_carrier() {

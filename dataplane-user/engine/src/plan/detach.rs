@@ -333,8 +333,9 @@ impl<'a> Plan<'a> {
     fn remove(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(link) = self.aggregate {
-            steps.push(Step::DetachTx { hook: self.record.hook });
+            steps.push(Step::DetachTx { device: self.record.device, hook: self.record.hook });
             steps.push(Step::DeletePair {
+                device: self.record.device,
                 name: self.record.config.name.clone(),
                 hidden: self.record.hidden.clone(),
                 mac: link.mac,

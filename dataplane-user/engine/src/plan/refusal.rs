@@ -154,6 +154,11 @@ pub enum Refusal {
         /// The destination.
         route: String,
     },
+    /// The kernel has no netkit that serves.
+    #[error(
+        "device netkit needs Linux 6.7 with CONFIG_NETKIT and the right to set its MAC (Linux 6.11, or its fix); use --device veth or auto"
+    )]
+    NoNetkit,
     /// The kernel has no tcx.
     #[error("hook tcx needs Linux 6.6; use --hook clsact or auto")]
     NoTcx,

@@ -16,7 +16,7 @@ use crate::{
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = find_aggregate(host, record) else { return Vec::new() };
-    let mut steps = vec![Step::AttachTx { hook: record.hook }];
+    let mut steps = vec![Step::AttachTx { device: record.device, hook: record.hook }];
     for known in &record.ports {
         if let Some(link) = find(host, known) {
             let port = Port::new(host, known.id, link);

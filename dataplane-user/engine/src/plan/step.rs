@@ -4,7 +4,7 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::Hook,
+    config::{Device, Hook},
     host::{Address, Neighbour, Nexthop, Route},
 };
 
@@ -34,6 +34,8 @@ pub enum Subject {
 pub enum Step {
     /// Make the pair of the aggregate's interface and its hidden end. Both are down, without IPv6 address generation.
     CreatePair {
+        /// What it is made of.
+        device: Device,
         /// Name of the aggregate.
         name: String,
         /// Name of the hidden end.
@@ -49,6 +51,8 @@ pub enum Step {
     },
     /// Remove the pair. The inverse of [`Step::CreatePair`], with what is needed to make it again.
     DeletePair {
+        /// What it is made of.
+        device: Device,
         /// Name of the aggregate.
         name: String,
         /// Name of the hidden end.
@@ -206,13 +210,17 @@ pub enum Step {
         /// The port.
         link: Subject,
     },
-    /// Hang the sending program on the hidden end.
+    /// Hang the sending program where what the aggregate sends passes: on its own transmit or the hidden end's ingress.
     AttachTx {
+        /// What the pair is made of, which decides that.
+        device: Device,
         /// The hook.
         hook: Hook,
     },
     /// Take the sending program off.
     DetachTx {
+        /// What the pair is made of.
+        device: Device,
         /// The hook.
         hook: Hook,
     },
@@ -259,7 +267,10 @@ impl Step {
             | Self::Select { link }
             | Self::Announce { link } => Some(link),
             Self::AddRoute { to, .. } | Self::DeleteRoute { to, .. } | Self::MoveNexthop { to, .. } => Some(to),
-            Self::AttachTx { .. } | Self::DetachTx { .. } => Some(&Subject::Hidden),
+            Self::AttachTx { device, .. } | Self::DetachTx { device, .. } => Some(match device {
+                Device::Netkit => &Subject::Aggregate,
+                Device::Veth | Device::Auto => &Subject::Hidden,
+            }),
             Self::CreatePair { .. } | Self::DeletePair { .. } | Self::CreateMaps | Self::DeleteMaps => None,
         }
     }
@@ -301,11 +312,11 @@ impl Step {
 /// The other one of a pair of steps that differ in nothing but their direction.
 fn opposite(step: Step) -> Step {
     match step {
-        Step::CreatePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
-            Step::DeletePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs }
+        Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
+            Step::DeletePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs }
         }
-        Step::DeletePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
-            Step::CreatePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs }
+        Step::DeletePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
+            Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs }
         }
         Step::AddAddress { link, address } => Step::DeleteAddress { link, address },
         Step::DeleteAddress { link, address } => Step::AddAddress { link, address },
@@ -315,8 +326,8 @@ fn opposite(step: Step) -> Step {
         Step::DeleteNeighbour { link, neighbour } => Step::AddNeighbour { link, neighbour },
         Step::CreateMaps => Step::DeleteMaps,
         Step::DeleteMaps => Step::CreateMaps,
-        Step::AttachTx { hook } => Step::DetachTx { hook },
-        Step::DetachTx { hook } => Step::AttachTx { hook },
+        Step::AttachTx { device, hook } => Step::DetachTx { device, hook },
+        Step::DetachTx { device, hook } => Step::AttachTx { device, hook },
         Step::AttachRx { link, hook } => Step::DetachRx { link, hook },
         Step::DetachRx { link, hook } => Step::AttachRx { link, hook },
         other => other,

@@ -41,13 +41,16 @@ pub struct HostSpec {
     /// Another interface has an address in the first port's subnet: 0 none, 1 before, 2 after.
     pub rival: u8,
     pub tcx: bool,
+    pub netkit: bool,
     pub promisc: u8,
     pub primary: bool,
 }
 
 pub fn host() -> impl Strategy<Value = HostSpec> {
-    (prop::collection::vec(port(), 1..=3), 0..3_u8, any::<bool>(), 0..3_u8, any::<bool>())
-        .prop_map(|(ports, rival, tcx, promisc, primary)| HostSpec { ports, rival, tcx, promisc, primary })
+    let kernel = (any::<bool>(), any::<bool>());
+    (prop::collection::vec(port(), 1..=3), 0..3_u8, kernel, 0..3_u8, any::<bool>()).prop_map(
+        |(ports, rival, (tcx, netkit), promisc, primary)| HostSpec { ports, rival, tcx, netkit, promisc, primary },
+    )
 }
 
 fn port() -> impl Strategy<Value = PortSpec> {
@@ -80,7 +83,7 @@ pub fn config(spec: &HostSpec) -> AggregateConfig {
 
 /// The host before anything is attached.
 pub fn build(spec: &HostSpec) -> World {
-    let mut world = World::with(Host { capabilities: Capabilities { tcx: spec.tcx }, ..Host::default() });
+    let mut world = World::with(Host { capabilities: Capabilities { tcx: spec.tcx, netkit: spec.netkit }, ..Host::default() });
     add_link(&mut world, 50, "eth9");
     if spec.rival == 1 {
         add_rival(&mut world);
@@ -108,7 +111,7 @@ pub fn plain() -> (World, AggregateConfig) {
         peculiar: 0,
     };
     let bare = PortSpec { ipv4: 0, ipv6: 0, routes: 0, ..spec.clone() };
-    let spec = HostSpec { ports: vec![spec, bare], rival: 0, tcx: true, promisc: 0, primary: false };
+    let spec = HostSpec { ports: vec![spec, bare], rival: 0, tcx: true, netkit: true, promisc: 0, primary: false };
     (build(&spec), config(&spec))
 }
 

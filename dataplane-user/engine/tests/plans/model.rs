@@ -9,6 +9,7 @@ use std::{
 
 use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
+    config::Device,
     host::{Address, Host, Link, Route},
     plan::{Step, Subject},
 };
@@ -122,7 +123,7 @@ impl World {
 
     fn apply_to_aggregate(&mut self, step: &Step) {
         match step {
-            Step::CreatePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
+            Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
                 self.pair = Some((name.clone(), hidden.clone()));
                 for (name, mac) in [(name, *mac), (hidden, Mac([2, 0, 0, 0, 9, 9]))] {
                     let index = IfIndex(self.next);
@@ -131,7 +132,7 @@ impl World {
                         index,
                         name: name.clone(),
                         ethernet: true,
-                        kind: "veth".to_owned(),
+                        kind: if *device == Device::Netkit { "netkit" } else { "veth" }.to_owned(),
                         mac,
                         mtu: *mtu,
                         gso_max_size: *gso_max_size,

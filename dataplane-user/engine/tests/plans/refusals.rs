@@ -2,9 +2,9 @@
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
-    config::{Addresses, AggregateConfig, Hook, PortConfig},
+    config::{Addresses, AggregateConfig, Device, Hook, PortConfig},
     host::Link,
-    plan::{self, Taken},
+    plan::{self, Step, Taken},
     record::Phase,
 };
 
@@ -53,6 +53,7 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("poll 0", |_, c, _| c.link_watch.poll_ms = 0, &["poll 0"]),
     ("addresses none", |_, c, _| c.addresses = Addresses::None, &["eth0", "the address", "--addresses move"]),
     ("tcx", |w, c, _| (w.host.capabilities.tcx, c.hook) = (false, Hook::Tcx), &["6.6", "clsact"]),
+    ("netkit", |w, c, _| (w.host.capabilities.netkit, c.device) = (false, Device::Netkit), &["6.7", "CONFIG_NETKIT", "veth"]),
     ("stranded", stranded, &["eth0", "min-ports 2", "cut off"]),
     ("multipath", multipath, &["192.0.2.0/24", "multipath"]),
 ];
@@ -124,6 +125,26 @@ fn clsact_is_taken_where_there_is_no_tcx() {
     assert_eq!(plan::attach(&world.host, &config, &Taken::default()).unwrap().0.hook, Hook::Tcx);
     world.host.capabilities.tcx = false;
     assert_eq!(plan::attach(&world.host, &config, &Taken::default()).unwrap().0.hook, Hook::Clsact);
+}
+
+#[test]
+fn veth_is_taken_where_there_is_no_netkit() {
+    let (mut world, mut config) = hosts::plain();
+    let device = |world: &World, config: &AggregateConfig| {
+        let record = plan::attach(&world.host, config, &Taken::default()).unwrap().0;
+        let made = record.journal.iter().filter_map(|entry| match entry.step {
+            Step::CreatePair { device, .. } | Step::AttachTx { device, .. } => Some(device),
+            _ => None,
+        });
+        assert_eq!(made.collect::<Vec<_>>(), [record.device; 2]);
+        record.device
+    };
+    assert_eq!(device(&world, &config), Device::Netkit);
+    config.device = Device::Veth;
+    assert_eq!(device(&world, &config), Device::Veth);
+    config.device = Device::Auto;
+    world.host.capabilities.netkit = false;
+    assert_eq!(device(&world, &config), Device::Veth);
 }
 
 #[test]

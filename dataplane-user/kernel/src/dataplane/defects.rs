@@ -5,7 +5,7 @@ use aggctl_engine::config;
 use aya::programs::ProgramInfo;
 
 use super::{
-    Role, Table,
+    Ends, Role, Table,
     error::{DataplaneError, is_not_found},
     hook::{self, Site},
     maps::{self, Condition},
@@ -15,8 +15,8 @@ use super::{
 /// What a data path should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// The hidden end, where the sending program hangs.
-    pub hidden: IfIndex,
+    /// The pair, where the sending program hangs.
+    pub ends: Ends,
     /// The ports, where the receiving programs hang.
     pub ports: Vec<(PortId, IfIndex)>,
     /// The hook.
@@ -71,10 +71,12 @@ pub(super) fn find(pins: &Pins, expected: &Expected) -> Result<Vec<Defect>, Data
     }
     let mut defects = Vec::new();
     let table = Table::open(pins)?.load();
-    let programs = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), *index));
-    for (role, index) in [(Role::Tx, expected.hidden)].into_iter().chain(programs) {
+    let (sender, sending) = expected.ends.sending(expected.hook);
+    let receiving = hook::of(expected.hook);
+    let programs = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), *index, receiving));
+    for (role, index, hook) in [(Role::Tx, sender, sending)].into_iter().chain(programs) {
         let site = Site { pins, role, index };
-        match hook::of(expected.hook).attached(site)? {
+        match hook.attached(site)? {
             None => defects.push(Defect::NotAttached { role, index }),
             Some(program) if !is_current(site, program)? => defects.push(Defect::Stale { role, index }),
             Some(_) => {}

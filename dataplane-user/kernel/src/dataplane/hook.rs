@@ -1,6 +1,8 @@
 //! The hooks that programs hang on.
 
 mod clsact;
+mod link;
+mod netkit;
 mod tc;
 mod tcx;
 
@@ -20,7 +22,7 @@ pub(super) struct Site<'a> {
     pub(super) pins: &'a Pins,
     /// What the program is for.
     pub(super) role: Role,
-    /// The interface, at whose ingress it hangs.
+    /// The interface, at whose ingress it hangs; on netkit: at whose transmit.
     pub(super) index: IfIndex,
 }
 
@@ -43,6 +45,11 @@ pub(super) fn of(hook: config::Hook) -> &'static dyn Hook {
         config::Hook::Auto | config::Hook::Clsact => &clsact::Clsact,
         config::Hook::Tcx => &tcx::Tcx,
     }
+}
+
+/// The transmit of a netkit interface.
+pub(super) fn netkit() -> &'static dyn Hook {
+    &netkit::Netkit
 }
 
 /// Whether the kernel has tcx links.

@@ -16,7 +16,7 @@ mod table;
 use std::path::PathBuf;
 
 use aggctl_common::{IfIndex, MAX_PORTS, PortId};
-use aggctl_engine::config::Hook;
+use aggctl_engine::config::{Device, Hook};
 
 pub use self::{
     defects::{Defect, Expected},
@@ -32,6 +32,28 @@ use self::{hook::Site, pins::Pins};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataplane {
     pins: Pins,
+}
+
+/// The pair of the aggregate's interface and its hidden end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// What it is made of; [`Device::Auto`]: veth.
+    pub device: Device,
+    /// The aggregate's interface.
+    pub aggregate: IfIndex,
+    /// Its hidden end.
+    pub hidden: IfIndex,
+}
+
+impl Ends {
+    /// Where the sending program hangs: on the aggregate's own transmit if the device allows it, else where all that comes
+    /// out at the hidden end.
+    fn sending(self, hook: Hook) -> (IfIndex, &'static dyn hook::Hook) {
+        match self.device {
+            Device::Netkit => (self.aggregate, hook::netkit()),
+            Device::Veth | Device::Auto => (self.hidden, hook::of(hook)),
+        }
+    }
 }
 
 impl Dataplane {
@@ -53,8 +75,8 @@ impl Dataplane {
         maps::create(&self.pins)
     }
 
-    /// Unpins everything and removes the directory; fine if it is not there. Programs that hang on tcx go with their
-    /// links; detach those on clsact first.
+    /// Unpins everything and removes the directory; fine if it is not there. Programs that hang on tcx or netkit go
+    /// with their links; detach those on clsact first.
     ///
     /// # Errors
     ///
@@ -63,13 +85,15 @@ impl Dataplane {
         pins::remove_all(self.pins.dir())
     }
 
-    /// Hangs the sending program on the hidden end. If one of ours hangs there it is swapped, without a gap.
+    /// Hangs the sending program on the pair: on a netkit device's transmit, or at a veth's hidden end on `hook`. If one of
+    /// ours hangs there it is swapped, without a gap.
     ///
     /// # Errors
     ///
     /// If the interface is not there or the kernel refuses.
-    pub fn attach_tx(&self, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
-        self.attach(Role::Tx, hidden, hidden, hook)
+    pub fn attach_tx(&self, ends: Ends, hook: Hook) -> Result<(), DataplaneError> {
+        let (index, hook) = ends.sending(hook);
+        self.attach(Role::Tx, index, None, hook)
     }
 
     /// Takes the sending program off; fine if it does not hang there.
@@ -77,8 +101,9 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn detach_tx(&self, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
-        self.detach(Role::Tx, hidden, hook)
+    pub fn detach_tx(&self, ends: Ends, hook: Hook) -> Result<(), DataplaneError> {
+        let (index, hook) = ends.sending(hook);
+        self.detach(Role::Tx, index, hook)
     }
 
     /// Hangs the receiving program on a port, for a hidden end. If one of ours hangs there it is swapped, without a gap.
@@ -93,7 +118,7 @@ impl Dataplane {
         if self.table()?.set_interface(port, index) != index || joins {
             drops::reset(&self.pins, port)?;
         }
-        self.attach(Role::Rx(port), index, hidden, hook)
+        self.attach(Role::Rx(port), index, Some((port, hidden)), hook::of(hook))
     }
 
     /// Takes the receiving program off a port; fine if it does not hang there. The table stays as it is: the aggregate may
@@ -104,7 +129,7 @@ impl Dataplane {
     /// If the kernel refuses.
     pub fn detach_rx(&self, port: PortId, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
-        self.detach(Role::Rx(port), index, hook)
+        self.detach(Role::Rx(port), index, hook::of(hook))
     }
 
     /// Maps the table of ports into this process.
@@ -134,18 +159,20 @@ impl Dataplane {
         defects::find(&self.pins, expected)
     }
 
-    fn attach(&self, role: Role, index: IfIndex, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
-        let globals = match role {
-            Role::Tx => None,
-            Role::Rx(port) => Some((port, hidden)),
-        };
+    fn attach(
+        &self,
+        role: Role,
+        index: IfIndex,
+        globals: Option<(PortId, IfIndex)>,
+        hook: &dyn hook::Hook,
+    ) -> Result<(), DataplaneError> {
         // The loader would make a map that is missing, and nobody would know its layout.
         for map in [pins::PORTS, pins::DROPS] {
             maps::id(&self.pins, map)?;
         }
         let mut object = object::load(&self.pins, globals)?;
         let program = object::program(&mut object, role)?;
-        hook::of(hook).attach(Site { pins: &self.pins, role, index }, program)?;
+        hook.attach(Site { pins: &self.pins, role, index }, program)?;
         let path = self.pins.program(role);
         let fresh = path.with_file_name(format!("{role}-new"));
         pins::unpin(&fresh)?;
@@ -153,8 +180,8 @@ impl Dataplane {
         pins::rename(&fresh, &path)
     }
 
-    fn detach(&self, role: Role, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
-        hook::of(hook).detach(Site { pins: &self.pins, role, index })?;
+    fn detach(&self, role: Role, index: IfIndex, hook: &dyn hook::Hook) -> Result<(), DataplaneError> {
+        hook.detach(Site { pins: &self.pins, role, index })?;
         pins::unpin(&self.pins.program(role))
     }
 }

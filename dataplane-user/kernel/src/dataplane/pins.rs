@@ -18,7 +18,7 @@ pub(super) const DROPS: &str = "drops";
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Sends what the host gives to the aggregate; hangs on the hidden end.
+    /// Sends what the host gives to the aggregate; hangs on its transmit, or on the hidden end.
     Tx,
     /// Receives on this port.
     Rx(PortId),
@@ -56,7 +56,7 @@ impl Pins {
         self.0.join(role.to_string())
     }
 
-    /// The link that holds the program to a tcx hook.
+    /// The link that holds the program to a tcx or netkit hook.
     pub(super) fn link(&self, role: Role) -> PathBuf {
         self.0.join(format!("link-{role}"))
     }

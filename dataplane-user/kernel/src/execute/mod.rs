@@ -43,8 +43,9 @@ impl Executor {
     /// [`KernelError::Gone`] if the interface is not there, else what the kernel refuses.
     pub fn apply(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
-            Step::CreatePair { name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
+            Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
                 self.netlink.create_pair(&Pair {
+                    device: *device,
                     name,
                     hidden,
                     mac: *mac,
@@ -53,7 +54,7 @@ impl Executor {
                     gso_max_segs: *gso_max_segs,
                 })
             }
-            Step::DeletePair { hidden, .. } => self.netlink.delete_pair(hidden),
+            Step::DeletePair { device, hidden, .. } => self.netlink.delete_pair(hidden, *device),
             Step::SetAdmin { link, .. }
             | Step::SetMac { link, .. }
             | Step::SetMtu { link, .. }

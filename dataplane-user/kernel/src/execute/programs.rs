@@ -4,7 +4,10 @@ use aggctl_common::{IfIndex, PortId, Ports};
 use aggctl_engine::plan::{Step, Subject};
 
 use super::Executor;
-use crate::{dataplane::DataplaneError, error::KernelError};
+use crate::{
+    dataplane::{DataplaneError, Ends},
+    error::KernelError,
+};
 
 impl Executor {
     /// Carries out a step about programs or maps. What is taken off need not be there, nor need its interface.
@@ -16,13 +19,15 @@ impl Executor {
                 let index = self.find(link)?.index;
                 self.select(slot(link)?, index)?;
             }
-            Step::AttachTx { hook } => {
+            Step::AttachTx { device, hook } => {
+                let aggregate = self.find(&Subject::Aggregate)?.index;
                 let hidden = self.find(&Subject::Hidden)?.index;
-                self.dataplane.attach_tx(hidden, *hook)?;
+                self.dataplane.attach_tx(Ends { device: *device, aggregate, hidden }, *hook)?;
             }
-            Step::DetachTx { hook } => {
+            Step::DetachTx { device, hook } => {
+                let aggregate = self.index_or_none(&Subject::Aggregate)?;
                 let hidden = self.index_or_none(&Subject::Hidden)?;
-                self.dataplane.detach_tx(hidden, *hook)?;
+                self.dataplane.detach_tx(Ends { device: *device, aggregate, hidden }, *hook)?;
             }
             Step::AttachRx { link, hook } => {
                 let hidden = self.find(&Subject::Hidden)?.index;

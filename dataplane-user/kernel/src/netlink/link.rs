@@ -43,6 +43,11 @@ mod attr {
     pub(super) const INFO_KIND: u16 = 1;
     pub(super) const INFO_DATA: u16 = 2;
     pub(super) const VETH_PEER: u16 = 1;
+    pub(super) const NETKIT_PEER: u16 = 1;
+    pub(super) const NETKIT_PRIMARY: u16 = 2;
+    pub(super) const NETKIT_POLICY: u16 = 3;
+    pub(super) const NETKIT_PEER_POLICY: u16 = 4;
+    pub(super) const NETKIT_MODE: u16 = 5;
     pub(super) const INET6_ADDR_GEN_MODE: u16 = 8;
 }
 

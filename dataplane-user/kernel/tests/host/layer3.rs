@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aggctl_engine::{
+    config::Device,
     host::{Address, Host},
     plan::{Step, Subject},
 };
@@ -71,7 +72,7 @@ fn move_all(host: &Host) -> Vec<Step> {
         .collect();
     let (near, far): (Vec<_>, Vec<_>) = routes.into_iter().partition(|route| !route.gateway);
     let mut steps = vec![
-        create_pair(),
+        create_pair(Device::Veth),
         Step::SetAdmin { link: Subject::Hidden, up: true, was: false },
         Step::SetAdmin { link: Subject::Aggregate, up: true, was: false },
     ];

@@ -2,30 +2,29 @@
 
 use aggctl_common::PortId;
 use aggctl_engine::{
-    config::Hook,
+    config::{Device, Hook},
     plan::{Step, Subject},
 };
 use aggctl_kernel::{
-    dataplane::{Dataplane, DataplaneError, Expected, tcx_supported},
+    dataplane::{Dataplane, DataplaneError, Ends, Expected, tcx_supported},
     error::KernelError,
     netns,
     packet::{PacketSender, SendError},
 };
 
 use crate::{
-    links::create_pair,
+    links::{create_pair, each_device},
     support::{BPFFS, apply, assert_same, executor, in_namespace, index, ip, mount_bpffs, picture, port, undo},
     tap::Tap,
 };
 
 #[test]
 fn programs_are_hung_and_taken_off() {
-    for hook in [Hook::Tcx, Hook::Clsact] {
-        in_namespace(move || hang_and_take_off(hook));
-    }
+    each_device(|device| hang_and_take_off(device, Hook::Tcx));
+    each_device(|device| hang_and_take_off(device, Hook::Clsact));
 }
 
-fn hang_and_take_off(hook: Hook) {
+fn hang_and_take_off(device: Device, hook: Hook) {
     if hook == Hook::Tcx && !tcx_supported() {
         println!("skipped for tcx: the kernel has none (Linux 6.6)");
         return;
@@ -38,9 +37,9 @@ fn hang_and_take_off(hook: Hook) {
     executor.dataplane = Dataplane::at(format!("{BPFFS}/agg0"));
     let second = Subject::Port { id: PortId(1), index: index("p1"), name: "p1".into() };
     let steps = [
-        create_pair(),
+        create_pair(device),
         Step::CreateMaps,
-        Step::AttachTx { hook },
+        Step::AttachTx { device, hook },
         Step::AttachRx { link: port("p0"), hook },
         Step::AttachRx { link: second.clone(), hook },
         Step::Select { link: port("p0") },
@@ -54,7 +53,8 @@ fn hang_and_take_off(hook: Hook) {
         apply(&mut executor, step);
     }
     let ports = vec![(PortId(0), index("p0")), (PortId(1), index("p1"))];
-    let expected = Expected { hidden: index("agg0.h"), ports, hook };
+    let ends = Ends { device, aggregate: index("agg0"), hidden: index("agg0.h") };
+    let expected = Expected { ends, ports, hook };
     assert_eq!(executor.dataplane.defects(&expected).unwrap(), []);
     assert_eq!(executor.dataplane.table().unwrap().load().choose(), Some(PortId(1)));
     assert!(picture().links.values().all(|link| link.hooks.clsact_ingress.is_empty()), "ours are no others");

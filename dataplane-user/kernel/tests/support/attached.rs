@@ -1,26 +1,67 @@
 //! An aggregate with both ports attached, and what can be seen of it.
 
-use aggctl_common::{PortId, Ports};
-use aggctl_engine::config::Hook;
-use aggctl_kernel::dataplane::{Dataplane, Expected, tcx_supported};
+use aggctl_common::{IfIndex, PortId, Ports};
+use aggctl_engine::config::{Device, Hook};
+use aggctl_kernel::dataplane::{Dataplane, Ends, Expected, tcx_supported};
 use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 
 use super::{
-    bench, dataplane, index, run, table,
+    bench_on, dataplane, has_netkit, index, run, table,
     wire::{self, UNICAST, Wire},
 };
 
-/// Runs a test for each hook that the kernel has.
-pub fn each_hook(test: fn(Hook)) {
-    for hook in [Hook::Tcx, Hook::Clsact] {
-        bench(move || {
-            if hook == Hook::Tcx && !tcx_supported() {
-                println!("skipped for tcx: the kernel has none (Linux 6.6)");
-                return;
-            }
-            test(hook);
-        });
+/// Over what a test runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// What the aggregate's device is.
+    pub device: Device,
+    /// Where the programs of the ports hang, and of a veth's hidden end.
+    pub hook: Hook,
+}
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} and {:?}", self.device, self.hook)
     }
+}
+
+impl Case {
+    /// Every device with every hook.
+    pub fn all() -> Vec<Self> {
+        let hooks = |device| [Hook::Tcx, Hook::Clsact].map(|hook| Self { device, hook });
+        [Device::Netkit, Device::Veth].into_iter().flat_map(hooks).collect()
+    }
+
+    /// Why it cannot be tried here.
+    fn obstacle(self) -> Option<&'static str> {
+        if self.hook == Hook::Tcx && !tcx_supported() {
+            return Some("the kernel has no tcx (Linux 6.6)");
+        }
+        (self.device == Device::Netkit && !has_netkit()).then_some("the kernel has no netkit with a MAC (Linux 6.11)")
+    }
+}
+
+/// Runs a test for each device and hook that the kernel has.
+pub fn each(test: fn(Case)) {
+    for case in Case::all() {
+        match case.obstacle() {
+            Some(obstacle) => println!("skipped for {case}: {obstacle}"),
+            None => bench_on(case.device, move || {
+                println!("{case}");
+                test(case);
+            }),
+        }
+    }
+}
+
+/// The pair.
+pub fn ends(device: Device) -> Ends {
+    Ends { device, aggregate: index("agg0"), hidden: index("hid0") }
+}
+
+/// Where the sending program hangs.
+pub fn sender(case: Case) -> IfIndex {
+    if case.device == Device::Netkit { index("agg0") } else { index("hid0") }
 }
 
 /// The first port's slot.
@@ -29,18 +70,18 @@ pub const P0: PortId = PortId(0);
 pub const P1: PortId = PortId(3);
 
 /// Attaches both ports; p0 is active.
-pub fn attach(hook: Hook) -> Dataplane {
+pub fn attach(case: Case) -> Dataplane {
     let dataplane = dataplane();
-    attach_to(&dataplane, hook);
+    attach_to(&dataplane, case);
     dataplane
 }
 
 /// The same for maps that are there.
-pub fn attach_to(dataplane: &Dataplane, hook: Hook) {
-    dataplane.attach_rx(P0, index("p0"), index("hid0"), hook).unwrap();
-    dataplane.attach_rx(P1, index("p1"), index("hid0"), hook).unwrap();
+pub fn attach_to(dataplane: &Dataplane, case: Case) {
+    dataplane.attach_rx(P0, index("p0"), index("hid0"), case.hook).unwrap();
+    dataplane.attach_rx(P1, index("p1"), index("hid0"), case.hook).unwrap();
     dataplane.table().unwrap().publish(&ports());
-    dataplane.attach_tx(index("hid0"), hook).unwrap();
+    dataplane.attach_tx(ends(case.device), case.hook).unwrap();
 }
 
 /// The table with p0 active and p1 standing by.
@@ -49,10 +90,10 @@ pub fn ports() -> Ports {
 }
 
 /// Takes everything off and away.
-pub fn detach(dataplane: &Dataplane, hook: Hook) {
-    dataplane.detach_tx(index("hid0"), hook).unwrap();
-    dataplane.detach_rx(P0, index("p0"), hook).unwrap();
-    dataplane.detach_rx(P1, index("p1"), hook).unwrap();
+pub fn detach(dataplane: &Dataplane, case: Case) {
+    dataplane.detach_tx(ends(case.device), case.hook).unwrap();
+    dataplane.detach_rx(P0, index("p0"), case.hook).unwrap();
+    dataplane.detach_rx(P1, index("p1"), case.hook).unwrap();
     dataplane.remove().unwrap();
 }
 
@@ -88,6 +129,7 @@ pub fn hanging() -> String {
 }
 
 /// What the data path should be.
-pub fn expected(hook: Hook) -> Expected {
-    Expected { hidden: index("hid0"), ports: vec![(P0, index("p0")), (P1, index("p1"))], hook }
+pub fn expected(case: Case) -> Expected {
+    let ports = vec![(P0, index("p0")), (P1, index("p1"))];
+    Expected { ends: ends(case.device), ports, hook: case.hook }
 }

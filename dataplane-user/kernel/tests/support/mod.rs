@@ -7,8 +7,12 @@ pub mod wire;
 
 use std::{ffi::CStr, fs, panic, process::Command, thread};
 
-use aggctl_common::{IfIndex, PortId, Ports};
-use aggctl_kernel::dataplane::Dataplane;
+use aggctl_common::{IfIndex, Mac, PortId, Ports};
+use aggctl_engine::config::Device;
+use aggctl_kernel::{
+    dataplane::Dataplane,
+    netlink::{Netlink, link::Pair},
+};
 use rustix::{
     mount::{MountFlags, MountPropagationFlags},
     net::{AddressFamily, SocketType, netdevice},
@@ -18,9 +22,14 @@ use rustix::{
 /// Where the namespace's bpffs is. The directory itself is never written to.
 pub const BPFFS: &str = "/mnt";
 
+/// [`bench_on`] a veth pair.
+pub fn bench(test: impl FnOnce() + Send + 'static) {
+    bench_on(Device::Veth, test);
+}
+
 /// Runs a test in new namespaces: `agg0` with its hidden end `hid0`, and two ports `p0` and `p1`, whose far ends are
 /// `q0` and `q1`. Everything is up, and nobody speaks unasked.
-pub fn bench(test: impl FnOnce() + Send + 'static) {
+pub fn bench_on(device: Device, test: impl FnOnce() + Send + 'static) {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: namespaces and programs need root");
         return;
@@ -31,8 +40,14 @@ pub fn bench(test: impl FnOnce() + Send + 'static) {
             // Kernels without IPv6 have no such file, and nothing to silence.
             let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{family}/disable_ipv6"), "1");
         }
+        let mac = Mac([0x02, 0, 0, 0, 0, 0xa0]);
+        let pair =
+            Pair { device, name: "agg0", hidden: "hid0", mac, mtu: 1500, gso_max_size: 0, gso_max_segs: 0 };
+        Netlink::open().unwrap().create_pair(&pair).unwrap();
         for (one, other) in [("agg0", "hid0"), ("p0", "q0"), ("p1", "q1")] {
-            run(&["ip", "link", "add", one, "type", "veth", "peer", "name", other]);
+            if one != "agg0" {
+                run(&["ip", "link", "add", one, "type", "veth", "peer", "name", other]);
+            }
             run(&["ip", "link", "set", one, "up"]);
             run(&["ip", "link", "set", other, "up"]);
         }
@@ -57,6 +72,11 @@ pub fn run(words: &[&str]) -> String {
     let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Whether the kernel makes the netkit pairs that we need.
+pub fn has_netkit() -> bool {
+    Netlink::open().unwrap().has_netkit()
 }
 
 /// The number of an interface.

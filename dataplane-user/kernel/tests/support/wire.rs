@@ -80,15 +80,16 @@ impl Wire {
 
     /// Sends a frame.
     pub fn send(&self, frame: &[u8]) {
-        loop {
-            // SAFETY: the buffer lives through the call.
-            let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
-            if sent >= 0 {
-                return;
-            }
-            let error = std::io::Error::last_os_error();
-            assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS), "interface {}: {error}", self.1);
-        }
+        while !self.try_send(frame) {}
+    }
+
+    /// Sends a frame; says whether the interface took it.
+    pub fn try_send(&self, frame: &[u8]) -> bool {
+        // SAFETY: the buffer lives through the call.
+        let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        let error = std::io::Error::last_os_error();
+        assert!(sent >= 0 || error.raw_os_error() == Some(libc::ENOBUFS), "interface {}: {error}", self.1);
+        sent >= 0
     }
 
     /// The next frame with our ethertype (behind a tag, perhaps) that came in; nothing if none comes within `patience`.

@@ -1,7 +1,7 @@
-//! The pair of an aggregate's interface and its hidden end.
+//! The pair of an aggregate's interface and its hidden end: netkit or veth.
 
 use aggctl_common::{IfIndex, Mac};
-use aggctl_engine::host::Link;
+use aggctl_engine::{config::Device, host::Link};
 use rustix::io::Errno;
 
 use super::{
@@ -16,9 +16,18 @@ use crate::error::KernelError;
 /// `IN6_ADDR_GEN_MODE_NONE`.
 const ADDR_GEN_NONE: u8 = 1;
 
+/// `NETKIT_L2`: a netkit pair that carries Ethernet frames.
+const NETKIT_L2: u32 = 0;
+/// `NETKIT_PASS`: what an end sends without a program arrives at the other.
+const NETKIT_PASS: u32 = 0;
+/// `NETKIT_DROP`: what an end sends without a program is dropped.
+const NETKIT_DROP: u32 = 2;
+
 /// What a pair of interfaces shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
+    /// What it is made of; [`Device::Auto`]: veth.
+    pub device: Device,
     /// Name of the aggregate's interface.
     pub name: &'a str,
     /// Name of its hidden end.
@@ -33,32 +42,82 @@ pub struct Pair<'a> {
     pub gso_max_segs: u32,
 }
 
+/// A kind of device.
+struct Kind {
+    /// IFLA_INFO_KIND.
+    name: &'static str,
+    /// What making one is called in errors.
+    create: &'static str,
+}
+
+const fn kind(device: Device) -> Kind {
+    match device {
+        Device::Netkit => Kind { name: "netkit", create: "create netkit pair" },
+        Device::Veth | Device::Auto => Kind { name: "veth", create: "create veth pair" },
+    }
+}
+
+/// What each end of a netkit pair does with what it sends while no program is attached.
+fn netkit_policies() -> Builder {
+    Builder::default().push_u32(attr::NETKIT_POLICY, NETKIT_DROP).push_u32(attr::NETKIT_PEER_POLICY, NETKIT_PASS)
+}
+
+impl Pair<'_> {
+    const fn kind(&self) -> Kind {
+        kind(self.device)
+    }
+
+    /// The message that asks for the pair.
+    fn request(&self) -> Vec<u8> {
+        let peer = Builder::new(&header(IfIndex::NONE, 0, 0))
+            .push_str(attr::IFNAME, self.hidden)
+            .push_u32(attr::MTU, self.mtu);
+        let data = match self.device {
+            Device::Netkit => {
+                netkit_policies().push_u32(attr::NETKIT_MODE, NETKIT_L2).push_nested(attr::NETKIT_PEER, &peer)
+            }
+            Device::Veth | Device::Auto => Builder::default().push_nested(attr::VETH_PEER, &peer),
+        };
+        Builder::new(&header(IfIndex::NONE, 0, 0))
+            .push_str(attr::IFNAME, self.name)
+            .push(attr::ADDRESS, &self.mac.0)
+            .push_u32(attr::MTU, self.mtu)
+            .push_nested(attr::LINKINFO, &self.info(data))
+            .finish()
+    }
+
+    /// The kind, and what is particular to it.
+    fn info(&self, data: Builder) -> Builder {
+        Builder::default().push_str(attr::INFO_KIND, self.kind().name).push_nested(attr::INFO_DATA, &data)
+    }
+
+    /// Whether the near end of a pair that is there is what it must be from its making on: of a netkit pair, the primary end,
+    /// for Ethernet frames.
+    fn is_alike(&self, near: Attributes<'_>) -> bool {
+        let info = near.find(attr::LINKINFO).map(Attributes::nested);
+        let data = info.and_then(|info| info.find(attr::INFO_DATA)).map(Attributes::nested);
+        let is_primary = |data: Attributes<'_>| data.find(attr::NETKIT_PRIMARY).is_some_and(|value| value != [0]);
+        let is_l2 = |data: Attributes<'_>| data.u32(attr::NETKIT_MODE) == Some(NETKIT_L2);
+        self.device != Device::Netkit || data.is_some_and(|data| is_primary(data) && is_l2(data))
+    }
+}
+
 impl Netlink {
-    /// Makes a veth pair, both ends down and without IPv6 address generation. If the pair is there, its settings are
-    /// made.
+    /// Makes a pair, both ends down and without IPv6 address generation. If the pair is there, its settings are made.
+    ///
+    /// Of a netkit pair, the aggregate's interface is the primary end, which programs can be attached to. Without a
+    /// program, what it sends is dropped (the hidden end is nobody's), and what the hidden end sends arrives on it.
     ///
     /// # Errors
     ///
     /// [`KernelError::NameTaken`] if one of the names belongs to something else; else what the kernel refuses.
     pub fn create_pair(&mut self, pair: &Pair<'_>) -> Result<(), KernelError> {
-        let peer = Builder::new(&header(IfIndex::NONE, 0, 0))
-            .push_str(attr::IFNAME, pair.hidden)
-            .push_u32(attr::MTU, pair.mtu);
-        let info = Builder::default()
-            .push_str(attr::INFO_KIND, "veth")
-            .push_nested(attr::INFO_DATA, &Builder::default().push_nested(attr::VETH_PEER, &peer));
-        let message = Builder::new(&header(IfIndex::NONE, 0, 0))
-            .push_str(attr::IFNAME, pair.name)
-            .push(attr::ADDRESS, &pair.mac.0)
-            .push_u32(attr::MTU, pair.mtu)
-            .push_nested(attr::LINKINFO, &info)
-            .finish();
-        let existed = match self.socket.request(NEWLINK, CREATE | EXCL, &message) {
+        let existed = match self.socket.request(NEWLINK, CREATE | EXCL, &pair.request()) {
             Ok(()) => false,
             Err(failure) if failure.is(&[Errno::EXIST]) => true,
-            Err(failure) => return Err(KernelError::refused(pair.name, "create veth pair", failure)),
+            Err(failure) => return Err(KernelError::refused(pair.name, pair.kind().create, failure)),
         };
-        let (near, hidden) = self.pair(pair.name, pair.hidden)?;
+        let (near, hidden) = self.pair(pair)?;
         for link in [&near, &hidden] {
             self.set_gso(link, pair.gso_max_size, pair.gso_max_segs)?;
             match self.set_addr_gen_mode(link.index, ADDR_GEN_NONE) {
@@ -72,31 +131,58 @@ impl Netlink {
         }
         if existed {
             self.set_mac(near.index, pair.mac)?;
+            if pair.device == Device::Netkit {
+                let info = pair.info(netkit_policies());
+                self.change(near.index, "set netkit policies", |message| message.push_nested(attr::LINKINFO, &info))?;
+            }
         }
         Ok(())
     }
 
-    /// The two ends of an existing pair.
-    fn pair(&mut self, name: &str, hidden: &str) -> Result<(Link, Link), KernelError> {
-        let near = self.link_named(name)?.filter(|link| link.kind == "veth");
-        let near = near.ok_or_else(|| KernelError::NameTaken(name.to_owned()))?;
-        let far = self.link_named(hidden)?.filter(|link| link.kind == "veth");
-        let far = far.ok_or_else(|| KernelError::NameTaken(hidden.to_owned()))?;
-        if self.peer(near.index)? != Some(far.index) {
-            return Err(KernelError::NameTaken(name.to_owned()));
+    /// Whether the kernel makes netkit pairs with a MAC that we give. Nothing is made to find that out: it is asked for a pair
+    /// that has all that we want, and a multicast MAC, which no interface may have. A kernel that would take another
+    /// MAC objects to that one; others to netkit, or to any MAC.
+    ///
+    /// Minimum kernel version for such pairs: 6.11 (netkit itself: 6.7).
+    pub fn has_netkit(&mut self) -> bool {
+        let pair = Pair {
+            device: Device::Netkit,
+            name: "aggctl-probe",
+            hidden: "aggctl-probe-p",
+            mac: Mac([1, 0, 0, 0, 0, 0]),
+            mtu: 1500,
+            gso_max_size: 0,
+            gso_max_segs: 0,
+        };
+        match self.socket.request(NEWLINK, CREATE | EXCL, &pair.request()) {
+            Err(failure) => failure.is(&[Errno::ADDRNOTAVAIL]),
+            Ok(()) => {
+                // Not the kernel that we know: it does what it should not.
+                tracing::warn!("the kernel gave a netkit interface a multicast MAC; using veth");
+                if let Err(error) = self.delete_pair(pair.hidden, Device::Netkit) {
+                    tracing::warn!(%error, "the probe stays");
+                }
+                false
+            }
         }
-        Ok((near, far))
     }
 
-    /// The other end of a veth interface, if it is in this namespace.
-    fn peer(&mut self, index: IfIndex) -> Result<Option<IfIndex>, KernelError> {
+    /// The two ends of an existing pair.
+    fn pair(&mut self, pair: &Pair<'_>) -> Result<(Link, Link), KernelError> {
+        let taken = |name: &str| KernelError::NameTaken(name.to_owned());
+        let mut end = |name: &str| {
+            let link = self.link_named(name)?.filter(|link| link.kind == pair.kind().name);
+            link.ok_or_else(|| taken(name))
+        };
+        let (near, far) = (end(pair.name)?, end(pair.hidden)?);
         let message = self
             .socket
-            .get(GETLINK, &skip_stats(index).finish())
-            .map_err(|failure| KernelError::refused(format!("interface {index}"), "get interface", failure))?;
+            .get(GETLINK, &skip_stats(near.index).finish())
+            .map_err(|failure| KernelError::refused(pair.name, "get interface", failure))?;
         let attributes = Attributes::after(&message, HEADER);
         let here = attributes.find(attr::LINK_NETNSID).is_none();
-        Ok(attributes.u32(attr::LINK).filter(|_| here).map(IfIndex))
+        let peer = attributes.u32(attr::LINK).filter(|_| here).map(IfIndex);
+        if peer == Some(far.index) && pair.is_alike(attributes) { Ok((near, far)) } else { Err(taken(pair.name)) }
     }
 
     /// Removes a pair by its hidden end. Fine if there is no such pair, or if the name belongs to something else.
@@ -104,9 +190,9 @@ impl Netlink {
     /// # Errors
     ///
     /// What the kernel refuses.
-    pub fn delete_pair(&mut self, hidden: &str) -> Result<(), KernelError> {
+    pub fn delete_pair(&mut self, hidden: &str, device: Device) -> Result<(), KernelError> {
         match self.link_named(hidden)? {
-            Some(link) if link.kind == "veth" => self.delete_link(link.index),
+            Some(link) if link.kind == kind(device).name => self.delete_link(link.index),
             Some(_) | None => Ok(()),
         }
     }
