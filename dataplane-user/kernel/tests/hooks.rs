@@ -192,6 +192,39 @@ fn a_foreign_program_keeps_working_and_stays() {
 }
 
 #[test]
+fn a_foreign_program_on_the_aggregates_transmit_keeps_working() {
+    each(|case| {
+        if case.device != Device::Netkit {
+            return;
+        }
+        let program = foreign::load(&Path::new(BPFFS).join("foreign"));
+        let _link = foreign::hang_on_netkit(&program, index("agg0"));
+        let dataplane = attach(case);
+        let (aggregate, far) = (Wire::open(index("agg0")), Wire::open(index("q0")));
+        let filters = || {
+            let mut long = wire::frame(UNICAST, "of the foreign program's length");
+            long.resize(FOREIGN_LENGTH, 0);
+            assert!(!aggregate.try_send(&long));
+        };
+        filters();
+        both_ways("q0", "behind it");
+        attach_to(&dataplane, case);
+        filters();
+        both_ways("q0", "swapped");
+        detach(&dataplane, case);
+        filters();
+        while let Some(heard) = far.poll(Duration::ZERO) {
+            assert_ne!(heard.octets.len(), FOREIGN_LENGTH);
+        }
+        // It passes on what it does not drop, and nobody of ours is behind it any more.
+        let hidden = Wire::open(index("hid0"));
+        let other = wire::frame(UNICAST, "of another length");
+        assert!(aggregate.try_send(&other));
+        assert_eq!(hidden.hear().octets, other);
+    });
+}
+
+#[test]
 fn a_qdisc_of_ours_stays_while_somebody_else_uses_it() {
     bench(|| {
         let before = hanging();
@@ -236,7 +269,10 @@ fn what_is_not_there_is_named() {
             empty.attach_rx(PortId(64), index("p0"), index("hid0"), Hook::Auto),
             Err(DataplaneError::NoSlot(_))
         ));
-        assert_eq!(empty.defects(&expected(Case { device: Device::Veth, hook: Hook::Auto })).unwrap(), [Defect::MapMissing("ports")]);
+        assert_eq!(
+            empty.defects(&expected(Case { device: Device::Veth, hook: Hook::Auto })).unwrap(),
+            [Defect::MapMissing("ports")]
+        );
         for _ in 0..2 {
             empty.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
             empty.detach_tx(ends(Device::Veth), Hook::Auto).unwrap();

@@ -180,8 +180,7 @@ fn addresses(value: &str) -> Result<Addresses, String> {
 }
 
 fn device(value: &str) -> Result<Device, String> {
-    let built: &[(&[&str], _)] =
-        &[(&["auto"], Device::Auto), (&["netkit"], Device::Netkit), (&["veth"], Device::Veth)];
+    let built: &[(&[&str], _)] = &[(&["auto"], Device::Auto), (&["netkit"], Device::Netkit), (&["veth"], Device::Veth)];
     values::choice(value, built, &[], "device")
 }
 

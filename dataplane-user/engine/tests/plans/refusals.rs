@@ -53,7 +53,11 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("poll 0", |_, c, _| c.link_watch.poll_ms = 0, &["poll 0"]),
     ("addresses none", |_, c, _| c.addresses = Addresses::None, &["eth0", "the address", "--addresses move"]),
     ("tcx", |w, c, _| (w.host.capabilities.tcx, c.hook) = (false, Hook::Tcx), &["6.6", "clsact"]),
-    ("netkit", |w, c, _| (w.host.capabilities.netkit, c.device) = (false, Device::Netkit), &["6.7", "CONFIG_NETKIT", "veth"]),
+    (
+        "netkit",
+        |w, c, _| (w.host.capabilities.netkit, c.device) = (false, Device::Netkit),
+        &["6.7", "CONFIG_NETKIT", "veth"],
+    ),
     ("stranded", stranded, &["eth0", "min-ports 2", "cut off"]),
     ("multipath", multipath, &["192.0.2.0/24", "multipath"]),
 ];

@@ -10,7 +10,7 @@ use aggctl_engine::{
 use aggctl_kernel::netlink::Netlink;
 
 use crate::{
-    links::create_pair,
+    pair::create_pair,
     support::{apply, assert_same, executor, in_namespace, index, ip, picture, port, run, undo},
 };
 

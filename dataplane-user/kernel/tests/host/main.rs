@@ -6,6 +6,7 @@ mod bystanders;
 mod layer3;
 mod links;
 mod others;
+mod pair;
 mod steps;
 mod support;
 mod tap;

@@ -13,7 +13,7 @@ use aggctl_kernel::{
 };
 
 use crate::{
-    links::{create_pair, each_device},
+    pair::{create_pair, each_device},
     support::{BPFFS, apply, assert_same, executor, in_namespace, index, ip, mount_bpffs, picture, port, undo},
     tap::Tap,
 };

@@ -1,8 +1,14 @@
 //! A program that is not ours: it drops frames of one length and passes all others on.
 #![allow(unsafe_code, reason = "loads a program that is five instructions long, without an object file")]
 
-use std::{ffi::CString, io, path::Path};
+use std::{
+    ffi::CString,
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd},
+    path::Path,
+};
 
+use aggctl_common::IfIndex;
 use aya::programs::SchedClassifier;
 
 /// Frames of this length do not get past the foreign program.
@@ -42,6 +48,18 @@ pub fn load(pin: &Path) -> SchedClassifier {
     attributes[1] = fd as u64;
     bpf(6, &attributes);
     SchedClassifier::from_pin(pin).unwrap()
+}
+
+/// Hangs the program on the transmit of a netkit interface, for as long as the value lives.
+pub fn hang_on_netkit(program: &SchedClassifier, index: IfIndex) -> OwnedFd {
+    let fd = program.fd().unwrap().as_fd().as_raw_fd().cast_unsigned();
+    // For BPF_LINK_CREATE: program, interface, BPF_NETKIT_PRIMARY, flags.
+    let mut attributes = [0_u64; 16];
+    attributes[0] = u64::from(fd) | u64::from(index.0) << 32;
+    attributes[1] = 54;
+    let link = i32::try_from(bpf(28, &attributes)).unwrap();
+    // SAFETY: the kernel made this file descriptor for us alone.
+    unsafe { OwnedFd::from_raw_fd(link) }
 }
 
 fn bpf(command: i32, attributes: &[u64; 16]) -> i64 {

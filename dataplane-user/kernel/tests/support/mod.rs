@@ -41,8 +41,7 @@ pub fn bench_on(device: Device, test: impl FnOnce() + Send + 'static) {
             let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{family}/disable_ipv6"), "1");
         }
         let mac = Mac([0x02, 0, 0, 0, 0, 0xa0]);
-        let pair =
-            Pair { device, name: "agg0", hidden: "hid0", mac, mtu: 1500, gso_max_size: 0, gso_max_segs: 0 };
+        let pair = Pair { device, name: "agg0", hidden: "hid0", mac, mtu: 1500, gso_max_size: 0, gso_max_segs: 0 };
         Netlink::open().unwrap().create_pair(&pair).unwrap();
         for (one, other) in [("agg0", "hid0"), ("p0", "q0"), ("p1", "q1")] {
             if one != "agg0" {

@@ -14,7 +14,9 @@ use std::{
 use aggctl_common::IfIndex;
 use aya_obj::generated::{
     bpf_attach_type,
-    bpf_cmd::{self, BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN},
+    bpf_cmd::{
+        self, BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN,
+    },
 };
 use bytemuck::{Pod, Zeroable};
 use rustix::io::Errno;
