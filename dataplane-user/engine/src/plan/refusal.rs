@@ -156,7 +156,7 @@ pub enum Refusal {
     },
     /// The kernel has no netkit that serves.
     #[error(
-        "device netkit needs Linux 6.7 with CONFIG_NETKIT and the right to set its MAC (Linux 6.11, or its fix); use --device veth or auto"
+        "this kernel makes no netkit device with a MAC of our choice (Linux 6.7 with CONFIG_NETKIT, 6.11 for the MAC); use --device veth or auto"
     )]
     NoNetkit,
     /// The kernel has no tcx.
