@@ -10,7 +10,7 @@ use aggctl_engine::{
     config::AggregateConfig,
     host::Host,
     plan::{self, Taken},
-    record::{Phase, PortRecord, Record},
+    record::{Layer3, Phase, PortRecord, Record},
 };
 use aggctl_kernel::{
     dataplane::{Dataplane, Ends, Expected},
@@ -105,13 +105,15 @@ fn ports_of(record: &Record) -> Vec<(IfIndex, String)> {
     record.ports.iter().map(|port| (port.before.index, port.config.name.clone())).collect()
 }
 
-/// Writes down the numbers of the interfaces that were made.
+/// Writes down the numbers of the interfaces that were made, and what the aggregate has.
 fn locate(record: &mut Record, host: &Host) -> Result<(), Failure> {
     let index = |name: &str| {
         host.link(name).map(|link| link.index).ok_or_else(|| Failure::Refused(format!("{name} went away meanwhile")))
     };
     record.index = index(&record.config.name)?;
     record.hidden_index = index(&record.hidden)?;
+    // Should the interface be deleted before the controller has looked for the first time.
+    record.last_seen = Layer3::of(host, record.index);
     Ok(())
 }
 

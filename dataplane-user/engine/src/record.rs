@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig},
-    host::{Address, Link, Neighbour, Nexthop, Route},
+    host::{Address, Host, Link, Neighbour, Nexthop, Route},
     plan::Step,
 };
 
@@ -90,4 +90,17 @@ pub struct Layer3 {
     pub nexthops: Vec<Nexthop>,
     /// Its neighbours.
     pub neighbours: Vec<Neighbour>,
+}
+
+impl Layer3 {
+    /// What `link` has.
+    #[must_use]
+    pub fn of(host: &Host, link: IfIndex) -> Self {
+        Self {
+            addresses: host.addresses.iter().filter(|address| address.link == link).cloned().collect(),
+            routes: host.routes.iter().filter(|route| route.links.contains(&link)).cloned().collect(),
+            nexthops: host.nexthops.iter().filter(|nexthop| nexthop.link == Some(link)).cloned().collect(),
+            neighbours: host.neighbours.iter().filter(|neighbour| neighbour.link == link).cloned().collect(),
+        }
+    }
 }

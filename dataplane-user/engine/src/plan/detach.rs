@@ -96,7 +96,7 @@ impl<'a> Plan<'a> {
     /// What the aggregate has, or had.
     fn layer3(&self) -> Layer3 {
         match self.aggregate {
-            Some(link) => layer3::of(self.host, link.index),
+            Some(link) => Layer3::of(self.host, link.index),
             None => self.record.last_seen.clone(),
         }
     }
@@ -250,7 +250,7 @@ impl<'a> Plan<'a> {
             for share in targets().rev() {
                 steps.extend(self.transfer(share, aggregate.index).delete_routes());
             }
-            let addresses = layer3::of(self.host, aggregate.index).addresses;
+            let addresses = Layer3::of(self.host, aggregate.index).addresses;
             steps.extend(
                 layer3::in_adding_order(&addresses)
                     .rev()

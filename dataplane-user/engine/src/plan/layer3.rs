@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use aggctl_common::{IfIndex, Mac};
 
 use crate::{
-    host::{Address, Host, Link, Neighbour, Nexthop, Route},
+    host::{Address, Link, Neighbour, Nexthop, Route},
     plan::{Step, Subject},
     record::Layer3,
 };
@@ -33,16 +33,6 @@ const MAIN: u32 = 254;
 const IFAPROT_KERNEL_LL: u8 = 3;
 /// Metric of IPv6 prefix routes, unless the address says another.
 const IPV6_PREFIX_METRIC: u32 = 256;
-
-/// What `link` has.
-pub(super) fn of(host: &Host, link: IfIndex) -> Layer3 {
-    Layer3 {
-        addresses: host.addresses.iter().filter(|a| a.link == link).cloned().collect(),
-        routes: host.routes.iter().filter(|r| r.links.contains(&link)).cloned().collect(),
-        nexthops: host.nexthops.iter().filter(|n| n.link == Some(link)).cloned().collect(),
-        neighbours: host.neighbours.iter().filter(|n| n.link == link).cloned().collect(),
-    }
-}
 
 /// Whether somebody gave this address to `link`, or a router did: all but a link-local one that the kernel made.
 pub(super) fn is_given(address: &Address, link: &Link) -> bool {

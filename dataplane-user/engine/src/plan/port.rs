@@ -29,7 +29,7 @@ pub(super) struct Port<'a> {
 
 impl<'a> Port<'a> {
     pub fn new(host: &Host, id: PortId, link: &'a Link) -> Self {
-        Self { id, link, layer3: layer3::of(host, link.index) }
+        Self { id, link, layer3: Layer3::of(host, link.index) }
     }
 
     pub fn subject(&self) -> Subject {
