@@ -15,6 +15,19 @@ fn sources(of: IfIndex) -> BTreeSet<String> {
     frames.iter().map(|frame| octets(frame).join(":")).collect()
 }
 
+/// Waits until a bridge lets frames through both ports: their carrier is reported to it in the background.
+fn wait_for_bridge(ports: [&str; 2]) {
+    let ports = ports.map(index);
+    for _ in 0..1000 {
+        let known = Netlink::open().unwrap().bridge_ports().unwrap();
+        if ports.iter().all(|port| known[port].forwarding) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("the bridge does not forward");
+}
+
 #[test]
 fn stations_behind_other_ports_of_the_bridge_are_carried() {
     in_namespace(|| {
@@ -30,6 +43,7 @@ fn stations_behind_other_ports_of_the_bridge_are_carried() {
             link set g0 up
             link set h0 up
             link set br0 up");
+        wait_for_bridge(["p0", "g0"]);
         run("bridge fdb add 02:00:00:00:01:01 dev g0 master static");
         run("bridge fdb add 02:00:00:00:01:02 dev g0 master dynamic");
         run("bridge fdb add 02:00:00:00:01:03 dev p0 master static");
@@ -73,6 +87,7 @@ fn a_full_forwarding_database_is_read_up_to_the_limit() {
             link set g0 up
             link set h0 up
             link set br0 up");
+        wait_for_bridge(["p0", "g0"]);
         let add = |number: usize| {
             format!("fdb add 02:01:00:00:{:02x}:{:02x} dev g0 master static\n", number >> 8, number & 0xff)
         };
