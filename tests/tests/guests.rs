@@ -118,7 +118,8 @@ fn a_guest_that_says_nothing_is_found(case: Case) {
     panic!("each time more than {GAP} datagrams were lost by some change: {seen:?}");
 }
 
-cases!(thousands_of_stations_are_announced_while_ports_are_watched: VETH_TCX, TAP_CLSACT);
+// Not on tap: its cable is a thread, and what comes while that waits for a processor is lost.
+cases!(thousands_of_stations_are_announced_while_ports_are_watched: VETH_TCX, VETH_CLSACT);
 fn thousands_of_stations_are_announced_while_ports_are_watched(case: Case) {
     let lab = lab_with_bridge(case);
     let guest = Guest::new(&lab.host, "g1");
@@ -338,7 +339,14 @@ impl Wires {
             }
             seen
         });
-        assert!(seen == expected, "{after}: taught were {seen:02x?}, not {expected:02x?}");
+        for (wire, (seen, expected)) in seen.iter().zip(&expected).enumerate() {
+            let wrong = |these: &BTreeMap<Taught, usize>, those: &BTreeMap<Taught, usize>| {
+                let wrong = these.iter().filter(|(station, count)| those.get(station) != Some(count));
+                wrong.take(5).map(|(station, count)| (station.clone(), *count)).collect::<Vec<_>>()
+            };
+            let (many, few) = (wrong(seen, expected), wrong(expected, seen));
+            assert!(seen == expected, "{after}, wire {wire}: taught were {many:02x?} …, not {few:02x?} …");
+        }
         self.0.iter().for_each(Capture::clear);
     }
 

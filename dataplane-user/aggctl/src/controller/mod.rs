@@ -188,7 +188,7 @@ impl Controller {
                 Some(asked) = self.server.next() => Input::Asked(asked),
                 _ = poll.tick() => Input::Poll,
                 () = sleep_until(deadline) => Input::Deadline,
-                () = outgoing::turn(self.outgoing.pause()), if !self.outgoing.is_empty() => Input::Outgoing,
+                () = outgoing::turn(), if !self.outgoing.is_empty() => Input::Outgoing,
                 _ = housekeeping.tick() => Input::Housekeeping,
                 _ = self.end.recv() => Input::Leave,
                 _ = self.interrupt.recv() => Input::Leave,

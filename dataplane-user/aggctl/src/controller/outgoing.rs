@@ -6,11 +6,12 @@ use aggctl_common::IfIndex;
 use aggctl_engine::carried::LIMIT;
 use aggctl_kernel::packet::{PacketSender, SendError};
 
-/// Frames sent in one go; about a millisecond.
-const BATCH: usize = 128;
+/// Frames sent in one go.
+const BATCH: usize = 64;
 /// Frames that may wait: those of several rounds, where one round follows the other that fast.
 const MOST: usize = 4 * LIMIT;
-/// How long a full queue of an interface is left alone.
+/// Time between two batches. Every switch on the way floods these frames to all its ports, and none shall be lost in a
+/// queue that is too short.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How often in a row the queue may be full until the frames are given up: the port has come to a stand.
 const PATIENCE: u32 = 1000;
@@ -79,17 +80,9 @@ impl Outgoing {
         }
         Ok(())
     }
-
-    /// How long to leave the interface alone before the next batch; `None`: not at all, if all else had its turn.
-    pub fn pause(&self) -> Option<Duration> {
-        (self.refused > 0).then_some(PAUSE)
-    }
 }
 
 /// Waits before the next batch.
-pub(super) async fn turn(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => tokio::time::sleep(pause).await,
-        None => tokio::task::yield_now().await,
-    }
+pub(super) async fn turn() {
+    tokio::time::sleep(PAUSE).await;
 }
