@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use etherparse::{NetSlice, SlicedPacket};
+use etherparse::{ArpPacketSlice, NetSlice, SlicedPacket};
 
 use crate::{
     Namespace,
@@ -111,6 +111,26 @@ pub fn announced(frame: &[u8]) -> Option<IpAddr> {
         }
         NetSlice::Ipv4(_) => None,
     }
+}
+
+/// The MAC that a learning frame teaches the switches: a reverse ARP request to everybody (operation 3), from that MAC and
+/// about it.
+pub fn taught(frame: &[u8]) -> Option<[u8; 6]> {
+    /// EtherType of reverse ARP.
+    const RARP: u16 = 0x8035;
+
+    let sliced = SlicedPacket::from_ethernet(frame).ok()?;
+    let payload = sliced.ether_payload().filter(|payload| payload.ether_type.0 == RARP)?;
+    let arp = ArpPacketSlice::from_slice(payload.payload).ok()?;
+    let mac: [u8; 6] = frame.get(6..12)?.try_into().ok()?;
+    let about_itself = arp.sender_hw_addr() == mac && arp.target_hw_addr() == mac;
+    (frame.starts_with(&[0xff; 6]) && arp.operation().0 == 3 && about_itself).then_some(mac)
+}
+
+/// The VLANs that a frame is tagged with, from the outside in.
+pub fn vlans(frame: &[u8]) -> Vec<u16> {
+    let sliced = SlicedPacket::from_ethernet(frame);
+    sliced.map(|sliced| sliced.vlan_ids().iter().map(|vlan| vlan.value()).collect()).unwrap_or_default()
 }
 
 /// Whether a frame is an IPv4 or IPv6 echo request or answer.

@@ -1,5 +1,6 @@
 //! The frames that tell the neighbours where an address is now: gratuitous ARP and unsolicited neighbour
-//! advertisements. They also teach the switches, since they come from the aggregate's MAC.
+//! advertisements. They also teach the switches, since they come from the MAC in question. For a MAC whose addresses are
+//! not known there are learning frames, which teach the switches alone.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +13,7 @@ use etherparse::{
     icmpv6::NeighborAdvertisementPayload,
 };
 
-use crate::host::Address;
+use crate::{carried::Tag, host::Address};
 
 /// `IFA_F_DADFAILED`: somebody else has the address.
 const DAD_FAILED: u32 = 0x08;
@@ -55,6 +56,41 @@ pub fn frames_as(role: Role, mac: Mac, addresses: &[Address]) -> Vec<Vec<u8>> {
             IpAddr::V6(local) => neighbour_advertisement(role, mac, local),
         })
         .collect()
+}
+
+/// A frame that tells nobody anything but every switch on its way where `mac` is: a reverse ARP request, broadcast from that
+/// MAC, as other software switches send it for the machines behind them (RFC 903: operation 3, and both
+/// hardware addresses are the sender's own). As long as the shortest frame on Ethernet.
+#[must_use]
+pub fn learning(mac: Mac) -> Vec<u8> {
+    /// EtherType of reverse ARP (RFC 903).
+    const RARP: [u8; 2] = [0x80, 0x35];
+    /// Ethernet, IPv4, their lengths, and "request reverse".
+    const REQUEST: [u8; 8] = [0, 1, 8, 0, 6, 4, 0, 3];
+    /// Octets of the shortest frame, without its checksum (IEEE 802.3, 3.2.8).
+    const SHORTEST: usize = 60;
+
+    let unknown = [0; 4];
+    let parts: [&[u8]; 8] = [&Mac::BROADCAST.0, &mac.0, &RARP, &REQUEST, &mac.0, &unknown, &mac.0, &unknown];
+    let mut frame = parts.concat();
+    frame.resize(SHORTEST, 0);
+    frame
+}
+
+/// An untagged frame with `tags`, the outermost first.
+#[must_use]
+pub fn tagged(frame: &[u8], tags: &[Tag]) -> Vec<u8> {
+    /// Octets of the two addresses, behind which the tags stand.
+    const ADDRESSES: usize = 12;
+
+    let (addresses, rest) = frame.split_at(ADDRESSES.min(frame.len()));
+    let mut tagged = addresses.to_vec();
+    for tag in tags {
+        tagged.extend(tag.protocol.to_be_bytes());
+        tagged.extend(tag.vlan.0.to_be_bytes());
+    }
+    tagged.extend(rest);
+    tagged
 }
 
 fn is_announced(address: &Address) -> bool {

@@ -1,9 +1,10 @@
 //! The brain of an aggregate, without hands: events in, actions out.
 //!
-//! No clock, no socket, no file and no task lives here; time is an argument. Two halves:
+//! No clock, no socket, no file and no task lives here; time is an argument. Its parts:
 //!
 //! - [`Aggregate`](aggregate::Aggregate): which ports are usable, which one is active, what must be announced. It is
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
+//! - [`announce`] and [`carried`]: the frames that say so, for the aggregate's own addresses and for all that it carries.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
 //!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -11,6 +12,7 @@
 pub mod action;
 pub mod aggregate;
 pub mod announce;
+pub mod carried;
 pub mod config;
 pub mod event;
 pub mod host;

@@ -1,7 +1,12 @@
-//! Announcing the addresses of an interface, through it or through another.
+//! Announcing the addresses of an interface, through it or through another, and all that is carried through it.
+
+use std::collections::BTreeMap;
 
 use aggctl_common::IfIndex;
-use aggctl_engine::announce::frames_as;
+use aggctl_engine::{
+    announce::{Role, frames_as},
+    carried::{self, Kind, Picture},
+};
 
 use crate::{
     error::KernelError,
@@ -27,4 +32,27 @@ pub fn send(netlink: &mut Netlink, sender: &PacketSender, of: IfIndex, through: 
         }
     }
     Ok(())
+}
+
+/// The frames that tell the switches about everything that is carried through interface `of` at this moment without being
+/// its own: see [`carried::frames`]. None if `of` is not there.
+///
+/// # Errors
+///
+/// If the kernel cannot be asked. What goes away meanwhile is left out.
+pub fn carried(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, KernelError> {
+    let devices = netlink.devices()?;
+    let above = carried::above(of, &devices);
+    let is_bridge = |index: &IfIndex| matches!(devices.get(index).map(|device| device.kind), Some(Kind::Bridge { .. }));
+    let ports = if above.iter().any(is_bridge) { netlink.bridge_ports()? } else { BTreeMap::new() };
+    let mut stations = BTreeMap::new();
+    for index in above {
+        let found =
+            if is_bridge(&index) { netlink.bridge_stations(index)? } else { netlink.unicast_addresses(index)? };
+        stations.insert(index, found);
+    }
+    let addresses = netlink.addresses()?;
+    // An interface that is gone forwards nothing.
+    let role = |name: &str| sysctl::role(name).unwrap_or(Role::Host);
+    Ok(carried::frames(of, &Picture { devices, ports, stations }, &addresses, role))
 }

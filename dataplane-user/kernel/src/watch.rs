@@ -8,7 +8,7 @@ use std::fmt;
 
 use aggctl_common::IfIndex;
 use futures_util::{StreamExt, future::ready, stream::BoxStream};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{
     MulticastGroup, new_multicast_connection,
     packet_core::{NetlinkMessage, NetlinkPayload},
@@ -102,7 +102,12 @@ fn event(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkEvent> {
         NetlinkPayload::Overrun(_) => Some(LinkEvent::Overrun),
         NetlinkPayload::InnerMessage(inner) => match inner {
             RouteNetlinkMessage::NewLink(link) => Some(LinkEvent::Changed(IfIndex(link.header.index))),
-            RouteNetlinkMessage::DelLink(link) => Some(LinkEvent::Deleted(IfIndex(link.header.index))),
+            RouteNetlinkMessage::DelLink(link) => {
+                let index = IfIndex(link.header.index);
+                // A bridge says "deleted" of a port that only left it.
+                let whole = link.header.interface_family == AddressFamily::Unspec;
+                Some(if whole { LinkEvent::Deleted(index) } else { LinkEvent::Changed(index) })
+            }
             RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
                 Some(LinkEvent::AddressChanged(IfIndex(address.header.index)))
             }

@@ -62,8 +62,26 @@ impl Controller {
         }
     }
 
-    /// Tells the neighbours where the aggregate is now.
+    /// Tells the neighbours where the aggregate is now, and begins to tell the switches where all is that it carries.
     fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
-        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index)
+        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index)?;
+        let carried = announce::carried(&mut self.executor.netlink, self.record.index)?;
+        let left_out = self.outgoing.add(index, carried);
+        if left_out > 0 {
+            warn!(left_out, "more MACs to announce than time to do so");
+        }
+        self.send_outgoing();
+        Ok(())
+    }
+
+    /// Sends the next of the announcements that wait, unless another port carries the traffic by now: it must not look as if
+    /// it came by this one.
+    pub(super) fn send_outgoing(&mut self) {
+        let active = self.engine.table().choose().and_then(|port| self.index_of(port));
+        if active != Some(self.outgoing.through()) {
+            self.outgoing.clear();
+        } else if let Err(error) = self.outgoing.send(&self.sender) {
+            warn!(%error, "cannot announce all that is carried");
+        }
     }
 }

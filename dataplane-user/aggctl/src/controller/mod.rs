@@ -6,6 +6,7 @@
 mod act;
 mod links;
 mod mirror;
+mod outgoing;
 mod place;
 mod ports;
 mod requests;
@@ -33,7 +34,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{links::Links, mirror::Mirror, place::Place, ports::Leaving};
+use self::{links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving};
 use crate::{
     api::{Asked, Server},
     failure::Failure,
@@ -112,6 +113,7 @@ struct Controller {
     executor: Executor,
     table: Table,
     sender: PacketSender,
+    outgoing: Outgoing,
     watcher: Watcher,
     server: Server,
     links: Links,
@@ -131,6 +133,7 @@ enum Input {
     Asked(Asked),
     Poll,
     Deadline,
+    Outgoing,
     Housekeeping,
     Leave,
 }
@@ -157,6 +160,7 @@ impl Controller {
             table: executor.dataplane.table()?,
             executor,
             sender: PacketSender::open()?,
+            outgoing: Outgoing::default(),
             watcher,
             server,
             links: Links::default(),
@@ -184,6 +188,7 @@ impl Controller {
                 Some(asked) = self.server.next() => Input::Asked(asked),
                 _ = poll.tick() => Input::Poll,
                 () = sleep_until(deadline) => Input::Deadline,
+                () = outgoing::turn(), if !self.outgoing.is_empty() => Input::Outgoing,
                 _ = housekeeping.tick() => Input::Housekeeping,
                 _ = self.end.recv() => Input::Leave,
                 _ = self.interrupt.recv() => Input::Leave,
@@ -205,6 +210,10 @@ impl Controller {
                     Flow::Go
                 }
                 Input::Deadline => self.on_deadline()?,
+                Input::Outgoing => {
+                    self.send_outgoing();
+                    Flow::Go
+                }
                 Input::Housekeeping => self.keep_house()?,
                 Input::Leave => Flow::End,
             };

@@ -6,6 +6,7 @@ use etherparse::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::carried::VlanId;
 
 const MAC: Mac = Mac([2, 0, 0, 0xaa, 0xbb, 1]);
 
@@ -91,6 +92,44 @@ fn an_address_that_is_there_twice_is_announced_once() {
 fn a_point_to_point_address_is_announced_by_its_own_end() {
     let address = Address { peer: Some("198.51.100.1".parse().unwrap()), ..address("192.0.2.7") };
     assert_eq!(frames(MAC, &[address]), frames(MAC, &[self::address("192.0.2.7")]));
+}
+
+/// What a frame says: VLANs from the outside in, EtherType, payload.
+fn read(frame: &[u8]) -> (Vec<u16>, u16, Vec<u8>) {
+    let packet = SlicedPacket::from_ethernet(frame).unwrap();
+    let vlans = packet.vlan_ids().iter().map(|vlan| vlan.value()).collect();
+    let payload = packet.ether_payload().unwrap();
+    (vlans, payload.ether_type.0, payload.payload.to_vec())
+}
+
+#[test]
+fn a_learning_frame_is_a_reverse_arp_request_from_the_mac_itself() {
+    let frame = learning(MAC);
+    assert_eq!(frame.len(), 60);
+    let link = SlicedPacket::from_ethernet(&frame).unwrap().link.unwrap().to_header().unwrap().ethernet2().unwrap();
+    assert_eq!((link.source, link.destination), (MAC.0, [0xff; 6]));
+    let (vlans, protocol, payload) = read(&frame);
+    assert_eq!((vlans, protocol), (vec![], 0x8035));
+    let arp = etherparse::ArpPacketSlice::from_slice(&payload).unwrap();
+    assert_eq!(arp.operation().0, 3);
+    assert_eq!((arp.sender_hw_addr(), arp.target_hw_addr()), (&MAC.0[..], &MAC.0[..]));
+    assert_eq!((arp.sender_protocol_addr(), arp.target_protocol_addr()), (&[0; 4][..], &[0; 4][..]));
+}
+
+#[test]
+fn tags_stand_before_the_ethertype_and_change_nothing_else() {
+    let tags = [Tag { protocol: 0x88a8, vlan: VlanId(7) }, Tag { protocol: 0x8100, vlan: VlanId(4094) }];
+    for frame in [learning(MAC), frames(MAC, &[address("192.0.2.7")]).remove(0)] {
+        let tagged = tagged(&frame, &tags);
+        let ((_, protocol, payload), (vlans, tagged_protocol, tagged_payload)) = (read(&frame), read(&tagged));
+        assert_eq!((vlans, tagged_protocol, tagged_payload), (vec![7, 4094], protocol, payload));
+        assert_eq!(tagged[12..14], [0x88, 0xa8]);
+        assert_eq!(tagged[..12], frame[..12]);
+    }
+    let advertisement = frames(MAC, &[address("2001:db8::7")]).remove(0);
+    let with_tag = tagged(&advertisement, &tags[1..]);
+    assert_eq!(read(&with_tag).0, [4094]);
+    assert_eq!(tagged(&advertisement, &[]), advertisement);
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 //! Interfaces.
 
+mod device;
 mod pair;
 mod report;
 mod set;

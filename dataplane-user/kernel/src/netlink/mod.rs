@@ -11,6 +11,7 @@ pub mod nexthop;
 pub mod route;
 pub mod rule;
 pub(crate) mod socket;
+pub mod station;
 pub mod tc;
 pub(crate) mod tlv;
 

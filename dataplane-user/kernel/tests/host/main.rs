@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bystanders;
+mod carried;
 mod layer3;
 mod links;
 mod others;

@@ -66,6 +66,22 @@ fn a_veth_that_loses_and_regains_its_carrier_is_seen() {
 }
 
 #[test]
+fn a_port_that_leaves_its_bridge_is_not_deleted() {
+    watching(|| async {
+        ip("link add p0 type veth peer name q0
+            link add br0 type bridge
+            link add br1 type bridge
+            link set p0 master br0 up");
+        let (p0, br1) = (index("p0"), index("br1"));
+        let mut watcher = Watcher::open().await.unwrap();
+        ip("link set p0 nomaster
+            link del br1");
+        let last = wait(&mut watcher, |event| matches!(event, LinkEvent::Deleted(_))).await;
+        assert_eq!(last, LinkEvent::Deleted(br1), "and not {p0}");
+    });
+}
+
+#[test]
 fn a_question_tells_the_truth_about_a_tap() {
     watching(|| async {
         let tap = Tap::new("t0");

@@ -1,0 +1,290 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const DOT1Q: u16 = 0x8100;
+const AGG: IfIndex = IfIndex(1);
+const BRIDGE: IfIndex = IfIndex(2);
+const GUEST_PORT: IfIndex = IfIndex(3);
+const VLAN: IfIndex = IfIndex(4);
+const OTHER: IfIndex = IfIndex(5);
+
+fn mac(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, last])
+}
+
+/// The MAC of an interface.
+fn own(index: IfIndex) -> Mac {
+    mac(u8::try_from(index.0).unwrap())
+}
+
+fn tag(vlan: u16) -> Tag {
+    Tag { protocol: DOT1Q, vlan: VlanId(vlan) }
+}
+
+/// A picture made piece by piece.
+impl Picture {
+    fn of_aggregate() -> Self {
+        Self::default().with(AGG, Kind::Other, None, None)
+    }
+
+    fn with(mut self, index: IfIndex, kind: Kind, lower: Option<IfIndex>, master: Option<IfIndex>) -> Self {
+        let name = format!("if{index}");
+        self.devices.insert(index, Device { name, mac: own(index), up: true, lower, master, kind });
+        let port = BridgePort { forwarding: true, ..BridgePort::default() };
+        self.ports.insert(index, port);
+        self
+    }
+
+    /// A bridge with `port` of the host's side and a port of a guest.
+    fn with_bridge(mut self, port: IfIndex, filtering: Option<u16>) -> Self {
+        self.devices.get_mut(&port).unwrap().master = Some(BRIDGE);
+        self.with(BRIDGE, Kind::Bridge { filtering }, None, None).with(GUEST_PORT, Kind::Other, None, Some(BRIDGE))
+    }
+
+    fn with_vlans(mut self, port: IfIndex, vlans: &[(u16, u16, bool, bool)]) -> Self {
+        let vlans = vlans.iter().map(|(first, last, pvid, untagged)| PortVlan {
+            first: VlanId(*first),
+            last: VlanId(*last),
+            pvid: *pvid,
+            untagged: *untagged,
+        });
+        self.ports.get_mut(&port).unwrap().vlans = vlans.collect();
+        self
+    }
+
+    fn with_guest(mut self, mac: Mac, port: IfIndex, vlan: Option<u16>) -> Self {
+        let place = Place::Behind { port, vlan: vlan.map(VlanId) };
+        self.stations.entry(BRIDGE).or_default().push(Station { mac, place });
+        self
+    }
+
+    fn hearing(mut self, index: IfIndex, mac: Mac) -> Self {
+        self.stations.entry(index).or_default().push(Station { mac, place: Place::Here });
+        self
+    }
+
+    fn frames(&self, addresses: &[Address]) -> Vec<Vec<u8>> {
+        frames(AGG, self, addresses, |_| Role::Host)
+    }
+
+    /// The MACs that are taught, without addresses.
+    fn taught(&self) -> BTreeSet<(Mac, Vec<Tag>)> {
+        let frames = self.frames(&[]);
+        let taught: BTreeSet<_> = frames.iter().map(|frame| source(frame)).collect();
+        assert_eq!(taught.len(), frames.len(), "taught twice");
+        taught
+    }
+}
+
+/// The source of a frame, and its tags.
+fn source(frame: &[u8]) -> (Mac, Vec<Tag>) {
+    let tags = frame[12..].chunks(4).take_while(|chunk| matches!(chunk[..2], [0x81, 0] | [0x88, 0xa8]));
+    let word = |octets: &[u8]| u16::from_be_bytes(octets.try_into().unwrap());
+    let tags = tags.map(|chunk| Tag { protocol: word(&chunk[..2]), vlan: VlanId(word(&chunk[2..4])) });
+    (Mac(frame[6..12].try_into().unwrap()), tags.collect())
+}
+
+fn address(link: IfIndex, local: &str) -> Address {
+    Address {
+        link,
+        local: local.parse().unwrap(),
+        peer: None,
+        prefix_len: 24,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        flags: 0,
+        protocol: None,
+        metric: None,
+        valid_lifetime: None,
+        preferred_lifetime: None,
+    }
+}
+
+fn set<const N: usize>(expected: [(Mac, Vec<Tag>); N]) -> BTreeSet<(Mac, Vec<Tag>)> {
+    expected.into()
+}
+
+#[test]
+fn an_aggregate_with_addresses_and_nothing_above_it_carries_nothing() {
+    let picture = Picture::of_aggregate();
+    assert_eq!(picture.frames(&[address(AGG, "192.0.2.1")]), Vec::<Vec<u8>>::new());
+    assert_eq!(picture.taught(), set([(own(AGG), vec![])]), "without an address its MAC is all there is to tell");
+}
+
+#[test]
+fn guests_behind_a_bridge_are_taught_and_what_is_behind_the_aggregate_is_not() {
+    let picture = Picture::of_aggregate()
+        .with_bridge(AGG, None)
+        .with_guest(mac(50), GUEST_PORT, None)
+        .with_guest(mac(51), GUEST_PORT, None)
+        .with_guest(mac(52), BRIDGE, None)
+        .with_guest(mac(60), AGG, None);
+    let expected = [own(BRIDGE), mac(50), mac(51), mac(52)].map(|mac| (mac, vec![]));
+    assert_eq!(picture.taught(), set(expected));
+}
+
+#[test]
+fn a_bridge_speaks_for_itself_by_its_addresses() {
+    let picture = Picture::of_aggregate().with_bridge(AGG, None).with_guest(mac(50), GUEST_PORT, None);
+    let frames = picture.frames(&[address(BRIDGE, "192.0.2.1"), address(BRIDGE, "2001:db8::1")]);
+    let sources: Vec<_> = frames.iter().map(|frame| source(frame).0).collect();
+    assert_eq!(sources, [own(BRIDGE), own(BRIDGE), mac(50)], "addresses first, and no learning frame for the same MAC");
+    assert_eq!(frames[0][12..14], [0x08, 0x06]);
+    assert_eq!(frames[2][12..14], [0x80, 0x35]);
+}
+
+#[test]
+fn addresses_and_guests_of_vlan_devices_are_tagged() {
+    let picture = Picture::of_aggregate()
+        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), None)
+        .with(OTHER, Kind::Vlan(tag(20)), Some(AGG), None)
+        .with_bridge(OTHER, None)
+        .with_guest(mac(50), GUEST_PORT, None);
+    let frames = picture.frames(&[address(AGG, "192.0.2.1"), address(VLAN, "198.51.100.1")]);
+    let sources: Vec<_> = frames.iter().map(|frame| source(frame)).collect();
+    let expected = [(own(VLAN), vec![tag(10)]), (own(BRIDGE), vec![tag(20)]), (mac(50), vec![tag(20)])];
+    assert_eq!(sources, expected);
+}
+
+#[test]
+fn stacked_vlan_devices_give_stacked_tags() {
+    let outer = Tag { protocol: 0x88a8, vlan: VlanId(7) };
+    let picture = Picture::of_aggregate().with(VLAN, Kind::Vlan(outer), Some(AGG), None).with(
+        OTHER,
+        Kind::Vlan(tag(8)),
+        Some(VLAN),
+        None,
+    );
+    assert!(picture.taught().contains(&(own(OTHER), vec![outer, tag(8)])));
+}
+
+#[test]
+fn a_bridge_that_filters_tags_as_its_port_to_the_aggregate_does() {
+    let picture = Picture::of_aggregate()
+        .with_bridge(AGG, Some(DOT1Q))
+        .with_vlans(AGG, &[(1, 1, true, true), (10, 20, false, false)])
+        .with_vlans(BRIDGE, &[(1, 1, true, true)])
+        .with_guest(mac(50), GUEST_PORT, Some(1))
+        .with_guest(mac(50), GUEST_PORT, Some(15))
+        .with_guest(mac(51), GUEST_PORT, Some(30))
+        .with_guest(mac(52), GUEST_PORT, None);
+    let expected = [(own(BRIDGE), vec![]), (mac(50), vec![]), (mac(50), vec![tag(15)])];
+    assert_eq!(picture.taught(), set(expected), "VLAN 30 ends at the bridge, and entries without VLAN mean nothing");
+}
+
+#[test]
+fn a_vlan_device_on_a_bridge_that_filters_leaves_as_the_port_says() {
+    let build = |untagged, on_bridge: u16| {
+        Picture::of_aggregate()
+            .with_bridge(AGG, Some(DOT1Q))
+            .with_vlans(AGG, &[(10, 10, untagged, untagged)])
+            .with_vlans(BRIDGE, &[(1, 1, true, true), (on_bridge, on_bridge, false, false)])
+            .with(VLAN, Kind::Vlan(tag(10)), Some(BRIDGE), None)
+            .taught()
+    };
+    assert_eq!(build(false, 10), set([(own(VLAN), vec![tag(10)])]), "the bridge's own VLAN 1 does not leave");
+    assert_eq!(build(true, 10), set([(own(VLAN), vec![])]));
+    assert_eq!(build(true, 11), set([]), "the bridge itself takes no part in VLAN 10");
+}
+
+#[test]
+fn macvlans_are_taught_also_those_of_other_namespaces() {
+    let picture = Picture::of_aggregate()
+        .with(OTHER, Kind::Plain, Some(AGG), None)
+        .hearing(AGG, own(OTHER))
+        .hearing(AGG, mac(70));
+    let frames = picture.frames(&[address(AGG, "192.0.2.1"), address(OTHER, "192.0.2.2")]);
+    let sources: Vec<_> = frames.iter().map(|frame| source(frame)).collect();
+    assert_eq!(sources, [(own(OTHER), vec![]), (mac(70), vec![])]);
+}
+
+#[test]
+fn what_is_heard_for_a_vlan_is_taught_in_that_vlan_only() {
+    let picture = Picture::of_aggregate()
+        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), None)
+        .hearing(VLAN, mac(70))
+        .hearing(AGG, mac(70))
+        .hearing(AGG, own(VLAN));
+    let expected = [(own(AGG), vec![]), (own(VLAN), vec![tag(10)]), (mac(70), vec![tag(10)])];
+    assert_eq!(picture.taught(), set(expected));
+}
+
+#[test]
+fn what_is_down_blocked_isolated_or_hidden_in_a_tunnel_is_not_carried() {
+    let build = || Picture::of_aggregate().with_bridge(AGG, None).with_guest(mac(50), GUEST_PORT, None);
+    let guest = (mac(50), vec![]);
+    assert!(build().taught().contains(&guest));
+
+    let mut down = build();
+    down.devices.get_mut(&BRIDGE).unwrap().up = false;
+    assert_eq!(down.taught(), set([]));
+
+    let mut blocked = build();
+    blocked.ports.get_mut(&AGG).unwrap().forwarding = false;
+    assert_eq!(blocked.taught(), set([]));
+
+    let mut isolated = build();
+    for port in [AGG, GUEST_PORT] {
+        isolated.ports.get_mut(&port).unwrap().isolated = true;
+    }
+    assert_eq!(isolated.taught(), set([(own(BRIDGE), vec![])]));
+
+    let tunnel = Picture::of_aggregate().with(OTHER, Kind::Other, Some(AGG), None);
+    assert_eq!(tunnel.taught(), set([(own(AGG), vec![])]));
+}
+
+#[test]
+fn a_bridge_with_two_vlans_of_the_aggregate_carries_its_guests_in_both() {
+    let mut picture = Picture::of_aggregate()
+        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), Some(BRIDGE))
+        .with(OTHER, Kind::Vlan(tag(20)), Some(AGG), None)
+        .with_bridge(OTHER, None)
+        .with_guest(mac(50), GUEST_PORT, None);
+    picture.devices.get_mut(&AGG).unwrap().up = true;
+    let taught = picture.taught();
+    for vlan in [10, 20] {
+        assert!(taught.contains(&(mac(50), vec![tag(vlan)])), "{taught:?}");
+    }
+}
+
+#[test]
+fn interfaces_above_are_found_over_all_storeys() {
+    let picture = Picture::of_aggregate()
+        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), None)
+        .with_bridge(VLAN, None)
+        .with(OTHER, Kind::Plain, Some(BRIDGE), None)
+        .with(IfIndex(9), Kind::Other, Some(AGG), None);
+    assert_eq!(above(AGG, &picture.devices), [AGG, VLAN, BRIDGE, OTHER].into());
+}
+
+#[test]
+fn no_more_than_the_limit_is_taught_in_a_round() {
+    let mut picture = Picture::of_aggregate().with_bridge(AGG, None);
+    for number in 0..=u16::try_from(LIMIT).unwrap() {
+        let [a, b] = number.to_be_bytes();
+        picture = picture.with_guest(Mac([2, 1, 0, 0, a, b]), GUEST_PORT, None);
+    }
+    assert_eq!(picture.taught().len(), LIMIT);
+}
+
+proptest! {
+    /// Any tangle of interfaces: the walk ends, and says nothing twice.
+    #[test]
+    fn a_tangle_is_walked_through(parts in prop::collection::vec((0_u8..4, 0_u32..12, 0_u32..12), 1..12)) {
+        let mut picture = Picture::default();
+        for (position, (kind, lower, master)) in parts.into_iter().enumerate() {
+            let kind = match kind {
+                0 => Kind::Vlan(tag(10)),
+                1 => Kind::Plain,
+                2 => Kind::Bridge { filtering: None },
+                _ => Kind::Other,
+            };
+            let index = IfIndex(u32::try_from(position).unwrap() + 1);
+            picture = picture.with(index, kind, Some(IfIndex(lower)), Some(IfIndex(master)));
+        }
+        let taught = picture.taught();
+        prop_assert!(taught.len() <= WAYS);
+    }
+}
