@@ -182,5 +182,5 @@ fn undisturbed(pings: &[Ping], what: &str, work: impl FnOnce()) {
     let marks: Vec<_> = pings.iter().map(Ping::mark).collect();
     work();
     let stats: Vec<_> = pings.iter().zip(marks).map(|(ping, mark)| ping.since(mark)).collect();
-    assert!(stats.iter().all(|stats| stats.lost <= 3), "{what}: {stats:#?}");
+    assert!(stats.iter().all(|stats| stats.lost <= 5), "{what}: {stats:#?}");
 }
