@@ -78,10 +78,10 @@ pub fn run(command: &mut Command) -> Outcome {
     let Some(status) = wait::find(LIMIT, || child.try_wait().unwrap()) else {
         child.kill().unwrap();
         child.wait().unwrap();
-        panic!("`{line}` took longer than {LIMIT:?}");
+        panic!("`{line}` took longer than {:?}", wait::patient(LIMIT));
     };
     let text = |from: &mpsc::Receiver<String>| {
-        from.recv_timeout(OUTPUT_LIMIT)
+        from.recv_timeout(wait::patient(OUTPUT_LIMIT))
             .unwrap_or_else(|_| panic!("`{line}` left a process behind that holds its output open"))
     };
     Outcome { code: status.code(), stdout: text(&stdout), stderr: text(&stderr), line }

@@ -9,6 +9,7 @@
 pub mod aggctl;
 pub mod capture;
 pub mod command;
+pub mod feature;
 pub mod flap;
 pub mod frames;
 pub mod guest;

@@ -1,8 +1,12 @@
 //! Over which kinds of ports and hooks a test runs.
 
-use std::{thread, time::Duration};
+use std::{fmt, thread, time::Duration};
 
-use crate::lab::Link;
+use crate::{
+    feature::{self, Feature},
+    lab::Link,
+    wait,
+};
 
 /// The hook that the programs hang on, as `attach --hook` calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +48,28 @@ impl Case {
 
     /// Ping round trips that a failover may lose, at one ping in 10 ms.
     pub fn failover_limit(self) -> u64 {
-        match self.link {
+        wait::lossy(match self.link {
             Link::Veth => 2,
             Link::Tap => 4,
+        })
+    }
+
+    /// What a kernel must have for this case, and the case that takes its place on one that has it not.
+    fn needs(self) -> Vec<(&'static Feature, Self)> {
+        match self.hook {
+            Hook::Tcx => vec![(&feature::TCX, Self { hook: Hook::Clsact, ..self })],
+            Hook::Clsact => Vec::new(),
         }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = match self.link {
+            Link::Veth => "VETH",
+            Link::Tap => "TAP",
+        };
+        write!(f, "{link}_{}", self.hook.name().to_uppercase())
     }
 }
 
@@ -56,36 +78,78 @@ pub fn skip(reason: &str) {
     println!("skipped: {}: {reason}", thread::current().name().unwrap_or("?"));
 }
 
-/// Why nothing can run here, or a case cannot.
-pub fn unsupported(case: Case) -> Option<String> {
+/// Finds the case that a test runs as on this kernel: the one that it is made for; where the kernel is too old for that,
+/// the one that takes its place. If the test has that one, too (`all` are those that it has), it need not run twice.
+///
+/// # Errors
+///
+/// Says why the test need not or cannot run here.
+pub fn resolve(case: Case, all: &[Case]) -> Result<Case, String> {
     if !rustix::process::geteuid().is_root() {
-        return Some("needs root to make network namespaces".to_owned());
+        return Err("needs root to make network namespaces".to_owned());
     }
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    (case.hook == Hook::Tcx && version < (6, 6)).then(|| format!("tcx needs Linux 6.6, this is {release}"))
+    settle(case, all, &Feature::missing)
+}
+
+fn settle(case: Case, all: &[Case], missing: &dyn Fn(&'static Feature) -> Option<String>) -> Result<Case, String> {
+    let lacking = case.needs().into_iter().find_map(|(feature, instead)| Some((missing(feature)?, instead)));
+    match lacking {
+        None => Ok(case),
+        Some((reason, instead)) if all.contains(&instead) => Err(format!("{reason}; {instead} is run")),
+        Some((_, instead)) => settle(instead, all, missing),
+    }
+}
+
+/// Runs a test as a case, and says so if it is not the case that the test is named for.
+pub fn run(case: Case, all: &[Case], test: fn(Case)) {
+    match resolve(case, all) {
+        Err(reason) => skip(&reason),
+        Ok(as_case) => {
+            println!("runs as: {as_case}");
+            test(as_case);
+        }
+    }
 }
 
 /// The longest that something may take which a controller does at once; generous, for busy machines.
 pub const SOON: Duration = Duration::from_secs(10);
 
-/// Makes a test of a function for each of the cases that are named: `cases!(survives: VETH_TCX, TAP_CLSACT)`.
+/// Makes a test of a function for each of the cases that are named: `cases!(survives: VETH_TCX, TAP_CLSACT)`. They are
+/// those of the newest kernel; see [`resolve`] for what becomes of them on others.
 #[macro_export]
 macro_rules! cases {
     ($test:ident: $($case:ident),+ $(,)?) => {
         #[allow(non_snake_case, reason = "named as the cases are")]
         mod $test {
+            const ALL: &[$crate::Case] = &[$($crate::Case::$case),+];
             $(
                 #[test]
                 fn $case() {
-                    let case = $crate::Case::$case;
-                    match $crate::matrix::unsupported(case) {
-                        Some(reason) => $crate::skip(&reason),
-                        None => super::$test(case),
-                    }
+                    $crate::matrix::run($crate::Case::$case, ALL, super::$test);
                 }
             )+
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_old(case: Case, all: &[Case]) -> Result<Case, String> {
+        settle(case, all, &|feature| Some(format!("no {}", feature.name)))
+    }
+
+    #[test]
+    fn a_new_kernel_runs_every_case() {
+        assert_eq!(settle(Case::VETH_TCX, &[Case::VETH_TCX, Case::VETH_CLSACT], &|_| None), Ok(Case::VETH_TCX));
+    }
+
+    #[test]
+    fn an_old_kernel_runs_every_test_once_for_each_kind_of_port() {
+        assert_eq!(on_old(Case::VETH_TCX, &[Case::VETH_TCX, Case::TAP_CLSACT]), Ok(Case::VETH_CLSACT));
+        let both = [Case::TAP_TCX, Case::TAP_CLSACT];
+        assert_eq!(on_old(Case::TAP_TCX, &both), Err("no tcx; TAP_CLSACT is run".to_owned()));
+        assert_eq!(on_old(Case::TAP_CLSACT, &both), Ok(Case::TAP_CLSACT));
+    }
 }

@@ -124,8 +124,9 @@ impl Ping {
     /// Waits until pings go unanswered, and checks that they stay so for a while.
     #[track_caller]
     pub fn expect_silence(&self) {
+        let many = 20 * wait::patience() as usize;
         let quiet =
-            |probes: &[Probe]| probes.len() > 20 && probes.iter().rev().take(20).all(|probe| probe.answers == 0);
+            |probes: &[Probe]| probes.len() > many && probes.iter().rev().take(many).all(|probe| probe.answers == 0);
         wait_for("pings going unanswered", SOON, || quiet(&self.probes()));
         holds_for("no answer to pings", Duration::from_millis(200), || quiet(&self.probes()));
     }

@@ -71,6 +71,16 @@ pub fn netns_cookie() -> io::Result<u64> {
     Ok(cookie)
 }
 
+/// Whether the kernel knows a kind of program attachment to interfaces (`enum bpf_attach_type`): asks what is attached
+/// so to `lo`, which is interface 1 of every namespace.
+pub fn knows_attach_type(kind: u32) -> bool {
+    const BPF_PROG_QUERY: libc::c_int = 16;
+    // The beginning of `union bpf_attr`: interface and attach type; all else may be zero.
+    let attributes: [u32; 16] = std::array::from_fn(|place| [1, kind].get(place).copied().unwrap_or(0));
+    // SAFETY: the attributes live through the call, and point to nothing.
+    unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_QUERY, attributes.as_ptr(), size_of_val(&attributes)) >= 0 }
+}
+
 /// Makes a tap interface in the calling thread's namespace. It lives as long as the file.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use aggctl_tests::{
     Case, HostState, Lab, Ping, cases, holds_for,
     lab::{CLIENT_V4, HOST_V4},
     matrix::SOON,
+    wait::{patience, patient},
     wait_for,
 };
 
@@ -133,14 +134,15 @@ fn preferences_decide_who_carries(case: Case) {
 cases!(delays_are_kept: VETH_TCX, TAP_TCX);
 fn delays_are_kept(case: Case) {
     let lab = Lab::two_ports(case);
-    lab.attach("--watch link,up-delay=1500,down-delay=1000 --primary eth0");
+    let (up, down) = (1500 * patience(), 1000 * patience());
+    lab.attach(&format!("--watch link,up-delay={up},down-delay={down} --primary eth0"));
     let ping = lab.ping(RHYTHM);
     // A flap that is shorter than the delay changes nothing.
     lab.cut("eth0");
     lab.host.wait_for_show("agg0", "the link is down", |show| show.port("eth0")["link"] == "down");
     lab.restore("eth0");
     let stays = || lab.host.show("agg0").active() == Some("eth0");
-    holds_for("eth0 stays active", Duration::from_millis(1200), stays);
+    holds_for("eth0 stays active", patient(Duration::from_millis(1200)), stays);
     // A cut that lasts is noticed after the delay, and a return only after its own.
     lab.host.aggctl("set agg0 down-delay=0").ok();
     lab.cut("eth0");
@@ -149,7 +151,7 @@ fn delays_are_kept(case: Case) {
     lab.restore("eth0");
     lab.host.wait_for_show("agg0", "the link is up", |show| show.port("eth0")["link"] == "up");
     let waits = || lab.host.show("agg0").active() == Some("eth1");
-    holds_for("eth0 waits for its delay", Duration::from_millis(700), waits);
+    holds_for("eth0 waits for its delay", patient(Duration::from_millis(700)), waits);
     lab.host.wait_for_show("agg0", "eth0 took back", |show| show.active() == Some("eth0"));
     // When nothing else is usable there is no reason to wait.
     lab.host.aggctl("set agg0 up-delay=300000").ok();

@@ -6,8 +6,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::{
-    build, interrupt::Interrupt, netns::Namespace, process, product::Product, setup, traffic::bulk,
-    workspace::Workspace,
+    build, interrupt::Interrupt, netns::Namespace, process, product::Product, traffic::bulk, workspace::Workspace,
 };
 
 /// How often each figure is taken; the median counts.
@@ -39,8 +38,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     if !process::is_root() {
         bail!("the benchmark makes network namespaces and loads programs: run it as root");
     }
-    setup::all()?;
-    let binary = build::all(workspace, true)?;
+    let binary = build::ready(workspace, true)?;
     let interrupt = Interrupt::catch()?;
     let host = Namespace::new("host")?;
     let peer = Namespace::new("peer")?;

@@ -6,12 +6,13 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     process,
     setup::{self, Build},
     toolchain::TARGET,
+    vm,
     workspace::{self, Workspace},
 };
 
@@ -32,6 +33,22 @@ pub fn all(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     }
     process::run(&mut build)?;
     Ok(workspace.aggctl(release))
+}
+
+/// The binary to be shown or measured: built with all that is needed, or in a virtual machine the one that the host built.
+///
+/// # Errors
+///
+/// As [`all`]; in a machine when the host has not built it.
+pub fn ready(workspace: &Workspace, release: bool) -> Result<PathBuf> {
+    if vm::inside() {
+        let binary = workspace.aggctl(release);
+        let how = if release { "cargo xtask build --release" } else { "cargo xtask build" };
+        ensure!(binary.is_file(), "there is no {}: run `{how}` on the host", binary.display());
+        return Ok(binary);
+    }
+    setup::all()?;
+    all(workspace, release)
 }
 
 /// Builds the eBPF object, always optimised: the verifier sees what the optimiser leaves.

@@ -12,6 +12,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::vm;
+
 /// How often a pause looks whether we were asked to leave.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -67,13 +69,16 @@ impl Interrupt {
     ///
     /// # Errors
     ///
-    /// When asked to leave, or when it takes longer than ten seconds.
+    /// When asked to leave, or when it takes longer than ten seconds, and more where [`vm::patience`] says so.
     pub fn wait_until(&self, what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
-        let end = Instant::now() + Duration::from_secs(10);
+        let limit = Duration::from_secs(10) * vm::patience();
+        let end = Instant::now() + limit;
         loop {
             match done() {
                 Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() > end => bail!("this did not happen within ten seconds: {what}"),
+                Ok(false) if Instant::now() > end => {
+                    bail!("this did not happen within {} seconds: {what}", limit.as_secs())
+                }
                 Err(error) if Instant::now() > end => return Err(error.context(what.to_owned())),
                 Ok(false) | Err(_) => self.pause(STEP)?,
             }

@@ -1,4 +1,4 @@
-//! What people run to develop: `cargo xtask setup`, `build`, `test`, `demo`, `bench`, `vm`.
+//! What people run to develop: `cargo xtask setup`, `build`, `test`, `kernels`, `demo`, `bench`, `vm`.
 
 mod bench;
 mod build;
@@ -42,6 +42,8 @@ enum Command {
     },
     /// Check formatting and lints, and run every test
     Test(test::Wish),
+    /// Write the kernel table of the documents from the report of the last test
+    Kernels,
     /// Show an aggregate from attach to detach under live traffic, in network namespaces of its own
     Demo,
     /// Measure traffic through an aggregate as a ratio to a bare veth pair
@@ -75,7 +77,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             println!("{}", binary.display());
             Ok(())
         }
-        Command::Test(wish) => test::run(&Workspace::locate()?, &wish),
+        Command::Test(wish) => test::run(&wish),
+        Command::Kernels => test::write_kernels(&Workspace::locate()?),
         Command::Demo => demo::run(&Workspace::locate()?),
         Command::Bench => bench::run(&Workspace::locate()?),
         Command::Vm(wish) => return vm::main(&wish),

@@ -14,6 +14,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use crate::vm;
+
 /// Directories that hold administrators' tools and are not in every user's `PATH`.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
@@ -72,7 +74,7 @@ pub fn read(command: &mut Command) -> Result<String> {
     let mut stderr = tempfile::tempfile()?;
     command.process_group(0).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
     let mut child = command.spawn().with_context(|| format!("cannot start `{}`", describe(command)))?;
-    let status = wait(&mut child, LIMIT).with_context(|| format!("`{}`", describe(command)))?;
+    let status = wait(&mut child, LIMIT * vm::patience()).with_context(|| format!("`{}`", describe(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status}): {}", describe(command), content(&mut stderr)?.trim());
     }

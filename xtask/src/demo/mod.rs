@@ -13,7 +13,6 @@ use crate::{
     interrupt::Interrupt,
     process,
     product::Product,
-    setup,
     traffic::{ping::Pinger, stream::Stream},
     workspace::Workspace,
 };
@@ -37,8 +36,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     if !process::is_root() {
         bail!("the demo makes network namespaces and loads programs: run it as root");
     }
-    setup::all()?;
-    let binary = build::all(workspace, false)?;
+    let binary = build::ready(workspace, false)?;
     let begin = Instant::now();
 
     let interrupt = Interrupt::catch()?;

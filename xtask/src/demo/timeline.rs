@@ -13,6 +13,7 @@ use crate::{
         ping::{Pinger, Window},
         stream::Stream,
     },
+    vm,
 };
 
 /// How long traffic is watched after a step.
@@ -56,9 +57,10 @@ impl<'a> Timeline<'a> {
         action()?;
         self.interrupt.pause(WATCH)?;
         let active = active()?;
-        self.interrupt.pause(GRACE)?;
+        let grace = GRACE * vm::patience();
+        self.interrupt.pause(grace)?;
 
-        let end = Instant::now() - GRACE;
+        let end = Instant::now() - grace;
         let Window { sent, lost, gap } = self.pings.window(self.counted, end);
         let bytes = self.stream.bytes();
         let moved = f64::from(u32::try_from(bytes - self.bytes)?) / (1024.0 * 1024.0);

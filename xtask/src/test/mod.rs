@@ -1,10 +1,16 @@
 //! `cargo xtask test`: everything that is checked, in one command.
 
+mod agent;
+mod choice;
+mod executables;
+mod kernels;
+mod listener;
+mod machines;
 mod report;
 mod scan;
 mod suite;
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -12,25 +18,42 @@ use clap::Args;
 use crate::{
     build, process,
     setup::{self, Build},
+    vm::Series,
     workspace::{self, Workspace},
 };
 
-use report::Report;
+use self::{
+    choice::SYSTEM_PACKAGE,
+    executables::Executable,
+    machines::Material,
+    report::{HOST, Report},
+};
+
+pub use kernels::write as write_kernels;
 
 /// The variable that tells the system tests where the binary is.
 const BINARY_VARIABLE: &str = "AGGCTL_BIN";
-
-/// The package of the system tests.
-const SYSTEM_PACKAGE: &str = "aggctl-tests";
 
 /// What to test.
 #[derive(Args)]
 pub struct Wish {
     /// Run only tests whose name contains one of these; formatting and lints are then left out
     filter: Vec<String>,
-    /// Leave out the system tests (they need root and make network namespaces)
+    /// Leave out the system tests on this machine's own kernel (they need root and make network namespaces)
     #[arg(long)]
     no_system: bool,
+    /// Leave out everything that runs on this machine's own kernel
+    #[arg(long)]
+    no_host: bool,
+    /// Leave out the virtual machines
+    #[arg(long)]
+    no_vm: bool,
+    /// Of the virtual machines run only the one with this kernel (may be given several times)
+    #[arg(long, value_name = "6.1|6.12|newest", conflicts_with = "no_vm")]
+    kernel: Vec<Series>,
+    /// Carry out orders in a virtual machine
+    #[arg(long, hide = true, exclusive = true, value_name = "FILE")]
+    agent: Option<PathBuf>,
 }
 
 /// Runs the suites, prints a table of them, and fails when any of them did.
@@ -38,36 +61,77 @@ pub struct Wish {
 /// # Errors
 ///
 /// When something cannot be built, or a suite failed.
-pub fn run(workspace: &Workspace, wish: &Wish) -> Result<()> {
+pub fn run(wish: &Wish) -> Result<()> {
+    if let Some(orders) = &wish.agent {
+        return agent::run(orders);
+    }
+    let workspace = &Workspace::locate()?;
     let tools = setup::all()?;
     build::object(workspace, &tools)?;
 
-    let mut report = Report::default();
-    if wish.filter.is_empty() {
-        report.add("format", suite::check(&mut [format(workspace), format_ebpf(workspace)]));
-        report.add("clippy", suite::check(&mut [clippy(workspace)]));
-        match clippy_ebpf(workspace, &tools) {
-            Some(command) => report.add("clippy (eBPF)", suite::check(&mut [command])),
-            None => report.leave_out("clippy (eBPF)", &format!("{} has no clippy", tools.toolchain)),
+    let mut report = Report::new();
+    if wish.no_host {
+        report.leave_out("this machine's own kernel", "--no-host");
+    } else {
+        checks(workspace, &tools, wish, &mut report);
+        report.add("unit", HOST, suite::tests(&mut unit_tests(workspace, wish)));
+    }
+    if wish.no_vm {
+        report.leave_out("virtual machines", "--no-vm: other kernels are not tested");
+    }
+    let system = system_is_wanted(wish, &mut report);
+    if system || !wish.no_vm {
+        let binary = build::all(workspace, false)?;
+        let executables = executables::build(&mut test_executables(workspace))?;
+        if system {
+            let outcome = suite::executables(&system_runs(&executables, wish), &[(BINARY_VARIABLE, &binary)]);
+            report.add("system", HOST, outcome);
+        }
+        if !wish.no_vm {
+            let series = if wish.kernel.is_empty() { &Series::ALL[..] } else { &wish.kernel };
+            let material = Material { executables: &executables, binary: &binary, filter: &wish.filter };
+            machines::run(workspace, series, &material, &mut report)?;
         }
     }
-    report.add("unit", suite::tests(&mut unit_tests(workspace, wish)));
-    if wish.no_system {
-        report.leave_out("system", "--no-system");
-    } else if !process::is_root() {
-        report.leave_out("system", "the system tests make network namespaces and load programs: they need root");
-    } else {
-        let binary = build::all(workspace, false)?;
-        let mut command = system_tests(workspace, wish);
-        command.env(BINARY_VARIABLE, binary);
-        report.add("system", suite::tests(&mut command));
-    }
 
-    println!("\n{report}");
+    let file = workspace.target.join(report::FILE);
+    report.write(&file)?;
+    println!("\n{report}\nthe same for programs: {}", file.display());
     if report.failed() {
         bail!("tests failed");
     }
     Ok(())
+}
+
+/// Formatting and lints.
+fn checks(workspace: &Workspace, tools: &Build, wish: &Wish, report: &mut Report) {
+    if !wish.filter.is_empty() {
+        return;
+    }
+    report.add("format", HOST, suite::check(&mut [format(workspace), format_ebpf(workspace)]));
+    report.add("clippy", HOST, suite::check(&mut [clippy(workspace)]));
+    match clippy_ebpf(workspace, tools) {
+        Some(command) => report.add("clippy (eBPF)", HOST, suite::check(&mut [command])),
+        None => report.leave_out("clippy (eBPF)", &format!("{} has no clippy", tools.toolchain)),
+    }
+}
+
+/// Whether the system tests run on this machine's own kernel.
+fn system_is_wanted(wish: &Wish, report: &mut Report) -> bool {
+    let reason = match (wish.no_host, wish.no_system, process::is_root()) {
+        (true, ..) => return false,
+        (_, true, _) => "--no-system",
+        (_, _, false) => "the system tests make network namespaces and load programs: they need root",
+        (false, false, true) => return true,
+    };
+    report.leave_out("system", reason);
+    false
+}
+
+/// The system tests, with those that lie beside the code of their harness.
+fn system_runs(executables: &[Executable], wish: &Wish) -> Vec<agent::Run> {
+    let system = executables.iter().filter(|executable| executable.package == SYSTEM_PACKAGE);
+    system.map(|executable| choice::run("system", executable, &wish.filter, &[])).collect()
 }
 
 fn format(workspace: &Workspace) -> Command {
@@ -101,10 +165,11 @@ fn unit_tests(workspace: &Workspace, wish: &Wish) -> Command {
     command
 }
 
-fn system_tests(workspace: &Workspace, wish: &Wish) -> Command {
+/// Builds the tests that run in virtual machines, too.
+fn test_executables(workspace: &Workspace) -> Command {
     let mut command = build::cargo(workspace, "test");
-    command.args(["--no-fail-fast", "--package", SYSTEM_PACKAGE]);
-    arguments(&mut command, wish);
+    command.args(["--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
+    command.args(["--package", SYSTEM_PACKAGE, "--package", choice::KERNEL_PACKAGE]);
     command
 }
 

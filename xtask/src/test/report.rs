@@ -1,22 +1,90 @@
-//! The table at the end.
+//! The table at the end, and the same for machines.
 
-use std::fmt;
+use std::{fmt, fs, path::Path, time::Duration};
 
+use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
+use serde::{Deserialize, Serialize};
 
-use super::suite::Outcome;
+use super::{scan::Tally, suite::Outcome};
+
+/// The file for programs, in the target directory.
+pub const FILE: &str = "test-report.json";
+/// What the kernel of this machine is called.
+pub const HOST: &str = "host";
 
 /// What became of the suites, in the order in which they ran.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    rows: Vec<(String, Outcome)>,
-    left_out: Vec<(String, String)>,
+    /// The kernels.
+    pub kernels: Vec<Kernel>,
+    /// The suites.
+    pub suites: Vec<Suite>,
+    /// Suites that did not run, and why.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// A kernel.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// What we call it.
+    pub name: String,
+    /// What it calls itself.
+    pub release: String,
+    /// Where it ran.
+    pub place: Where,
+    /// What kept its tests from coming to their end.
+    pub trouble: Option<String>,
+}
+
+/// Where a kernel ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Where {
+    /// It is the one of this machine.
+    Host,
+    /// In a virtual machine.
+    Machine,
+}
+
+/// A suite on a kernel.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suite {
+    /// The suite.
+    pub suite: String,
+    /// The kernel, as in [`Kernel::name`].
+    pub kernel: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// What its tests came to.
+    #[serde(flatten)]
+    pub tally: Tally,
 }
 
 impl Report {
+    /// A report that begins with the host's kernel.
+    pub fn new() -> Self {
+        let mut report = Self::default();
+        report.kernel(HOST, &rustix::system::uname().release().to_string_lossy(), Where::Host);
+        report
+    }
+
+    /// Adds a kernel.
+    pub fn kernel(&mut self, name: &str, release: &str, place: Where) {
+        self.kernels.push(Kernel { name: name.to_owned(), release: release.to_owned(), place, trouble: None });
+    }
+
+    /// Notes what kept the tests of a kernel from coming to their end.
+    pub fn trouble(&mut self, name: &str, what: &str) {
+        if let Some(kernel) = self.kernels.iter_mut().find(|kernel| kernel.name == name) {
+            kernel.trouble = Some(what.to_owned());
+        }
+    }
+
     /// Adds a suite that ran.
-    pub fn add(&mut self, suite: &str, outcome: Outcome) {
-        self.rows.push((suite.to_owned(), outcome));
+    pub fn add(&mut self, suite: &str, kernel: &str, Outcome { tally, took }: Outcome) {
+        let seconds = (took.as_secs_f64() * 10.0).round() / 10.0;
+        self.suites.push(Suite { suite: suite.to_owned(), kernel: kernel.to_owned(), seconds, tally });
     }
 
     /// Notes a suite that did not run.
@@ -26,35 +94,72 @@ impl Report {
 
     /// Whether anything failed.
     pub fn failed(&self) -> bool {
-        self.rows.iter().any(|(_, outcome)| outcome.tally.failed > 0)
+        self.suites.iter().any(|suite| suite.tally.failed > 0)
+            || self.kernels.iter().any(|kernel| kernel.trouble.is_some())
+    }
+
+    /// Writes it for programs.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).context("the report")?;
+        fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Reads what [`Report::write`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or it is no report.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = fs::read(file).with_context(|| format!("cannot read {}: run `cargo xtask test`", file.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is no report", file.display()))
+    }
+
+    /// How long everything took.
+    fn took(&self) -> Duration {
+        Duration::try_from_secs_f64(self.suites.iter().map(|suite| suite.seconds).sum()).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["suite", "passed", "failed", "skipped", "seconds"]);
-        for (suite, Outcome { tally, took }) in &self.rows {
+        let header = ["suite", "kernel", "passed", "failed", "skipped", "seconds"];
+        table.load_style(presets::NOTHING).set_header(header);
+        for Suite { suite, kernel, seconds, tally } in &self.suites {
             table.add_row([
                 suite.clone(),
+                kernel.clone(),
                 tally.passed.to_string(),
                 tally.failed.to_string(),
                 tally.skipped.to_string(),
-                format!("{:.1}", took.as_secs_f64()),
+                format!("{seconds:.1}"),
             ]);
         }
-        for column in table.column_iter_mut().skip(1) {
+        for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         writeln!(f, "{table}")?;
-        for (suite, outcome) in &self.rows {
-            for reason in &outcome.tally.reasons {
-                writeln!(f, "skipped in {suite}: {reason}")?;
+        for Kernel { name, release, .. } in &self.kernels {
+            writeln!(f, "kernel {name}: Linux {release}")?;
+        }
+        for Suite { suite, kernel, tally, .. } in &self.suites {
+            for reason in &tally.reasons {
+                writeln!(f, "skipped in {suite} on {kernel}: {reason}")?;
             }
         }
         for (suite, reason) in &self.left_out {
             writeln!(f, "left out: {suite}: {reason}")?;
         }
-        Ok(())
+        for Kernel { name, trouble, .. } in &self.kernels {
+            if let Some(trouble) = trouble {
+                writeln!(f, "FAILED on kernel {name}: {trouble}")?;
+            }
+        }
+        let minutes = self.took().as_secs_f64() / 60.0;
+        writeln!(f, "all suites together: {minutes:.1} minutes")
     }
 }

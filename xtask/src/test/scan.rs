@@ -1,7 +1,35 @@
 //! Reads what cargo's tests print.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What became of a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It ran and held.
+    Passed,
+    /// It did not hold.
+    Failed,
+    /// It is ignored, or said that it skips something.
+    Skipped,
+}
+
+/// A test that came to an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Test {
+    /// Its name in its executable.
+    pub name: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The case that it ran as, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
+}
+
 /// What the tests of a suite came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Tests that passed and skipped nothing.
     pub passed: u64,
@@ -11,7 +39,34 @@ pub struct Tally {
     pub skipped: u64,
     /// What was skipped and why, each once.
     pub reasons: Vec<String>,
+    /// The tests that came to an end.
+    pub tests: Vec<Test>,
+    /// What tests say about the kernel: `uses: hook tcx`, `has: tcx`, `has not: …`, as (key, rest), each once.
+    pub facts: Vec<(String, String)>,
 }
+
+impl Tally {
+    /// Adds what other tests came to.
+    pub fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.tests.extend(other.tests);
+        extend_once(&mut self.reasons, other.reasons);
+        extend_once(&mut self.facts, other.facts);
+    }
+}
+
+fn extend_once<T: PartialEq>(list: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+    for item in more {
+        if !list.contains(&item) {
+            list.push(item);
+        }
+    }
+}
+
+/// What tests may say about the kernel.
+const FACTS: [&str; 3] = ["uses", "has", "has not"];
 
 /// Reads the output line by line and says which lines people want to see.
 #[derive(Debug, Default)]
@@ -19,22 +74,29 @@ pub struct Scanner {
     tally: Tally,
     /// Between `successes:` and what follows it is the output of tests that passed.
     in_successes: bool,
-    /// Whether the test whose output this is has said that it skips something.
-    counted: bool,
-    /// Tests of this executable that passed but skipped something.
-    skipped_here: u64,
+    /// The test whose output this is.
+    speaker: Option<String>,
+    /// Tests of this executable that ended, by name.
+    ended: BTreeMap<String, (Verdict, Option<String>)>,
 }
 
 impl Scanner {
     /// Takes in a line; returns whether it is worth showing.
     pub fn line(&mut self, line: &str) -> bool {
-        if line.starts_with("---- ") {
-            self.counted = false;
+        if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            self.speaker = Some(name.to_owned());
+            return !self.in_successes;
         }
         if let Some(reason) = skip_reason(line) {
             self.skip(reason);
             return true;
         }
+        if let Some((name, verdict)) = ended(line) {
+            self.ended.insert(name.to_owned(), (verdict, None));
+            // Those that passed are many, and counted below.
+            return verdict == Verdict::Failed;
+        }
+        self.note(line);
         match line {
             "successes:" => self.in_successes = true,
             "failures:" => self.in_successes = false,
@@ -48,29 +110,67 @@ impl Scanner {
         !self.in_successes
     }
 
-    /// What it came to.
-    pub fn tally(self) -> Tally {
+    /// What it came to, with the tests of an executable that did not get to its end.
+    pub fn tally(mut self) -> Tally {
+        self.close();
         self.tally
     }
 
+    /// What a test says about itself or the kernel.
+    fn note(&mut self, line: &str) {
+        let Some((key, rest)) = line.split_once(": ") else { return };
+        if key == "runs as" {
+            let speaker = self.speaker.as_ref().and_then(|name| self.ended.get_mut(name));
+            if let Some((_, case)) = speaker {
+                *case = Some(rest.to_owned());
+            }
+        } else if FACTS.contains(&key) {
+            extend_once(&mut self.tally.facts, [(key.to_owned(), rest.to_owned())]);
+        }
+    }
+
     fn skip(&mut self, reason: &str) {
-        if self.in_successes && !self.counted {
-            self.counted = true;
-            self.skipped_here += 1;
+        let speaker = self.speaker.as_ref().and_then(|name| self.ended.get_mut(name));
+        if let Some((verdict @ Verdict::Passed, _)) = speaker {
+            *verdict = Verdict::Skipped;
         }
-        if !self.tally.reasons.iter().any(|known| known == reason) {
-            self.tally.reasons.push(reason.to_owned());
-        }
+        extend_once(&mut self.tally.reasons, [reason.to_owned()]);
     }
 
     /// The closing line of an executable: ` ok. 2 passed; 0 failed; 1 ignored; …`.
     fn finish(&mut self, counts: &str) {
-        let passed = count(counts, "passed");
-        self.tally.passed += passed.saturating_sub(self.skipped_here);
-        self.tally.failed += count(counts, "failed");
-        self.tally.skipped += count(counts, "ignored") + self.skipped_here;
-        self.skipped_here = 0;
+        let told = ["passed", "failed", "ignored"].map(|word| count(counts, word)).iter().sum::<u64>();
+        let heard = self.ended.len() as u64;
+        // Names may be printed in a form that we do not know; none may go uncounted.
+        self.tally.passed += told.saturating_sub(heard);
+        self.close();
     }
+
+    /// Counts the tests of an executable.
+    fn close(&mut self) {
+        self.speaker = None;
+        for (name, (verdict, case)) in std::mem::take(&mut self.ended) {
+            let counter = match verdict {
+                Verdict::Passed => &mut self.tally.passed,
+                Verdict::Failed => &mut self.tally.failed,
+                Verdict::Skipped => &mut self.tally.skipped,
+            };
+            *counter += 1;
+            self.tally.tests.push(Test { name, verdict, case });
+        }
+    }
+}
+
+/// A test that ended: `test NAME ... ok`.
+fn ended(line: &str) -> Option<(&str, Verdict)> {
+    let (name, how) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    let verdict = match how.split([',', ' ']).next()? {
+        "ok" => Verdict::Passed,
+        "FAILED" => Verdict::Failed,
+        "ignored" => Verdict::Skipped,
+        _ => return None,
+    };
+    Some((name.split(" - ").next().unwrap_or(name), verdict))
 }
 
 /// What a test says that it skips: `skipped: …`, or `skipped for tcx: …`.
@@ -87,59 +187,5 @@ fn count(line: &str, word: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OUTPUT: &str = "\
-running 4 tests
-test a ... ok
-test b ... ok
-test c ... FAILED
-test d ... ignored
-
-successes:
-
----- a stdout ----
-skipped: no vlan devices (needs CONFIG_VLAN_8021Q)
-skipped for tcx: no tap
-noise
-
----- b stdout ----
-chatter
-
-successes:
-    a
-    b
-
-failures:
-
----- c stdout ----
-left != right
-
-failures:
-    c
-
-test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
-test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
-";
-
-    #[test]
-    fn counts_what_passed_failed_and_was_skipped() {
-        let mut scanner = Scanner::default();
-        for line in OUTPUT.lines() {
-            scanner.line(line);
-        }
-        let reasons = vec!["no vlan devices (needs CONFIG_VLAN_8021Q)".to_owned(), "for tcx: no tap".to_owned()];
-        assert_eq!(scanner.tally(), Tally { passed: 4, failed: 1, skipped: 2, reasons });
-    }
-
-    #[test]
-    fn shows_failures_and_hides_the_chatter_of_what_passed() {
-        let mut scanner = Scanner::default();
-        let shown: Vec<&str> = OUTPUT.lines().filter(|line| scanner.line(line)).collect();
-        assert!(shown.contains(&"left != right"));
-        assert!(shown.contains(&"skipped for tcx: no tap"));
-        assert!(shown.iter().any(|line| line.starts_with("test result: FAILED. 2 passed")));
-        assert!(!shown.contains(&"chatter"));
-    }
-}
+#[path = "scan/tests.rs"]
+mod tests;

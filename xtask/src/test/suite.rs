@@ -2,13 +2,17 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::process;
 
-use super::scan::{Scanner, Tally};
+use super::{
+    agent::Run,
+    scan::{Scanner, Tally},
+};
 
 /// What became of a suite.
 #[derive(Clone, Debug)]
@@ -39,6 +43,30 @@ pub fn check(commands: &mut [Command]) -> Outcome {
 /// Runs tests with cargo, shows what it prints, and counts.
 pub fn tests(command: &mut Command) -> Outcome {
     let begin = Instant::now();
+    let tally = scanned(command);
+    Outcome { tally, took: begin.elapsed() }
+}
+
+/// Runs test executables one after the other, with further variables, shows what they print, and counts. The names of
+/// tests begin with that of their executable.
+pub fn executables(runs: &[Run], environment: &[(&str, &Path)]) -> Outcome {
+    let begin = Instant::now();
+    let mut all = Tally::default();
+    for run in runs {
+        let mut command = Command::new(&run.path);
+        command.args(&run.arguments).current_dir(&run.directory).envs(environment.iter().copied());
+        let mut tally = scanned(&mut command);
+        let executable = run.name.rsplit('/').next().unwrap_or_default();
+        for test in &mut tally.tests {
+            test.name = format!("{executable}::{}", test.name);
+        }
+        all.add(tally);
+    }
+    Outcome { tally: all, took: begin.elapsed() }
+}
+
+/// Runs a command, shows what it prints, and counts.
+fn scanned(command: &mut Command) -> Tally {
     println!("$ {}", process::describe(command));
     let mut scanner = Scanner::default();
     let succeeded = command.stdout(Stdio::piped()).spawn().and_then(|mut child| {
@@ -58,5 +86,5 @@ pub fn tests(command: &mut Command) -> Outcome {
     if !succeeded.is_ok_and(|status| status.success()) && tally.failed == 0 {
         tally.failed = 1;
     }
-    Outcome { tally, took: begin.elapsed() }
+    tally
 }

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::netns::Namespace;
+use crate::{netns::Namespace, vm};
 
 /// Size of what is sent at a time.
 const CHUNK: usize = 16 * 1024;
@@ -94,13 +94,14 @@ impl Drop for Stream {
 ///
 /// # Errors
 ///
-/// When it cannot connect within five seconds.
+/// When it cannot connect within five seconds, and more where [`vm::patience`] says so.
 pub fn connect(server: &Namespace, client: &Namespace, address: Ipv4Addr) -> Result<(TcpStream, TcpStream)> {
     let listener = server.enter(|| Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?))?;
     let port = listener.local_addr()?.port();
     let near = client.enter(|| {
         let there = SocketAddr::from((address, port));
-        TcpStream::connect_timeout(&there, Duration::from_secs(5)).with_context(|| format!("cannot connect to {there}"))
+        TcpStream::connect_timeout(&there, Duration::from_secs(5) * vm::patience())
+            .with_context(|| format!("cannot connect to {there}"))
     })?;
     let (far, _) = listener.accept()?;
     Ok((near, far))

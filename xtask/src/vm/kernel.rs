@@ -70,11 +70,20 @@ impl Series {
     }
 }
 
+impl FromStr for Series {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|series| series.name() == text);
+        found.ok_or_else(|| "a series is 6.1, 6.12 or newest".to_owned())
+    }
+}
+
 impl FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(series) = Series::ALL.into_iter().find(|series| series.name() == text) {
+        if let Ok(series) = text.parse() {
             return Ok(Self::Series(series));
         }
         if text.contains('/') {

@@ -42,6 +42,14 @@ impl Accelerator {
         }
     }
 
+    /// How many times slower than a real machine this is, at worst.
+    pub const fn patience(self) -> u32 {
+        match self {
+            Self::Kvm => 1,
+            Self::Tcg | Self::Deterministic => 10,
+        }
+    }
+
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Kvm => &["-accel", "kvm", "-cpu", "host"],

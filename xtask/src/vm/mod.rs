@@ -28,6 +28,7 @@ use std::{
     env,
     ffi::OsString,
     fs::{self, File},
+    io::{self, Write},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
@@ -38,17 +39,22 @@ use clap::Args;
 
 use self::{
     cache::Cache,
-    kernel::{Choice, Kernel},
+    kernel::Kernel,
     machine::{Accelerator, Machine},
     nic::Cards,
-    outcome::Outcome,
     plan::Plan,
     session::Limits,
 };
-use crate::{interrupt::Interrupt, workspace::Workspace};
+pub use self::{
+    kernel::{Choice, Series},
+    outcome::Outcome,
+};
+use crate::{build, interrupt::Interrupt, workspace::Workspace};
 
 /// The least memory, in MiB, with which a machine boots.
 const LEAST_MEMORY: i64 = 512;
+/// The usual memory, in MiB.
+const MEMORY: u32 = 4096;
 /// The exit status when the machine could not be made; see [`Outcome::status`] for the others.
 const NO_MACHINE: u8 = 125;
 
@@ -66,7 +72,7 @@ pub struct Wish {
           value_parser = clap::value_parser!(u8).range(1..=64))]
     pub cpus: u8,
     /// Memory in MiB; what is written in the machine takes up to four fifths of it
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(LEAST_MEMORY..))]
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(LEAST_MEMORY..))]
     pub memory: u32,
     /// Network cards nic0, nic1, …, each wired to a card peer0, peer1, …
     #[arg(long, value_name = "e1000e:N")]
@@ -85,6 +91,40 @@ pub struct Wish {
     pub command: Vec<OsString>,
 }
 
+impl Wish {
+    /// A machine for a command of ours, with two processors and a limit in seconds.
+    pub fn of(kernel: Choice, timeout: u64, command: Vec<OsString>) -> Self {
+        let (deterministic, cpus, memory) = (false, 2, MEMORY);
+        Self { kernel, deterministic, cpus, memory, nic: None, timeout, monitor: None, guest: false, command }
+    }
+}
+
+/// Where what the command writes goes to.
+pub struct Streams {
+    /// Its standard output.
+    pub stdout: Box<dyn Write + Send>,
+    /// Its standard error.
+    pub stderr: Box<dyn Write + Send>,
+}
+
+impl Streams {
+    /// To our own.
+    pub fn ours() -> Self {
+        Self { stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) }
+    }
+}
+
+/// Whether we are in a machine, where nothing can be installed and everything is slow.
+pub fn inside() -> bool {
+    env::var_os(plan::KERNEL_VARIABLE).is_some()
+}
+
+/// How many times longer than on a real machine things may take here.
+pub fn patience() -> u32 {
+    let number = env::var(plan::PATIENCE_VARIABLE).ok().and_then(|text| text.parse().ok());
+    number.filter(|number| *number > 0).unwrap_or(1)
+}
+
 /// Carries out the subcommand and returns the exit status: the command's, or one that says why there is none.
 ///
 /// # Errors
@@ -98,7 +138,13 @@ pub fn main(wish: &Wish) -> Result<ExitCode> {
     if let Some(text) = &wish.monitor {
         return request::print(text);
     }
-    let outcome = Workspace::locate().and_then(|workspace| run(&workspace, wish));
+    let outcome = Workspace::locate().and_then(|workspace| {
+        if is_ours(&wish.command) {
+            // In the machine that would take hours, and the build would vanish with it.
+            build::all(&workspace, false)?;
+        }
+        run(&workspace, wish, &mut Streams::ours)
+    });
     let status = outcome.map(|outcome| outcome.status()).unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");
         NO_MACHINE
@@ -106,13 +152,13 @@ pub fn main(wish: &Wish) -> Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
-/// Runs the command in a machine. What it writes goes to our standard output and error; when it is not the command
-/// that ended the machine, the end of the console is written to standard error.
+/// Runs the command in a machine. What it writes goes to `streams`, which are asked for when a machine starts; when it is
+/// not the command that ended the machine, the end of the console is written to our standard error.
 ///
 /// # Errors
 ///
 /// When the machine cannot be made.
-pub fn run(workspace: &Workspace, wish: &Wish) -> Result<Outcome> {
+pub fn run(workspace: &Workspace, wish: &Wish, streams: &mut dyn FnMut() -> Streams) -> Result<Outcome> {
     ensure!(!wish.deterministic || wish.cpus == 1, "--deterministic has one processor");
     needs::ensure_tools()?;
     let cache = Cache::open()?;
@@ -120,14 +166,18 @@ pub fn run(workspace: &Workspace, wish: &Wish) -> Result<Outcome> {
     let kernel = Kernel::find(&wish.kernel, &cache)?;
     let results = results(workspace)?;
     let cards = wish.nic.unwrap_or_default().list();
-    let plan = Plan::new(&wish.command, &kernel, cards.clone(), &results)?;
     let own = tempfile::Builder::new().prefix("aggctl-vm-").tempdir().context("cannot make a directory")?;
     // A copy: our program may be built anew while the machine runs.
     let agent = own.path().join("agent");
     fs::copy("/proc/self/exe", &agent).context("cannot copy our own program")?;
     let agent = agent.to_str().context("the path of temporary files must be UTF-8")?;
     let initramfs = own.path().join("initramfs");
-    fs::write(&initramfs, initramfs::build(&kernel, &busybox, agent, &plan)?).context("cannot write the initramfs")?;
+    let prepare = |machine: &Machine| {
+        let patience = machine.accelerator.patience();
+        let plan = Plan::new(&wish.command, &machine.kernel, machine.cards.clone(), &machine.results, patience)?;
+        let archive = initramfs::build(&machine.kernel, &busybox, agent, &plan)?;
+        fs::write(&machine.initramfs, archive).context("cannot write the initramfs")
+    };
 
     let interrupt = Interrupt::catch()?;
     let limit = Duration::from_secs(wish.timeout);
@@ -142,15 +192,22 @@ pub fn run(workspace: &Workspace, wish: &Wish) -> Result<Outcome> {
         console: own.path().join("console"),
         log: own.path().join("log"),
     };
-    let mut outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt)?;
+    prepare(&machine)?;
+    let mut outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt, streams())?;
     if machine.accelerator == Accelerator::Kvm && matches!(outcome, Outcome::NotBooted(_)) {
         eprintln!("vm: kvm is there but does not work; from now on this host uses software emulation");
         forget_kvm(&cache)?;
         machine.accelerator = Accelerator::Tcg;
-        outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt)?;
+        prepare(&machine)?;
+        outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt, streams())?;
     }
     report(&outcome, &machine);
     Ok(outcome)
+}
+
+/// Whether a command is one of `cargo xtask`, which wants the product built.
+fn is_ours(command: &[OsString]) -> bool {
+    matches!(command, [cargo, xtask, ..] if cargo == "cargo" && xtask == "xtask")
 }
 
 fn report(outcome: &Outcome, machine: &Machine) {

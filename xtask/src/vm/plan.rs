@@ -22,6 +22,8 @@ pub const MONITOR_VARIABLE: &str = "AGGCTL_VM_MONITOR";
 pub const RESULTS_VARIABLE: &str = "AGGCTL_RESULTS";
 /// The variable that holds the kernel's version in a machine.
 pub const KERNEL_VARIABLE: &str = "AGGCTL_VM_KERNEL";
+/// The variable that says how many times slower than a real machine this one is at worst.
+pub const PATIENCE_VARIABLE: &str = "AGGCTL_TEST_PATIENCE";
 
 /// Variables that are passed in; and those that begin with one of [`PREFIXES`].
 const NAMES: &[&str] = &["CARGO_HOME", "CARGO_TARGET_DIR", "HOME", "LANG", "TERM"];
@@ -49,16 +51,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Makes the plan for a command of ours, with what is to be taken from our environment.
+    /// Makes the plan for a command of ours, with what is to be taken from our environment. The command is told to be
+    /// so patient, unless our own environment says otherwise.
     ///
     /// # Errors
     ///
     /// When a word of the command or the current directory is no UTF-8.
-    pub fn new(command: &[OsString], kernel: &Kernel, cards: Vec<Card>, results: &Path) -> Result<Self> {
+    pub fn new(command: &[OsString], kernel: &Kernel, cards: Vec<Card>, results: &Path, patience: u32) -> Result<Self> {
         let word = |word: &OsString| word.to_str().map(str::to_owned).context("the command must be UTF-8");
         let variables =
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let mut environment = passed(variables);
+        environment.entry(PATIENCE_VARIABLE.to_owned()).or_insert_with(|| patience.to_string());
         environment.insert(KERNEL_VARIABLE.to_owned(), kernel.version.clone());
         environment.insert(MONITOR_VARIABLE.to_owned(), MONITOR.to_owned());
         environment.insert(

@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{
+    Streams,
     machine::{Accelerator, Machine, Running},
     message::{self, FromGuest, ToGuest},
     outcome::{self, Outcome},
@@ -65,11 +66,11 @@ impl Limits {
 /// # Errors
 ///
 /// When the emulator cannot be started or ended.
-pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt) -> Result<Outcome> {
+pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt, streams: Streams) -> Result<Outcome> {
     let started = Instant::now();
     let Running { mut child, control, stdout, stderr, monitor } = machine.start()?;
-    let stdout = Pump::start(stdout, std::io::stdout());
-    let stderr = Pump::start(stderr, std::io::stderr());
+    let stdout = Pump::start(stdout, streams.stdout);
+    let stderr = Pump::start(stderr, streams.stderr);
     let messages = listen(control.try_clone().context("cannot copy a socket")?);
     let mut session = Session {
         machine,

@@ -1,0 +1,157 @@
+//! Makes suites of what the agent in a machine writes.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    agent::Word,
+    scan::{Scanner, Tally},
+    suite::Outcome,
+};
+
+/// What was heard from a machine.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Its kernel's release, once it said so.
+    pub kernel: Option<String>,
+    /// Suites, in the order of their first run, with what came to an end.
+    pub suites: Vec<(String, Outcome)>,
+    /// The run that is under way.
+    pub current: Option<String>,
+    /// Whether it said that nothing more comes.
+    pub done: bool,
+}
+
+impl Heard {
+    /// Adds what tests of a run came to. The name of a run is `SUITE/EXECUTABLE`, and so are then the names of its tests.
+    fn add(&mut self, run: &str, mut tally: Tally, took: Duration) {
+        let (suite, executable) = run.split_once('/').unwrap_or((run, run));
+        for test in &mut tally.tests {
+            test.name = format!("{executable}::{}", test.name);
+        }
+        match self.suites.iter_mut().find(|(name, _)| name == suite) {
+            Some((_, outcome)) => {
+                outcome.tally.add(tally);
+                outcome.took += took;
+            }
+            None => self.suites.push((suite.to_owned(), Outcome { tally, took })),
+        }
+    }
+}
+
+/// Takes in the output of the agent, byte by byte, and shows the lines that people want to see.
+#[derive(Clone, Debug)]
+pub struct Listener(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    label: String,
+    rest: Vec<u8>,
+    scanner: Scanner,
+    heard: Heard,
+}
+
+impl Listener {
+    /// One for a machine; `label` stands before the lines that are shown.
+    pub fn new(label: &str) -> Self {
+        let state =
+            State { label: label.to_owned(), rest: Vec::new(), scanner: Scanner::default(), heard: Heard::default() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// What was heard until now; a run that did not end counts as far as it got.
+    pub fn heard(&self) -> Heard {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = std::mem::take(&mut state.scanner).tally();
+        let mut heard = std::mem::take(&mut state.heard);
+        if let Some(run) = heard.current.clone() {
+            heard.add(&run, tally, Duration::ZERO);
+        }
+        heard
+    }
+}
+
+impl Write for Listener {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.rest.extend_from_slice(bytes);
+        while let Some(end) = state.rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = state.rest.drain(..=end).collect();
+            state.line(String::from_utf8_lossy(&line[..end]).trim_end_matches('\r'));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    fn line(&mut self, line: &str) {
+        match Word::read(line) {
+            Some(Word::Kernel(release)) => self.heard.kernel = Some(release),
+            Some(Word::Begin(run)) => {
+                self.show(&format!("{run} …"));
+                self.heard.current = Some(run);
+                self.scanner = Scanner::default();
+            }
+            Some(Word::End { succeeded, seconds }) => {
+                let Some(run) = self.heard.current.take() else { return };
+                let mut tally = std::mem::take(&mut self.scanner).tally();
+                // What dies has no closing line that counts a failure.
+                if !succeeded && tally.failed == 0 {
+                    tally.failed = 1;
+                }
+                let Tally { passed, failed, skipped, .. } = &tally;
+                self.show(&format!("{run}: {passed} passed, {failed} failed, {skipped} skipped in {seconds:.0} s"));
+                self.heard.add(&run, tally, Duration::try_from_secs_f64(seconds).unwrap_or_default());
+            }
+            Some(Word::Done) => self.heard.done = true,
+            None => {
+                if self.scanner.line(line) && !line.trim().is_empty() {
+                    self.show(line);
+                }
+            }
+        }
+    }
+
+    fn show(&self, line: &str) {
+        println!("{} | {line}", self.label);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::Listener;
+
+    const OUTPUT: &str = "\
+aggctl-tests-in-machine: {\"kernel\":\"6.1.0\"}
+aggctl-tests-in-machine: {\"begin\":\"system/s1\"}
+test a::VETH_TCX ... ok
+test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
+aggctl-tests-in-machine: {\"end\":{\"succeeded\":true,\"seconds\":2.0}}
+aggctl-tests-in-machine: {\"begin\":\"system/s2\"}
+test b ... ok
+";
+
+    #[test]
+    fn a_machine_that_dies_leaves_what_ended_before() {
+        let listener = Listener::new("6.1");
+        for part in OUTPUT.as_bytes().chunks(7) {
+            assert!(listener.clone().write_all(part).is_ok());
+        }
+        let heard = listener.heard();
+        assert_eq!(heard.kernel.as_deref(), Some("6.1.0"));
+        assert_eq!(heard.current.as_deref(), Some("system/s2"));
+        assert!(!heard.done);
+        let [(suite, outcome)] = &heard.suites[..] else { panic!("{heard:?}") };
+        assert_eq!((suite.as_str(), outcome.tally.passed, outcome.took.as_secs()), ("system", 2, 2));
+        assert_eq!(outcome.tally.tests[0].name, "s1::a::VETH_TCX");
+    }
+}
