@@ -46,6 +46,8 @@ enum Probe {
     Attach(u32),
     /// The kind of interface that can be made.
     Kind(&'static str),
+    /// By the test that needs it, see [`Feature::lacking`].
+    Trial,
 }
 
 /// tcx links.
@@ -64,7 +66,11 @@ pub static BOND: Feature =
 pub static TEAM: Feature =
     Feature { name: "team", since: Version(3, 3), option: Some("CONFIG_NET_TEAM"), probe: Probe::Kind("team") };
 
-/// All of them.
+/// Frames for test runs of programs whose linear part is only the header.
+pub static PAGED_TEST_RUNS: Feature =
+    Feature { name: "paged test runs", since: Version(6, 19), option: None, probe: Probe::Trial };
+
+/// All that can be asked for in advance.
 pub static ALL: [&Feature; 5] = [&TCX, &NETKIT, &VLAN, &BOND, &TEAM];
 
 /// `enum bpf_attach_type`.
@@ -77,14 +83,29 @@ impl Feature {
     ///
     /// If this kernel should have it: then what is missing is no reason to skip a test.
     pub fn missing(&'static self) -> Option<String> {
-        (!self.present()).then(|| judge(self, Version::running(), env::var_os(MACHINE).is_some()))
+        (!self.present()).then(|| self.lacking())
+    }
+
+    /// The reason to skip after it has shown that this kernel has it not.
+    ///
+    /// # Panics
+    ///
+    /// If this kernel should have it.
+    pub fn lacking(&self) -> String {
+        judge(self, Version::running(), env::var_os(MACHINE).is_some())
     }
 
     /// Asks the kernel, once.
+    ///
+    /// # Panics
+    ///
+    /// If it is not one of [`ALL`].
     pub fn present(&'static self) -> bool {
         static ANSWERS: [OnceLock<bool>; ALL.len()] = [const { OnceLock::new() }; ALL.len()];
-        let place = ALL.iter().position(|feature| std::ptr::eq(*feature, self)).expect("every feature is in the table");
+        let place =
+            ALL.iter().position(|feature| std::ptr::eq(*feature, self)).expect("a feature that can be asked for");
         *ANSWERS[place].get_or_init(|| match self.probe {
+            Probe::Trial => unreachable!("it is not in the table"),
             Probe::Attach(kind) => sys::knows_attach_type(kind),
             Probe::Kind(kind) => {
                 let place = Namespace::new("f");

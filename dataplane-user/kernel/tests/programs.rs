@@ -12,6 +12,7 @@ use aggctl_common::{
 };
 use aggctl_engine::config::{Device, Hook};
 use aggctl_kernel::dataplane::{Dataplane, Role, Table};
+use aggctl_tests::feature::PAGED_TEST_RUNS;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use proptest::{
     prelude::*,
@@ -185,7 +186,7 @@ fn frames_of_which_only_the_header_is_linear() {
             let result = match programs.rx[&0].test_run(options) {
                 Ok(result) => result,
                 Err(error) => {
-                    println!("skipped: this kernel makes no such frames for test runs (6.18 and older): {error:?}");
+                    println!("skipped: {} ({error:?})", PAGED_TEST_RUNS.lacking());
                     return;
                 }
             };

@@ -1,5 +1,5 @@
-//! Which tests run on which kernel. Emulation is slow, so each part of the matrix runs in full where it is special, and
-//! a part that stands for the whole where it is not.
+//! Which tests run on which kernel. Emulation is slow: what a kernel is in the matrix for runs in full there, and of the
+//! rest one case that stands for the others.
 
 use crate::vm::Series;
 
@@ -10,7 +10,7 @@ pub const SYSTEM_PACKAGE: &str = "aggctl-tests";
 /// The package whose integration tests try programs, hooks and netlink on a kernel.
 pub const KERNEL_PACKAGE: &str = "aggctl-kernel";
 
-/// How long a machine may take, seconds.
+/// How long a machine may take, seconds, unless another limit is asked for.
 pub const LIMIT: u64 = 900;
 
 /// How many tests run at a time in a machine.
@@ -24,12 +24,20 @@ pub struct Portion {
     pub without: &'static [&'static str],
 }
 
-/// What runs on each kernel.
+/// What runs on each kernel. The machine of the test itself runs every case.
 pub const PORTIONS: &[Portion] = &[
+    // The oldest: clsact, for every test and with both kinds of ports where a test has them.
     Portion { series: Series::V6_1, without: &[] },
-    Portion { series: Series::V6_12, without: &[] },
-    Portion { series: Series::Newest, without: &[] },
+    // The common one: tcx, once for every test.
+    Portion { series: Series::V6_12, without: &[CLSACT, TAP] },
+    // The newest: the same.
+    Portion { series: Series::Newest, without: &[CLSACT, TAP] },
 ];
+
+/// Cases on clsact, which 6.1 tries.
+const CLSACT: &str = "_CLSACT";
+/// Cases with tap ports, which 6.1 tries.
+const TAP: &str = "TAP_";
 
 impl Portion {
     /// The runs of this portion; only tests whose names contain a word of `filter`, if there are any.
@@ -42,21 +50,51 @@ impl Portion {
         let chosen = executables.iter().filter(|executable| executable.integration);
         let mut runs: Vec<Run> =
             chosen.filter_map(|executable| Some(run(suite(executable)?, executable, filter, self.without))).collect();
-        // The small before the large: what the kernel refuses is seen early.
+        for run in &mut runs {
+            run.arguments.push(THREADS.to_owned());
+        }
+        // `kernel` before `system`: what the kernel refuses is seen early.
         runs.sort_by(|a, b| a.name.cmp(&b.name));
         runs
     }
 }
 
-/// A run of an executable.
+/// A run of an executable, which leaves out tests with a word of `without` in their names.
 pub fn run(suite: &str, executable: &Executable, filter: &[String], without: &[&str]) -> Run {
     // What a person asks for by name is not left out.
     let without = without.iter().filter(|_| filter.is_empty()).flat_map(|word| ["--skip", *word]);
-    let arguments = ["--show-output", THREADS].into_iter().chain(without).map(str::to_owned);
+    let arguments = ["--show-output"].into_iter().chain(without).map(str::to_owned);
     Run {
         name: format!("{suite}/{}", executable.target),
         path: executable.path.clone(),
         directory: executable.directory.clone(),
         arguments: arguments.chain(filter.iter().cloned()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executable(package: &str, target: &str, integration: bool) -> Executable {
+        let (package, target) = (package.to_owned(), target.to_owned());
+        Executable { package, target, path: "/t/x".into(), directory: "/w".into(), integration }
+    }
+
+    #[test]
+    fn a_portion_is_of_integration_tests_and_leaves_out_what_it_shall() {
+        let portion = Portion { series: Series::V6_12, without: &[CLSACT] };
+        let all = [
+            executable(SYSTEM_PACKAGE, "s1", true),
+            executable(SYSTEM_PACKAGE, "aggctl_tests", false),
+            executable(KERNEL_PACKAGE, "hooks", true),
+            executable("aggctl-engine", "plans", true),
+        ];
+        let runs = portion.runs(&all, &[]);
+        let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        assert_eq!(names, ["kernel/hooks", "system/s1"]);
+        assert_eq!(runs[0].arguments, ["--show-output", "--skip", CLSACT, THREADS]);
+        let asked = portion.runs(&all, &["failover".to_owned()]);
+        assert_eq!(asked[0].arguments, ["--show-output", "failover", THREADS]);
     }
 }

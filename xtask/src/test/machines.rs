@@ -12,7 +12,7 @@ use crate::{
 use super::{
     BINARY_VARIABLE,
     agent::Orders,
-    choice::{LIMIT, PORTIONS, Portion},
+    choice::{PORTIONS, Portion},
     executables::Executable,
     listener::{Heard, Listener},
     report::{Report, Where},
@@ -26,6 +26,8 @@ pub struct Material<'a> {
     pub binary: &'a Path,
     /// Only tests whose names contain one of these, if there are any.
     pub filter: &'a [String],
+    /// How long each machine may take, seconds.
+    pub limit: u64,
 }
 
 /// Runs the tests on each of these kernels, one after the other, and adds what became of them to the report. Returns
@@ -56,7 +58,7 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>, re
     fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
     let agent = env::current_exe().context("cannot find our own program")?;
     let command = [agent.into_os_string(), "test".into(), "--agent".into(), OsString::from(&file)];
-    let wish = vm::Wish::of(Choice::Series(portion.series), LIMIT, command.into());
+    let wish = vm::Wish::of(Choice::Series(portion.series), material.limit, command.into());
 
     println!("\n=== Linux {name}, in a virtual machine");
     let listener = Listener::new(name);

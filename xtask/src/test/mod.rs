@@ -51,6 +51,9 @@ pub struct Wish {
     /// Of the virtual machines run only the one with this kernel (may be given several times)
     #[arg(long, value_name = "6.1|6.12|newest", conflicts_with = "no_vm")]
     kernel: Vec<Series>,
+    /// How long each virtual machine may take
+    #[arg(long, value_name = "SECONDS", default_value_t = choice::LIMIT)]
+    vm_timeout: u64,
     /// Carry out orders in a virtual machine
     #[arg(long, hide = true, exclusive = true, value_name = "FILE")]
     agent: Option<PathBuf>,
@@ -89,7 +92,8 @@ pub fn run(wish: &Wish) -> Result<()> {
         }
         if !wish.no_vm {
             let series = if wish.kernel.is_empty() { &Series::ALL[..] } else { &wish.kernel };
-            let material = Material { executables: &executables, binary: &binary, filter: &wish.filter };
+            let (filter, limit) = (&wish.filter, wish.vm_timeout);
+            let material = Material { executables: &executables, binary: &binary, filter, limit };
             machines::run(workspace, series, &material, &mut report)?;
         }
     }

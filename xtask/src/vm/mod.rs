@@ -141,7 +141,7 @@ pub fn main(wish: &Wish) -> Result<ExitCode> {
     let outcome = Workspace::locate().and_then(|workspace| {
         if is_ours(&wish.command) {
             // In the machine that would take hours, and the build would vanish with it.
-            build::all(&workspace, false)?;
+            build::all(&workspace, wish.command.get(2).is_some_and(|name| name == "bench"))?;
         }
         run(&workspace, wish, &mut Streams::ours)
     });

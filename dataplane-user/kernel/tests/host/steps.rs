@@ -6,11 +6,12 @@ use aggctl_engine::{
     plan::{Step, Subject},
 };
 use aggctl_kernel::{
-    dataplane::{Dataplane, DataplaneError, Ends, Expected, tcx_supported},
+    dataplane::{Dataplane, DataplaneError, Ends, Expected},
     error::KernelError,
     netns,
     packet::{PacketSender, SendError},
 };
+use aggctl_tests::feature::TCX;
 
 use crate::{
     pair::{create_pair, each_device},
@@ -25,8 +26,10 @@ fn programs_are_hung_and_taken_off() {
 }
 
 fn hang_and_take_off(device: Device, hook: Hook) {
-    if hook == Hook::Tcx && !tcx_supported() {
-        println!("skipped for tcx: the kernel has none (Linux 6.6)");
+    if hook == Hook::Tcx
+        && let Some(reason) = TCX.missing()
+    {
+        println!("skipped for tcx: {reason}");
         return;
     }
     mount_bpffs();

@@ -3,10 +3,11 @@
 use aggctl_common::{IfIndex, PortId, Ports};
 use aggctl_engine::config::{Device, Hook};
 use aggctl_kernel::dataplane::{Dataplane, Ends, Expected, tcx_supported};
+use aggctl_tests::feature::{NETKIT, TCX};
 use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 
 use super::{
-    bench_on, dataplane, has_netkit, index, run, table,
+    bench_on, dataplane, index, run, table,
     wire::{self, UNICAST, Wire},
 };
 
@@ -33,11 +34,9 @@ impl Case {
     }
 
     /// Why it cannot be tried here.
-    fn obstacle(self) -> Option<&'static str> {
-        if self.hook == Hook::Tcx && !tcx_supported() {
-            return Some("the kernel has no tcx (Linux 6.6)");
-        }
-        (self.device == Device::Netkit && !has_netkit()).then_some("the kernel has no netkit with a MAC (Linux 6.11)")
+    fn obstacle(self) -> Option<String> {
+        let of_hook = if self.hook == Hook::Tcx { TCX.missing() } else { None };
+        of_hook.or_else(|| if self.device == Device::Netkit { NETKIT.missing() } else { None })
     }
 }
 

@@ -73,11 +73,6 @@ pub fn run(words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Whether the kernel makes the netkit pairs that we need.
-pub fn has_netkit() -> bool {
-    Netlink::open().unwrap().has_netkit()
-}
-
 /// The number of an interface.
 pub fn index(name: &str) -> IfIndex {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
