@@ -112,7 +112,7 @@ impl State {
             }
             Some(Word::Done) => self.heard.done = true,
             None => {
-                if self.scanner.line(line) && !line.trim().is_empty() {
+                if self.scanner.line(line) && !is_noise(line) {
                     self.show(line);
                 }
             }
@@ -122,6 +122,14 @@ impl State {
     fn show(&self, line: &str) {
         println!("{} | {line}", self.label);
     }
+}
+
+/// What is summed up at the end of a run, or of the report.
+fn is_noise(line: &str) -> bool {
+    let beginnings = ["running ", "skipped", "test result: ok"];
+    line.trim().is_empty()
+        || line.ends_with("has been running for over 60 seconds")
+        || beginnings.iter().any(|beginning| line.starts_with(beginning))
 }
 
 #[cfg(test)]

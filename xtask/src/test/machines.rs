@@ -1,6 +1,6 @@
 //! The part of `cargo xtask test` that runs in virtual machines.
 
-use std::{collections::BTreeMap, env, ffi::OsString, fs, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
 
 use anyhow::{Context, Result};
 
@@ -17,6 +17,9 @@ use super::{
     listener::{Heard, Listener},
     report::{Report, Where},
 };
+
+/// Our own program in a machine: its first process.
+const AGENT: &str = "/proc/1/exe";
 
 /// What all machines run.
 pub struct Material<'a> {
@@ -56,8 +59,7 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>, re
         environment: BTreeMap::from([(BINARY_VARIABLE.to_owned(), binary)]),
     };
     fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
-    let agent = env::current_exe().context("cannot find our own program")?;
-    let command = [agent.into_os_string(), "test".into(), "--agent".into(), OsString::from(&file)];
+    let command = [AGENT.into(), "test".into(), "--agent".into(), OsString::from(&file)];
     let wish = vm::Wish::of(Choice::Series(portion.series), material.limit, command.into());
 
     println!("\n=== Linux {name}, in a virtual machine");

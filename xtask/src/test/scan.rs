@@ -87,8 +87,8 @@ impl Scanner {
             self.speaker = Some(name.to_owned());
             return !self.in_successes;
         }
-        if let Some(reason) = skip_reason(line) {
-            self.skip(reason);
+        if let Some(skipped) = Skipped::read(line) {
+            self.skip(&skipped);
             return true;
         }
         if let Some((name, verdict)) = ended(line) {
@@ -129,12 +129,14 @@ impl Scanner {
         }
     }
 
-    fn skip(&mut self, reason: &str) {
+    fn skip(&mut self, Skipped { reason, whole }: &Skipped<'_>) {
         let speaker = self.speaker.as_ref().and_then(|name| self.ended.get_mut(name));
-        if let Some((verdict @ Verdict::Passed, _)) = speaker {
+        if let Some((verdict @ Verdict::Passed, _)) = speaker
+            && *whole
+        {
             *verdict = Verdict::Skipped;
         }
-        extend_once(&mut self.tally.reasons, [reason.to_owned()]);
+        extend_once(&mut self.tally.reasons, [(*reason).to_owned()]);
     }
 
     /// The closing line of an executable: ` ok. 2 passed; 0 failed; 1 ignored; …`.
@@ -173,10 +175,19 @@ fn ended(line: &str) -> Option<(&str, Verdict)> {
     Some((name.split(" - ").next().unwrap_or(name), verdict))
 }
 
-/// What a test says that it skips: `skipped: …`, or `skipped for tcx: …`.
-fn skip_reason(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("skipped")?;
-    rest.strip_prefix(':').or_else(|| rest.strip_prefix(' ')).map(str::trim)
+/// What a test says that it skips: all (`skipped: …`), or a part (`skipped for tcx: …`).
+struct Skipped<'a> {
+    reason: &'a str,
+    whole: bool,
+}
+
+impl<'a> Skipped<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        let rest = line.strip_prefix("skipped")?;
+        let part = rest.strip_prefix(' ').filter(|rest| rest.starts_with("for "));
+        let (reason, whole) = part.map(|part| (part, false)).or_else(|| Some((rest.strip_prefix(':')?, true)))?;
+        Some(Self { reason: reason.trim(), whole })
+    }
 }
 
 /// The number before `word`.

@@ -7,6 +7,7 @@ test b::VETH_TCX ... ok
 test c ... FAILED
 test d ... ignored, takes long
 test e - should panic ... ok
+test f ... ok
 
 successes:
 
@@ -14,6 +15,9 @@ successes:
 skipped: no vlan devices (needs CONFIG_VLAN_8021Q)
 skipped for tcx: no tap
 noise
+
+---- f stdout ----
+skipped for netkit: it needs Linux 6.11, this is 6.1
 
 ---- b::VETH_TCX stdout ----
 runs as: VETH_CLSACT
@@ -32,7 +36,7 @@ left != right
 failures:
     c
 
-test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+test result: FAILED. 4 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
 test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
 ";
 
@@ -47,8 +51,9 @@ fn scanned(output: &str) -> Tally {
 #[test]
 fn counts_what_passed_failed_and_was_skipped() {
     let tally = scanned(OUTPUT);
-    assert_eq!((tally.passed, tally.failed, tally.skipped), (5, 1, 2));
-    assert_eq!(tally.reasons, ["no vlan devices (needs CONFIG_VLAN_8021Q)", "for tcx: no tap"]);
+    assert_eq!((tally.passed, tally.failed, tally.skipped), (6, 1, 2));
+    let netkit = "for netkit: it needs Linux 6.11, this is 6.1";
+    assert_eq!(tally.reasons, ["no vlan devices (needs CONFIG_VLAN_8021Q)", "for tcx: no tap", netkit]);
     assert_eq!(tally.facts, [("uses".to_owned(), "hook clsact".to_owned())]);
 }
 
@@ -61,6 +66,7 @@ fn knows_each_test_and_the_case_that_it_ran_as() {
     assert_eq!(test("b::VETH_TCX"), Some((Verdict::Passed, Some("VETH_CLSACT"))));
     assert_eq!(test("c"), Some((Verdict::Failed, None)));
     assert_eq!(test("d"), Some((Verdict::Skipped, None)));
+    assert_eq!(test("f"), Some((Verdict::Passed, None)), "it skipped a part only");
     assert_eq!(test("e"), Some((Verdict::Passed, None)));
 }
 
@@ -76,7 +82,7 @@ fn shows_failures_and_hides_the_chatter_of_what_passed() {
     let shown: Vec<&str> = OUTPUT.lines().filter(|line| scanner.line(line)).collect();
     assert!(shown.contains(&"left != right"));
     assert!(shown.contains(&"skipped for tcx: no tap"));
-    assert!(shown.iter().any(|line| line.starts_with("test result: FAILED. 3 passed")));
+    assert!(shown.iter().any(|line| line.starts_with("test result: FAILED. 4 passed")));
     assert!(shown.contains(&"test c ... FAILED"));
     assert!(!shown.contains(&"test a ... ok"));
     assert!(!shown.contains(&"chatter"));
