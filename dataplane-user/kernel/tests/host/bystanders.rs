@@ -36,8 +36,11 @@ fn rules_that_name_a_port_are_reported() {
 fn firewall_rules_that_name_a_port_are_reported() {
     in_namespace(|| {
         ip("link add p0 type veth peer name q0");
-        let ruleset =
-            r#"table inet filter { chain input { type filter hook input priority 0; iifname "p0" accept; } }"#;
+        let ruleset = r#"
+            table inet filter {
+                chain input { type filter hook input priority 0; iifname "p0" accept; }
+            }
+        "#;
         if !nft(ruleset) {
             return;
         }

@@ -58,7 +58,7 @@ fn filters_on_the_ingress_qdisc_are_found() {
 fn nft_chains_on_the_ingress_are_found() {
     in_namespace(|| {
         ip("link add p0 type veth peer name q0");
-        let ruleset = "table netdev t { chain c { type filter hook ingress device p0 priority 0; } }";
+        let ruleset = "table netdev t {\nchain c { type filter hook ingress device p0 priority 0; }\n}\n";
         if !nft(ruleset) {
             return;
         }

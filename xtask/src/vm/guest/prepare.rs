@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rustix::mount::MountFlags;
+use rustix::{
+    fs::{CWD, FileType, Mode},
+    mount::MountFlags,
+};
 
 use crate::{
     process,
@@ -42,6 +45,7 @@ pub fn all(plan: &Plan) -> Result<()> {
     }
     mount("results", "9p", &plan.results, RESULTS_OPTIONS)?;
     link_modules(plan)?;
+    make_nodes(&plan.modules)?;
     fs::create_dir_all("/run/netns").context("cannot create /run/netns")?;
     rustix::system::sethostname(b"aggctl-vm").context("cannot set the host name")?;
     run("ip", &["link", "set", "lo", "up"])?;
@@ -73,6 +77,38 @@ fn link_modules(plan: &Plan) -> Result<()> {
     symlink(&plan.modules, &place).with_context(|| format!("cannot write {}", place.display()))
 }
 
+/// Makes the device nodes whose opening loads a module (`/dev/net/tun`), which a running system gets from its service
+/// manager.
+fn make_nodes(modules: &Path) -> Result<()> {
+    let list = modules.join("modules.devname");
+    let text = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    for (name, kind, major, minor) in text.lines().filter_map(node) {
+        let place = Path::new("/dev").join(name);
+        if place.exists() {
+            continue;
+        }
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+        }
+        rustix::fs::mknodat(CWD, &place, kind, Mode::from(0o666), rustix::fs::makedev(major, minor))
+            .with_context(|| format!("cannot make {}", place.display()))?;
+    }
+    Ok(())
+}
+
+/// Reads a line of `modules.devname`: module, name below `/dev`, and `c` or `b` with the device's numbers.
+fn node(line: &str) -> Option<(&str, FileType, u32, u32)> {
+    let mut words = line.split_whitespace().skip(1);
+    let (name, device) = (words.next()?, words.next()?);
+    let kind = match device.chars().next()? {
+        'c' => FileType::CharacterDevice,
+        'b' => FileType::BlockDevice,
+        _ => return None,
+    };
+    let (major, minor) = device[1..].split_once(':')?;
+    Some((name, kind, major.parse().ok()?, minor.parse().ok()?))
+}
+
 /// Loads the drivers of the cards and gives each interface its card's name.
 fn name_cards(cards: &[Card]) -> Result<()> {
     let modules: BTreeSet<&[String]> = cards.iter().map(|card| card.module.as_slice()).collect();
@@ -96,4 +132,18 @@ fn interface(mac: &str) -> Result<Option<String>> {
 fn run(program: &str, arguments: &[impl AsRef<OsStr>]) -> Result<()> {
     let path = process::find(program).with_context(|| format!("{program} is not there"))?;
     process::read(Command::new(path).args(arguments)).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::FileType;
+
+    use super::node;
+
+    #[test]
+    fn a_list_of_nodes_is_read() {
+        assert_eq!(node("tun net/tun c10:200"), Some(("net/tun", FileType::CharacterDevice, 10, 200)));
+        assert_eq!(node("loop loop-control b7:0"), Some(("loop-control", FileType::BlockDevice, 7, 0)));
+        assert_eq!(node("# Device nodes to trigger on-demand module loading."), None);
+    }
 }
