@@ -10,6 +10,9 @@ use std::{
 /// The variable that says how many times slower than a real machine this one is: a whole number.
 const PATIENCE: &str = "AGGCTL_TEST_PATIENCE";
 
+/// By how much [`quiet`] is stretched at most.
+const MOST_QUIET: u32 = 3;
+
 /// Pause between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(3);
 
@@ -56,6 +59,12 @@ fn look_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Looks until `look` finds what should not be, for `period`: to be sure that nothing more comes. Every such wait lasts its
+/// whole time, so patience stretches it less than a limit.
+pub fn quiet<T>(period: Duration, look: impl FnMut() -> Option<T>) -> Option<T> {
+    look_for(period * patience().min(MOST_QUIET), look)
 }
 
 /// Waits until `condition` holds.

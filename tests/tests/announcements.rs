@@ -65,7 +65,7 @@ impl Wires {
     fn settle(&self) {
         wait_for("silence", SOON, || {
             let before = self.total();
-            wait::find(QUIET, || (self.total() != before).then_some(())).is_none()
+            wait::quiet(QUIET, || (self.total() != before).then_some(())).is_none()
         });
         self.0.iter().for_each(Capture::clear);
     }
@@ -84,7 +84,7 @@ impl Wires {
         wait::find(SOON, || seen().all(|(_, seen)| seen == counts).then_some(()));
         // None too many: wait for those, too.
         let before = self.total();
-        wait::find(QUIET, || (self.total() != before).then_some(()));
+        wait::quiet(QUIET, || (self.total() != before).then_some(()));
         for (address, seen) in seen() {
             assert_eq!(seen, counts, "{after}: announcements of {address}");
         }

@@ -60,7 +60,7 @@ fn a_standby_port_drops_and_counts(case: Case) {
             active.send(&frame(destination, LOCAL, "active")).unwrap();
         }
         wait::find(SOON, || (on_aggregate.count(|_| true) >= COUNT).then_some(()));
-        wait::find(QUIET, || (on_aggregate.count(|_| true) > COUNT).then_some(()));
+        wait::quiet(QUIET, || (on_aggregate.count(|_| true) > COUNT).then_some(()));
         for heard in on_aggregate.frames() {
             assert!(heard.bytes[14..].starts_with(b"active"), "{heard:?}");
         }
@@ -153,6 +153,6 @@ fn by_hand(heard: &Heard) -> bool {
 fn expect_counts(what: &str, captures: [&Capture; 2], counts: [usize; 2]) {
     let seen = || captures.map(|capture| capture.count(|_| true));
     wait::find(SOON, || (seen() == counts).then_some(()));
-    wait::find(QUIET, || (seen() != counts).then_some(()));
+    wait::quiet(QUIET, || (seen() != counts).then_some(()));
     assert_eq!(seen(), counts, "{what}: on the port, on the aggregate");
 }

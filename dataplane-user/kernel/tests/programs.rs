@@ -12,7 +12,7 @@ use aggctl_common::{
 };
 use aggctl_engine::config::{Device, Hook};
 use aggctl_kernel::dataplane::{Dataplane, Role, Table};
-use aggctl_tests::feature::PAGED_TEST_RUNS;
+use aggctl_tests::{feature::PAGED_TEST_RUNS, wait};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use proptest::{
     prelude::*,
@@ -238,8 +238,9 @@ fn any_table() -> impl Strategy<Value = Ports> {
         })
 }
 
-/// A runner whose cases are the same every time.
+/// A runner whose cases are the same every time: fewer where patience is asked for.
 fn runner(cases: u32) -> TestRunner {
+    let cases = cases / wait::patience();
     TestRunner::new(Config { cases, rng_seed: RngSeed::Fixed(0xa66), failure_persistence: None, ..Config::default() })
 }
 

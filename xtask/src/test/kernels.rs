@@ -68,6 +68,11 @@ fn render(report: &Report, title: &dyn Fn(&str) -> Option<String>) -> String {
     }
 
     page += "\n## Tests that passed\n\n";
+    for Kernel { name, trouble, .. } in &kernels {
+        if let Some(trouble) = trouble {
+            let _ = writeln!(page, "**The tests on {name} did not come to their end**: {trouble}\n");
+        }
+    }
     row(&mut page, "what", kernels.iter().map(|kernel| kernel.name.clone()));
     row(&mut page, "---", kernels.iter().map(|_| "---".to_owned()));
     let files: BTreeSet<&str> = report

@@ -135,7 +135,10 @@ fn system_is_wanted(wish: &Wish, report: &mut Report) -> bool {
 /// The system tests, with those that lie beside the code of their harness.
 fn system_runs(executables: &[Executable], wish: &Wish) -> Vec<agent::Run> {
     let system = executables.iter().filter(|executable| executable.package == SYSTEM_PACKAGE);
-    system.map(|executable| choice::run("system", executable, &wish.filter, &[])).collect()
+    let mut runs: Vec<agent::Run> =
+        system.map(|executable| choice::run("system", executable, &wish.filter, &[])).collect();
+    runs.sort_by(|a, b| a.name.cmp(&b.name));
+    runs
 }
 
 fn format(workspace: &Workspace) -> Command {
