@@ -136,7 +136,9 @@ impl Scanner {
         {
             *verdict = Verdict::Skipped;
         }
-        extend_once(&mut self.tally.reasons, [(*reason).to_owned()]);
+        // A reason that several tests have is told once, without their names.
+        let own = self.speaker.as_ref().and_then(|name| reason.strip_prefix(name.as_str())?.strip_prefix(": "));
+        extend_once(&mut self.tally.reasons, [own.unwrap_or(reason).to_owned()]);
     }
 
     /// The closing line of an executable: ` ok. 2 passed; 0 failed; 1 ignored; …`.

@@ -12,7 +12,7 @@ test f ... ok
 successes:
 
 ---- a stdout ----
-skipped: no vlan devices (needs CONFIG_VLAN_8021Q)
+skipped: a: no vlan devices (needs CONFIG_VLAN_8021Q)
 skipped for tcx: no tap
 noise
 
