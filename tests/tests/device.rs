@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use aggctl_tests::{Case, HostState, Lab, cases, matrix::SOON, wait_for};
+use aggctl_tests::{
+    Case, HostState, Lab, cases,
+    lab::{CLIENT_V4, CLIENT_V6, HOST_V6},
+    matrix::SOON,
+    wait_for,
+};
 
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(10);
@@ -69,6 +74,10 @@ fn a_rename_of_the_aggregate_is_followed(case: Case) {
         lab.host.ip("link set agg0 down");
         lab.host.ip("link set agg0 name trunk0");
         lab.host.ip("link set trunk0 up");
+        // What the kernel takes from an interface that is down.
+        lab.host.ip(&format!("addr add {HOST_V6}/64 dev trunk0"));
+        lab.host.ip(&format!("route add default via {CLIENT_V4} dev trunk0"));
+        lab.host.ip(&format!("route add default via {CLIENT_V6} dev trunk0"));
     }
     wait_for("the new name", SOON, || lab.host.aggctl("show trunk0 --json").succeeded());
     let controller = lab.host.wait_for_controller("trunk0");

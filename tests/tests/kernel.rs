@@ -15,6 +15,8 @@ fn attach_takes_the_best_that_the_kernel_has(case: Case) {
     let show = lab.host.show("agg0").0;
     let best = if feature::TCX.missing().is_none() { "tcx" } else { "clsact" };
     assert_eq!(show["hook"], best);
+    let best = if feature::NETKIT.missing().is_none() { "netkit" } else { "veth" };
+    assert_eq!(show["device"], best);
     // The report and the kernel table in the documents take it from here.
     for what in ["hook", "device"] {
         if let Some(used) = show[what].as_str() {
