@@ -107,6 +107,8 @@ impl Feature {
         *ANSWERS[place].get_or_init(|| match self.probe {
             Probe::Trial => unreachable!("it is not in the table"),
             Probe::Attach(kind) => sys::knows_attach_type(kind),
+            // That a kind is known does not say that it can all that we need of it.
+            Probe::Kind(_) if Version::running() < self.since => false,
             Probe::Kind(kind) => {
                 let place = Namespace::new("f");
                 let outcome = place.try_ip(&format!("link add probe type {kind}"));

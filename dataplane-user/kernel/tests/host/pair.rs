@@ -9,24 +9,22 @@ use aggctl_kernel::{
     error::KernelError,
     netlink::{Netlink, link::Pair},
 };
+use aggctl_tests::feature::NETKIT;
 
 use crate::support::{apply, assert_same, executor, in_namespace, ip, picture, undo};
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 0xa0]);
 
-/// Why netkit is not tried.
-const NO_NETKIT: &str = "the kernel has no netkit with a MAC (Linux 6.11)";
-
 /// Runs a test in a fresh namespace for each device that the kernel has.
 pub fn each_device(test: fn(Device)) {
     for device in [Device::Netkit, Device::Veth] {
-        in_namespace(move || {
-            if device == Device::Netkit && !Netlink::open().unwrap().has_netkit() {
-                println!("skipped for netkit: {NO_NETKIT}");
-                return;
-            }
-            test(device);
-        });
+        if device == Device::Netkit
+            && let Some(reason) = NETKIT.missing()
+        {
+            println!("skipped for netkit: {reason}");
+            continue;
+        }
+        in_namespace(move || test(device));
     }
 }
 
@@ -97,11 +95,11 @@ fn looking_for_netkit_leaves_nothing_and_tells_the_truth() {
 /// A pair of the right kind, but the other way round, in which no program can be attached to the aggregate's end.
 #[test]
 fn the_wrong_end_of_a_netkit_pair_is_not_taken() {
+    if let Some(reason) = NETKIT.missing() {
+        println!("skipped: {reason}");
+        return;
+    }
     in_namespace(|| {
-        if !Netlink::open().unwrap().has_netkit() {
-            println!("skipped: {NO_NETKIT}");
-            return;
-        }
         let mut executor = executor();
         apply(&mut executor, &create_pair(Device::Netkit));
         ip("link set agg0 name other
