@@ -13,7 +13,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Case, Hook, Namespace, Outcome, Ping, shuttle::Shuttle, wait_for};
+use crate::{Case, Namespace, Outcome, Ping, shuttle::Shuttle, wait_for};
 
 /// The host's IPv4 address.
 pub const HOST_V4: &str = "10.0.0.2";
@@ -181,11 +181,8 @@ impl Lab {
 
     /// The arguments of [`Lab::try_attach`].
     pub fn attach_line(&self, options: &str) -> String {
-        format!("attach agg0 --port eth0 --port eth1 --hook {} {options}", self.hook().name())
-    }
-
-    fn hook(&self) -> Hook {
-        self.case.hook
+        let (hook, device) = (self.case.hook.name(), self.case.device());
+        format!("attach agg0 --port eth0 --port eth1 --hook {hook} --device {device} {options}")
     }
 
     /// The client pings the host's IPv4 address.

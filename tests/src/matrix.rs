@@ -54,6 +54,15 @@ impl Case {
         })
     }
 
+    /// What the aggregate's own device is, as `attach --device` calls it: the kernel's best with tcx, the one that every
+    /// kernel has with clsact. So both are tried where there are both.
+    pub fn device(self) -> &'static str {
+        match self.hook {
+            Hook::Tcx => "auto",
+            Hook::Clsact => "veth",
+        }
+    }
+
     /// What a kernel must have for this case, and the case that takes its place on one that has it not.
     fn needs(self) -> Vec<(&'static Feature, Self)> {
         match self.hook {

@@ -32,8 +32,8 @@ pub struct Portion {
 pub const PORTIONS: &[Portion] = &[
     // The oldest: clsact; failover with both kinds of ports.
     Portion { series: Series::V6_1, absent: &[HARNESS, REFUSALS], without: &[TAP], full: &[FAILOVER] },
-    // The common one: tcx.
-    Portion { series: Series::V6_12, absent: &[HARNESS, REFUSALS], without: &[CLSACT, TAP], full: &[] },
+    // The common one: tcx and netkit; failover also with clsact and veth.
+    Portion { series: Series::V6_12, absent: &[HARNESS, REFUSALS], without: &[CLSACT, TAP], full: &[FAILOVER] },
     // The newest: what a kernel is most likely to break.
     Portion {
         series: Series::Newest,
