@@ -45,11 +45,11 @@ pub struct Wish {
     /// Leave out everything that runs on this machine's own kernel
     #[arg(long)]
     no_host: bool,
-    /// Leave out the virtual machines
+    /// Also test in virtual machines with other kernels
     #[arg(long)]
-    no_vm: bool,
-    /// Of the virtual machines run only the one with this kernel (may be given several times)
-    #[arg(long, value_name = "6.1|6.12|newest", conflicts_with = "no_vm")]
+    vm: bool,
+    /// Of the virtual machines run only the one with this kernel (may be given several times; means --vm)
+    #[arg(long, value_name = "6.1|6.12|newest")]
     kernel: Vec<Series>,
     /// How long each virtual machine may take
     #[arg(long, value_name = "SECONDS", default_value_t = choice::LIMIT)]
@@ -79,18 +79,19 @@ pub fn run(wish: &Wish) -> Result<()> {
         checks(workspace, &tools, wish, &mut report);
         report.add("unit", HOST, suite::tests(&mut unit_tests(workspace, wish)));
     }
-    if wish.no_vm {
-        report.leave_out("virtual machines", "--no-vm: other kernels are not tested");
+    let machines = wish.vm || !wish.kernel.is_empty();
+    if !machines {
+        report.leave_out("virtual machines", "other kernels are tested with --vm");
     }
     let system = system_is_wanted(wish, &mut report);
-    if system || !wish.no_vm {
+    if system || machines {
         let binary = build::all(workspace, false)?;
         let executables = executables::build(&mut test_executables(workspace))?;
         if system {
             let outcome = suite::executables(&system_runs(&executables, wish), &[(BINARY_VARIABLE, &binary)]);
             report.add("system", HOST, outcome);
         }
-        if !wish.no_vm {
+        if machines {
             let series = if wish.kernel.is_empty() { &Series::ALL[..] } else { &wish.kernel };
             let (filter, limit) = (&wish.filter, wish.vm_timeout);
             let material = Material { executables: &executables, binary: &binary, filter, limit };
