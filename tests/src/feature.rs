@@ -129,6 +129,19 @@ fn judge(feature: &Feature, running: Version, machine: bool) -> String {
     }
 }
 
+/// Ends the calling test, with the reason printed, on a kernel that lacks one of the named features:
+/// `needs!(VLAN, BOND)`.
+#[macro_export]
+macro_rules! needs {
+    ($($feature:ident),+ $(,)?) => {
+        for feature in [$(&$crate::feature::$feature),+] {
+            if let Some(reason) = feature.missing() {
+                return $crate::skip(&reason);
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Case, Namespace, Outcome, Ping, shuttle::Shuttle, wait_for};
+use crate::{
+    Case, Namespace, Outcome, Ping,
+    card::{self, Card},
+    shuttle::Shuttle,
+    wait_for,
+};
 
 /// The host's IPv4 address.
 pub const HOST_V4: &str = "10.0.0.2";
@@ -35,12 +40,22 @@ pub enum Link {
     Veth,
     /// tap: the kernel reports the loss of their carrier in batches, as for hardware.
     Tap,
+    /// Emulated cards of a machine, whose loss of carrier the switch does not see.
+    E1000e,
+}
+
+/// What is between a port and the switch.
+#[derive(Debug)]
+enum Cable {
+    Veth,
+    Tap(Shuttle),
+    Card(Card),
 }
 
 /// A host with some ports, the switch that they lead to, and a client behind it.
 #[derive(Debug)]
 pub struct Lab {
-    cables: BTreeMap<String, Option<Shuttle>>,
+    cables: BTreeMap<String, Cable>,
     /// The case that this is.
     pub case: Case,
     /// Where the aggregate lives.
@@ -49,12 +64,15 @@ pub struct Lab {
     pub switch: Namespace,
     /// Who talks to the host.
     pub client: Namespace,
+    /// Kept until all else is gone.
+    _turn: Option<card::Turn>,
 }
 
 impl Lab {
     /// The drawing above, without the host's addresses. New IPv6 addresses are usable at once.
     pub fn bare(case: Case) -> Self {
         let lab = Self {
+            _turn: (case.link == Link::E1000e).then(card::turn),
             cables: BTreeMap::new(),
             case,
             host: Namespace::new("h"),
@@ -124,16 +142,17 @@ impl Lab {
     #[must_use]
     pub fn with_port(mut self, port: &str) -> Self {
         let end = switch_end(port);
-        let shuttle = match self.case.link {
+        let cable = match self.case.link {
             Link::Veth => {
                 self.switch.ip(&format!("link add {end} type veth peer name {port} netns {}", self.host.name()));
-                None
+                Cable::Veth
             }
-            Link::Tap => Some(Shuttle::new([(&self.host, port), (&self.switch, &end)])),
+            Link::Tap => Cable::Tap(Shuttle::new([(&self.host, port), (&self.switch, &end)])),
+            Link::E1000e => Cable::Card(Card::new(self.cables.len(), (&self.host, port), (&self.switch, &end))),
         };
         self.switch.ip(&format!("link set {end} master br0 up"));
         self.host.ip(&format!("link set {port} up"));
-        self.cables.insert(port.to_owned(), shuttle);
+        self.cables.insert(port.to_owned(), cable);
         if self.case.link == Link::Tap {
             // Until its carrier has changed once, the state of a tap is unknown.
             self.cut(port);
@@ -159,11 +178,21 @@ impl Lab {
     #[track_caller]
     fn plug(&self, port: &str, plugged: bool) {
         match &self.cables[port] {
-            Some(shuttle) => shuttle.plug(plugged),
-            None => {
+            Cable::Tap(shuttle) => shuttle.plug(plugged),
+            Cable::Card(card) => card.set_link(plugged),
+            Cable::Veth => {
                 let state = if plugged { "up" } else { "down" };
                 self.switch.ip(&format!("link set {} {state}", switch_end(port)));
             }
+        }
+    }
+
+    /// The card that a port is; only where ports are cards.
+    #[track_caller]
+    pub fn card(&self, port: &str) -> &Card {
+        match &self.cables[port] {
+            Cable::Card(card) => card,
+            other => panic!("{port} is no card: {other:?}"),
         }
     }
 

@@ -8,6 +8,7 @@
 
 pub mod aggctl;
 pub mod capture;
+pub mod card;
 pub mod command;
 pub mod feature;
 pub mod flap;
@@ -16,13 +17,17 @@ pub mod guest;
 pub mod host_state;
 pub mod lab;
 pub mod matrix;
+pub mod monitor;
 pub mod namespace;
+pub mod peer;
 pub mod ping;
 pub mod processes;
 pub mod shuttle;
 #[allow(unsafe_code, reason = "tap devices and packet sockets have no safe interface")]
 pub mod sys;
 pub mod tcp;
+pub mod two_hosts;
+pub mod vlan;
 pub mod wait;
 
 pub use aggctl::Show;

@@ -3,10 +3,14 @@
 use std::{fmt, thread, time::Duration};
 
 use crate::{
+    card,
     feature::{self, Feature},
     lab::Link,
     wait,
 };
+
+/// How many emulated cards a test takes.
+const CARDS: usize = 2;
 
 /// The hook that the programs hang on, as `attach --hook` calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +49,16 @@ impl Case {
     pub const TAP_TCX: Self = Self { link: Link::Tap, hook: Hook::Tcx };
     /// Ports are tap, programs hang on clsact.
     pub const TAP_CLSACT: Self = Self { link: Link::Tap, hook: Hook::Clsact };
+    /// Ports are emulated cards, programs hang on tcx.
+    pub const E1000E_TCX: Self = Self { link: Link::E1000e, hook: Hook::Tcx };
+    /// Ports are emulated cards, programs hang on clsact.
+    pub const E1000E_CLSACT: Self = Self { link: Link::E1000e, hook: Hook::Clsact };
 
     /// Ping round trips that a failover may lose, at one ping in 10 ms.
     pub fn failover_limit(self) -> u64 {
         wait::lossy(match self.link {
             Link::Veth => 2,
-            Link::Tap => 4,
+            Link::Tap | Link::E1000e => 4,
         })
     }
 
@@ -77,6 +85,7 @@ impl fmt::Display for Case {
         let link = match self.link {
             Link::Veth => "VETH",
             Link::Tap => "TAP",
+            Link::E1000e => "E1000E",
         };
         write!(f, "{link}_{}", self.hook.name().to_uppercase())
     }
@@ -96,6 +105,9 @@ pub fn skip(reason: &str) {
 pub fn resolve(case: Case, all: &[Case]) -> Result<Case, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("needs root to make network namespaces".to_owned());
+    }
+    if case.link == Link::E1000e && !card::present(CARDS) {
+        return Err(format!("needs emulated network cards (cargo xtask vm --nic e1000e:{CARDS})"));
     }
     settle(case, all, &Feature::missing)
 }

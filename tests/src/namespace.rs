@@ -119,6 +119,12 @@ impl Namespace {
         command::run(Command::new("tc").args(["-n", &self.name]).args(line.split_whitespace()))
     }
 
+    /// `bridge` of iproute2 on this namespace; it must succeed.
+    #[track_caller]
+    pub fn bridge(&self, line: &str) -> String {
+        command::run(Command::new("bridge").args(["-n", &self.name]).args(line.split_whitespace())).ok()
+    }
+
     /// Writes a sysctl, named by its path below `/proc/sys`.
     #[track_caller]
     pub fn set_sysctl(&self, key: &str, value: &str) {

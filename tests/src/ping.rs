@@ -95,6 +95,11 @@ impl Ping {
         Stats::of(&self.probes()[mark.0..end])
     }
 
+    /// Whether a ping since `mark` was answered by now.
+    pub fn answered_since(&self, mark: Mark) -> bool {
+        self.probes()[mark.0..].iter().any(|probe| probe.answers > 0)
+    }
+
     /// What became of all pings so far.
     pub fn total(&self) -> Stats {
         self.since(Mark(0))

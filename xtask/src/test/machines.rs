@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
 use anyhow::{Context, Result};
 
 use crate::{
-    vm::{self, Choice, Outcome, Series, Streams},
+    vm::{self, Cards, Choice, Outcome, Series, Streams},
     workspace::Workspace,
 };
 
@@ -20,6 +20,8 @@ use super::{
 
 /// Our own program in a machine: its first process.
 const AGENT: &str = "/proc/1/exe";
+/// The network cards of a machine, with which some tests play.
+const CARDS: Cards = Cards { e1000e: 2 };
 
 /// What all machines run.
 pub struct Material<'a> {
@@ -60,7 +62,8 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>, re
     };
     fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
     let command = [AGENT.into(), "test".into(), "--agent".into(), OsString::from(&file)];
-    let wish = vm::Wish::of(Choice::Series(portion.series), material.limit, command.into());
+    let mut wish = vm::Wish::of(Choice::Series(portion.series), material.limit, command.into());
+    wish.nic = Some(CARDS);
 
     println!("\n=== Linux {name}, in a virtual machine");
     let listener = Listener::new(name);

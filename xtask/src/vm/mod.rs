@@ -41,12 +41,12 @@ use self::{
     cache::Cache,
     kernel::Kernel,
     machine::{Accelerator, Machine},
-    nic::Cards,
     plan::Plan,
     session::Limits,
 };
 pub use self::{
     kernel::{Choice, Series},
+    nic::Cards,
     outcome::Outcome,
 };
 use crate::{build, interrupt::Interrupt, workspace::Workspace};
