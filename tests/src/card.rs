@@ -59,10 +59,28 @@ impl Card {
         format!("nic{}", self.number)
     }
 
-    /// Cuts its link, or mends it. The other end does not notice.
+    /// Cuts its cable, or mends it: both ends lose their carrier. Were it one end only, the emulator would keep for later
+    /// what the other one sends, and whoever sends it would be held up.
     #[track_caller]
-    pub fn set_link(&self, up: bool) {
-        monitor::set_link(&self.name(), up);
+    pub fn plug_cable(&self, plugged: bool) {
+        let peer = format!("peer{}", self.number);
+        if plugged {
+            monitor::set_link(&self.name(), true);
+            wait::find(PATIENCE, || self.has_carrier().then_some(()));
+            monitor::set_link(&peer, true);
+        } else {
+            monitor::set_link(&peer, false);
+            monitor::set_link(&self.name(), false);
+        }
+    }
+
+    /// Whether its interface says so; one that is down, or not there, is not waited for.
+    fn has_carrier(&self) -> bool {
+        let [mac, _] = self.addresses();
+        find(Some(&self.host), &mac).is_none_or(|name| {
+            let text = ip(&["-n", &self.host, "link", "show", "dev", &name]);
+            !text.contains("UP") || text.contains("LOWER_UP")
+        })
     }
 
     /// Pulls it out of its host, and waits until its interface is gone.
@@ -89,7 +107,7 @@ impl Card {
             monitor::plug(&self.name(), &mac);
             wait::find(PATIENCE, || find(None, &mac));
         }
-        self.set_link(true);
+        self.plug_cable(true);
         for (device, mac, namespace) in [("nic", mac, &self.host), ("peer", peer_mac, &self.switch)] {
             let wanted = format!("{device}{}", self.number);
             if let Some(name) = find(Some(namespace), &mac) {

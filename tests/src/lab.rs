@@ -40,7 +40,7 @@ pub enum Link {
     Veth,
     /// tap: the kernel reports the loss of their carrier in batches, as for hardware.
     Tap,
-    /// Emulated cards of a machine, whose loss of carrier the switch does not see.
+    /// Emulated cards of a machine.
     E1000e,
 }
 
@@ -179,7 +179,7 @@ impl Lab {
     fn plug(&self, port: &str, plugged: bool) {
         match &self.cables[port] {
             Cable::Tap(shuttle) => shuttle.plug(plugged),
-            Cable::Card(card) => card.set_link(plugged),
+            Cable::Card(card) => card.plug_cable(plugged),
             Cable::Veth => {
                 let state = if plugged { "up" } else { "down" };
                 self.switch.ip(&format!("link set {} {state}", switch_end(port)));
