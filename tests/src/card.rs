@@ -111,12 +111,13 @@ impl Card {
         for (device, mac, namespace) in [("nic", mac, &self.host), ("peer", peer_mac, &self.switch)] {
             let wanted = format!("{device}{}", self.number);
             if let Some(name) = find(Some(namespace), &mac) {
-                ip(&["-n", namespace, "link", "set", &name, "nomaster", "down", "address", &mac]);
-                ip(&["-n", namespace, "link", "set", &name, "promisc", "off", "allmulticast", "off", "mtu", "1500"]);
                 ip(&["-n", namespace, "link", "set", &name, "netns", "1", "name", &wanted]);
             } else if let Some(name) = find(None, &mac).filter(|name| *name != wanted) {
                 ip(&["link", "set", &name, "down", "name", &wanted]);
             }
+            // Here, because a controller that still runs there would set it again.
+            ip(&["link", "set", &wanted, "nomaster", "down", "address", &mac, "mtu", "1500"]);
+            ip(&["link", "set", &wanted, "promisc", "off", "allmulticast", "off"]);
         }
     }
 }

@@ -20,6 +20,7 @@ use super::{
 
 /// Our own program in a machine: its first process.
 const AGENT: &str = "/proc/1/exe";
+
 /// The network cards of a machine, with which some tests play.
 const CARDS: Cards = Cards { e1000e: 2 };
 
