@@ -31,46 +31,66 @@ pub fn present(count: usize) -> bool {
     monitor::present() && (0..count).all(|number| Path::new(INTERFACES).join(format!("nic{number}")).exists())
 }
 
+/// Which end of a cable is the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// `nicN`, an e1000e: it filters addresses and groups. It says that it filters VLANs, but Linux' driver does not
+    /// let it.
+    Nic,
+    /// `peerN`, a virtio card: it filters addresses, groups and VLANs.
+    Peer,
+}
+
 /// A card in a host, and what is at the other end of its cable.
 #[derive(Debug)]
 pub struct Card {
     number: usize,
+    end: End,
     host: String,
     switch: String,
 }
 
 impl Card {
-    /// Gives the card `nicN` to `host` and its counterpart `peerN` to `switch`, under other names.
-    pub fn new(number: usize, host: (&Namespace, &str), switch: (&Namespace, &str)) -> Self {
-        let card = Self { number, host: host.0.name().to_owned(), switch: switch.0.name().to_owned() };
-        for (device, (namespace, name)) in [("nic", host), ("peer", switch)] {
-            ip(&["link", "set", &format!("{device}{number}"), "netns", namespace.name(), "name", name]);
+    /// Gives one end of a cable to `host` and the other one to `switch`, under other names.
+    pub fn new(number: usize, end: End, host: (&Namespace, &str), switch: (&Namespace, &str)) -> Self {
+        let card = Self { number, end, host: host.0.name().to_owned(), switch: switch.0.name().to_owned() };
+        for (device, (namespace, name)) in card.names().iter().zip([host, switch]) {
+            ip(&["link", "set", device, "netns", namespace.name(), "name", name]);
         }
         card
     }
 
-    /// Its permanent address, and that of its counterpart.
-    fn addresses(&self) -> [String; 2] {
-        [0, 1].map(|end| format!("52:54:00:a9:{end:02x}:{:02x}", self.number))
+    /// What it is called at first and by the monitor, and what the other end of its cable is called.
+    fn names(&self) -> [String; 2] {
+        let names = ["nic", "peer"].map(|device| format!("{device}{}", self.number));
+        self.in_order(names)
     }
 
-    /// Its name for the monitor.
-    pub fn name(&self) -> String {
-        format!("nic{}", self.number)
+    /// Its permanent address, and that of the other end.
+    fn addresses(&self) -> [String; 2] {
+        self.in_order([0, 1].map(|end| format!("52:54:00:a9:{end:02x}:{:02x}", self.number)))
+    }
+
+    /// The host's end first.
+    fn in_order(&self, [nic, peer]: [String; 2]) -> [String; 2] {
+        match self.end {
+            End::Nic => [nic, peer],
+            End::Peer => [peer, nic],
+        }
     }
 
     /// Cuts its cable, or mends it: both ends lose their carrier. Were it one end only, the emulator would keep for later
     /// what the other one sends, and whoever sends it would be held up.
     #[track_caller]
     pub fn plug_cable(&self, plugged: bool) {
-        let peer = format!("peer{}", self.number);
+        let [own, other] = self.names();
         if plugged {
-            monitor::set_link(&self.name(), true);
+            monitor::set_link(&own, true);
             wait::find(PATIENCE, || self.has_carrier().then_some(()));
-            monitor::set_link(&peer, true);
+            monitor::set_link(&other, true);
         } else {
-            monitor::set_link(&peer, false);
-            monitor::set_link(&self.name(), false);
+            monitor::set_link(&other, false);
+            monitor::set_link(&own, false);
         }
     }
 
@@ -83,10 +103,10 @@ impl Card {
         })
     }
 
-    /// Pulls it out of its host, and waits until its interface is gone.
+    /// Pulls it, an e1000e, out of its host, and waits until its interface is gone.
     #[track_caller]
     pub fn unplug(&self) {
-        monitor::unplug(&self.name());
+        monitor::unplug(&self.names()[0]);
         let [mac, _] = self.addresses();
         wait::wait_for("a card unplugged", PATIENCE, || find(Some(&self.host), &mac).is_none());
     }
@@ -95,21 +115,21 @@ impl Card {
     #[track_caller]
     pub fn plug(&self, name: &str) {
         let [mac, _] = self.addresses();
-        monitor::plug(&self.name(), &mac);
+        monitor::plug(&self.names()[0], &mac);
         let new = wait::find(PATIENCE, || find(None, &mac)).expect("the interface of a card that was plugged in");
         ip(&["link", "set", &new, "netns", &self.host, "name", name]);
     }
 
     /// Puts both ends back where they were, as they were.
     fn put_back(&self) {
-        let [mac, peer_mac] = self.addresses();
+        let [mac, other_mac] = self.addresses();
         if find(Some(&self.host), &mac).is_none() && find(None, &mac).is_none() {
-            monitor::plug(&self.name(), &mac);
+            monitor::plug(&self.names()[0], &mac);
             wait::find(PATIENCE, || find(None, &mac));
         }
         self.plug_cable(true);
-        for (device, mac, namespace) in [("nic", mac, &self.host), ("peer", peer_mac, &self.switch)] {
-            let wanted = format!("{device}{}", self.number);
+        let [own, other] = self.names();
+        for (wanted, mac, namespace) in [(own, mac, &self.host), (other, other_mac, &self.switch)] {
             if let Some(name) = find(Some(namespace), &mac) {
                 ip(&["-n", namespace, "link", "set", &name, "netns", "1", "name", &wanted]);
             } else if let Some(name) = find(None, &mac).filter(|name| *name != wanted) {

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     Case, Namespace, Outcome, Ping,
-    card::{self, Card},
+    card::{self, Card, End},
     shuttle::Shuttle,
     wait_for,
 };
@@ -40,8 +40,17 @@ pub enum Link {
     Veth,
     /// tap: the kernel reports the loss of their carrier in batches, as for hardware.
     Tap,
-    /// Emulated cards of a machine.
+    /// Emulated e1000e cards of a machine.
     E1000e,
+    /// Emulated virtio cards of a machine.
+    Virtio,
+}
+
+impl Link {
+    /// Whether ports are cards of the machine, which one test has at a time.
+    pub fn is_card(self) -> bool {
+        matches!(self, Self::E1000e | Self::Virtio)
+    }
 }
 
 /// What is between a port and the switch.
@@ -72,7 +81,7 @@ impl Lab {
     /// The drawing above, without the host's addresses. New IPv6 addresses are usable at once.
     pub fn bare(case: Case) -> Self {
         let lab = Self {
-            _turn: (case.link == Link::E1000e).then(card::turn),
+            _turn: case.link.is_card().then(card::turn),
             cables: BTreeMap::new(),
             case,
             host: Namespace::new("h"),
@@ -148,7 +157,10 @@ impl Lab {
                 Cable::Veth
             }
             Link::Tap => Cable::Tap(Shuttle::new([(&self.host, port), (&self.switch, &end)])),
-            Link::E1000e => Cable::Card(Card::new(self.cables.len(), (&self.host, port), (&self.switch, &end))),
+            Link::E1000e | Link::Virtio => {
+                let own = if self.case.link == Link::E1000e { End::Nic } else { End::Peer };
+                Cable::Card(Card::new(self.cables.len(), own, (&self.host, port), (&self.switch, &end)))
+            }
         };
         self.switch.ip(&format!("link set {end} master br0 up"));
         self.host.ip(&format!("link set {port} up"));

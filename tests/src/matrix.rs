@@ -53,12 +53,14 @@ impl Case {
     pub const E1000E_TCX: Self = Self { link: Link::E1000e, hook: Hook::Tcx };
     /// Ports are emulated cards, programs hang on clsact.
     pub const E1000E_CLSACT: Self = Self { link: Link::E1000e, hook: Hook::Clsact };
+    /// Ports are emulated virtio cards, programs hang on tcx.
+    pub const VIRTIO_TCX: Self = Self { link: Link::Virtio, hook: Hook::Tcx };
 
     /// Ping round trips that a failover may lose, at one ping in 10 ms.
     pub fn failover_limit(self) -> u64 {
         wait::lossy(match self.link {
             Link::Veth => 2,
-            Link::Tap | Link::E1000e => 4,
+            Link::Tap | Link::E1000e | Link::Virtio => 4,
         })
     }
 
@@ -86,6 +88,7 @@ impl fmt::Display for Case {
             Link::Veth => "VETH",
             Link::Tap => "TAP",
             Link::E1000e => "E1000E",
+            Link::Virtio => "VIRTIO",
         };
         write!(f, "{link}_{}", self.hook.name().to_uppercase())
     }
@@ -106,7 +109,7 @@ pub fn resolve(case: Case, all: &[Case]) -> Result<Case, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("needs root to make network namespaces".to_owned());
     }
-    if case.link == Link::E1000e && !card::present(CARDS) {
+    if case.link.is_card() && !card::present(CARDS) {
         return Err(format!("needs emulated network cards (cargo xtask vm --nic e1000e:{CARDS})"));
     }
     settle(case, all, &Feature::missing)
