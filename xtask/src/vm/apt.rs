@@ -1,6 +1,7 @@
 //! Packages of Debian's archive, fetched and unpacked without being installed.
 //!
-//! apt runs with sources, lists and cache of our own: the host's are neither read nor changed, and no root is needed.
+//! apt runs with sources, lists and cache of our own, and no root is needed. Of the host's nothing is changed, and nothing
+//! read but which mirror it uses.
 //! The archive's signatures are checked with the keys of `debian-archive-keyring`.
 
 use std::{
@@ -14,13 +15,22 @@ use tempfile::TempDir;
 
 use crate::process;
 
-const MIRROR: &str = "http://deb.debian.org/debian";
-/// The variable that names another mirror.
+/// The variable that names a mirror, where the host's own apt knows none of Debian's or another is wanted.
 const MIRROR_VARIABLE: &str = "AGGCTL_DEBIAN_MIRROR";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Our configuration of apt, in an archive's directory.
 const CONFIGURATION: &str = "apt.conf";
+
+/// The mirror of Debian's archive that the host's apt uses.
+fn host_mirror() -> Result<String> {
+    let targets = ["indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"];
+    let output = process::read(Command::new("apt-get").args(targets))?;
+    let mirror = output.lines().find_map(|line| line.strip_prefix("Debian|"));
+    mirror.map(str::to_owned).with_context(|| {
+        format!("apt knows no mirror of Debian's archive: run `apt-get update`, or name one in {MIRROR_VARIABLE}")
+    })
+}
 
 /// Some suites of the archive, with their lists.
 pub struct Archive {
@@ -39,7 +49,7 @@ impl Archive {
         for name in ["sources", "lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(archive.path(name))?;
         }
-        let mirror = env::var(MIRROR_VARIABLE).unwrap_or_else(|_| MIRROR.to_owned());
+        let mirror = env::var(MIRROR_VARIABLE).or_else(|_| host_mirror())?;
         let sources = format!(
             "Types: deb\nURIs: {mirror}\nSuites: {}\nComponents: main\nArchitectures: amd64\nSigned-By: {KEYRING}\n",
             suites.join(" ")
