@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use aggctl_engine::{
-    plan::Step,
+    plan::{self, Step},
     record::{Phase, Record},
 };
 use tracing::debug;
@@ -69,8 +69,8 @@ pub fn run(store: &Store, record: &mut Record, executor: &mut Executor) -> Resul
 /// All that could not be undone.
 pub fn roll_back(store: &Store, record: &Record, executor: &mut Executor) -> Result<(), Vec<String>> {
     let mut errors = Vec::new();
-    for entry in record.journal.iter().rev().filter(|entry| entry.begun) {
-        if let Err(error) = executor.undo(&entry.step) {
+    for step in plan::rollback(record) {
+        if let Err(error) = executor.undo(step) {
             errors.push(error.to_string());
         }
     }

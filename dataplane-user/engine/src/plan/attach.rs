@@ -68,11 +68,11 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     Ok((record, plan.warnings()))
 }
 
-/// The steps that undo an attach that did not come to its end: what was begun, backwards.
-#[must_use]
-pub fn rollback(record: &Record) -> Vec<Step> {
+/// The steps to undo, in this order, when an attach did not come to its end: what was begun, backwards. What was
+/// announced cannot be taken back.
+pub fn rollback(record: &Record) -> impl Iterator<Item = &Step> {
     let begun = record.journal.iter().rev().filter(|entry| entry.begun).map(|entry| &entry.step);
-    begun.filter(|step| !matches!(step, Step::Announce { .. })).map(Step::inverse).collect()
+    begun.filter(|step| !matches!(step, Step::Announce { .. }))
 }
 
 /// What is kept about a port.

@@ -98,7 +98,7 @@ proptest! {
             if let Some(last) = end.checked_sub(1) {
                 promise.check(&world, &record.journal[last].step);
             }
-            for step in plan::rollback(&record) {
+            for step in plan::rollback(&record).map(Step::inverse) {
                 world.apply(&step);
                 promise.check(&world, &step);
             }
@@ -116,7 +116,7 @@ proptest! {
             let (mut world, mut record) = (before.clone(), record.clone());
             run(&mut world, &mut record, end);
             record.journal[end].begun = true;
-            plan::rollback(&record).iter().for_each(|step| world.apply(step));
+            plan::rollback(&record).for_each(|step| world.apply(&step.inverse()));
             prop_assert_eq!(world.differences(&before), NONE, "step {} failed", end);
         }
     }
