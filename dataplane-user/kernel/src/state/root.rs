@@ -45,7 +45,7 @@ impl Store {
         let root = Path::new(ROOT);
         let others = fs::read_dir(root).map_err(failed("list", root))?.count() > 1;
         let bpf = root.join(BPF);
-        if !others && fs::read_dir(&bpf).is_ok_and(|mut entries| entries.next().is_none()) {
+        if !others && holds_no_pins(&bpf) {
             // Whoever still has it open keeps it; nothing is lost by leaving it mounted then.
             if unmount(&bpf, UnmountFlags::empty()).is_ok() || !is_bpffs(&bpf) {
                 let _ = fs::remove_dir(&bpf);
@@ -71,6 +71,12 @@ fn lock_root() -> Result<File, StateError> {
             return Ok(file);
         }
     }
+}
+
+/// Whether nobody has pins there: those lie in directories; files are the kernel's own (`maps.debug`, `progs.debug`).
+fn holds_no_pins(bpf: &Path) -> bool {
+    let mut entries = fs::read_dir(bpf).into_iter().flatten().flatten();
+    entries.all(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
 }
 
 fn is_bpffs(path: &Path) -> bool {
