@@ -160,8 +160,7 @@ impl Namespace {
 
     /// All that is left of aggctl for this namespace below `/run/aggctl`: state and pins.
     pub fn state_paths(&self) -> Vec<PathBuf> {
-        let (decimal, hex) = (self.cookie.to_string(), format!("{:x}", self.cookie));
-        let ours = |name: &str| name == decimal || name.trim_start_matches("0x") == hex;
+        let ours = self.cookie.to_string();
         let mut found = Vec::new();
         let mut pending = vec![PathBuf::from(STATE)];
         while let Some(directory) = pending.pop() {
@@ -169,7 +168,7 @@ impl Namespace {
                 if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     continue;
                 }
-                if ours(&entry.file_name().to_string_lossy()) {
+                if entry.file_name().to_string_lossy() == ours {
                     found.push(entry.path());
                 } else {
                     pending.push(entry.path());

@@ -1,7 +1,5 @@
 //! `attach` and `adopt`.
 
-use std::time::Duration;
-
 use aggctl_engine::plan;
 use aggctl_kernel::state::Store;
 
@@ -84,7 +82,11 @@ fn begin(store: &Store, start: Start, foreground: bool) -> Result<(), Failure> {
 
 /// Removes the directory that was made for an attach which then did not happen.
 fn forget(store: &Store) -> Result<(), Failure> {
-    let Ok(_lock) = store.lock(Duration::from_millis(500)) else { return Ok(()) };
+    if store.record()?.is_some() {
+        return Ok(());
+    }
+    // The controller has said why, but may not have left yet. It may also have removed all of it itself.
+    let Ok(_lock) = operation::lock(store) else { return Ok(()) };
     if store.record()?.is_none() {
         store.remove()?;
     }
