@@ -9,6 +9,8 @@
 pub mod control;
 pub mod destination;
 pub mod drops;
+pub mod frame;
+pub mod hash;
 pub mod ids;
 pub mod ports;
 pub mod rule;
