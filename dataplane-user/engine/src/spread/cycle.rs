@@ -1,7 +1,5 @@
 //! The ports in turn.
 
-use std::cmp::Reverse;
-
 use aggctl_common::spread::{Cycle, TURNS};
 
 use super::Share;

@@ -21,6 +21,17 @@ use super::Share;
 /// it is one of the most even ones for the first eight slots, any of them usable, with equal and with other weights.
 const SCRAMBLING: u32 = 459;
 
+/// The dimension of each slot. Some pairs of dimensions are no more even than random numbers, or less, as long as there
+/// are no more than a few thousand points; these are the first 64 dimensions of which no two ports, with weights
+/// between 1:10 and 10:1, miss their parts of 4,096 buckets by more than 1.05 % of all.
+#[rustfmt::skip]
+const DIMENSIONS: [u8; ROW] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    32, 33, 34, 35, 36, 37, 40, 41, 42, 43, 44, 48, 49, 55, 56, 74,
+    80, 81, 82, 92, 96, 101, 102, 104, 113, 118, 137, 139, 143, 144, 168, 172,
+];
+
 /// The sequence gives multiples of 2^-23, from 0; half a step more, and the logarithm is neither infinite nor zero.
 const HALF_STEP: f64 = 1.0 / (1 << 24) as f64;
 
@@ -54,7 +65,8 @@ fn row(members: &[Share], bucket: u32) -> [u8; ROW] {
 /// the last six of these say the slot instead, so that equal scores are in the order of the slots.
 fn claim(bucket: u32, member: &Share) -> u64 {
     let slot = u64::from(member.id.0) & SLOT;
-    let x = f64::from(sample(bucket, u32::from(member.id.0) & 63, SCRAMBLING)) + HALF_STEP;
+    let dimension = DIMENSIONS[member.id.index() % ROW];
+    let x = f64::from(sample(bucket, dimension.into(), SCRAMBLING)) + HALF_STEP;
     let score = -x.ln() / f64::from(member.weight());
     score.to_bits() & !SLOT | slot
 }

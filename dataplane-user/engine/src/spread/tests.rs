@@ -35,9 +35,9 @@ fn ports(usable: u64) -> Ports {
     Ports { usable, ..Ports::EMPTY }
 }
 
-/// Members in some slots, with weights, all usable.
-fn members(count: impl Into<prop::sample::SizeRange>) -> impl Strategy<Value = Vec<Share>> {
-    prop::sample::subsequence((0..64).collect::<Vec<u8>>(), count)
+/// Members in some of the first slots, with weights, all usable.
+fn members(slots: u8, count: impl Into<prop::sample::SizeRange>) -> impl Strategy<Value = Vec<Share>> {
+    prop::sample::subsequence((0..slots).collect::<Vec<u8>>(), count)
         .prop_shuffle()
         .prop_flat_map(|slots| {
             let weights = prop::collection::vec(prop_oneof![Just(1_u8), 1..=10_u8, any::<u8>()], slots.len());

@@ -35,7 +35,9 @@ fn worst(buckets: u32) -> [f64; 9] {
     let all = equal(8);
     let rows = rows(&all, buckets);
     let mut worst = [0_f64; 9];
-    for mask in 1..256_u64 {
+    // Of the larger tables only some, which takes long enough where nothing is optimised.
+    let step = if buckets > BUCKETS { 17 } else { 1 };
+    for mask in (step..256).step_by(step as usize) {
         let error = errors(&some(&all, mask), &counts(&primaries(&rows, mask)), buckets).0;
         let ports = mask.count_ones() as usize;
         worst[ports] = worst[ports].max(error);
@@ -51,15 +53,15 @@ fn equal_ports_have_equal_parts() {
         println!("{buckets} buckets: largest relative error for 2 to 8 ports {:.4?}", &worst[2..]);
         assert!(worst.iter().all(|error| *error <= limit), "{buckets} buckets: {worst:?}");
     }
-    assert!(worst(BUCKETS)[2..=4].iter().all(|error| *error <= 0.015));
+    assert!(worst(1_024)[2] <= 0.015 && worst(BUCKETS)[2] <= 0.006);
 }
 
 /// The buckets that a port leaves behind go to all others alike: within what a fair lot would do in two of three cases
 /// for each bucket (one standard deviation of a binomial distribution), twice that at most.
 #[test]
 fn the_buckets_of_a_port_that_leaves_are_spread_evenly() {
-    let mut largest = 0_f64;
     for count in 3..=8_u8 {
+        let mut largest = 0_f64;
         let members = equal(count);
         let rows = rows(&members, BUCKETS);
         let before = primaries(&rows, usable(&members));
@@ -79,8 +81,8 @@ fn the_buckets_of_a_port_that_leaves_are_spread_evenly() {
                 );
             }
         }
+        println!("{count} ports: heirs differ from equal parts by at most {:.1} %", largest * 100.0);
     }
-    println!("what the others inherit differs from equal parts by at most {:.1} %", largest * 100.0);
 }
 
 #[test]
@@ -100,9 +102,30 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn parts_are_as_the_weights_say_within_two_percent(members in members(1..=16)) {
+    fn parts_are_as_the_weights_say_within_two_percent(members in members(16, 1..=16)) {
         let (_, absolute) = errors(&members, &counts(&table(&members, BUCKETS)), BUCKETS);
         prop_assert!(absolute <= 0.02, "{absolute}");
+    }
+}
+
+/// Not only the first slots: none of the 64 is a bad match for another.
+#[test]
+fn any_two_ports_have_equal_parts() {
+    let rows = rows(&equal(64), BUCKETS);
+    let ranks: Vec<[usize; 64]> = rows
+        .iter()
+        .map(|row| {
+            let mut ranks = [0; 64];
+            row.iter().enumerate().for_each(|(rank, slot)| ranks[usize::from(*slot)] = rank);
+            ranks
+        })
+        .collect();
+    for one in 0..64 {
+        for other in 0..one {
+            let first = ranks.iter().filter(|ranks| ranks[one] < ranks[other]).count();
+            let error = (first as f64 / f64::from(BUCKETS) - 0.5).abs();
+            assert!(error <= 0.0105, "{one} and {other}: {error}");
+        }
     }
 }
 
