@@ -102,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn parts_are_as_the_weights_say_within_two_percent(members in members(16, 1..=16)) {
+    fn parts_are_as_the_weights_say_within_two_percent(members in members(8, 1..=8)) {
         let (_, absolute) = errors(&members, &counts(&table(&members, BUCKETS)), BUCKETS);
         prop_assert!(absolute <= 0.02, "{absolute}");
     }
