@@ -12,6 +12,7 @@ pub mod drops;
 pub mod ids;
 pub mod ports;
 pub mod rule;
+pub mod vlan;
 
 pub use destination::Destination;
 pub use drops::DropReason;

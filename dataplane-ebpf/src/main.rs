@@ -12,13 +12,14 @@ mod drops;
 mod ports;
 mod receive;
 mod send;
+mod vlan;
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 
 /// A frame that the host sends through the aggregate.
 #[classifier]
-pub fn tx(_: TcContext) -> i32 {
-    send::send()
+pub fn tx(context: TcContext) -> i32 {
+    send::send(&context)
 }
 
 /// A frame that a port heard.

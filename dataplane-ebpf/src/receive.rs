@@ -3,7 +3,7 @@
 use aggctl_common::{Destination, DropReason, IfIndex, PortId, rule, rule::Received};
 use aya_ebpf::{Global, programs::TcContext};
 
-use crate::{action, drops, ports};
+use crate::{action, drops, ports, vlan};
 
 /// The slot of the port that this copy of the program hangs on. Set when the program is loaded.
 #[unsafe(no_mangle)]
@@ -33,7 +33,10 @@ pub fn receive(context: &TcContext) -> i32 {
 #[inline(always)]
 fn carry_out(context: &TcContext, destination: &Destination) -> i32 {
     match ports::table().and_then(|table| rule::receive(&table, slot(), destination)) {
-        Ok(Received::Aggregate) => action::redirect(IfIndex(HIDDEN.load())),
+        Ok(Received::Aggregate) => match vlan::incoming(context) {
+            Ok(()) => action::redirect(IfIndex(HIDDEN.load())),
+            Err(reason) => drop(reason),
+        },
         Ok(Received::Port) => action::NEXT,
         Ok(Received::PortAndAggregate) => {
             // A copy that finds no memory is lost like any frame on a wire; the port still gets the original.

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod record;
 pub mod select;
 pub mod status;
+pub mod vlan;
 pub mod watch;
 
 pub use action::Action;

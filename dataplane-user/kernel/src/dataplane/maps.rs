@@ -1,6 +1,6 @@
 //! The maps: made, pinned, and compared with the shape that they must have.
 
-use aggctl_common::{DropReason, Ports};
+use aggctl_common::{DropReason, Ports, vlan};
 use aya::maps::{MapData, MapInfo, MapType};
 use aya_obj::generated::BPF_F_MMAPABLE;
 
@@ -74,7 +74,7 @@ pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
             pins::remove_mark(&entry.path())?;
         }
     }
-    object::load(pins, None)?;
+    object::load(pins, None, &vlan::Globals::default())?;
     // Last, so that maps of an interrupted start are made again.
     pins::make_mark(&pins.layout_mark())
 }

@@ -15,7 +15,7 @@ mod table;
 
 use std::path::PathBuf;
 
-use aggctl_common::{IfIndex, MAX_PORTS, PortId};
+use aggctl_common::{IfIndex, MAX_PORTS, PortId, vlan};
 use aggctl_engine::config::{Device, Hook};
 
 pub use self::{
@@ -32,6 +32,7 @@ use self::{hook::Site, pins::Pins};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataplane {
     pins: Pins,
+    vlan: vlan::Globals,
 }
 
 /// The pair of the aggregate's interface and its hidden end.
@@ -60,7 +61,14 @@ impl Dataplane {
     /// The data path whose pins are in this directory of a bpffs, which need not exist yet.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { pins: Pins::new(dir.into()) }
+        Self { pins: Pins::new(dir.into()), vlan: vlan::Globals::default() }
+    }
+
+    /// The same data path, whose programs are attached with this VLAN rule from now on. Those that hang keep theirs until
+    /// they are attached again.
+    #[must_use]
+    pub fn with_vlan(self, vlan: vlan::Globals) -> Self {
+        Self { vlan, ..self }
     }
 
     /// Makes and pins the maps. Maps of the right shape stay, with what is in them. Others are replaced by empty ones:
@@ -170,7 +178,7 @@ impl Dataplane {
         for map in [pins::PORTS, pins::DROPS] {
             maps::id(&self.pins, map)?;
         }
-        let mut object = object::load(&self.pins, globals)?;
+        let mut object = object::load(&self.pins, globals, &self.vlan)?;
         let program = object::program(&mut object, role)?;
         hook.attach(Site { pins: &self.pins, role, index }, program)?;
         let path = self.pins.program(role);

@@ -1,6 +1,6 @@
 //! The eBPF object that is part of this binary.
 
-use aggctl_common::{IfIndex, PortId};
+use aggctl_common::{IfIndex, PortId, vlan};
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     programs::{ProgramError, SchedClassifier},
@@ -16,17 +16,27 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/aggctl.
 
 /// Parses the object and gives it the aggregate's maps, which are made and pinned where they are missing. `rx` is what
 /// the copies of the receiving program differ in: the slot, and the hidden end.
-pub(super) fn load(pins: &Pins, rx: Option<(PortId, IfIndex)>) -> Result<Ebpf, DataplaneError> {
+pub(super) fn load(pins: &Pins, rx: Option<(PortId, IfIndex)>, vlan: &vlan::Globals) -> Result<Ebpf, DataplaneError> {
     if OBJECT.is_empty() {
         return Err(DataplaneError::NotBuilt);
     }
     let (slot, hidden) = rx.map_or((0, 0), |(port, hidden)| (u32::from(port.0), hidden.0));
-    Ok(EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    loader
         .map_pin_path("PORTS", pins.map(pins::PORTS))
         .map_pin_path("DROPS", pins.map(pins::DROPS))
         .override_global("SLOT", &slot, true)
-        .override_global("HIDDEN", &hidden, true)
-        .load(OBJECT)?)
+        .override_global("HIDDEN", &hidden, true);
+    vlan_globals(&mut loader, vlan);
+    Ok(loader.load(OBJECT)?)
+}
+
+/// Gives the programs their VLAN rule.
+fn vlan_globals<'a>(loader: &mut EbpfLoader<'a>, globals: &'a vlan::Globals) {
+    loader
+        .override_global("VLAN_MODE", &globals.mode, true)
+        .override_global("VLAN_VID", &globals.vid, true)
+        .override_global("VLAN_LIST", &globals.list[..], true);
 }
 
 /// The program for a role, loaded into the kernel.
