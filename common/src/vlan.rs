@@ -39,28 +39,47 @@ impl fmt::Display for VlanId {
     }
 }
 
-/// The outermost tag of a frame.
+/// The outermost tag of a frame, as one word: EtherType in the upper half, priority and VLAN in the lower. One word, because
+/// a program that takes two apart reads from its stack what it never wrote there, which kernels before 6.3 refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tag {
-    /// Its EtherType: [`CUSTOMER`] or [`SERVICE`].
-    pub tpid: u16,
-    /// Priority (PCP, three bits), drop eligibility (DEI, one bit) and VLAN (twelve bits).
-    pub tci: u16,
-}
+pub struct Tag(u32);
 
 impl Tag {
+    /// From its EtherType ([`CUSTOMER`] or [`SERVICE`]) and its priority (PCP, three bits), drop eligibility (DEI, one bit)
+    /// and VLAN (twelve bits).
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(tpid: u16, tci: u16) -> Self {
+        Self((tpid as u32) << 16 | tci as u32)
+    }
+
+    /// Its EtherType.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tpid(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    /// Priority, drop eligibility and VLAN.
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    #[inline(always)]
+    #[must_use]
+    pub const fn tci(self) -> u16 {
+        self.0 as u16
+    }
+
     /// The VLAN; 0: it carries a priority alone.
     #[inline(always)]
     #[must_use]
     pub const fn vid(self) -> VlanId {
-        VlanId(self.tci & VlanId::MASK)
+        VlanId(self.tci() & VlanId::MASK)
     }
 
     /// The same priority and drop eligibility, in another VLAN.
     #[inline(always)]
     #[must_use]
     const fn tci_in(self, vid: VlanId) -> u16 {
-        self.tci & !VlanId::MASK | vid.0
+        self.tci() & !VlanId::MASK | vid.0
     }
 
     /// The tag within the octets of a frame. `read` gives the 16 bits at an offset from the start of the frame, in the
@@ -75,7 +94,7 @@ impl Tag {
         match read(ETHERTYPE_AT) {
             None => Err(DropReason::Malformed),
             Some(tpid @ (CUSTOMER | SERVICE)) => match read(ETHERTYPE_AT + 2) {
-                Some(tci) => Ok(Some(Self { tpid, tci })),
+                Some(tci) => Ok(Some(Self::new(tpid, tci))),
                 None => Err(DropReason::Malformed),
             },
             Some(_) => Ok(None),

@@ -120,7 +120,7 @@ fn tag(context: &TcContext, read: impl Fn(usize) -> Option<u16>) -> Result<Optio
         ((*skb).vlan_present, (*skb).vlan_proto, (*skb).vlan_tci)
     };
     if present != 0 {
-        return Ok(Some(Tag { tpid: u16::from_be(tpid as u16), tci: tci as u16 }));
+        return Ok(Some(Tag::new(u16::from_be(tpid as u16), tci as u16)));
     }
     Tag::in_band(|at| read(at).map(u16::from_be))
 }
@@ -157,7 +157,7 @@ fn pop(context: &TcContext, tag: Option<Tag>) -> Result<(), DropReason> {
     // that all is well. A sender on a packet socket can say what it likes there.
     // SAFETY: as in `tag`.
     let (present, protocol) = unsafe { ((*skb).vlan_present, (*skb).protocol) };
-    if present == 0 && tag.is_some_and(|tag| u16::from_be(protocol as u16) != tag.tpid) {
+    if present == 0 && tag.is_some_and(|tag| u16::from_be(protocol as u16) != tag.tpid()) {
         return Err(DropReason::Malformed);
     }
     // SAFETY: the helper changes the frame, no pointer to which is kept.

@@ -16,7 +16,7 @@ fn list(vlans: impl IntoIterator<Item = u16>) -> [u64; Globals::WORDS] {
 }
 
 fn tag(vid: u16) -> Option<Tag> {
-    Some(Tag { tpid: CUSTOMER, tci: PRIORITY | vid })
+    Some(Tag::new(CUSTOMER, PRIORITY | vid))
 }
 
 fn trunk(vlans: &[u16], native: Option<u16>) -> Rule<[u64; Globals::WORDS]> {
@@ -65,17 +65,18 @@ fn changed(change: Change, tag: Option<Tag>) -> Option<Tag> {
         }
         Change::Push(tci) => {
             assert!(tag.is_none(), "a second tag");
-            Some(Tag { tpid: CUSTOMER, tci })
+            Some(Tag::new(CUSTOMER, tci))
         }
         Change::Retag(tci) => {
             assert!(tag.is_some(), "nothing to replace");
-            Some(Tag { tpid: CUSTOMER, tci })
+            Some(Tag::new(CUSTOMER, tci))
         }
     }
 }
 
 fn every_tag() -> impl Iterator<Item = Option<Tag>> {
-    let tags = [CUSTOMER, SERVICE].into_iter().flat_map(|tpid| (0..=u16::MAX).map(move |tci| Some(Tag { tpid, tci })));
+    let tags =
+        [CUSTOMER, SERVICE].into_iter().flat_map(|tpid| (0..=u16::MAX).map(move |tci| Some(Tag::new(tpid, tci))));
     tags.chain([None])
 }
 
@@ -91,9 +92,9 @@ fn an_access_aggregate_sends_its_vlan_and_nothing_else() {
             Ok(change) => {
                 let wire = changed(change, tag);
                 assert_eq!((vid(tag), vid(wire)), (0, 10));
-                let priority = |tag: Option<Tag>| tag.map_or(0, |tag| tag.tci & 0xf000);
+                let priority = |tag: Option<Tag>| tag.map_or(0, |tag| tag.tci() & 0xf000);
                 assert_eq!(priority(wire), priority(tag));
-                assert_eq!(wire.unwrap().tpid, CUSTOMER);
+                assert_eq!(wire.unwrap().tpid(), CUSTOMER);
             }
             Err(reason) => assert!(reason == DropReason::Vlan && vid(tag) != 0),
         }
@@ -128,8 +129,8 @@ fn only_the_native_vlan_is_untagged_on_the_wire() {
         match vid(tag) {
             0 => {
                 assert_eq!(out, Err(DropReason::Vlan));
-                let priority = tag.map_or(0, |tag| tag.tci & 0xf000);
-                assert_eq!(back, Ok(Some(Tag { tpid: CUSTOMER, tci: priority | 7 })));
+                let priority = tag.map_or(0, |tag| tag.tci() & 0xf000);
+                assert_eq!(back, Ok(Some(Tag::new(CUSTOMER, priority | 7))));
             }
             7 => assert_eq!((out, back), (Ok(0), Ok(tag))),
             _ => {}
@@ -166,7 +167,7 @@ fn a_tag_is_read_from_its_place_in_the_frame() {
         frame[12..14].copy_from_slice(&octets);
         frame[14..16].copy_from_slice(&[0xbf, 0xfe]);
         let tag = of(&frame).unwrap().unwrap();
-        assert_eq!((tag, tag.vid()), (Tag { tpid, tci: 0xbffe }, VlanId::MAX));
+        assert_eq!((tag, tag.vid()), (Tag::new(tpid, 0xbffe), VlanId::MAX));
         for short in 0..16 {
             assert_eq!(of(&frame[..short]), Err(DropReason::Malformed), "{short} octets");
         }
@@ -202,7 +203,7 @@ proptest! {
         globals in any_rule(), tag in proptest::option::of((prop_oneof![Just(CUSTOMER), Just(SERVICE)], any::<u16>()))
     ) {
         let rule = globals.rule();
-        let tag = tag.map(|(tpid, tci)| Tag { tpid, tci });
+        let tag = tag.map(|(tpid, tci)| Tag::new(tpid, tci));
         if let Ok(change) = send(&rule, tag) {
             let wire = changed(change, tag);
             let back = receive(&rule, wire).map(|change| changed(change, wire));

@@ -56,7 +56,7 @@ pub enum InvalidVlan {
 /// A set of VLANs. Written as numbers and ranges with commas between them: `1-3,10,20-22`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct VlanList([u64; Globals::WORDS]);
+pub struct VlanList(Box<[u64; Globals::WORDS]>);
 
 impl VlanList {
     /// Whether a VLAN is in it.
@@ -104,7 +104,7 @@ impl FromStr for VlanList {
         if text.is_empty() {
             return Err(InvalidVlan::Empty);
         }
-        let mut list = Self([0; Globals::WORDS]);
+        let mut list = Self(Box::new([0; Globals::WORDS]));
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let (first, last) = (number(first)?, number(last)?);
@@ -139,7 +139,7 @@ impl VlanConfig {
             Self::Off => Globals::default(),
             Self::Access { vid } => Globals { mode: Globals::ACCESS, vid: vid.0.into(), ..Globals::default() },
             Self::Trunk { list, native } => {
-                Globals { mode: Globals::TRUNK, vid: native.unwrap_or_default().0.into(), list: list.0 }
+                Globals { mode: Globals::TRUNK, vid: native.unwrap_or_default().0.into(), list: *list.0 }
             }
         }
     }
