@@ -1,18 +1,13 @@
 //! Frames that a port heard.
 
-use aggctl_common::{Destination, DropReason, IfIndex, PortId, rule, rule::Received};
+use aggctl_common::{Destination, DropReason, PortId, rule, rule::Received};
 use aya_ebpf::{Global, programs::TcContext};
 
-use crate::{action, drops, ports};
+use crate::{action, deliver, drops, ports};
 
 /// The slot of the port that this copy of the program hangs on. Set when the program is loaded.
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
-
-/// The interface number of the aggregate's hidden end: what leaves through it arrives on the aggregate. Set when the
-/// program is loaded.
-#[unsafe(no_mangle)]
-static HIDDEN: Global<u32> = Global::new(0);
 
 /// The slot of this port.
 #[inline(always)]
@@ -33,11 +28,10 @@ pub fn receive(context: &TcContext) -> i32 {
 #[inline(always)]
 fn carry_out(context: &TcContext, destination: &Destination) -> i32 {
     match ports::table().and_then(|table| rule::receive(&table, slot(), destination)) {
-        Ok(Received::Aggregate) => action::redirect(IfIndex(HIDDEN.load())),
+        Ok(Received::Aggregate) => deliver::deliver(context),
         Ok(Received::Port) => action::NEXT,
         Ok(Received::PortAndAggregate) => {
-            // A copy that finds no memory is lost like any frame on a wire; the port still gets the original.
-            let _ = context.clone_redirect(HIDDEN.load(), 0);
+            deliver::copy(context);
             action::NEXT
         }
         Err(reason) => drop(reason),

@@ -96,6 +96,18 @@ pub enum Wiring {
     /// The hidden end of the device and the ports share the host's namespace; everything stays visible.
     #[default]
     Shared,
+    /// The hidden end is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress hook,
+    /// before the device; what is received takes the short way through both ends.
+    Direct,
+}
+
+impl Wiring {
+    /// Whether the hidden end is in a network namespace of the aggregate's own. Then a program of its own is there, too,
+    /// which passes on what the ports heard.
+    #[must_use]
+    pub const fn has_namespace(self) -> bool {
+        matches!(self, Self::Direct)
+    }
 }
 
 /// What the pair of the aggregate's interface and its hidden end is made of.

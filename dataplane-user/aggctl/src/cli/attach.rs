@@ -162,7 +162,7 @@ fn mode(value: &str) -> Result<Mode, String> {
 }
 
 fn wiring(value: &str) -> Result<Wiring, String> {
-    values::choice(value, &[(&["shared"], Wiring::Shared)], &["isolated", "direct"], "wiring")
+    values::choice(value, &[(&["shared"], Wiring::Shared), (&["direct"], Wiring::Direct)], &["isolated"], "wiring")
 }
 
 fn mac_policy(value: &str) -> Result<MacPolicy, String> {

@@ -26,7 +26,7 @@ impl Controller {
                 Ok(())
             }
             // The only handle on the aggregate's carrier is the administrative state of its other end.
-            Action::SetCarrier(on) => self.executor.netlink.set_admin(self.record.hidden_index, *on),
+            Action::SetCarrier(on) => self.executor.set_carrier(self.record.hidden_index, *on),
             Action::SetPromisc { port, on } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_promisc(index, *on))
             }

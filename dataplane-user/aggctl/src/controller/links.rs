@@ -157,7 +157,7 @@ impl Controller {
         }
         if self.links.mtu.replace(report.link.mtu) != Some(report.link.mtu) {
             // Both ends of a pair must let the same frames through.
-            if let Err(error) = self.executor.netlink.set_mtu(self.record.hidden_index, report.link.mtu) {
+            if let Err(error) = self.executor.set_hidden_mtu(self.record.hidden_index, report.link.mtu) {
                 warn!(%error, "the hidden end cannot follow the aggregate's MTU");
             }
         }
@@ -188,7 +188,7 @@ impl Controller {
         }
         info!(from = self.record.config.name, to = name, "the aggregate was renamed");
         self.store.rename(name)?;
-        self.executor = crate::operation::executor(&self.store, &self.record.hidden)?;
+        self.executor = crate::operation::executor(&self.store, &self.record)?;
         let mut config = self.record.config.clone();
         name.clone_into(&mut config.name);
         self.try_feed(Event::Configure(config.clone()))?;

@@ -153,7 +153,7 @@ impl Controller {
             .map(|port| Member { id: port.id, ifindex: port.before.index, config: port.config.clone() })
             .collect();
         let remembered = store.memory()?.unwrap_or_default();
-        let executor = operation::executor(&store, &record.hidden)?;
+        let executor = operation::executor(&store, &record)?;
         Ok(Self {
             engine: Aggregate::new(record.config.clone(), members, record.mac, &remembered),
             remembered,

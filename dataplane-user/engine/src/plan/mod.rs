@@ -15,6 +15,7 @@ mod set;
 pub mod step;
 mod validate;
 mod warning;
+mod wiring;
 
 pub use attach::{Taken, attach, rollback};
 pub use detach::{detach, find as find_port};

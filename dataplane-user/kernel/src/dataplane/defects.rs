@@ -7,15 +7,17 @@ use aya::programs::ProgramInfo;
 use super::{
     Ends, Role, Table,
     error::{DataplaneError, is_not_found},
-    hook::{self, Site},
+    hook::Site,
     maps::{self, Condition},
+    on_port,
     pins::{self, Pins},
+    wiring,
 };
 
 /// What a data path should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// The pair, where the sending program hangs.
+    /// The pair, where the sending program hangs, and the relay.
     pub ends: Ends,
     /// The ports, where the receiving programs hang.
     pub ports: Vec<(PortId, IfIndex)>,
@@ -71,12 +73,11 @@ pub(super) fn find(pins: &Pins, expected: &Expected) -> Result<Vec<Defect>, Data
     }
     let mut defects = Vec::new();
     let table = Table::open(pins)?.load();
-    let (sender, sending) = expected.ends.sending(expected.hook);
-    let receiving = hook::of(expected.hook);
-    let programs = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), *index, receiving));
-    for (role, index, hook) in [(Role::Tx, sender, sending)].into_iter().chain(programs) {
-        let site = Site { pins, role, index };
-        match hook.attached(site)? {
+    let of_pair = wiring::of(expected.ends.wiring).programs(&expected.ends, expected.hook);
+    let of_ports = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), on_port(*index, expected.hook)));
+    for (role, place) in of_pair.into_iter().chain(of_ports) {
+        let (site, index) = (Site::new(pins, role, &place), place.index);
+        match place.attached(site)? {
             None => defects.push(Defect::NotAttached { role, index }),
             Some(program) if !is_current(site, program)? => defects.push(Defect::Stale { role, index }),
             Some(_) => {}

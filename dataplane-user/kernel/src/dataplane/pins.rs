@@ -18,8 +18,10 @@ pub(super) const DROPS: &str = "drops";
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Sends what the host gives to the aggregate; hangs on its transmit, or on the hidden end.
+    /// Sends what the host gives to the aggregate; hangs on its transmit or egress, or on the hidden end.
     Tx,
+    /// Passes on what the ports heard; hangs on a hidden end that is in a namespace of its own.
+    Relay,
     /// Receives on this port.
     Rx(PortId),
 }
@@ -28,6 +30,7 @@ impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tx => f.write_str("tx"),
+            Self::Relay => f.write_str("relay"),
             Self::Rx(port) => write!(f, "rx{port}"),
         }
     }

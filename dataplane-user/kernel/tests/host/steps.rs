@@ -6,7 +6,7 @@ use aggctl_engine::{
     plan::{Step, Subject},
 };
 use aggctl_kernel::{
-    dataplane::{Dataplane, DataplaneError, Ends, Expected},
+    dataplane::{Dataplane, DataplaneError, Expected},
     error::KernelError,
     netns,
     packet::{PacketSender, SendError},
@@ -56,7 +56,7 @@ fn hang_and_take_off(device: Device, hook: Hook) {
         apply(&mut executor, step);
     }
     let ports = vec![(PortId(0), index("p0")), (PortId(1), index("p1"))];
-    let ends = Ends { device, aggregate: index("agg0"), hidden: index("agg0.h") };
+    let ends = executor.ends(device, index("agg0"), index("agg0.h"));
     let expected = Expected { ends, ports, hook };
     assert_eq!(executor.dataplane.defects(&expected).unwrap(), []);
     assert_eq!(executor.dataplane.table().unwrap().load().choose(), Some(PortId(1)));
