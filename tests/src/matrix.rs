@@ -1,4 +1,4 @@
-//! Over which kinds of ports and hooks a test runs.
+//! Over which wirings, kinds of ports and hooks a test runs.
 
 use std::{fmt, thread, time::Duration};
 
@@ -31,9 +31,35 @@ impl Hook {
     }
 }
 
+/// How the aggregate is wired, as `attach --wiring` calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring {
+    /// Everything passes the aggregate's device.
+    Shared,
+    /// What is sent leaves before the device.
+    Direct,
+}
+
+impl Wiring {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Direct => "direct",
+        }
+    }
+
+    /// Whether the aggregate's counters and captures show what is sent.
+    pub fn shows_sent(self) -> bool {
+        self == Self::Shared
+    }
+}
+
 /// One case of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
+    /// How the aggregate is wired.
+    pub wiring: Wiring,
     /// What the ports are.
     pub link: Link,
     /// Where the programs hang.
@@ -42,19 +68,36 @@ pub struct Case {
 
 impl Case {
     /// Ports are veth, programs hang on tcx.
-    pub const VETH_TCX: Self = Self { link: Link::Veth, hook: Hook::Tcx };
+    pub const VETH_TCX: Self = Self::shared(Link::Veth, Hook::Tcx);
     /// Ports are veth, programs hang on clsact.
-    pub const VETH_CLSACT: Self = Self { link: Link::Veth, hook: Hook::Clsact };
+    pub const VETH_CLSACT: Self = Self::shared(Link::Veth, Hook::Clsact);
     /// Ports are tap, programs hang on tcx.
-    pub const TAP_TCX: Self = Self { link: Link::Tap, hook: Hook::Tcx };
+    pub const TAP_TCX: Self = Self::shared(Link::Tap, Hook::Tcx);
     /// Ports are tap, programs hang on clsact.
-    pub const TAP_CLSACT: Self = Self { link: Link::Tap, hook: Hook::Clsact };
+    pub const TAP_CLSACT: Self = Self::shared(Link::Tap, Hook::Clsact);
     /// Ports are emulated cards, programs hang on tcx.
-    pub const E1000E_TCX: Self = Self { link: Link::E1000e, hook: Hook::Tcx };
+    pub const E1000E_TCX: Self = Self::shared(Link::E1000e, Hook::Tcx);
     /// Ports are emulated cards, programs hang on clsact.
-    pub const E1000E_CLSACT: Self = Self { link: Link::E1000e, hook: Hook::Clsact };
+    pub const E1000E_CLSACT: Self = Self::shared(Link::E1000e, Hook::Clsact);
     /// Ports are emulated virtio cards, programs hang on tcx.
-    pub const VIRTIO_TCX: Self = Self { link: Link::Virtio, hook: Hook::Tcx };
+    pub const VIRTIO_TCX: Self = Self::shared(Link::Virtio, Hook::Tcx);
+
+    /// Wiring direct, ports are veth, programs hang on tcx.
+    pub const DIRECT_VETH_TCX: Self = Self::VETH_TCX.direct();
+    /// Wiring direct, ports are veth, programs hang on clsact.
+    pub const DIRECT_VETH_CLSACT: Self = Self::VETH_CLSACT.direct();
+    /// Wiring direct, ports are tap, programs hang on tcx.
+    pub const DIRECT_TAP_TCX: Self = Self::TAP_TCX.direct();
+    /// Wiring direct, ports are tap, programs hang on clsact.
+    pub const DIRECT_TAP_CLSACT: Self = Self::TAP_CLSACT.direct();
+
+    const fn shared(link: Link, hook: Hook) -> Self {
+        Self { wiring: Wiring::Shared, link, hook }
+    }
+
+    const fn direct(self) -> Self {
+        Self { wiring: Wiring::Direct, ..self }
+    }
 
     /// Ping round trips that a failover may lose, at one ping in 10 ms.
     pub fn failover_limit(self) -> u64 {
@@ -90,7 +133,11 @@ impl fmt::Display for Case {
             Link::E1000e => "E1000E",
             Link::Virtio => "VIRTIO",
         };
-        write!(f, "{link}_{}", self.hook.name().to_uppercase())
+        let wiring = match self.wiring {
+            Wiring::Shared => "",
+            Wiring::Direct => "DIRECT_",
+        };
+        write!(f, "{wiring}{link}_{}", self.hook.name().to_uppercase())
     }
 }
 
@@ -167,6 +214,12 @@ mod tests {
     #[test]
     fn a_new_kernel_runs_every_case() {
         assert_eq!(settle(Case::VETH_TCX, &[Case::VETH_TCX, Case::VETH_CLSACT], &|_| None), Ok(Case::VETH_TCX));
+    }
+
+    #[test]
+    fn the_wiring_stays_on_an_old_kernel() {
+        assert_eq!(on_old(Case::DIRECT_VETH_TCX, &[Case::VETH_CLSACT]), Ok(Case::DIRECT_VETH_CLSACT));
+        assert_eq!(Case::DIRECT_VETH_CLSACT.to_string(), "DIRECT_VETH_CLSACT");
     }
 
     #[test]

@@ -122,6 +122,8 @@ pub struct Heard {
     pub bytes: Vec<u8>,
     /// Whether the interface sent it, rather than received it.
     pub outgoing: bool,
+    /// Whom the kernel takes it to be for (`PACKET_*` of linux/if_packet.h).
+    pub kind: u8,
 }
 
 impl PacketSocket {
@@ -143,6 +145,15 @@ impl PacketSocket {
         // SAFETY: `address` is a live `sockaddr_ll` of the size that is given.
         check(unsafe { libc::bind(socket.as_raw_fd(), ptr::from_ref(&address).cast(), size) })?;
         Ok(Self(socket))
+    }
+
+    /// From now on hands frames to the driver itself, past queueing disciplines and egress hooks.
+    ///
+    /// # Errors
+    ///
+    /// As setsockopt(2).
+    pub fn bypass(&self) -> io::Result<()> {
+        set_option(&self.0, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)
     }
 
     /// Sends a frame as it is.
@@ -191,7 +202,7 @@ impl PacketSocket {
         }
         // SAFETY: it was zeroed, which is a valid `sockaddr_ll`, and the kernel wrote one.
         let from = unsafe { from.assume_init() };
-        Ok(Some(Heard { bytes, outgoing: from.sll_pkttype == libc::PACKET_OUTGOING }))
+        Ok(Some(Heard { bytes, outgoing: from.sll_pkttype == libc::PACKET_OUTGOING, kind: from.sll_pkttype }))
     }
 }
 

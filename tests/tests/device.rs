@@ -13,7 +13,7 @@ use aggctl_tests::{
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(10);
 
-cases!(ports_are_promiscuous_while_the_aggregate_is: VETH_TCX, TAP_CLSACT);
+cases!(ports_are_promiscuous_while_the_aggregate_is: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn ports_are_promiscuous_while_the_aggregate_is(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -50,7 +50,7 @@ fn ports_hear_all_groups(case: Case) {
     wait_for("all-multicast off", SOON, || lab.host.link("eth1")["allmulti"] == 0);
 }
 
-cases!(deleting_the_device_is_a_detach: VETH_TCX, VETH_CLSACT, TAP_TCX);
+cases!(deleting_the_device_is_a_detach: VETH_TCX, VETH_CLSACT, TAP_TCX, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
 fn deleting_the_device_is_a_detach(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -63,7 +63,7 @@ fn deleting_the_device_is_a_detach(case: Case) {
     before.expect_again(&lab.host, "ip link del agg0");
 }
 
-cases!(a_rename_of_the_aggregate_is_followed: VETH_TCX, TAP_CLSACT);
+cases!(a_rename_of_the_aggregate_is_followed: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
 fn a_rename_of_the_aggregate_is_followed(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -110,7 +110,7 @@ fn a_rename_of_a_port_is_followed(case: Case) {
     assert_eq!(lab.host.link("lan7")["promiscuity"], 0);
 }
 
-cases!(mac_and_mtu_of_the_aggregate_go_to_the_ports: VETH_TCX, TAP_CLSACT);
+cases!(mac_and_mtu_of_the_aggregate_go_to_the_ports: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn mac_and_mtu_of_the_aggregate_go_to_the_ports(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -148,7 +148,7 @@ fn a_port_taken_down_by_its_owner_is_disabled(case: Case) {
     lab.host.wait_for_show("agg0", "eth0 waits", |show| show.state("eth0") == "standby");
 }
 
-cases!(a_port_that_is_deleted_is_a_port_down: VETH_TCX);
+cases!(a_port_that_is_deleted_is_a_port_down: VETH_TCX, DIRECT_VETH_TCX);
 fn a_port_that_is_deleted_is_a_port_down(case: Case) {
     let lab = Lab::two_ports(case);
     let ping = lab.ping(RHYTHM);

@@ -122,7 +122,15 @@ pub fn plain() -> (World, AggregateConfig) {
         peculiar: 0,
     };
     let bare = PortSpec { ipv4: 0, ipv6: 0, routes: 0, ..spec.clone() };
-    let spec = HostSpec { ports: vec![spec, bare], rival: 0, tcx: true, netkit: true, promisc: 0, primary: false, direct: false };
+    let spec = HostSpec {
+        ports: vec![spec, bare],
+        rival: 0,
+        tcx: true,
+        netkit: true,
+        promisc: 0,
+        primary: false,
+        direct: false,
+    };
     (build(&spec), config(&spec))
 }
 

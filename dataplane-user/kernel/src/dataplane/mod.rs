@@ -178,12 +178,7 @@ impl Dataplane {
         defects::find(&self.pins, expected)
     }
 
-    fn attach(
-        &self,
-        role: Role,
-        place: &Place,
-        globals: Option<(PortId, Delivery)>,
-    ) -> Result<(), DataplaneError> {
+    fn attach(&self, role: Role, place: &Place, globals: Option<(PortId, Delivery)>) -> Result<(), DataplaneError> {
         // The loader would make a map that is missing, and nobody would know its layout.
         for map in [pins::PORTS, pins::DROPS] {
             maps::id(&self.pins, map)?;

@@ -21,9 +21,8 @@ pub(super) fn load(pins: &Pins, rx: Option<(PortId, Delivery)>) -> Result<Ebpf, 
     if OBJECT.is_empty() {
         return Err(DataplaneError::NotBuilt);
     }
-    let (slot, target, relayed) = rx.map_or((0, 0, 0), |(port, Delivery { target, relayed })| {
-        (u32::from(port.0), target.0, u32::from(relayed))
-    });
+    let (slot, target, relayed) =
+        rx.map_or((0, 0, 0), |(port, Delivery { target, relayed })| (u32::from(port.0), target.0, u32::from(relayed)));
     Ok(EbpfLoader::new()
         .map_pin_path("PORTS", pins.map(pins::PORTS))
         .map_pin_path("DROPS", pins.map(pins::DROPS))

@@ -93,19 +93,15 @@ impl Tc {
     }
 
     /// Adds our filter, or replaces the program of the one that is there.
-    pub(super) fn set_filter(
-        &mut self,
-        index: IfIndex,
-        side: Side,
-        name: &str,
-        program: RawFd,
-    ) -> Result<(), Failure> {
+    pub(super) fn set_filter(&mut self, index: IfIndex, side: Side, name: &str, program: RawFd) -> Result<(), Failure> {
         let options = Builder::default()
             .push(TCA_BPF_FD, &program.to_ne_bytes())
             .push_str(TCA_BPF_NAME, name)
             .push_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
-        let request =
-            Builder::new(&our_filter(index, side)).push_str(TCA_KIND, "bpf").push_nested(TCA_OPTIONS, &options).finish();
+        let request = Builder::new(&our_filter(index, side))
+            .push_str(TCA_KIND, "bpf")
+            .push_nested(TCA_OPTIONS, &options)
+            .finish();
         self.0.request(libc::RTM_NEWTFILTER, CREATE, &request)
     }
 

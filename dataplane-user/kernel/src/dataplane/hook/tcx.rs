@@ -117,8 +117,7 @@ const fn kind(side: Side) -> TcAttachType {
 /// The numbers of all programs on one side of an interface.
 fn programs(name: &str, side: Side) -> Result<Vec<u32>, ProgramError> {
     let query = || {
-        SchedClassifier::query_tcx(name, kind(side))
-            .map(|(_, programs)| programs.iter().map(ProgramInfo::id).collect())
+        SchedClassifier::query_tcx(name, kind(side)).map(|(_, programs)| programs.iter().map(ProgramInfo::id).collect())
     };
     // A program that goes while the list is read makes the reading fail.
     for _ in 0..10 {
