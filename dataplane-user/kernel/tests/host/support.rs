@@ -8,10 +8,11 @@ use std::{
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
+    config::Wiring,
     host::Host,
     plan::{Step, Subject},
 };
-use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, snapshot::snapshot};
+use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, netns::Namespace, snapshot::snapshot};
 use rustix::{
     mount::{MountFlags, MountPropagationFlags, mount, mount_change},
     thread::UnshareFlags,
@@ -84,6 +85,8 @@ pub fn picture() -> Host {
 pub fn executor() -> Executor {
     Executor {
         netlink: Netlink::open().unwrap(),
+        wiring: Wiring::Shared,
+        namespace: Namespace::at("/nonexistent/aggctl-test/netns"),
         dataplane: Dataplane::at("/nonexistent/aggctl-test"),
         aggregate: "agg0".into(),
         hidden: "agg0.h".into(),
