@@ -92,7 +92,7 @@ pub(super) fn find(pins: &Pins, expected: &Expected) -> Result<Vec<Defect>, Data
     Ok(defects)
 }
 
-/// Whether the program that hangs there is the pinned one, and uses the pinned table.
+/// Whether the program that hangs there is the pinned one, and uses the pinned table if it uses any.
 fn is_current(site: Site<'_>, attached: u32) -> Result<bool, DataplaneError> {
     let failed = |call| move |error| DataplaneError::program(site.role.to_string(), call, error);
     let info = match ProgramInfo::from_pin(site.pins.program(site.role)) {
@@ -100,6 +100,9 @@ fn is_current(site: Site<'_>, attached: u32) -> Result<bool, DataplaneError> {
         Err(error) if is_not_found(&error) => return Ok(false),
         Err(error) => return Err(failed("open")(error)),
     };
+    if site.role == Role::Relay {
+        return Ok(info.id() == attached);
+    }
     let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
     Ok(info.id() == attached && maps.contains(&maps::id(site.pins, pins::PORTS)?))
 }

@@ -128,11 +128,9 @@ impl Netlink {
             Err(failure) => return Err(KernelError::refused(pair.name, pair.kind().create, failure)),
         };
         let mut apart = pair.namespace.map(Namespace::netlink).transpose()?;
-        let far = match &mut apart {
-            Some(there) => there.end(pair, pair.hidden)?,
-            None => self.end(pair, pair.hidden)?,
-        };
-        let near = self.near_end(pair, &far)?;
+        let near = self.end(pair, pair.name)?;
+        let far = apart.as_mut().unwrap_or(self).end(pair, pair.hidden)?;
+        self.check_pair(pair, &near, &far)?;
         self.set_end(&near, pair, existed)?;
         apart.as_mut().unwrap_or(self).set_end(&far, pair, existed)?;
         if existed {
@@ -191,9 +189,8 @@ impl Netlink {
         link.ok_or_else(|| KernelError::NameTaken(name.to_owned()))
     }
 
-    /// The near end of an existing pair with this far end.
-    fn near_end(&mut self, pair: &Pair<'_>, far: &Link) -> Result<Link, KernelError> {
-        let near = self.end(pair, pair.name)?;
+    /// Checks that these two belong together, and are what they must be from their making on.
+    fn check_pair(&mut self, pair: &Pair<'_>, near: &Link, far: &Link) -> Result<(), KernelError> {
         let message = self
             .socket
             .get(GETLINK, &skip_stats(near.index).finish())
@@ -202,7 +199,7 @@ impl Netlink {
         let is_apart = attributes.find(attr::LINK_NETNSID).is_some();
         let peer = attributes.u32(attr::LINK).filter(|_| is_apart == pair.namespace.is_some()).map(IfIndex);
         if peer == Some(far.index) && pair.is_alike(attributes) {
-            Ok(near)
+            Ok(())
         } else {
             Err(KernelError::NameTaken(pair.name.to_owned()))
         }
