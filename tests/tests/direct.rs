@@ -59,6 +59,7 @@ fn the_namespace_is_held_by_its_mount_alone_and_goes_with_it(case: Case) {
     let controller = lab.host.wait_for_controller("agg0");
     let inode = fs::metadata(holder(&lab)).unwrap().ino();
     assert!(is_held(inode));
+    assert_eq!(lab.host.show("agg0").0["wiring"], "direct");
     // The carrier is switched there, and no thread stays.
     for cut in [true, false] {
         for port in ["eth0", "eth1"] {

@@ -1,6 +1,6 @@
 //! The pair of an aggregate's interface and its hidden end: netkit or veth.
 
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::{config::Device, host::Link};
@@ -121,7 +121,7 @@ impl Netlink {
     /// [`KernelError::NameTaken`] if one of the names belongs to something else; else what the kernel refuses.
     pub fn create_pair(&mut self, pair: &Pair<'_>) -> Result<(), KernelError> {
         let namespace = pair.namespace.map(Namespace::file).transpose()?;
-        let request = pair.request(namespace.as_ref().map(|file| file.as_raw_fd()));
+        let request = pair.request(namespace.as_ref().map(AsRawFd::as_raw_fd));
         let existed = match self.socket.request(NEWLINK, CREATE | EXCL, &request) {
             Ok(()) => false,
             Err(failure) if failure.is(&[Errno::EXIST]) => true,
