@@ -10,11 +10,7 @@
 //! label was sent by this host past the sending program, and must not come back.
 
 use aggctl_common::IfIndex;
-use aya_ebpf::{
-    Global,
-    bindings::BPF_F_INGRESS,
-    programs::TcContext,
-};
+use aya_ebpf::{Global, bindings::BPF_F_INGRESS, programs::TcContext};
 
 use crate::action;
 
