@@ -31,6 +31,16 @@ impl Hook {
     }
 }
 
+/// What the aggregate's own device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The one that goes with the hook: the kernel's best with tcx, the one that every kernel has with clsact. So both are
+    /// tried where there are both.
+    Usual,
+    /// The other way round: veth with tcx, netkit with clsact.
+    Other,
+}
+
 /// One case of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -38,23 +48,29 @@ pub struct Case {
     pub link: Link,
     /// Where the programs hang.
     pub hook: Hook,
+    /// The aggregate's own device.
+    pub device: Device,
 }
 
 impl Case {
     /// Ports are veth, programs hang on tcx.
-    pub const VETH_TCX: Self = Self { link: Link::Veth, hook: Hook::Tcx };
+    pub const VETH_TCX: Self = Self { link: Link::Veth, hook: Hook::Tcx, device: Device::Usual };
     /// Ports are veth, programs hang on clsact.
-    pub const VETH_CLSACT: Self = Self { link: Link::Veth, hook: Hook::Clsact };
+    pub const VETH_CLSACT: Self = Self { link: Link::Veth, hook: Hook::Clsact, device: Device::Usual };
+    /// Ports are veth, programs hang on tcx, the device is veth.
+    pub const VETH_TCX_VETH: Self = Self { device: Device::Other, ..Self::VETH_TCX };
+    /// Ports are veth, programs hang on clsact, the device is netkit.
+    pub const VETH_CLSACT_NETKIT: Self = Self { device: Device::Other, ..Self::VETH_CLSACT };
     /// Ports are tap, programs hang on tcx.
-    pub const TAP_TCX: Self = Self { link: Link::Tap, hook: Hook::Tcx };
+    pub const TAP_TCX: Self = Self { link: Link::Tap, hook: Hook::Tcx, device: Device::Usual };
     /// Ports are tap, programs hang on clsact.
-    pub const TAP_CLSACT: Self = Self { link: Link::Tap, hook: Hook::Clsact };
+    pub const TAP_CLSACT: Self = Self { link: Link::Tap, hook: Hook::Clsact, device: Device::Usual };
     /// Ports are emulated cards, programs hang on tcx.
-    pub const E1000E_TCX: Self = Self { link: Link::E1000e, hook: Hook::Tcx };
+    pub const E1000E_TCX: Self = Self { link: Link::E1000e, hook: Hook::Tcx, device: Device::Usual };
     /// Ports are emulated cards, programs hang on clsact.
-    pub const E1000E_CLSACT: Self = Self { link: Link::E1000e, hook: Hook::Clsact };
+    pub const E1000E_CLSACT: Self = Self { link: Link::E1000e, hook: Hook::Clsact, device: Device::Usual };
     /// Ports are emulated virtio cards, programs hang on tcx.
-    pub const VIRTIO_TCX: Self = Self { link: Link::Virtio, hook: Hook::Tcx };
+    pub const VIRTIO_TCX: Self = Self { link: Link::Virtio, hook: Hook::Tcx, device: Device::Usual };
 
     /// Ping round trips that a failover may lose, at one ping in 10 ms.
     pub fn failover_limit(self) -> u64 {
@@ -64,20 +80,22 @@ impl Case {
         })
     }
 
-    /// What the aggregate's own device is, as `attach --device` calls it: the kernel's best with tcx, the one that every
-    /// kernel has with clsact. So both are tried where there are both.
+    /// What the aggregate's own device is, as `attach --device` calls it.
     pub fn device(self) -> &'static str {
-        match self.hook {
-            Hook::Tcx => "auto",
-            Hook::Clsact => "veth",
+        match (self.hook, self.device) {
+            (Hook::Tcx, Device::Usual) => "auto",
+            (Hook::Clsact, Device::Other) => "netkit",
+            (Hook::Tcx, Device::Other) | (Hook::Clsact, Device::Usual) => "veth",
         }
     }
 
     /// What a kernel must have for this case, and the case that takes its place on one that has it not.
     fn needs(self) -> Vec<(&'static Feature, Self)> {
-        match self.hook {
-            Hook::Tcx => vec![(&feature::TCX, Self { hook: Hook::Clsact, ..self })],
-            Hook::Clsact => Vec::new(),
+        match (self.hook, self.device) {
+            // Without netkit the other device is the usual one.
+            (_, Device::Other) => vec![(&feature::NETKIT, Self { device: Device::Usual, ..self })],
+            (Hook::Tcx, Device::Usual) => vec![(&feature::TCX, Self { hook: Hook::Clsact, ..self })],
+            (Hook::Clsact, Device::Usual) => Vec::new(),
         }
     }
 }
@@ -90,7 +108,11 @@ impl fmt::Display for Case {
             Link::E1000e => "E1000E",
             Link::Virtio => "VIRTIO",
         };
-        write!(f, "{link}_{}", self.hook.name().to_uppercase())
+        write!(f, "{link}_{}", self.hook.name().to_uppercase())?;
+        match self.device {
+            Device::Usual => Ok(()),
+            Device::Other => write!(f, "_{}", self.device().to_uppercase()),
+        }
     }
 }
 
@@ -175,5 +197,14 @@ mod tests {
         let both = [Case::TAP_TCX, Case::TAP_CLSACT];
         assert_eq!(on_old(Case::TAP_TCX, &both), Err("no tcx; TAP_CLSACT is run".to_owned()));
         assert_eq!(on_old(Case::TAP_CLSACT, &both), Ok(Case::TAP_CLSACT));
+    }
+
+    #[test]
+    fn an_old_kernel_needs_no_second_run_for_another_device() {
+        let all = [Case::VETH_TCX_VETH, Case::VETH_CLSACT, Case::VETH_CLSACT_NETKIT];
+        assert_eq!(on_old(Case::VETH_CLSACT_NETKIT, &all), Err("no netkit; VETH_CLSACT is run".to_owned()));
+        assert_eq!(on_old(Case::VETH_TCX_VETH, &all), Err("no tcx; VETH_CLSACT is run".to_owned()));
+        assert_eq!(Case::VETH_CLSACT_NETKIT.to_string(), "VETH_CLSACT_NETKIT");
+        assert_eq!(Case::VETH_TCX_VETH.to_string(), "VETH_TCX_VETH");
     }
 }

@@ -67,7 +67,8 @@ fn killing_the_guardian_loses_nothing(case: Case) {
     wait_for("nobody left", SOON, || lab.host.processes().is_empty());
 }
 
-cases!(killing_both_loses_nothing_and_adopt_recovers: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(killing_both_loses_nothing_and_adopt_recovers: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH,
+    VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT);
 fn killing_both_loses_nothing_and_adopt_recovers(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
