@@ -95,19 +95,36 @@ cases!(a_rename_of_a_port_is_followed: VETH_TCX, TAP_CLSACT);
 fn a_rename_of_a_port_is_followed(case: Case) {
     let lab = Lab::two_ports(case);
     let ping = lab.ping(RHYTHM);
-    lab.attach("");
-    lab.host.ip("link set eth1 down");
-    lab.host.wait_for_show("agg0", "eth1 is disabled", |show| show.state("eth1") == "disabled");
-    lab.host.ip("link set eth1 name lan7");
-    lab.host.ip("link set lan7 up");
-    lab.host.wait_for_show("agg0", "the new name", |show| {
-        show.0["ports"].as_array().unwrap().iter().any(|port| port["name"] == "lan7" && port["state"] == "standby")
-    });
-    lab.host.aggctl("set agg0 active-port=lan7").ok();
+    lab.attach("--primary eth1");
+    // The active port, then one that waits; as udev renames, which takes an interface down for it.
+    for (former, name, other) in [("eth1", "lan1", "eth0"), ("eth0", "lan0", "lan1")] {
+        lab.host.wait_for_show("agg0", "the primary", |show| matches!(show.active(), Some("eth1" | "lan1")));
+        lab.host.ip(&format!("link set {former} down"));
+        ping.wait_for_answer(SOON);
+        lab.host.wait_for_show("agg0", "the other port", |show| {
+            show.state(former) == "disabled" && show.active() == Some(other)
+        });
+        lab.host.ip(&format!("link set {former} name {name}"));
+        lab.host.ip(&format!("link set {name} up"));
+        lab.host.wait_for_show("agg0", "the new name", |show| {
+            show.0["ports"].as_array().unwrap().iter().any(|port| port["name"] == name && port["usable"] == true)
+        });
+    }
+    lab.host.wait_for_show("agg0", "the primary under its new name", |show| show.active() == Some("lan1"));
     ping.wait_for_answer(SOON);
+    lab.cut("eth1");
+    ping.wait_for_answer(SOON);
+    let show = lab.host.wait_for_show("agg0", "failover", |show| show.active() == Some("lan0"));
+    assert_eq!(show.0["ports"].as_array().unwrap().len(), 2);
+    lab.restore("eth1");
+    lab.host.wait_for_show("agg0", "the primary again", |show| show.active() == Some("lan1"));
     lab.host.aggctl("detach agg0").ok();
     ping.wait_for_answer(SOON);
-    assert_eq!(lab.host.link("lan7")["promiscuity"], 0);
+    for name in ["lan0", "lan1"] {
+        assert_eq!(lab.host.link(name)["promiscuity"], 0, "{name}");
+        assert_eq!(lab.host.sysctl(&format!("net/ipv6/conf/{name}/disable_ipv6")), "0", "{name}");
+    }
+    assert!(lab.host.ip("addr show dev lan0").contains(HOST_V6), "addresses go back to the port under its new name");
 }
 
 cases!(mac_and_mtu_of_the_aggregate_go_to_the_ports: VETH_TCX, TAP_CLSACT);

@@ -112,7 +112,7 @@ fn expect_tree(lab: &Lab, ping: &Ping, open: &str) {
         state(&lab.host, open) == "forwarding" && (other == "blocking" || other == "disabled")
     };
     // What was heard through the former port grows old for a while before the tree is settled.
-    let settled = || stands() && wait::find(SETTLED, || (!stands()).then_some(())).is_none();
+    let settled = || stands() && wait::quiet(SETTLED, || (!stands()).then_some(())).is_none();
     wait_for(&format!("a tree by way of {open}"), CONVERGENCE, settled);
     ping.wait_for_answer(CONVERGENCE);
     let ((), stats) = ping.during(|| ping.run(200));
