@@ -21,6 +21,8 @@ use crate::error::KernelError;
 const SO_NETNS_COOKIE: libc::c_int = 71;
 /// The network namespace of the calling thread.
 const THIS_NETNS: &str = "/proc/thread-self/ns/net";
+/// The network namespace of the first process.
+const FIRST_NETNS: &str = "/proc/1/ns/net";
 /// Where `ip netns` keeps the names of namespaces.
 const NETNS_NAMES: &str = "/run/netns";
 
@@ -41,6 +43,13 @@ impl NamespaceId {
         let metadata = fs::metadata(path)?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
+}
+
+/// Whether this is the network namespace of the first process; no if that cannot be told.
+#[must_use]
+pub fn is_first() -> bool {
+    let [this, first] = [THIS_NETNS, FIRST_NETNS].map(|path| NamespaceId::of(path).ok());
+    this.is_some() && this == first
 }
 
 /// The kernel's number of the present network namespace, never used again until the next boot.

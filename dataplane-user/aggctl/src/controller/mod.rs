@@ -259,6 +259,7 @@ impl Controller {
             return Ok(Flow::End);
         }
         self.store.trim_log()?;
+        self.take_back_named();
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
             self.store.save(&self.record)?;
         }
