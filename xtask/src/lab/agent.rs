@@ -13,6 +13,7 @@ use super::{
     controller,
     cost::{self, CostJob},
     failover::{self, FailoverJob},
+    profile,
     question::Setup,
     spread::{self, SpreadJob},
     throughput::{self, ThroughputJob},
@@ -45,6 +46,8 @@ pub enum Job {
     Failover(FailoverJob),
     /// What goes through a connection.
     Throughput(ThroughputJob),
+    /// What our programs take.
+    Profile(Setup),
     /// What the controller takes.
     Load(Setup),
 }
@@ -56,6 +59,7 @@ impl Job {
             | Self::Spread(SpreadJob { setup, .. })
             | Self::Failover(FailoverJob { setup, .. })
             | Self::Throughput(ThroughputJob { setup, .. })
+            | Self::Profile(setup)
             | Self::Load(setup) => setup,
         }
     }
@@ -72,6 +76,7 @@ impl fmt::Display for Job {
             }
             Self::Failover(job) => write!(f, "failover at {} frames/s", job.rate)?,
             Self::Throughput(job) => write!(f, "throughput, offloads {}", if job.offloads { "on" } else { "off" })?,
+            Self::Profile(_) => write!(f, "programs")?,
             Self::Load(_) => write!(f, "controller")?,
         }
         write!(f, " of {contender}, {mode}, {ports} ports")
@@ -96,6 +101,7 @@ pub fn run(orders: &Path) -> Result<()> {
             Job::Spread(job) => spread::measure(job, &orders.binary),
             Job::Failover(job) => failover::measure(job, &orders.binary),
             Job::Throughput(job) => throughput::measure(job, &orders.binary),
+            Job::Profile(setup) => profile::measure(setup, &orders.binary),
             Job::Load(setup) => controller::measure(setup, &orders.binary),
         };
         if let Err(error) = done {

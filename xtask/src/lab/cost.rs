@@ -60,18 +60,31 @@ pub fn measure(job: &CostJob, binary: &Path) -> Result<()> {
             drop_received(&site, &raised)?;
             dropping = true;
         }
-        let run = match traffic.direction {
-            Direction::Tx => send(&site, &raised, traffic, job.packets)?,
-            Direction::Rx => receive(&site, &raised, &port, traffic, job.packets)?,
-        };
+        let run = run(&site, &raised, &port, traffic, job.packets)?;
         let (instructions, busy) = (run.each(), run.each_busy());
         Word::Cost(Cost { setup: job.setup, traffic: *traffic, instructions, busy }).say()?;
     }
     Ok(())
 }
 
+/// Sends or receives. What is received must be dropped: [`drop_received`].
+///
+/// # Errors
+///
+/// When frames did not arrive.
+pub fn run(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, packets: u32) -> Result<Run> {
+    match traffic.direction {
+        Direction::Tx => send(site, raised, traffic, packets),
+        Direction::Rx => receive(site, raised, port, traffic, packets),
+    }
+}
+
 /// The port through which the aggregate sends (most).
-fn busiest(site: &Site, raised: &Raised<'_>) -> Result<String> {
+///
+/// # Errors
+///
+/// When the generator fails.
+pub fn busiest(site: &Site, raised: &Raised<'_>) -> Result<String> {
     let traffic = Traffic { direction: Direction::Tx, protocol: Protocol::V4, size: Size::Small, flows: 1 };
     let before = site.received()?;
     pktgen::send(&site.host, &raised.interface, &traffic, NOBODY, WARM_UP)?;
@@ -101,7 +114,11 @@ fn receive(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, pack
 }
 
 /// Drops what the aggregate (or bare port) receives before any protocol sees it, the same for all contenders.
-fn drop_received(site: &Site, raised: &Raised<'_>) -> Result<()> {
+///
+/// # Errors
+///
+/// When `tc` fails.
+pub fn drop_received(site: &Site, raised: &Raised<'_>) -> Result<()> {
     let interface = &raised.interface;
     site::tc(&site.host, &format!("qdisc replace dev {interface} clsact"))?;
     site::tc(&site.host, &format!("filter add dev {interface} ingress matchall action drop"))?;

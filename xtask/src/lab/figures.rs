@@ -12,6 +12,7 @@ use super::{
     controller::Load,
     cost::Cost,
     failover::Failover,
+    profile::Profile,
     question::{Contender, Setup, Traffic},
     spread::Spread,
     throughput::Throughput,
@@ -65,6 +66,8 @@ pub struct Figures {
     pub failovers: Vec<Failover>,
     /// What went through connections.
     pub throughputs: Vec<Throughput>,
+    /// What our programs took.
+    pub profiles: Vec<Profile>,
     /// What the controller took.
     pub loads: Vec<Load>,
     /// Who was left out.
@@ -83,6 +86,7 @@ impl Figures {
             spreads: Vec::new(),
             failovers: Vec::new(),
             throughputs: Vec::new(),
+            profiles: Vec::new(),
             loads: Vec::new(),
             left_out: Vec::new(),
             failed: Vec::new(),
@@ -123,6 +127,9 @@ impl Figures {
         });
         merge(&mut self.throughputs, older.throughputs, |one, other| {
             one.job == other.job && one.direction == other.direction
+        });
+        merge(&mut self.profiles, older.profiles, |one, other| {
+            (one.setup, one.direction) == (other.setup, other.direction)
         });
         merge(&mut self.loads, older.loads, |one, other| one.setup == other.setup);
         self.left_out.extend(older.left_out.into_iter().filter(|left| !refused(&left.setup) && !measured(&left.setup)));

@@ -16,6 +16,7 @@ mod identity;
 mod machine;
 mod page;
 mod pktgen;
+mod profile;
 mod question;
 mod schedule;
 mod site;
@@ -115,6 +116,7 @@ fn take(figures: &mut Figures, word: Word) {
         Word::Spread(spread) => figures.spreads.push(spread),
         Word::Failover(failover) => figures.failovers.push(failover),
         Word::Throughput(throughput) => figures.throughputs.push(throughput),
+        Word::Profile(profile) => figures.profiles.push(profile),
         Word::Load(load) => figures.loads.push(load),
         Word::LeftOut { setup, reason } => figures.left_out.push(LeftOut { setup, reason }),
         Word::Failed(what) => figures.failed.push(what),

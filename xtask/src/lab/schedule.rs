@@ -70,6 +70,7 @@ pub fn groups(extent: Extent, trials: u32) -> Vec<Group> {
                 ("failover", failover(trials)),
                 ("throughput of TCP", throughput()),
                 ("controller", controller()),
+                ("programs", programs()),
             ];
             let others = others.map(|(name, jobs)| Group { name: name.to_owned(), jobs });
             kinds.into_iter().chain(scale).chain(others).collect()
@@ -163,6 +164,11 @@ fn controller() -> Vec<Job> {
     let job =
         |wiring, ports| Job::Load(Setup { contender: Contender::Aggctl(wiring), mode: Mode::ActiveBackup, ports });
     Wiring::ALL.into_iter().flat_map(|wiring| CONTROLLER_PORTS.map(|ports| job(wiring, ports))).collect()
+}
+
+fn programs() -> Vec<Job> {
+    let setup = |wiring, mode| Setup { contender: Contender::Aggctl(wiring), mode, ports: PORTS };
+    Mode::ALL.into_iter().flat_map(|mode| Wiring::ALL.map(|wiring| Job::Profile(setup(wiring, mode)))).collect()
 }
 
 /// The same for all contenders, with the bare port first and last: the two must agree.

@@ -7,6 +7,7 @@ use super::{
     controller::Load,
     cost::Cost,
     failover::Failover,
+    profile::Profile,
     question::{Setup, Traffic},
     spread::Spread,
     throughput::Throughput,
@@ -31,6 +32,8 @@ pub enum Word {
     Failover(Failover),
     /// What went through a connection.
     Throughput(Throughput),
+    /// What our programs took.
+    Profile(Profile),
     /// What the controller took.
     Load(Load),
     /// This contender does not have what was asked of it.
@@ -78,6 +81,7 @@ impl Word {
             Self::Throughput(Throughput { direction, bits, .. }) => {
                 println!("    {direction}: {bits:.1} bits for 1000 instructions");
             }
+            Self::Profile(profile) => println!("    {profile:?}"),
             Self::Load(load) => println!("    {load:?}"),
             Self::LeftOut { reason, .. } => println!("    left out: {reason}"),
             Self::Failed(what) => println!("    FAILED: {what}"),

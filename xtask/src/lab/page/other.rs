@@ -4,7 +4,8 @@ use super::tables::table;
 use crate::lab::{
     failover::{Failover, FailoverJob},
     figures::Figures,
-    question::{Contender, Direction, Setup},
+    question::{Contender, Direction, Setup, Traffic},
+    schedule::SMALL_V4,
     spread::Moves,
 };
 
@@ -16,6 +17,7 @@ pub fn write(figures: &Figures) -> String {
         ("The same port as bonding", PARITY, parity(figures)),
         ("A cable is cut", FAILOVER, failovers(figures)),
         ("TCP", TCP, throughputs(figures)),
+        ("Our programs", PROGRAMS, profiles(figures)),
         ("The controller", CONTROLLER, loads(figures)),
     ];
     let section = |(heading, text, table): (&str, &str, String)| format!("\n### {heading}\n\n{text}\n\n{table}");
@@ -32,6 +34,8 @@ const FAILOVER: &str = "Active-backup over 2 ports; the cable of the active one 
     a processor of a thousand million instructions a second. A cut veth cable tells the kernel at once, which real cards need not do.";
 const TCP: &str = "One connection over active-backup, in bits for every 1000 instructions of the one processor, which does the work of both ends; \
     and as a multiple of bonding's.";
+const PROGRAMS: &str = "What our own programs take of a frame's cost over the bare port, by the kernel's account of programs; the rest is the way that \
+    frames go. The account reads a clock, whose cost is taken off, to about ten instructions. The call that redirects the frame is part of the program.";
 const CONTROLLER: &str = "Active-backup. Work is in millions of instructions a second: 10 would be 1 % of a processor of a thousand million. \
     *Flapping*: all ports lose their carriers and get them back once a second. *Attach* is in milliseconds of such a processor.";
 
@@ -112,6 +116,23 @@ fn throughputs(figures: &Figures) -> String {
         row([contender.to_string(), offloads.to_owned(), one.direction.to_string(), format!("{:.1}", one.bits), times])
     });
     filled(&["", "offloads", "", "bits", "times bonding"], rows.collect(), 3)
+}
+
+fn profiles(figures: &Figures) -> String {
+    let rows = figures.profiles.iter().filter_map(|profile| {
+        let own = profile.inside - profile.account / 2.0;
+        let all = figures.over_bare(&profile.setup, &Traffic { direction: profile.direction, ..SMALL_V4 })?;
+        let Setup { contender, mode, .. } = profile.setup;
+        let share = format!("{:.0} %", own / all * 100.0);
+        let words = [contender.to_string(), mode.to_string(), profile.direction.to_string()];
+        Some(row(words.into_iter().chain([
+            format!("{:.1}", profile.runs),
+            format!("{own:.0}"),
+            format!("{all:.0}"),
+            share,
+        ])))
+    });
+    filled(&["", "mode", "", "runs", "programs", "all", "share"], rows.collect(), 3)
 }
 
 fn loads(figures: &Figures) -> String {
