@@ -4,11 +4,12 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{agent::Orders, schedule::Group, word::Word};
 use crate::{
@@ -25,11 +26,7 @@ const AGENT: &str = "/proc/1/exe";
 ///
 /// When the machine cannot be made or ends before its work is done.
 pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice, limit: u64) -> Result<Vec<Word>> {
-    let place = workspace.target.join("lab");
-    fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
-    let file = place.join("orders.json");
-    let orders = Orders { binary: binary.to_owned(), jobs: group.jobs.clone() };
-    fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
+    let file = orders(workspace, group, binary)?;
     let command = [AGENT.into(), "lab".into(), "--agent".into(), OsString::from(&file)];
     let mut wish = vm::Wish::of(kernel.clone(), limit, command.into());
     wish.deterministic = true;
@@ -47,6 +44,36 @@ pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice,
         }
         other => bail!("{}: {}", group.name, other.message().unwrap_or_default()),
     }
+}
+
+/// Runs a group right here, on the running kernel and its clock, and returns what the agent said.
+///
+/// # Errors
+///
+/// When the agent cannot be started or ends before its work is done.
+pub fn run_here(workspace: &Workspace, group: &Group, binary: &Path) -> Result<Vec<Word>> {
+    let file = orders(workspace, group, binary)?;
+    println!("\n=== {}", group.name);
+    let mut listener = Listener::default();
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["lab", "--agent"]).arg(&file).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut agent = command.spawn().context("cannot start ourselves")?;
+    let mut stdout = agent.stdout.take().context("the agent has no standard output")?;
+    io::copy(&mut stdout, &mut listener).context("cannot hear the agent")?;
+    let status = agent.wait().context("cannot wait for the agent")?;
+    let words = listener.words();
+    ensure!(status.success() && words.last() == Some(&Word::Done), "{}: the agent ended too early", group.name);
+    Ok(words)
+}
+
+/// Writes the orders for a group.
+fn orders(workspace: &Workspace, group: &Group, binary: &Path) -> Result<PathBuf> {
+    let place = workspace.target.join("lab");
+    fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
+    let file = place.join("orders.json");
+    let orders = Orders { binary: binary.to_owned(), jobs: group.jobs.clone() };
+    fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// Takes in the output of the agent, byte by byte, and shows what people want to see.

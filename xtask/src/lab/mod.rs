@@ -12,6 +12,7 @@ mod controller;
 mod cost;
 mod failover;
 mod figures;
+mod here;
 mod identity;
 mod machine;
 mod page;
@@ -52,6 +53,9 @@ pub struct Wish {
     /// Fail when a ratio to bonding is more than 2 % worse than the committed one of the same kernel and compiler
     #[arg(long)]
     check: bool,
+    /// On the running kernel and the clock on the wall, in network namespaces; nothing is written
+    #[arg(long, conflicts_with_all = ["check", "quick", "page", "filter"])]
+    here: bool,
     /// Write the page from the figures that are there, without measuring
     #[arg(long, conflicts_with_all = ["check", "quick"])]
     page: bool,
@@ -90,6 +94,9 @@ pub fn run(wish: &Wish) -> Result<()> {
         _ => Extent::Full,
     };
     let mut figures = Figures::new(Identity::of(workspace, &tools.toolchain)?);
+    if wish.here {
+        return here::run(workspace, &binary, figures, wish.trials);
+    }
     let chosen = |name: &str| wish.filter.is_empty() || wish.filter.iter().any(|word| name.contains(word));
     for group in schedule::groups(extent, wish.trials).iter().filter(|group| chosen(&group.name)) {
         for word in machine::run(workspace, group, &binary, &wish.kernel, LIMIT)? {

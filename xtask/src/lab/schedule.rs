@@ -171,6 +171,13 @@ fn programs() -> Vec<Job> {
     Mode::ALL.into_iter().flat_map(|mode| Wiring::ALL.map(|wiring| Job::Profile(setup(wiring, mode)))).collect()
 }
 
+/// What can be measured on a clock of this world: connections again and again, and cut cables.
+pub fn here(rounds: u32, trials: u32) -> Vec<Group> {
+    let round = |round| Group { name: format!("throughput of TCP, round {round} of {rounds}"), jobs: throughput() };
+    let failover = Group { name: "failover".to_owned(), jobs: failover(trials) };
+    (1..=rounds).map(round).chain(std::iter::once(failover)).collect()
+}
+
 /// The same for all contenders, with the bare port first and last: the two must agree.
 fn compared(mode: Mode, ports: u8, traffic: &[Traffic], packets: u32) -> Vec<Job> {
     let bare = (Contender::Bare, 1);

@@ -39,8 +39,9 @@ pub struct Throughput {
     pub job: ThroughputJob,
     /// Which way, seen from the aggregate.
     pub direction: Direction,
-    /// Bits for every thousand instructions of the one processor, which does the work of both ends.
-    pub bits: f64,
+    /// Megabits a second, counted by the receiver. On the clock that counts instructions these are bits for every
+    /// thousand instructions of the one processor, which does the work of both ends.
+    pub megabits: f64,
 }
 
 /// Measures, and tells.
@@ -76,8 +77,8 @@ pub fn measure(job: &ThroughputJob, binary: &Path) -> Result<()> {
     for direction in [Direction::Tx, Direction::Rx] {
         let to_host = direction == Direction::Rx;
         bulk::tcp(&site.host, &site.far, HOST, to_host, LENGTH)?;
-        let bits = bulk::tcp(&site.host, &site.far, HOST, to_host, LENGTH)? / 1e6;
-        Word::Throughput(Throughput { job: *job, direction, bits }).say()?;
+        let megabits = bulk::tcp(&site.host, &site.far, HOST, to_host, LENGTH)? / 1e6;
+        Word::Throughput(Throughput { job: *job, direction, megabits }).say()?;
     }
     Ok(())
 }

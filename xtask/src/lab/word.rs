@@ -78,8 +78,8 @@ impl Word {
                 println!("    flows on each port: {shares:?}; {moves:?}; as bonding: {same_as_bonding:?}");
             }
             Self::Failover(Failover { gap_ms, lost, .. }) => println!("    gaps {gap_ms:.2?} ms, lost {lost:?}"),
-            Self::Throughput(Throughput { direction, bits, .. }) => {
-                println!("    {direction}: {bits:.1} bits for 1000 instructions");
+            Self::Throughput(Throughput { direction, megabits, .. }) => {
+                println!("    {direction}: {megabits:.1} Mbit/s");
             }
             Self::Profile(profile) => println!("    {profile:?}"),
             Self::Load(load) => println!("    {load:?}"),

@@ -59,7 +59,9 @@ pub fn raise<'a>(setup: &Setup, extra: &Extra, site: &'a Site, binary: &'a Path)
             return Ok(Raising::Done(Raised { interface, kind: Kind::Kernel }));
         }
         Contender::Bonding => {
-            bonding::raise(setup.mode, extra, site)?;
+            if let Err(reason) = bonding::raise(setup.mode, extra, site)? {
+                return Ok(Raising::Refused(reason));
+            }
             Kind::Kernel
         }
         Contender::Team => Kind::Team(Teamd::start(setup.mode, site)?),

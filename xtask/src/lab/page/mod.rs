@@ -1,7 +1,7 @@
 //! The page that people read.
 
 mod chapter;
-mod other;
+pub mod other;
 mod plot;
 mod tables;
 

@@ -32,8 +32,8 @@ const PARITY: &str = "With `--table kernel-compat`: flows that take the same por
 const FAILOVER: &str = "Active-backup over 2 ports; the cable of the active one is cut at its far end while numbered datagrams are sent. \
     *Gap* is from the last frame on that port to the first on the other one, *lost* what never arrived. The clock is the machine's: \
     a processor of a thousand million instructions a second. A cut veth cable tells the kernel at once, which real cards need not do.";
-const TCP: &str = "One connection over active-backup, in bits for every 1000 instructions of the one processor, which does the work of both ends; \
-    and as a multiple of bonding's.";
+const TCP: &str = "One connection over active-backup, in Mbit/s, and as a multiple of bonding's. The clock is the machine's, so these are bits \
+    for every 1000 instructions of its one processor, which does the work of both ends.";
 const PROGRAMS: &str = "What our own programs take of a frame's cost over the bare port, by the kernel's account of programs; the rest is the way that \
     frames go. The account reads a clock, whose cost is taken off, to about ten instructions. The call that redirects the frame is part of the program.";
 const CONTROLLER: &str = "Active-backup. Work is in millions of instructions a second: 10 would be 1 % of a processor of a thousand million. \
@@ -80,7 +80,8 @@ fn parity(figures: &Figures) -> String {
     filled(&["", "flows", "same port"], rows.collect(), 1)
 }
 
-fn failovers(figures: &Figures) -> String {
+/// What cut cables cost.
+pub fn failovers(figures: &Figures) -> String {
     let rows = figures.failovers.iter().map(|failover| {
         let FailoverJob { setup, poll, rate, trials } = failover.job;
         let name = match (setup.contender, poll) {
@@ -100,22 +101,29 @@ fn lost(failover: &Failover) -> Vec<f64> {
     failover.lost.iter().map(|lost| f64::from(*lost)).collect()
 }
 
-fn throughputs(figures: &Figures) -> String {
+/// What went through connections.
+pub fn throughputs(figures: &Figures) -> String {
     let find = |contender: Contender, offloads: bool, direction: Direction| {
         let mut all = figures.throughputs.iter();
         let one = all.find(|one| {
             one.job.setup.contender == contender && one.job.offloads == offloads && one.direction == direction
         });
-        one.map(|one| one.bits)
+        one.map(|one| one.megabits)
     };
     let rows = figures.throughputs.iter().map(|one| {
         let contender = one.job.setup.contender;
         let bonding = find(Contender::Bonding, one.job.offloads, one.direction);
-        let times = bonding.map_or_else(|| "–".to_owned(), |bonding| format!("{:.2}", one.bits / bonding));
+        let times = bonding.map_or_else(|| "–".to_owned(), |bonding| format!("{:.2}", one.megabits / bonding));
         let offloads = if one.job.offloads { "on" } else { "off" };
-        row([contender.to_string(), offloads.to_owned(), one.direction.to_string(), format!("{:.1}", one.bits), times])
+        row([
+            contender.to_string(),
+            offloads.to_owned(),
+            one.direction.to_string(),
+            format!("{:.0}", one.megabits),
+            times,
+        ])
     });
-    filled(&["", "offloads", "", "bits", "times bonding"], rows.collect(), 3)
+    filled(&["", "offloads", "", "Mbit/s", "times bonding"], rows.collect(), 3)
 }
 
 fn profiles(figures: &Figures) -> String {
