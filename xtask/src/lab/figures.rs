@@ -33,12 +33,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The file in which figures of this kernel and compiler are kept.
+    /// The file in which figures of this kernel and compiler are kept. Of the compiler its name and version count.
     pub fn file(&self, directory: &Path) -> PathBuf {
-        let word = |text: &str| {
-            text.replace(|character: char| !character.is_ascii_alphanumeric() && !".-+".contains(character), "-")
-        };
-        directory.join(format!("{}--{}.json", word(&self.kernel), word(&self.compiler)))
+        let compiler: Vec<&str> = self.compiler.split_whitespace().take(2).collect();
+        let name = format!("{}--{}", self.kernel, compiler.join("-")).replace('/', "-");
+        directory.join(name + ".json")
     }
 }
 
@@ -228,6 +227,6 @@ pub mod tests {
     #[test]
     fn the_file_is_named_after_kernel_and_compiler() {
         let file = figures(1.0).identity.file(std::path::Path::new("/d"));
-        assert_eq!(file.to_str(), Some("/d/6.12.9+deb12--rustc-1.96.0--x-.json"));
+        assert_eq!(file.to_str(), Some("/d/6.12.9+deb12--rustc-1.96.0.json"));
     }
 }

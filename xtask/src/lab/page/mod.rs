@@ -42,5 +42,5 @@ pub fn write(directory: &Path) -> Result<()> {
 
 /// What a person wants to see first, as text.
 pub fn summary(figures: &Figures) -> String {
-    tables::overview(figures).unwrap_or_else(|| "nothing was measured".to_owned())
+    tables::overview(figures).unwrap_or_else(|| "no costs of frames were measured".to_owned())
 }
