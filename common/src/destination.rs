@@ -1,4 +1,4 @@
-//! The destination address of a frame, in the form in which a program reads it from the packet.
+//! The addresses of a frame, in the form in which a program reads them from the packet.
 
 use crate::Mac;
 
@@ -32,6 +32,37 @@ impl Destination {
     }
 }
 
+impl Destination {
+    /// The six octets as the lower 48 bits of a word, for a comparison with [`crate::Ports::mac`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(&self) -> u64 {
+        self.0[0] as u64 | (self.0[1] as u64) << 16 | (self.0[2] as u64) << 32
+    }
+}
+
+/// Both addresses of a frame, where it begins.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Where it goes.
+    pub destination: Destination,
+    /// Where it comes from.
+    pub source: Destination,
+}
+
+impl Addresses {
+    /// From the first twelve octets of a frame.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_octets([a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12]) -> Self {
+        Self {
+            destination: Destination::from_octets([a, b, c, d, e, f]),
+            source: Destination::from_octets([g, h, i, j, k, l]),
+        }
+    }
+}
+
 impl From<Mac> for Destination {
     fn from(Mac(octets): Mac) -> Self {
         Self::from_octets(octets)
@@ -41,6 +72,28 @@ impl From<Mac> for Destination {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_has_all_six_octets_and_nothing_else() {
+        let zero = Destination::from_octets([0; 6]).word();
+        assert_eq!(zero, 0);
+        let mut all = 0;
+        for position in 0..6 {
+            let mut octets = [0; 6];
+            octets[position] = 0xff;
+            let word = Destination::from_octets(octets).word();
+            assert_eq!((word.count_ones(), word & all), (8, 0));
+            all |= word;
+        }
+        assert_eq!(all, (1 << 48) - 1);
+    }
+
+    #[test]
+    fn the_source_follows_the_destination() {
+        let both = Addresses::from_octets([9, 8, 7, 6, 5, 4, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(both.destination, Destination::from_octets([9, 8, 7, 6, 5, 4]));
+        assert_eq!(both.source, Destination::from_octets([1, 2, 3, 4, 5, 6]));
+    }
 
     #[test]
     fn agrees_with_mac_about_group_addresses() {

@@ -10,17 +10,25 @@ pub enum DropReason {
     Standby = 0,
     /// Received on, or meant for, an aggregate none of whose ports is usable.
     NoPort = 1,
-    /// Shorter than an Ethernet header.
+    /// The header cannot be read or changed: the frame ends within it, or the kernel does not let the program change its
+    /// VLAN tag (no memory, or a frame whose sender named another protocol than its header does).
     Malformed = 2,
+    /// Not of a VLAN that belongs here.
+    Vlan = 3,
+    /// Sent by the aggregate itself, and come back from a partner that knows of no group.
+    Reflected = 4,
+    /// A group frame that the designated port hears as well.
+    Duplicate = 5,
 }
 
 // As docs/maps.md has it.
-const _: () = assert!(DropReason::COUNTERS == 195);
+const _: () = assert!(DropReason::COUNTERS == 390);
 
 #[allow(clippy::cast_possible_truncation, reason = "a few hundred counters")]
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 3] = [Self::Standby, Self::NoPort, Self::Malformed];
+    pub const ALL: [Self; 6] =
+        [Self::Standby, Self::NoPort, Self::Malformed, Self::Vlan, Self::Reflected, Self::Duplicate];
 
     /// Entries of the map `DROPS`: a row for each port and one for frames that the host sent.
     pub const COUNTERS: u32 = ((MAX_PORTS + 1) * Self::ALL.len()) as u32;
@@ -44,6 +52,9 @@ impl DropReason {
             Self::Standby => "standby",
             Self::NoPort => "no_port",
             Self::Malformed => "malformed",
+            Self::Vlan => "vlan",
+            Self::Reflected => "reflected",
+            Self::Duplicate => "duplicate",
         }
     }
 }

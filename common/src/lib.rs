@@ -9,14 +9,19 @@
 pub mod control;
 pub mod destination;
 pub mod drops;
+pub mod frame;
+pub mod hash;
 pub mod ids;
 pub mod ports;
+pub mod programs;
 pub mod rule;
+pub mod spread;
+pub mod vlan;
 
-pub use destination::Destination;
+pub use destination::{Addresses, Destination};
 pub use drops::DropReason;
 pub use ids::{IfIndex, Mac, PortId};
 pub use ports::{MAX_PORTS, Ports};
 
 /// Version of every layout in this crate. A dataplane that was built with another one is rebuilt on `adopt`.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;

@@ -26,7 +26,7 @@ pub struct Ports {
     /// A bit for each slot that also accepts unicast although it is not the active port: the port that was active
     /// until a moment ago, so that a change by hand loses nothing that is still on its way.
     pub accept: u64,
-    /// The slot of the active port. Meaningful only if its bit in `usable` is set.
+    /// The slot of the active port, or of the designated one. Meaningful only if its bit in `usable` is set.
     pub active: u32,
     /// How many entries of `order` are in use.
     pub count: u32,
@@ -34,23 +34,33 @@ pub struct Ports {
     pub order: [u8; MAX_PORTS],
     /// The interface of each slot; [`IfIndex::NONE`] where the slot is free.
     pub ifindex: [IfIndex; MAX_PORTS],
+    /// The aggregate's MAC as [`crate::Destination::word`] has it; 0 while nobody asks for it.
+    pub mac: u64,
 }
 
 // As docs/maps.md has it.
 const _: () = assert!(
-    size_of::<Ports>() == 344
+    size_of::<Ports>() == 352
         && offset_of!(Ports, usable) == 0
         && offset_of!(Ports, accept) == 8
         && offset_of!(Ports, active) == 16
         && offset_of!(Ports, count) == 20
         && offset_of!(Ports, order) == 24
         && offset_of!(Ports, ifindex) == 88
+        && offset_of!(Ports, mac) == 344
 );
 
 impl Ports {
     /// A table without ports.
-    pub const EMPTY: Self =
-        Self { usable: 0, accept: 0, active: 0, count: 0, order: [0; MAX_PORTS], ifindex: [IfIndex::NONE; MAX_PORTS] };
+    pub const EMPTY: Self = Self {
+        usable: 0,
+        accept: 0,
+        active: 0,
+        count: 0,
+        order: [0; MAX_PORTS],
+        ifindex: [IfIndex::NONE; MAX_PORTS],
+        mac: 0,
+    };
 
     /// The port that carries traffic now, by [`rule::choose`].
     #[must_use]
@@ -58,8 +68,14 @@ impl Ports {
         rule::choose(self)
     }
 
-    /// Whether a frame that port `slot` heard goes to the aggregate, by [`rule::accept`]; `group` says that its
-    /// destination is a group address.
+    /// The table as it would be if this port could not carry traffic.
+    #[must_use]
+    pub fn without(&self, port: PortId) -> Self {
+        Self { usable: self.usable & !port.bit(), ..*self }
+    }
+
+    /// Whether a frame that port `slot` heard goes to the aggregate while one port is active, by [`rule::accept`];
+    /// `group` says that its destination is a group address.
     #[must_use]
     pub fn accepts(&self, slot: PortId, group: bool) -> bool {
         rule::accept(self, slot, group).is_ok()
@@ -89,6 +105,10 @@ impl View for Ports {
 
     fn ifindex(&self, slot: PortId) -> IfIndex {
         self.ifindex[slot.index()]
+    }
+
+    fn mac(&self) -> u64 {
+        self.mac
     }
 }
 

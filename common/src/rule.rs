@@ -3,7 +3,7 @@
 //! It reads the table through [`View`], because the programs and the controller share the table: a program must load
 //! each word once, at the moment of the decision, while a test or the controller has a copy of its own.
 
-use crate::{Destination, DropReason, IfIndex, MAX_PORTS, PortId, control::Control};
+use crate::{Addresses, DropReason, IfIndex, MAX_PORTS, PortId, control::Control, programs::Reception};
 
 /// A table of ports that the rule can read, word by word. See [`crate::Ports`] for the meaning of the words.
 pub trait View {
@@ -19,6 +19,8 @@ pub trait View {
     fn order(&self, position: usize) -> u8;
     /// The interface of a slot below [`MAX_PORTS`].
     fn ifindex(&self, slot: PortId) -> IfIndex;
+    /// The aggregate's MAC as a word.
+    fn mac(&self) -> u64;
 }
 
 /// What becomes of a frame that a port hears, unless it is dropped.
@@ -32,7 +34,7 @@ pub enum Received {
     PortAndAggregate,
 }
 
-/// The port that carries traffic now: the active one if it is usable, else the first usable one in the order of
+/// The port that carries traffic now, where one does; where all do, the designated port: the active one if it is usable, else the first usable one in the order of
 /// preference. `None` if no port is usable.
 #[allow(clippy::cast_possible_truncation, reason = "slots and positions are below 64")]
 #[inline(always)]
@@ -58,8 +60,8 @@ pub fn choose(table: &impl View) -> Option<PortId> {
     None
 }
 
-/// Whether a frame that port `slot` heard goes to the aggregate; `group` says that its destination is a group
-/// address, which only the port that carries the traffic delivers, lest the host hear it twice.
+/// Whether a frame that port `slot` heard goes to the aggregate while one port is active; `group` says that its
+/// destination is a group address, which only the port that carries the traffic delivers, lest the host hear it twice.
 ///
 /// # Errors
 ///
@@ -74,31 +76,63 @@ pub fn accept(table: &impl View, slot: PortId, group: bool) -> Result<(), DropRe
     }
 }
 
-/// Where a frame that the host sends leaves.
+/// Whether a frame that port `slot` heard goes to the aggregate while all ports carry traffic and the partner knows
+/// nothing of it: what it floods comes by all of them, what we send may come back.
 ///
 /// # Errors
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn send(table: &impl View) -> Result<IfIndex, DropReason> {
-    match choose(table).map(|slot| table.ifindex(slot)) {
+pub fn accept_one(table: &impl View, slot: PortId, addresses: &Addresses) -> Result<(), DropReason> {
+    if addresses.source.word() == table.mac() {
+        return Err(DropReason::Reflected);
+    }
+    if !addresses.destination.is_group() {
+        return Ok(());
+    }
+    match choose(table) {
+        Some(designated) if designated.0 == slot.0 => Ok(()),
+        Some(_) => Err(DropReason::Duplicate),
+        None => Err(DropReason::NoPort),
+    }
+}
+
+/// Where a frame that the host sends leaves, once its port is chosen.
+///
+/// # Errors
+///
+/// The reason why it is dropped instead.
+#[inline(always)]
+pub fn send(table: &impl View, chosen: Option<PortId>) -> Result<IfIndex, DropReason> {
+    match chosen.map(|slot| table.ifindex(slot)) {
         Some(index) if index.0 != IfIndex::NONE.0 => Ok(index),
         _ => Err(DropReason::NoPort),
     }
 }
 
-/// What becomes of a frame to `destination` that port `slot` heard.
+/// What becomes of a frame with these addresses that port `slot` heard.
 ///
 /// # Errors
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn receive(table: &impl View, slot: PortId, destination: &Destination) -> Result<Received, DropReason> {
-    match Control::of(destination) {
-        Control::PortOnly => Ok(Received::Port),
-        Control::PortAndAggregate => Ok(Received::PortAndAggregate),
-        Control::No => accept(table, slot, destination.is_group()).map(|()| Received::Aggregate),
+pub fn receive(
+    table: &impl View,
+    slot: PortId,
+    reception: Reception,
+    addresses: &Addresses,
+) -> Result<Received, DropReason> {
+    match Control::of(&addresses.destination) {
+        Control::PortOnly => return Ok(Received::Port),
+        Control::PortAndAggregate => return Ok(Received::PortAndAggregate),
+        Control::No => {}
     }
+    match reception {
+        Reception::Active => accept(table, slot, addresses.destination.is_group()),
+        Reception::Designated => accept_one(table, slot, addresses),
+        Reception::Any => Ok(()),
+    }
+    .map(|()| Received::Aggregate)
 }
 
 #[cfg(test)]

@@ -59,4 +59,9 @@ impl View for Table {
     fn ifindex(&self, slot: PortId) -> IfIndex {
         load!(self, ifindex[slot.index() & (MAX_PORTS - 1)])
     }
+
+    #[inline(always)]
+    fn mac(&self) -> u64 {
+        load!(self, mac)
+    }
 }

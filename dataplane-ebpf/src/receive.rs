@@ -1,18 +1,17 @@
 //! Frames that a port heard.
 
-use aggctl_common::{Destination, DropReason, IfIndex, PortId, rule, rule::Received};
+use aggctl_common::{Addresses, DropReason, PortId, programs::Reception, rule, rule::Received};
 use aya_ebpf::{Global, programs::TcContext};
 
-use crate::{action, drops, ports};
+use crate::{action, deliver, drops, ports, vlan};
 
 /// The slot of the port that this copy of the program hangs on. Set when the program is loaded.
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
 
-/// The interface number of the aggregate's hidden end: what leaves through it arrives on the aggregate. Set when the
-/// program is loaded.
+/// Which frames are accepted: a [`Reception`]. Set when the program is loaded.
 #[unsafe(no_mangle)]
-static HIDDEN: Global<u32> = Global::new(0);
+static RECEPTION: Global<u32> = Global::new(0);
 
 /// The slot of this port.
 #[inline(always)]
@@ -24,42 +23,45 @@ fn slot() -> PortId {
 #[inline(always)]
 pub fn receive(context: &TcContext) -> i32 {
     match linear(context) {
-        Some(destination) => carry_out(context, destination),
+        Some(addresses) => carry_out(context, addresses),
         None => paged(context),
     }
 }
 
 /// Does what the rule says.
 #[inline(always)]
-fn carry_out(context: &TcContext, destination: &Destination) -> i32 {
-    match ports::table().and_then(|table| rule::receive(&table, slot(), destination)) {
-        Ok(Received::Aggregate) => action::redirect(IfIndex(HIDDEN.load())),
+fn carry_out(context: &TcContext, addresses: &Addresses) -> i32 {
+    let reception = Reception::of(RECEPTION.load());
+    match ports::table().and_then(|table| rule::receive(&table, slot(), reception, addresses)) {
+        Ok(Received::Aggregate) => match vlan::incoming(context) {
+            Ok(()) => deliver::deliver(context),
+            Err(reason) => drop(reason),
+        },
         Ok(Received::Port) => action::NEXT,
         Ok(Received::PortAndAggregate) => {
-            // A copy that finds no memory is lost like any frame on a wire; the port still gets the original.
-            let _ = context.clone_redirect(HIDDEN.load(), 0);
+            deliver::copy(context);
             action::NEXT
         }
         Err(reason) => drop(reason),
     }
 }
 
-/// The destination address where it lies, if the kernel put it in the linear part of the frame, as it nearly always does.
+/// The addresses where they lie, if the kernel put them in the linear part of the frame, as it nearly always does.
 #[inline(always)]
-fn linear(context: &TcContext) -> Option<&Destination> {
-    let start = context.data() as *const Destination;
-    // SAFETY: the address ends before the end of the data, as the verifier checks, and the data stays in place while
-    // nothing is changed about the frame; it starts at an even address.
-    (start as usize + size_of::<Destination>() <= context.data_end()).then(|| unsafe { &*start })
+fn linear(context: &TcContext) -> Option<&Addresses> {
+    let start = context.data() as *const Addresses;
+    // SAFETY: they end before the end of the data, as the verifier checks, and the data stays in place while
+    // nothing is changed about the frame; they start at an even address.
+    (start as usize + size_of::<Addresses>() <= context.data_end()).then(|| unsafe { &*start })
 }
 
-/// The same for a frame whose header is elsewhere: it is copied out. Out of line, so that the ordinary case does not
-/// carry the address about in a form that suits both.
+/// The same for a frame whose header is elsewhere: they are copied out. Out of line, so that the ordinary case does not
+/// carry the addresses about in a form that suits both.
 #[cold]
 #[inline(never)]
 fn paged(context: &TcContext) -> i32 {
     match context.load(0) {
-        Ok(octets) => carry_out(context, &Destination::from_octets(octets)),
+        Ok(octets) => carry_out(context, &Addresses::from_octets(octets)),
         Err(_) => drop(DropReason::Malformed),
     }
 }

@@ -208,7 +208,7 @@ impl Lab {
         }
     }
 
-    /// Attaches `agg0` with the first two ports over the hook of this case, and further `options`.
+    /// Attaches `agg0` with the first two ports over wiring and hook of this case, and further `options`.
     #[track_caller]
     pub fn try_attach(&self, options: &str) -> Outcome {
         self.host.aggctl(&self.attach_line(options))
@@ -222,8 +222,8 @@ impl Lab {
 
     /// The arguments of [`Lab::try_attach`].
     pub fn attach_line(&self, options: &str) -> String {
-        let (hook, device) = (self.case.hook.name(), self.case.device());
-        format!("attach agg0 --port eth0 --port eth1 --hook {hook} --device {device} {options}")
+        let (wiring, hook, device) = (self.case.wiring.name(), self.case.hook.name(), self.case.device());
+        format!("attach agg0 --port eth0 --port eth1 --wiring {wiring} --hook {hook} --device {device} {options}")
     }
 
     /// The client pings the host's IPv4 address.

@@ -13,6 +13,7 @@ pub mod command;
 pub mod feature;
 pub mod flap;
 pub mod frames;
+pub mod group;
 pub mod guest;
 pub mod host_state;
 pub mod lab;

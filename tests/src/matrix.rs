@@ -1,4 +1,4 @@
-//! Over which kinds of ports and hooks a test runs.
+//! Over which wirings, kinds of ports and hooks a test runs.
 
 use std::{fmt, thread, time::Duration};
 
@@ -31,30 +31,89 @@ impl Hook {
     }
 }
 
+/// How the aggregate is wired, as `attach --wiring` calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring {
+    /// Everything passes the aggregate's device.
+    Shared,
+    /// What is sent leaves before the device.
+    Direct,
+}
+
+impl Wiring {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Direct => "direct",
+        }
+    }
+
+    /// Whether the aggregate's counters and captures show what is sent.
+    pub fn shows_sent(self) -> bool {
+        self == Self::Shared
+    }
+}
+
+/// What the aggregate's own device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The one that goes with the hook: the kernel's best with tcx, the one that every kernel has with clsact. So both are
+    /// tried where there are both.
+    Usual,
+    /// The other way round: veth with tcx, netkit with clsact.
+    Other,
+}
+
 /// One case of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
+    /// How the aggregate is wired.
+    pub wiring: Wiring,
     /// What the ports are.
     pub link: Link,
     /// Where the programs hang.
     pub hook: Hook,
+    /// The aggregate's own device.
+    pub device: Device,
 }
 
 impl Case {
     /// Ports are veth, programs hang on tcx.
-    pub const VETH_TCX: Self = Self { link: Link::Veth, hook: Hook::Tcx };
+    pub const VETH_TCX: Self = Self::shared(Link::Veth, Hook::Tcx);
     /// Ports are veth, programs hang on clsact.
-    pub const VETH_CLSACT: Self = Self { link: Link::Veth, hook: Hook::Clsact };
+    pub const VETH_CLSACT: Self = Self::shared(Link::Veth, Hook::Clsact);
+    /// Ports are veth, programs hang on tcx, the device is veth.
+    pub const VETH_TCX_VETH: Self = Self { device: Device::Other, ..Self::VETH_TCX };
+    /// Ports are veth, programs hang on clsact, the device is netkit.
+    pub const VETH_CLSACT_NETKIT: Self = Self { device: Device::Other, ..Self::VETH_CLSACT };
     /// Ports are tap, programs hang on tcx.
-    pub const TAP_TCX: Self = Self { link: Link::Tap, hook: Hook::Tcx };
+    pub const TAP_TCX: Self = Self::shared(Link::Tap, Hook::Tcx);
     /// Ports are tap, programs hang on clsact.
-    pub const TAP_CLSACT: Self = Self { link: Link::Tap, hook: Hook::Clsact };
+    pub const TAP_CLSACT: Self = Self::shared(Link::Tap, Hook::Clsact);
     /// Ports are emulated cards, programs hang on tcx.
-    pub const E1000E_TCX: Self = Self { link: Link::E1000e, hook: Hook::Tcx };
+    pub const E1000E_TCX: Self = Self::shared(Link::E1000e, Hook::Tcx);
     /// Ports are emulated cards, programs hang on clsact.
-    pub const E1000E_CLSACT: Self = Self { link: Link::E1000e, hook: Hook::Clsact };
+    pub const E1000E_CLSACT: Self = Self::shared(Link::E1000e, Hook::Clsact);
     /// Ports are emulated virtio cards, programs hang on tcx.
-    pub const VIRTIO_TCX: Self = Self { link: Link::Virtio, hook: Hook::Tcx };
+    pub const VIRTIO_TCX: Self = Self::shared(Link::Virtio, Hook::Tcx);
+
+    /// Wiring direct, ports are veth, programs hang on tcx.
+    pub const DIRECT_VETH_TCX: Self = Self::VETH_TCX.direct();
+    /// Wiring direct, ports are veth, programs hang on clsact.
+    pub const DIRECT_VETH_CLSACT: Self = Self::VETH_CLSACT.direct();
+    /// Wiring direct, ports are tap, programs hang on tcx.
+    pub const DIRECT_TAP_TCX: Self = Self::TAP_TCX.direct();
+    /// Wiring direct, ports are tap, programs hang on clsact.
+    pub const DIRECT_TAP_CLSACT: Self = Self::TAP_CLSACT.direct();
+
+    const fn shared(link: Link, hook: Hook) -> Self {
+        Self { wiring: Wiring::Shared, link, hook, device: Device::Usual }
+    }
+
+    const fn direct(self) -> Self {
+        Self { wiring: Wiring::Direct, ..self }
+    }
 
     /// Ping round trips that a failover may lose, at one ping in 10 ms.
     pub fn failover_limit(self) -> u64 {
@@ -64,20 +123,22 @@ impl Case {
         })
     }
 
-    /// What the aggregate's own device is, as `attach --device` calls it: the kernel's best with tcx, the one that every
-    /// kernel has with clsact. So both are tried where there are both.
+    /// What the aggregate's own device is, as `attach --device` calls it.
     pub fn device(self) -> &'static str {
-        match self.hook {
-            Hook::Tcx => "auto",
-            Hook::Clsact => "veth",
+        match (self.hook, self.device) {
+            (Hook::Tcx, Device::Usual) => "auto",
+            (Hook::Clsact, Device::Other) => "netkit",
+            (Hook::Tcx, Device::Other) | (Hook::Clsact, Device::Usual) => "veth",
         }
     }
 
     /// What a kernel must have for this case, and the case that takes its place on one that has it not.
     fn needs(self) -> Vec<(&'static Feature, Self)> {
-        match self.hook {
-            Hook::Tcx => vec![(&feature::TCX, Self { hook: Hook::Clsact, ..self })],
-            Hook::Clsact => Vec::new(),
+        match (self.hook, self.device) {
+            // Without netkit the other device is the usual one.
+            (_, Device::Other) => vec![(&feature::NETKIT, Self { device: Device::Usual, ..self })],
+            (Hook::Tcx, Device::Usual) => vec![(&feature::TCX, Self { hook: Hook::Clsact, ..self })],
+            (Hook::Clsact, Device::Usual) => Vec::new(),
         }
     }
 }
@@ -90,7 +151,15 @@ impl fmt::Display for Case {
             Link::E1000e => "E1000E",
             Link::Virtio => "VIRTIO",
         };
-        write!(f, "{link}_{}", self.hook.name().to_uppercase())
+        let wiring = match self.wiring {
+            Wiring::Shared => "",
+            Wiring::Direct => "DIRECT_",
+        };
+        write!(f, "{wiring}{link}_{}", self.hook.name().to_uppercase())?;
+        match self.device {
+            Device::Usual => Ok(()),
+            Device::Other => write!(f, "_{}", self.device().to_uppercase()),
+        }
     }
 }
 
@@ -170,10 +239,25 @@ mod tests {
     }
 
     #[test]
+    fn the_wiring_stays_on_an_old_kernel() {
+        assert_eq!(on_old(Case::DIRECT_VETH_TCX, &[Case::VETH_CLSACT]), Ok(Case::DIRECT_VETH_CLSACT));
+        assert_eq!(Case::DIRECT_VETH_CLSACT.to_string(), "DIRECT_VETH_CLSACT");
+    }
+
+    #[test]
     fn an_old_kernel_runs_every_test_once_for_each_kind_of_port() {
         assert_eq!(on_old(Case::VETH_TCX, &[Case::VETH_TCX, Case::TAP_CLSACT]), Ok(Case::VETH_CLSACT));
         let both = [Case::TAP_TCX, Case::TAP_CLSACT];
         assert_eq!(on_old(Case::TAP_TCX, &both), Err("no tcx; TAP_CLSACT is run".to_owned()));
         assert_eq!(on_old(Case::TAP_CLSACT, &both), Ok(Case::TAP_CLSACT));
+    }
+
+    #[test]
+    fn an_old_kernel_needs_no_second_run_for_another_device() {
+        let all = [Case::VETH_TCX_VETH, Case::VETH_CLSACT, Case::VETH_CLSACT_NETKIT];
+        assert_eq!(on_old(Case::VETH_CLSACT_NETKIT, &all), Err("no netkit; VETH_CLSACT is run".to_owned()));
+        assert_eq!(on_old(Case::VETH_TCX_VETH, &all), Err("no tcx; VETH_CLSACT is run".to_owned()));
+        assert_eq!(Case::VETH_CLSACT_NETKIT.to_string(), "VETH_CLSACT_NETKIT");
+        assert_eq!(Case::VETH_TCX_VETH.to_string(), "VETH_TCX_VETH");
     }
 }

@@ -199,6 +199,10 @@ impl Drop for Namespace {
             let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
         }
         for path in self.state_paths() {
+            for aggregate in std::fs::read_dir(&path).into_iter().flatten().flatten() {
+                // A network namespace of its own is held by a mount, which must go first.
+                let _ = rustix::mount::unmount(aggregate.path().join("netns"), rustix::mount::UnmountFlags::DETACH);
+            }
             let _ = std::fs::remove_dir_all(path);
         }
     }

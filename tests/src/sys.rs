@@ -122,6 +122,8 @@ pub struct Heard {
     pub bytes: Vec<u8>,
     /// Whether the interface sent it, rather than received it.
     pub outgoing: bool,
+    /// Whom the kernel takes it to be for (`PACKET_*` of linux/if_packet.h).
+    pub kind: u8,
 }
 
 impl PacketSocket {
@@ -145,6 +147,15 @@ impl PacketSocket {
         Ok(Self(socket))
     }
 
+    /// From now on hands frames to the driver itself, past queueing disciplines and egress hooks.
+    ///
+    /// # Errors
+    ///
+    /// As setsockopt(2).
+    pub fn bypass(&self) -> io::Result<()> {
+        set_option(&self.0, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)
+    }
+
     /// Sends a frame as it is.
     ///
     /// # Errors
@@ -154,6 +165,25 @@ impl PacketSocket {
         // SAFETY: `frame` is live and as long as is said.
         let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Reads the beginning of the next frame, without what came beside it; `None` if none comes within `limit`. For many
+    /// frames: [`PacketSocket::receive`] makes room for the largest each time.
+    ///
+    /// # Errors
+    ///
+    /// As recv(2).
+    pub fn read(&self, limit: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let limit = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: `poll` is one live `pollfd`.
+        if check(unsafe { libc::poll(&raw mut poll, 1, limit) })? == 0 {
+            return Ok(None);
+        }
+        let (start, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: `buffer` is live and as long as is said.
+        let length = unsafe { libc::recv(self.0.as_raw_fd(), start, room, libc::MSG_DONTWAIT) };
+        usize::try_from(length).map(Some).map_err(|_| io::Error::last_os_error())
     }
 
     /// The next frame; `None` if none comes within `limit`.
@@ -191,7 +221,7 @@ impl PacketSocket {
         }
         // SAFETY: it was zeroed, which is a valid `sockaddr_ll`, and the kernel wrote one.
         let from = unsafe { from.assume_init() };
-        Ok(Some(Heard { bytes, outgoing: from.sll_pkttype == libc::PACKET_OUTGOING }))
+        Ok(Some(Heard { bytes, outgoing: from.sll_pkttype == libc::PACKET_OUTGOING, kind: from.sll_pkttype }))
     }
 }
 

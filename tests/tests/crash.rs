@@ -17,7 +17,7 @@ const RHYTHM: Duration = Duration::from_millis(2);
 /// How many pings judge that nothing is lost.
 const PINGS: usize = 2000;
 
-cases!(killing_the_controller_loses_nothing: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(killing_the_controller_loses_nothing: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
 fn killing_the_controller_loses_nothing(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -67,7 +67,7 @@ fn killing_the_guardian_loses_nothing(case: Case) {
     wait_for("nobody left", SOON, || lab.host.processes().is_empty());
 }
 
-cases!(killing_both_loses_nothing_and_adopt_recovers: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(killing_both_loses_nothing_and_adopt_recovers: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
 fn killing_both_loses_nothing_and_adopt_recovers(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -104,7 +104,7 @@ fn killing_both_loses_nothing_and_adopt_recovers(case: Case) {
     before.expect_again(&lab.host, "two crashes, adopt and detach");
 }
 
-cases!(a_dataplane_without_controller_can_be_detached: VETH_TCX, TAP_CLSACT);
+cases!(a_dataplane_without_controller_can_be_detached: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn a_dataplane_without_controller_can_be_detached(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -116,7 +116,7 @@ fn a_dataplane_without_controller_can_be_detached(case: Case) {
     before.expect_again(&lab.host, "a crash and detach");
 }
 
-cases!(attach_over_an_orphan_adopts_it_if_it_is_the_same: VETH_TCX);
+cases!(attach_over_an_orphan_adopts_it_if_it_is_the_same: VETH_TCX, DIRECT_VETH_TCX);
 fn attach_over_an_orphan_adopts_it_if_it_is_the_same(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("--reselect failure");
@@ -135,17 +135,17 @@ fn attach_over_an_orphan_adopts_it_if_it_is_the_same(case: Case) {
     lab.host.wait_for_controller("agg0");
 }
 
-cases!(what_was_broken_meanwhile_is_mended_by_adopt: VETH_CLSACT);
+cases!(what_was_broken_meanwhile_is_mended_by_adopt: VETH_CLSACT, DIRECT_VETH_CLSACT);
 fn what_was_broken_meanwhile_is_mended_by_adopt(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
     lab.attach("");
     let ping = lab.ping(RHYTHM);
     kill_both(&lab);
-    // What the host sends goes to the hidden end of the pair, and there to a port.
+    // Where the sending program of a veth pair hangs: what the host sends goes to the hidden end, or leaves before the device.
     let agg0 = lab.host.link("agg0");
-    let hidden = agg0["link"].as_str().unwrap();
-    lab.host.tc(&format!("filter del dev {hidden} ingress")).ok();
+    let place = agg0["link"].as_str().map_or_else(|| "agg0 egress".to_owned(), |hidden| format!("{hidden} ingress"));
+    lab.host.tc(&format!("filter del dev {place}")).ok();
     ping.expect_silence();
     lab.host.aggctl("adopt agg0").ok();
     ping.wait_for_answer(SOON);

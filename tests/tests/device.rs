@@ -13,7 +13,7 @@ use aggctl_tests::{
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(10);
 
-cases!(ports_are_promiscuous_while_the_aggregate_is: VETH_TCX, TAP_CLSACT);
+cases!(ports_are_promiscuous_while_the_aggregate_is: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn ports_are_promiscuous_while_the_aggregate_is(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -50,7 +50,7 @@ fn ports_hear_all_groups(case: Case) {
     wait_for("all-multicast off", SOON, || lab.host.link("eth1")["allmulti"] == 0);
 }
 
-cases!(deleting_the_device_is_a_detach: VETH_TCX, VETH_CLSACT, TAP_TCX);
+cases!(deleting_the_device_is_a_detach: VETH_TCX, VETH_CLSACT, TAP_TCX, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
 fn deleting_the_device_is_a_detach(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -63,7 +63,7 @@ fn deleting_the_device_is_a_detach(case: Case) {
     before.expect_again(&lab.host, "ip link del agg0");
 }
 
-cases!(a_rename_of_the_aggregate_is_followed: VETH_TCX, TAP_CLSACT);
+cases!(a_rename_of_the_aggregate_is_followed: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
 fn a_rename_of_the_aggregate_is_followed(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -95,22 +95,39 @@ cases!(a_rename_of_a_port_is_followed: VETH_TCX, TAP_CLSACT);
 fn a_rename_of_a_port_is_followed(case: Case) {
     let lab = Lab::two_ports(case);
     let ping = lab.ping(RHYTHM);
-    lab.attach("");
-    lab.host.ip("link set eth1 down");
-    lab.host.wait_for_show("agg0", "eth1 is disabled", |show| show.state("eth1") == "disabled");
-    lab.host.ip("link set eth1 name lan7");
-    lab.host.ip("link set lan7 up");
-    lab.host.wait_for_show("agg0", "the new name", |show| {
-        show.0["ports"].as_array().unwrap().iter().any(|port| port["name"] == "lan7" && port["state"] == "standby")
-    });
-    lab.host.aggctl("set agg0 active-port=lan7").ok();
+    lab.attach("--primary eth1");
+    // The active port, then one that waits; as udev renames, which takes an interface down for it.
+    for (former, name, other) in [("eth1", "lan1", "eth0"), ("eth0", "lan0", "lan1")] {
+        lab.host.wait_for_show("agg0", "the primary", |show| matches!(show.active(), Some("eth1" | "lan1")));
+        lab.host.ip(&format!("link set {former} down"));
+        ping.wait_for_answer(SOON);
+        lab.host.wait_for_show("agg0", "the other port", |show| {
+            show.state(former) == "disabled" && show.active() == Some(other)
+        });
+        lab.host.ip(&format!("link set {former} name {name}"));
+        lab.host.ip(&format!("link set {name} up"));
+        lab.host.wait_for_show("agg0", "the new name", |show| {
+            show.0["ports"].as_array().unwrap().iter().any(|port| port["name"] == name && port["usable"] == true)
+        });
+    }
+    lab.host.wait_for_show("agg0", "the primary under its new name", |show| show.active() == Some("lan1"));
     ping.wait_for_answer(SOON);
+    lab.cut("eth1");
+    ping.wait_for_answer(SOON);
+    let show = lab.host.wait_for_show("agg0", "failover", |show| show.active() == Some("lan0"));
+    assert_eq!(show.0["ports"].as_array().unwrap().len(), 2);
+    lab.restore("eth1");
+    lab.host.wait_for_show("agg0", "the primary again", |show| show.active() == Some("lan1"));
     lab.host.aggctl("detach agg0").ok();
     ping.wait_for_answer(SOON);
-    assert_eq!(lab.host.link("lan7")["promiscuity"], 0);
+    for name in ["lan0", "lan1"] {
+        assert_eq!(lab.host.link(name)["promiscuity"], 0, "{name}");
+        assert_eq!(lab.host.sysctl(&format!("net/ipv6/conf/{name}/disable_ipv6")), "0", "{name}");
+    }
+    assert!(lab.host.ip("addr show dev lan0").contains(HOST_V6), "addresses go back to the port under its new name");
 }
 
-cases!(mac_and_mtu_of_the_aggregate_go_to_the_ports: VETH_TCX, TAP_CLSACT);
+cases!(mac_and_mtu_of_the_aggregate_go_to_the_ports: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn mac_and_mtu_of_the_aggregate_go_to_the_ports(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -148,7 +165,7 @@ fn a_port_taken_down_by_its_owner_is_disabled(case: Case) {
     lab.host.wait_for_show("agg0", "eth0 waits", |show| show.state("eth0") == "standby");
 }
 
-cases!(a_port_that_is_deleted_is_a_port_down: VETH_TCX);
+cases!(a_port_that_is_deleted_is_a_port_down: VETH_TCX, DIRECT_VETH_TCX);
 fn a_port_that_is_deleted_is_a_port_down(case: Case) {
     let lab = Lab::two_ports(case);
     let ping = lab.ping(RHYTHM);

@@ -41,7 +41,7 @@ const QUIET: Duration = Duration::from_millis(600);
 /// The MAC of the bridge.
 const BRIDGE_MAC: &str = "02:00:00:00:00:b0";
 
-cases!(guests_survive_failover_and_failback: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(guests_survive_failover_and_failback: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn guests_survive_failover_and_failback(case: Case) {
     let lab = lab_with_bridge(case);
     let guests: Vec<_> = (1..=4).map(|number| bridged_guest(&lab, number)).collect();

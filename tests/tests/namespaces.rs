@@ -8,7 +8,7 @@ use aggctl_tests::{Case, HostState, Lab, cases, matrix::SOON, processes, wait_fo
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(5);
 
-cases!(attach_kill_and_adopt_from_three_separate_commands: VETH_TCX, VETH_CLSACT, TAP_TCX);
+cases!(attach_kill_and_adopt_from_three_separate_commands: VETH_TCX, VETH_CLSACT, TAP_TCX, DIRECT_VETH_TCX);
 fn attach_kill_and_adopt_from_three_separate_commands(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -27,7 +27,7 @@ fn attach_kill_and_adopt_from_three_separate_commands(case: Case) {
     before.expect_again(&lab.host, "detach");
 }
 
-cases!(the_same_names_in_two_namespaces_do_not_meet: VETH_TCX, VETH_CLSACT);
+cases!(the_same_names_in_two_namespaces_do_not_meet: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX);
 fn the_same_names_in_two_namespaces_do_not_meet(case: Case) {
     let labs = [Lab::two_ports(case), Lab::two_ports(case)];
     let before = HostState::of(&labs[0].host);
@@ -68,7 +68,7 @@ fn two_aggregates_share_a_namespace(case: Case) {
     assert_eq!(lab.host.aggctl("show --json").ok().trim(), "[]");
 }
 
-cases!(a_deleted_namespace_leaves_nothing: VETH_TCX, VETH_CLSACT);
+cases!(a_deleted_namespace_leaves_nothing: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX);
 fn a_deleted_namespace_leaves_nothing(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");

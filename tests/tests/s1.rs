@@ -13,7 +13,7 @@ use aggctl_tests::{
 /// The rhythm at which failovers are judged.
 const RHYTHM: Duration = Duration::from_millis(10);
 
-cases!(pings_go_on_as_long_as_one_port_has_a_link: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(pings_go_on_as_long_as_one_port_has_a_link: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
 fn pings_go_on_as_long_as_one_port_has_a_link(case: Case) {
     let lab = Lab::two_ports(case);
     let ping = lab.ping(RHYTHM);
@@ -62,7 +62,7 @@ fn pings_go_on_as_long_as_one_port_has_a_link(case: Case) {
     assert_eq!(ping.total().doubled, 0);
 }
 
-cases!(failover_loses_a_few_pings_at_most: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(failover_loses_a_few_pings_at_most: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT, DIRECT_TAP_TCX);
 fn failover_loses_a_few_pings_at_most(case: Case) {
     let lab = Lab::two_ports(case);
     let _flapping = (case.link == Link::Tap).then(|| Flapping::start(&lab.host));
@@ -90,7 +90,7 @@ fn failover_loses_a_few_pings_at_most(case: Case) {
     panic!("each failover lost more than {} pings: {seen:?}", case.failover_limit());
 }
 
-cases!(promiscuous_mode_on_demand_survives_flaps: VETH_TCX, TAP_CLSACT);
+cases!(promiscuous_mode_on_demand_survives_flaps: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn promiscuous_mode_on_demand_survives_flaps(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -114,7 +114,7 @@ fn promiscuous_mode_on_demand_survives_flaps(case: Case) {
     before.expect_again(&lab.host, "detach");
 }
 
-cases!(a_dhcp_client_on_the_aggregate_gets_an_address: VETH_TCX, TAP_CLSACT);
+cases!(a_dhcp_client_on_the_aggregate_gets_an_address: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn a_dhcp_client_on_the_aggregate_gets_an_address(case: Case) {
     let lab = Lab::bare(case);
     if !["udhcpc", "udhcpd"].iter().all(|applet| guest::busybox_has(applet)) {

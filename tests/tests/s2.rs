@@ -13,7 +13,7 @@ use aggctl_tests::{
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(10);
 
-cases!(a_host_moves_to_an_aggregate_and_back: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(a_host_moves_to_an_aggregate_and_back: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT, DIRECT_TAP_TCX);
 fn a_host_moves_to_an_aggregate_and_back(case: Case) {
     let lab = Lab::two_ports_with_dad(case);
     let before = HostState::of(&lab.host);
@@ -68,7 +68,7 @@ fn a_host_moves_to_an_aggregate_and_back(case: Case) {
     assert!(pings.iter().all(|ping| ping.total().doubled == 0));
 }
 
-cases!(a_host_with_much_configuration_is_as_before: VETH_TCX, TAP_CLSACT);
+cases!(a_host_with_much_configuration_is_as_before: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn a_host_with_much_configuration_is_as_before(case: Case) {
     let lab = Lab::two_ports_with_dad(case).with_port("eth2");
     for line in [
@@ -141,7 +141,7 @@ fn a_host_with_much_configuration_is_as_before(case: Case) {
     before.expect_again(&lab.host, "attach and detach");
 }
 
-cases!(what_changed_meanwhile_goes_to_the_ports: VETH_TCX);
+cases!(what_changed_meanwhile_goes_to_the_ports: VETH_TCX, DIRECT_VETH_TCX);
 fn what_changed_meanwhile_goes_to_the_ports(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");

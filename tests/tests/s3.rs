@@ -14,7 +14,7 @@ use aggctl_tests::{
 /// The rhythm of the pings: nothing that lasts longer than this goes unseen.
 const RHYTHM: Duration = Duration::from_millis(2);
 
-cases!(switching_by_hand_loses_nothing: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(switching_by_hand_loses_nothing: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
 fn switching_by_hand_loses_nothing(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("--reselect failure");
@@ -43,7 +43,7 @@ fn a_port_without_link_is_not_made_active_by_hand(case: Case) {
     assert_eq!(lab.host.show("agg0").active(), Some("eth0"));
 }
 
-cases!(addresses_of_the_aggregate_change_under_traffic: VETH_TCX, TAP_CLSACT);
+cases!(addresses_of_the_aggregate_change_under_traffic: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn addresses_of_the_aggregate_change_under_traffic(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -68,7 +68,7 @@ fn addresses_of_the_aggregate_change_under_traffic(case: Case) {
     moved.wait_for_answer(SOON);
 }
 
-cases!(ports_come_and_go_under_traffic: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
+cases!(ports_come_and_go_under_traffic: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
 fn ports_come_and_go_under_traffic(case: Case) {
     let lab = Lab::two_ports(case).with_port("eth2");
     let before = HostState::of(&lab.host);
@@ -162,7 +162,7 @@ fn delays_are_kept(case: Case) {
     ping.wait_for_answer(SOON);
 }
 
-cases!(carrier_follows_min_ports: VETH_TCX);
+cases!(carrier_follows_min_ports: VETH_TCX, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
 fn carrier_follows_min_ports(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("--min-ports 2");

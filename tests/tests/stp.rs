@@ -25,7 +25,7 @@ const GUEST_V4: &str = "10.0.0.9";
 /// The port of the host's bridge that is no aggregate.
 const LOOP: &str = "loop0";
 
-cases!(a_loop_is_blocked_and_the_tree_follows_a_failover: VETH_TCX, VETH_CLSACT);
+cases!(a_loop_is_blocked_and_the_tree_follows_a_failover: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
 fn a_loop_is_blocked_and_the_tree_follows_a_failover(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -52,7 +52,7 @@ fn a_loop_is_blocked_and_the_tree_follows_a_failover(case: Case) {
     drop(guest);
 }
 
-cases!(the_root_of_the_tree_may_be_behind_the_aggregate: VETH_TCX);
+cases!(the_root_of_the_tree_may_be_behind_the_aggregate: VETH_TCX, DIRECT_VETH_TCX);
 fn the_root_of_the_tree_may_be_behind_the_aggregate(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -112,7 +112,7 @@ fn expect_tree(lab: &Lab, ping: &Ping, open: &str) {
         state(&lab.host, open) == "forwarding" && (other == "blocking" || other == "disabled")
     };
     // What was heard through the former port grows old for a while before the tree is settled.
-    let settled = || stands() && wait::find(SETTLED, || (!stands()).then_some(())).is_none();
+    let settled = || stands() && wait::quiet(SETTLED, || (!stands()).then_some(())).is_none();
     wait_for(&format!("a tree by way of {open}"), CONVERGENCE, settled);
     ping.wait_for_answer(CONVERGENCE);
     let ((), stats) = ping.during(|| ping.run(200));

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod interrupt;
+mod lab;
 mod linker;
 mod netns;
 mod packages;
@@ -48,6 +49,8 @@ enum Command {
     Demo,
     /// Measure traffic through an aggregate as a ratio to a bare veth pair
     Bench,
+    /// Compare with the kernel's bonding and team drivers, in instructions for each frame
+    Lab(lab::Wish),
     /// Run a command on another kernel, in a virtual machine with the host's files
     Vm(vm::Wish),
 }
@@ -81,6 +84,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Kernels => test::write_kernels(&Workspace::locate()?),
         Command::Demo => demo::run(&Workspace::locate()?),
         Command::Bench => bench::run(&Workspace::locate()?),
+        Command::Lab(wish) => lab::run(&wish),
         Command::Vm(wish) => return vm::main(&wish),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -66,6 +66,11 @@ impl Toolchain {
         self.command(&self.program("cargo"))
     }
 
+    /// Its compiler, in the same environment.
+    pub fn rustc(&self) -> Command {
+        self.command(&self.program("rustc"))
+    }
+
     /// Its clippy in the same environment, if it has one: a stand-in for cargo that takes `clippy` as the subcommand.
     pub fn clippy(&self) -> Option<Command> {
         let clippy = self.program("cargo-clippy");

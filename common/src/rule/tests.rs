@@ -3,13 +3,15 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::Ports;
+use crate::{Destination, Ports};
 
 extern crate std;
 
 const UNICAST: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
 const BROADCAST: [u8; 6] = [0xff; 6];
 const LACP: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0x02];
+/// The source of frames that others sent.
+const NEIGHBOUR: [u8; 6] = [0x02, 0, 0, 0, 0, 9];
 const STP: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0];
 
 /// Ports 2 (the most preferred), 0 and 1, all usable; 0 is active.
@@ -22,14 +24,23 @@ fn three() -> Ports {
     ports
 }
 
+fn received(ports: &Ports, slot: u8, reception: Reception, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
+    let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
+    receive(ports, PortId(slot), reception, &addresses)
+}
+
+fn send_by_choice(ports: &Ports) -> Result<IfIndex, DropReason> {
+    send(ports, choose(ports))
+}
+
 fn heard(ports: &Ports, slot: u8, octets: [u8; 6]) -> Result<Received, DropReason> {
-    receive(ports, PortId(slot), &Destination::from_octets(octets))
+    received(ports, slot, Reception::Active, octets, NEIGHBOUR)
 }
 
 #[test]
 fn the_active_port_carries_the_traffic() {
     assert_eq!(three().choose(), Some(PortId(0)));
-    assert_eq!(send(&three()), Ok(IfIndex(10)));
+    assert_eq!(send_by_choice(&three()), Ok(IfIndex(10)));
 }
 
 #[test]
@@ -43,7 +54,7 @@ fn an_active_port_that_is_not_usable_falls_back_to_the_most_preferred_one() {
 #[test]
 fn without_a_usable_port_frames_are_dropped_both_ways() {
     let ports = Ports { usable: 0, accept: 0b111, ..three() };
-    assert_eq!(send(&ports), Err(DropReason::NoPort));
+    assert_eq!(send_by_choice(&ports), Err(DropReason::NoPort));
     assert_eq!(heard(&ports, 0, UNICAST), Err(DropReason::NoPort));
 }
 
@@ -58,7 +69,7 @@ fn a_usable_port_outside_the_order_is_used_only_while_it_is_active() {
 fn a_chosen_port_without_interface_is_no_port() {
     let mut ports = three();
     ports.ifindex[0] = IfIndex::NONE;
-    assert_eq!(send(&ports), Err(DropReason::NoPort));
+    assert_eq!(send_by_choice(&ports), Err(DropReason::NoPort));
 }
 
 #[test]
@@ -80,6 +91,38 @@ fn the_former_active_port_still_delivers_unicast_but_no_group_frames() {
     assert_eq!(heard(&ports, 1, UNICAST), Ok(Received::Aggregate));
     assert_eq!(heard(&ports, 1, BROADCAST), Err(DropReason::Standby));
     assert!(ports.accepts(PortId(1), false) && !ports.accepts(PortId(1), true));
+}
+
+#[test]
+fn a_lag_delivers_all_that_any_port_hears() {
+    let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
+    for slot in 0..3 {
+        for octets in [UNICAST, BROADCAST, NEIGHBOUR] {
+            assert_eq!(received(&ports, slot, Reception::Any, octets, UNICAST), Ok(Received::Aggregate));
+        }
+        assert_eq!(received(&ports, slot, Reception::Any, STP, NEIGHBOUR), Ok(Received::PortAndAggregate));
+    }
+}
+
+#[test]
+fn from_a_plain_partner_groups_come_by_the_designated_port_alone() {
+    let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
+    let heard = |slot, to| received(&ports, slot, Reception::Designated, to, NEIGHBOUR);
+    assert_eq!((heard(0, BROADCAST), heard(1, BROADCAST)), (Ok(Received::Aggregate), Err(DropReason::Duplicate)));
+    assert_eq!((heard(0, UNICAST), heard(1, UNICAST)), (Ok(Received::Aggregate), Ok(Received::Aggregate)));
+    let lost = Ports { usable: 0, ..ports };
+    assert_eq!(received(&lost, 0, Reception::Designated, BROADCAST, NEIGHBOUR), Err(DropReason::NoPort));
+}
+
+#[test]
+fn our_own_frames_do_not_come_back() {
+    let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
+    for slot in 0..3 {
+        for to in [BROADCAST, NEIGHBOUR] {
+            let back = received(&ports, slot, Reception::Designated, to, UNICAST);
+            assert_eq!(back, Err(DropReason::Reflected));
+        }
+    }
 }
 
 fn any_table() -> impl Strategy<Value = Ports> {
@@ -123,7 +166,9 @@ proptest! {
     ) {
         let mut ports = ports;
         ports.order[..32].copy_from_slice(&order);
-        let _ = send(&ports);
-        let _ = receive(&ports, PortId(slot), &Destination::from_octets(octets));
+        let _ = send_by_choice(&ports);
+        for reception in [Reception::Active, Reception::Designated, Reception::Any] {
+            let _ = received(&ports, slot, reception, octets, octets);
+        }
     }
 }

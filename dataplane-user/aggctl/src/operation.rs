@@ -11,9 +11,10 @@ use aggctl_engine::{
     host::Host,
     plan::{self, Taken},
     record::{Layer3, Phase, PortRecord, Record},
+    settings::Settings,
 };
 use aggctl_kernel::{
-    dataplane::{Dataplane, Ends, Expected},
+    dataplane::{Dataplane, Expected},
     execute::Executor,
     netlink::Netlink,
     netns,
@@ -37,12 +38,14 @@ pub fn not_there(name: &str) -> Failure {
 ///
 /// # Errors
 /// If no netlink socket can be had.
-pub fn executor(store: &Store, hidden: &str) -> Result<Executor, Failure> {
+pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
     Ok(Executor {
         netlink: Netlink::open()?,
-        dataplane: Dataplane::at(store.pins()),
+        wiring: record.config.wiring,
+        namespace: store.namespace(),
+        dataplane: Dataplane::at(store.pins(), Settings::of(&record.config)),
         aggregate: store.name().to_owned(),
-        hidden: hidden.to_owned(),
+        hidden: record.hidden.clone(),
     })
 }
 
@@ -83,10 +86,10 @@ pub fn attach(
     }
     record.confirm_by = confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
     store.save(&record)?;
-    let mut executor = executor(store, &record.hidden)?;
+    let mut executor = executor(store, &record)?;
     let done = transaction::run(store, &mut record, &mut executor)
         .map_err(Failure::from)
-        .and_then(|()| locate(&mut record, &snapshot(&mut netlink)?));
+        .and_then(|()| locate(&mut record, &mut executor));
     if let Err(error) = done {
         return Err(match transaction::roll_back(store, &record, &mut executor) {
             Ok(()) => Failure::Refused(format!("{error}; everything was undone")),
@@ -106,14 +109,10 @@ fn ports_of(record: &Record) -> Vec<(IfIndex, String)> {
 }
 
 /// Writes down the numbers of the interfaces that were made, and what the aggregate has.
-fn locate(record: &mut Record, host: &Host) -> Result<(), Failure> {
-    let index = |name: &str| {
-        host.link(name).map(|link| link.index).ok_or_else(|| Failure::Refused(format!("{name} went away meanwhile")))
-    };
-    record.index = index(&record.config.name)?;
-    record.hidden_index = index(&record.hidden)?;
+fn locate(record: &mut Record, executor: &mut Executor) -> Result<(), Failure> {
+    (record.index, record.hidden_index) = executor.pair()?;
     // Should the interface be deleted before the controller has looked for the first time.
-    record.last_seen = Layer3::of(host, record.index);
+    record.last_seen = Layer3::of(&snapshot(&mut executor.netlink)?, record.index);
     Ok(())
 }
 
@@ -124,7 +123,7 @@ fn locate(record: &mut Record, host: &Host) -> Result<(), Failure> {
 pub fn adopt(store: &Store) -> Result<Record, Failure> {
     let name = store.name();
     let mut record = recover(store)?.ok_or_else(|| not_there(name))?;
-    let mut executor = executor(store, &record.hidden)?;
+    let mut executor = executor(store, &record)?;
     let host = snapshot(&mut executor.netlink)?;
     if !host.links.contains_key(&record.index) {
         // Deleted while nobody watched: that is a detach.
@@ -143,7 +142,7 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
     }
     let present = record.ports.iter().filter(|port| host.links.contains_key(&port.before.index));
     let expected = Expected {
-        ends: Ends { device: record.device, aggregate: record.index, hidden: record.hidden_index },
+        ends: executor.ends(record.device, record.index, record.hidden_index),
         ports: present.map(|port| (port.id, port.before.index)).collect(),
         hook: record.hook,
     };
@@ -204,7 +203,7 @@ pub fn recover(store: &Store) -> Result<Option<Record>, Failure> {
 /// # Errors
 /// What could not be undone.
 pub fn roll_back(store: &Store, record: &Record) -> Result<(), Failure> {
-    let mut executor = executor(store, &record.hidden)?;
+    let mut executor = executor(store, record)?;
     transaction::roll_back(store, record, &mut executor)
         .map_err(|errors| Failure::Refused(format!("could not be undone: {}", errors.join("; "))))
 }
@@ -224,7 +223,7 @@ pub fn finish_detach(store: &Store, record: Record) -> Result<(), Failure> {
 /// A refusal, which changed nothing; or what could not be done.
 pub fn tear_down(store: &Store, mut record: Record, host: &Host, force: bool) -> Result<(), Failure> {
     let steps = plan::detach(host, &record, force)?;
-    let mut executor = executor(store, &record.hidden)?;
+    let mut executor = executor(store, &record)?;
     transaction::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
         Failure::Refused(format!("detached, but not everything could be restored: {}", errors.join("; ")))
     })

@@ -1,6 +1,11 @@
 //! What the engine asks the controller to do.
 
-use aggctl_common::{Mac, PortId, Ports};
+use std::sync::Arc;
+
+use aggctl_common::{
+    Mac, PortId, Ports,
+    spread::{Cycle, ROW},
+};
 use serde::{Deserialize, Serialize};
 
 /// Something to do, in the order given. Actions say what shall be, so doing one twice does no harm
@@ -9,6 +14,12 @@ use serde::{Deserialize, Serialize};
 pub enum Action {
     /// Make the programs use this table.
     Publish(Box<Ports>),
+    /// Make the programs use these orders of ports, one for each bucket.
+    PublishRows(Arc<Vec<[u8; ROW]>>),
+    /// Make the programs use this table: the port of each bucket.
+    PublishBuckets(Arc<Vec<u8>>),
+    /// Make the programs use this cycle.
+    PublishCycle(Box<Cycle>),
     /// Set the aggregate's carrier.
     SetCarrier(bool),
     /// Set or clear a port's promiscuous flag.
@@ -66,6 +77,15 @@ pub enum Notice {
         /// The port that was, if one was.
         from: Option<String>,
         /// The port that is, if one is.
+        to: Option<String>,
+        /// Why, in words.
+        why: String,
+    },
+    /// Broadcast and multicast are accepted on another port now.
+    Designated {
+        /// The port that did, if one did.
+        from: Option<String>,
+        /// The port that does, if one does.
         to: Option<String>,
         /// Why, in words.
         why: String,

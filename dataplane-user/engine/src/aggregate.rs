@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{Action, Notice},
-    config::{AggregateConfig, PortConfig},
+    config::{AggregateConfig, Partner, PortConfig},
     event::{AggregateState, Event, LinkState},
     select::Rules,
     status::{AggregateStatus, PortStatus},
@@ -38,11 +38,13 @@ mod refusal;
 mod rounds;
 mod setting;
 mod settle;
+mod sharing;
 mod table;
 mod words;
 
 use port::{Port, Presence};
 use rounds::Rounds;
+use sharing::Sharing;
 
 pub use refusal::Refusal;
 pub use table::ACCEPT_GRACE;
@@ -94,6 +96,7 @@ pub struct Aggregate {
     demand: Option<Demand>,
     carrier: Option<bool>,
     published: Ports,
+    sharing: Sharing,
     rounds: Option<Rounds>,
 }
 
@@ -144,6 +147,7 @@ impl Aggregate {
             demand: None,
             carrier: None,
             published: Ports::EMPTY,
+            sharing: Sharing::default(),
             rounds: None,
         }
     }
@@ -197,7 +201,8 @@ impl Aggregate {
         ports.sort_by_key(|port| port.id);
         AggregateStatus {
             carrier: self.carrier.unwrap_or(false),
-            active: self.active_port().map(|port| port.id),
+            active: self.active_port().filter(|_| !self.config.mode.shares()).map(|port| port.id),
+            designated: self.designated().map(|port| port.id),
             ports,
         }
     }
@@ -230,7 +235,13 @@ impl Aggregate {
         }
     }
 
-    /// The port that carries the traffic.
+    /// The port on which groups are accepted, where several hear them.
+    fn designated(&self) -> Option<&Port> {
+        let several = self.config.mode.shares() && self.config.partner() == Partner::Plain;
+        self.active_port().filter(|_| several)
+    }
+
+    /// The port that carries the traffic; where all do, the one that is preferred to the others.
     fn active_port(&self) -> Option<&Port> {
         self.active.filter(|_| self.settled).and_then(|id| self.port(id))
     }

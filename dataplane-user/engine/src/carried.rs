@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use aggctl_common::vlan::VlanId;
 use aggctl_common::{IfIndex, Mac};
 
 use crate::{
@@ -18,10 +19,6 @@ use crate::{
 pub const LIMIT: usize = 4096;
 /// The most ways that are followed, so that bridges joined in a mesh do not multiply without end.
 const WAYS: usize = 1024;
-
-/// The number of a VLAN, 1 to 4094; 0 says that there is only a priority.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VlanId(pub u16);
 
 /// A VLAN tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,9 @@
 //! What the owner wishes an aggregate to be.
 
+use aggctl_common::{hash::Policy, spread::DEFAULT_BUCKETS};
 use serde::{Deserialize, Serialize};
+
+use crate::vlan::VlanConfig;
 
 /// Everything that can be chosen about an aggregate. Two attaches with equal configurations mean the same aggregate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,6 +12,15 @@ pub struct AggregateConfig {
     pub name: String,
     /// How a port is chosen.
     pub mode: Mode,
+    /// How flows are told apart and spread, in mode `hash`.
+    pub hash: HashConfig,
+    /// How many packets a port gets before it is the next one's turn, in mode `round-robin`. 0: each packet goes to a
+    /// port at random, as with bonding's `packets_per_slave`.
+    pub stride: u16,
+    /// What the ports are connected to; `None`: what the mode needs ([`AggregateConfig::partner`]).
+    pub partner: Option<Partner>,
+    /// Which VLANs pass, and how they are tagged.
+    pub vlan: VlanConfig,
     /// How the device, the ports and the programs are connected.
     pub wiring: Wiring,
     /// What the aggregate's own device is.
@@ -44,6 +56,10 @@ impl AggregateConfig {
         Self {
             name: name.into(),
             mode: Mode::default(),
+            hash: HashConfig::default(),
+            stride: 1,
+            partner: None,
+            vlan: VlanConfig::default(),
             wiring: Wiring::default(),
             device: Device::default(),
             hook: Hook::default(),
@@ -59,6 +75,16 @@ impl AggregateConfig {
             ports,
         }
     }
+
+    /// What the ports are connected to. Unless it was said, modes in which several ports carry traffic take their partner to
+    /// know that they are one group.
+    #[must_use]
+    pub fn partner(&self) -> Partner {
+        self.partner.unwrap_or(match self.mode {
+            Mode::ActiveBackup => Partner::Plain,
+            Mode::Hash | Mode::RoundRobin | Mode::Random => Partner::Lag,
+        })
+    }
 }
 
 /// What can be chosen about one port.
@@ -70,13 +96,15 @@ pub struct PortConfig {
     pub priority: i32,
     /// Once active, it stays active while it is usable, whatever better port comes back. team: `sticky`.
     pub sticky: bool,
+    /// Its share of the traffic in proportion to the other ports' weights, where all carry traffic. 1 to 255, default 1.
+    pub weight: u8,
 }
 
 impl PortConfig {
     /// A port with default settings.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), priority: 0, sticky: false }
+        Self { name: name.into(), priority: 0, sticky: false, weight: 1 }
     }
 }
 
@@ -87,6 +115,61 @@ pub enum Mode {
     /// One port carries everything, the others wait.
     #[default]
     ActiveBackup,
+    /// All ports carry traffic; a hash of each frame's addresses chooses its port, so a flow stays on one. bonding:
+    /// `balance-xor`, team: `loadbalance`.
+    Hash,
+    /// All ports carry traffic, packet by packet in turn. bonding: `balance-rr`, team: `roundrobin`.
+    RoundRobin,
+    /// All ports carry traffic, each packet on a port at random. team: `random`.
+    Random,
+}
+
+impl Mode {
+    /// Whether all usable ports carry traffic, rather than one.
+    #[must_use]
+    pub const fn shares(self) -> bool {
+        !matches!(self, Self::ActiveBackup)
+    }
+}
+
+/// How flows are told apart and spread over the ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HashConfig {
+    /// Which fields of a frame make its hash.
+    pub policy: Policy,
+    /// What the hash is mixed with, so that aggregates in a row do not all decide alike. 0: nothing.
+    pub seed: u32,
+    /// How many buckets the table has ([`aggctl_common::spread::is_table_size`]).
+    pub buckets: u32,
+    /// How a hash leads to a port.
+    pub table: TableKind,
+}
+
+impl Default for HashConfig {
+    fn default() -> Self {
+        Self { policy: Policy::Layer34, seed: 0, buckets: DEFAULT_BUCKETS, table: TableKind::Stable }
+    }
+}
+
+/// How a hash leads to a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableKind {
+    /// Through buckets, of which a port that comes or goes moves no more than its share.
+    #[default]
+    Stable,
+    /// Modulo the number of usable ports: the port that the kernel's bonding driver would choose.
+    KernelCompat,
+}
+
+/// What the ports are connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Partner {
+    /// One group of ports at the other end: it sends each frame to one of them.
+    Lag,
+    /// A switch that knows of no group: it floods to all of them, also what we sent.
+    Plain,
 }
 
 /// How the aggregate device, the ports and the programs are connected.
@@ -96,6 +179,18 @@ pub enum Wiring {
     /// The hidden end of the device and the ports share the host's namespace; everything stays visible.
     #[default]
     Shared,
+    /// The hidden end is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress hook,
+    /// before the device; what is received takes the short way through both ends.
+    Direct,
+}
+
+impl Wiring {
+    /// Whether the hidden end is in a network namespace of the aggregate's own. Then a program of its own is there, too,
+    /// which passes on what the ports heard.
+    #[must_use]
+    pub const fn has_namespace(self) -> bool {
+        matches!(self, Self::Direct)
+    }
 }
 
 /// What the pair of the aggregate's interface and its hidden end is made of.

@@ -5,6 +5,7 @@
 //! - [`Aggregate`](aggregate::Aggregate): which ports are usable, which one is active, what must be announced. It is
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
 //! - [`announce`] and [`carried`]: the frames that say so, for the aggregate's own addresses and for all that it carries.
+//! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
 //!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -19,7 +20,10 @@ pub mod host;
 pub mod plan;
 pub mod record;
 pub mod select;
+pub mod settings;
+pub mod spread;
 pub mod status;
+pub mod vlan;
 pub mod watch;
 
 pub use action::Action;

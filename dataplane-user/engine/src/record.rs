@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Version of the record's layout.
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 
 /// The record of an aggregate: the journal of what was done to the host and all that is needed to undo it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct AggregateStatus {
     /// Whether at least `min_ports` ports are usable.
     pub carrier: bool,
-    /// The port that carries the traffic.
+    /// The port that carries the traffic, where one does.
     pub active: Option<PortId>,
+    /// The port on which broadcast and multicast are accepted, where several hear the same.
+    #[serde(default)]
+    pub designated: Option<PortId>,
     /// Each port, in slot order.
     pub ports: Vec<PortStatus>,
 }
@@ -39,6 +42,8 @@ pub struct PortStatus {
 pub enum PortState {
     /// It carries the traffic.
     Active,
+    /// It carries its share of the traffic.
+    Sharing,
     /// It is usable and waits.
     Standby,
     /// It is not usable: its link is down, in a delay, or it is gone.

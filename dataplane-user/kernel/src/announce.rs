@@ -6,6 +6,7 @@ use aggctl_common::IfIndex;
 use aggctl_engine::{
     announce::{Role, frames_as},
     carried::{self, Kind, Picture},
+    vlan::VlanConfig,
 };
 
 use crate::{
@@ -16,16 +17,23 @@ use crate::{
 };
 
 /// Tells the neighbours, once for each address that interface `of` has at this moment, that it is reached through
-/// `through`.
+/// `through`. What this rule has no place for on the wire is left out.
 ///
 /// # Errors
 ///
 /// [`KernelError::Gone`] if `of` is not there, else what the kernel refuses. An interface that is down, or whose queue is
 /// full, is no error: nobody can hear it, and whoever comes later asks.
-pub fn send(netlink: &mut Netlink, sender: &PacketSender, of: IfIndex, through: IfIndex) -> Result<(), KernelError> {
+pub fn send(
+    netlink: &mut Netlink,
+    sender: &PacketSender,
+    of: IfIndex,
+    through: IfIndex,
+    rule: &VlanConfig,
+) -> Result<(), KernelError> {
     let Some(link) = netlink.link(of)? else { return Err(KernelError::Gone(format!("interface {of}"))) };
     let addresses = netlink.addresses_of(of)?;
-    for frame in frames_as(sysctl::role(&link.name)?, link.mac, &addresses) {
+    let frames = frames_as(sysctl::role(&link.name)?, link.mac, &addresses);
+    for frame in frames.into_iter().filter_map(|frame| rule.on_wire(frame)) {
         match sender.send(through, &frame) {
             Ok(()) | Err(SendError::Down(_) | SendError::Full(_)) => {}
             Err(error) => return Err(error.into()),

@@ -5,7 +5,8 @@
 //! - [`dataplane`]: the programs and maps.
 //! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`] sees
 //!   to it that a plan is carried out whole or not at all, [`state`] keeps its journal.
-//! - [`watch`] reports changes of interfaces, [`probe`] and [`bystanders`] say beforehand what is missing or in the way.
+//! - [`watch`] reports changes of interfaces, [`probe`] and [`bystanders`] say beforehand what is missing or in
+//!   the way, [`udev`] whether an interface has its name yet.
 //!
 //! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -25,4 +26,5 @@ pub mod snapshot;
 pub mod state;
 pub mod sysctl;
 pub mod transaction;
+pub mod udev;
 pub mod watch;

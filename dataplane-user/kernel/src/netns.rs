@@ -1,5 +1,7 @@
-//! Namespaces: which one this is, who else is in it, and the first process's view of the files.
+//! Namespaces: which one this is, who else is in it, those of our own, and the first process's view of the files.
 #![allow(unsafe_code, reason = "SO_NETNS_COOKIE has no safe wrapper")]
+
+mod private;
 
 use std::{
     fs, io,
@@ -15,12 +17,15 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
+pub use self::private::Namespace;
 use crate::error::KernelError;
 
 /// `SO_NETNS_COOKIE`.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 /// The network namespace of the calling thread.
 const THIS_NETNS: &str = "/proc/thread-self/ns/net";
+/// The network namespace of the first process.
+const FIRST_NETNS: &str = "/proc/1/ns/net";
 /// Where `ip netns` keeps the names of namespaces.
 const NETNS_NAMES: &str = "/run/netns";
 
@@ -41,6 +46,13 @@ impl NamespaceId {
         let metadata = fs::metadata(path)?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
+}
+
+/// Whether this is the network namespace of the first process; no if that cannot be told.
+#[must_use]
+pub fn is_first() -> bool {
+    let [this, first] = [THIS_NETNS, FIRST_NETNS].map(|path| NamespaceId::of(path).ok());
+    this.is_some() && this == first
 }
 
 /// The kernel's number of the present network namespace, never used again until the next boot.

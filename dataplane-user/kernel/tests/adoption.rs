@@ -13,13 +13,16 @@ use std::{
     time::Duration,
 };
 
-use aggctl_common::{IfIndex, Ports};
-use aggctl_engine::config::{Device, Hook};
+use aggctl_common::{IfIndex, LAYOUT_VERSION, Ports};
+use aggctl_engine::{
+    config::{Hook, Wiring},
+    settings::Settings,
+};
 use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, Ends, Expected, Role};
 use support::{
     BPFFS,
     attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, ports, sender},
-    index, run, table,
+    index, namespace, run, table,
     wire::{self, UNICAST, Wire},
 };
 
@@ -72,7 +75,7 @@ fn everything_outlives_the_process_and_can_be_adopted() {
             .unwrap();
         assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
         both_ways("q0", "nobody is there");
-        let dataplane = Dataplane::at(format!("{BPFFS}/agg0"));
+        let dataplane = Dataplane::at(format!("{BPFFS}/agg0"), Settings::default());
         assert_eq!(dataplane.table().unwrap().load(), ports());
         assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
         attach_to(&dataplane, case);
@@ -102,7 +105,18 @@ fn defects_are_found_and_repaired() {
         assert_eq!(defects(), [Defect::NotAttached { role: Role::Rx(P1), index: index("p1") }]);
         repair();
 
-        if case.device == Device::Netkit {
+        if case.wiring == Wiring::Direct {
+            let hidden = ends(case).hidden;
+            let filters = || run(&["tc", "filter", "del", "dev", "hid0", "ingress"]);
+            match case.hook {
+                Hook::Tcx => std::fs::remove_file(format!("{BPFFS}/agg0/link-relay")).unwrap(),
+                Hook::Auto | Hook::Clsact => drop(namespace().run(filters).unwrap()),
+            }
+            assert_eq!(defects(), [Defect::NotAttached { role: Role::Relay, index: hidden }]);
+            repair();
+        }
+
+        if case.sends_by_netkit() {
             std::fs::remove_file(format!("{BPFFS}/agg0/link-tx")).unwrap();
             assert_eq!(defects(), [Defect::NotAttached { role: Role::Tx, index: index("agg0") }]);
             repair();
@@ -142,7 +156,7 @@ fn maps_of_another_shape_or_layout_are_rebuilt() {
         assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapDifferent("ports")]);
         repair();
 
-        std::fs::rename(pins.join("layout-1"), pins.join("layout-0")).unwrap();
+        std::fs::rename(pins.join(format!("layout-{LAYOUT_VERSION}")), pins.join("layout-0")).unwrap();
         assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapDifferent("layout")]);
         repair();
         assert!(!pins.join("layout-0").exists());
@@ -160,7 +174,7 @@ fn an_interface_that_went_away_is_no_obstacle() {
             dataplane.defects(&expected_with(gone, case)).unwrap(),
             [Defect::NotAttached { role: Role::Rx(P1), index: gone }]
         );
-        let refusal = dataplane.attach_rx(P1, gone, index("hid0"), case.hook).unwrap_err();
+        let refusal = dataplane.attach_rx(P1, gone, &ends(case), case.hook).unwrap_err();
         assert!(matches!(refusal, DataplaneError::NoInterface(at) if at == gone), "{refusal}");
 
         // It comes back with another number, into the same slot.
@@ -181,13 +195,15 @@ fn an_interface_that_went_away_is_no_obstacle() {
         dataplane.detach_rx(P0, index("p0"), case.hook).unwrap();
 
         // The hidden end goes with the aggregate; nobody knows its number any more.
+        let pair = ends(case);
         run(&["ip", "link", "del", "agg0"]);
-        let nobody = Ends { device: case.device, aggregate: IfIndex::NONE, hidden: IfIndex::NONE };
-        dataplane.detach_tx(nobody, case.hook).unwrap();
+        let nobody = Ends { aggregate: IfIndex::NONE, hidden: IfIndex::NONE, ..pair };
+        dataplane.detach_tx(&nobody, case.hook).unwrap();
+        dataplane.detach_relay(&nobody, case.hook).unwrap();
         dataplane.remove().unwrap();
     });
 }
 
 fn expected_with(p1: IfIndex, case: Case) -> Expected {
-    Expected { ends: ends(case.device), ports: vec![(P0, index("p0")), (P1, p1)], hook: case.hook }
+    Expected { ends: ends(case), ports: vec![(P0, index("p0")), (P1, p1)], hook: case.hook }
 }

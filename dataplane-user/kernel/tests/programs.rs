@@ -7,10 +7,11 @@ mod support;
 use std::collections::BTreeMap;
 
 use aggctl_common::{
-    Destination, DropReason, IfIndex, MAX_PORTS, PortId, Ports,
+    Addresses, DropReason, IfIndex, MAX_PORTS, PortId, Ports,
+    programs::Reception,
     rule::{self, Received},
 };
-use aggctl_engine::config::{Device, Hook};
+use aggctl_engine::config::{Device, Hook, Wiring};
 use aggctl_kernel::dataplane::{Dataplane, Role, Table};
 use aggctl_tests::{feature::PAGED_TEST_RUNS, wait};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
@@ -20,8 +21,8 @@ use proptest::{
 };
 use support::{
     BPFFS,
-    attached::ends,
-    bench, dataplane, index, table,
+    attached::{Case, ends},
+    bench, bench_on, dataplane, index, table,
     wire::{self, UNICAST, Wire},
 };
 
@@ -43,14 +44,19 @@ struct Programs {
 
 impl Programs {
     fn load() -> Self {
+        Self::load_for(Wiring::Shared)
+    }
+
+    fn load_for(wiring: Wiring) -> Self {
+        let ends = ends(Case { wiring, device: Device::Veth, hook: Hook::Auto });
         let dataplane = dataplane();
-        dataplane.attach_tx(ends(Device::Veth), Hook::Auto).unwrap();
+        dataplane.attach_tx(&ends, Hook::Auto).unwrap();
         let program = |role: Role| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
         let rx = SLOTS
             .into_iter()
             .map(|slot| {
                 // All on one interface: the test runs do not care where they hang.
-                dataplane.attach_rx(PortId(slot), index("p0"), index("hid0"), Hook::Auto).unwrap();
+                dataplane.attach_rx(PortId(slot), index("p0"), &ends, Hook::Auto).unwrap();
                 (slot, program(Role::Rx(PortId(slot))))
             })
             .collect();
@@ -77,7 +83,7 @@ impl Programs {
 
     /// Checks that `tx` does with this table what the rule says.
     fn check_tx(&self, ports: &Ports, frame: &[u8]) {
-        let expected = match rule::send(ports) {
+        let expected = match rule::send(ports, ports.choose()) {
             Ok(_) => (REDIRECT, vec![]),
             Err(reason) => (DROP, vec![(None, reason)]),
         };
@@ -86,16 +92,26 @@ impl Programs {
 
     /// Checks that `rx` of each slot does with this table what the rule says.
     fn check_rx(&self, ports: &Ports, frame: &[u8]) {
-        let destination = Destination::from_octets(*frame.first_chunk().unwrap());
+        let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
         for (slot, program) in &self.rx {
             let port = PortId(*slot);
-            let expected = match rule::receive(ports, port, &destination) {
+            let expected = match rule::receive(ports, port, Reception::Active, &addresses) {
                 Ok(Received::Aggregate) => (REDIRECT, vec![]),
                 Ok(Received::Port | Received::PortAndAggregate) => (NEXT, vec![]),
                 Err(reason) => (DROP, vec![(Some(port), reason)]),
             };
             assert_eq!(self.run(program, frame), expected, "slot {slot}, {frame:x?}, {ports:?}");
         }
+    }
+}
+
+/// Runs a test with the programs of each wiring.
+fn each_wiring(test: fn(&Programs)) {
+    for wiring in [Wiring::Shared, Wiring::Direct] {
+        bench_on(wiring, Device::Veth, move || {
+            println!("{wiring:?}");
+            test(&Programs::load_for(wiring));
+        });
     }
 }
 
@@ -137,8 +153,7 @@ fn tables() -> Vec<Ports> {
 
 #[test]
 fn every_class_of_destination_in_every_kind_of_table() {
-    bench(|| {
-        let programs = Programs::load();
+    each_wiring(|programs| {
         for ports in tables() {
             programs.table.publish(&ports);
             assert_eq!(programs.table.load(), ports);
@@ -190,7 +205,8 @@ fn frames_of_which_only_the_header_is_linear() {
                     return;
                 }
             };
-            let expected = match rule::receive(&ports, PortId(0), &Destination::from_octets(destination)) {
+            let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
+            let expected = match rule::receive(&ports, PortId(0), Reception::Active, &addresses) {
                 Ok(Received::Aggregate) => REDIRECT,
                 Ok(Received::Port | Received::PortAndAggregate) => NEXT,
                 Err(_) => DROP,
@@ -202,8 +218,7 @@ fn frames_of_which_only_the_header_is_linear() {
 
 #[test]
 fn the_copy_of_a_control_frame_arrives_on_the_aggregate() {
-    bench(|| {
-        let programs = Programs::load();
+    each_wiring(|programs| {
         programs.table.publish(&Ports::EMPTY);
         let aggregate = Wire::open(index("agg0"));
         for last in 0..=0x0f {
@@ -287,5 +302,45 @@ fn the_program_means_the_same_port_as_the_rule() {
                 Ok(())
             })
             .unwrap();
+    });
+}
+
+/// Where `cb[0]` is in `struct __sk_buff`.
+const LABEL: std::ops::Range<usize> = 48..52;
+
+#[test]
+fn the_relay_passes_on_what_a_port_labelled_and_nothing_else() {
+    bench_on(Wiring::Direct, Device::Veth, || {
+        let programs = Programs::load_for(Wiring::Direct);
+        let ends = ends(Case { wiring: Wiring::Direct, device: Device::Veth, hook: Hook::Auto });
+        programs.dataplane.attach_relay(&ends, Hook::Auto).unwrap();
+        let relay = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", Role::Relay)).unwrap();
+        programs.table.publish(&table(&[(0, IfIndex(4000))], 0));
+        let run = |program: &SchedClassifier, frame: &[u8], label: [u8; 4]| {
+            let (mut before, mut after) = (vec![0_u8; 192], vec![0_u8; 192]);
+            before[LABEL].copy_from_slice(&label);
+            let result = program
+                .test_run(TestRunOptions {
+                    data_in: Some(frame),
+                    ctx_in: Some(&before),
+                    ctx_out: Some(&mut after),
+                    ..TestRunOptions::new()
+                })
+                .unwrap();
+            (result.return_value, <[u8; 4]>::try_from(&after[LABEL]).unwrap())
+        };
+        // A test run's frames come in on `lo`, whose MAC is all zero.
+        let mut labels = Vec::new();
+        for destination in [[0; 6], UNICAST, [0xff; 6]] {
+            let frame = wire::frame(destination, "labelled");
+            let (action, label) = run(&programs.rx[&0], &frame, [0; 4]);
+            assert_eq!(action, REDIRECT);
+            assert_eq!(run(&relay, &frame, label).0, REDIRECT, "{destination:x?}");
+            labels.push(label);
+            for other in [[0; 4], [0xff; 4], label.map(|octet| !octet)] {
+                assert_eq!(run(&relay, &frame, other).0, DROP, "{destination:x?}, {other:x?}");
+            }
+        }
+        assert!(labels[0] != labels[1] && labels[1] == labels[2], "{labels:x?}");
     });
 }

@@ -25,10 +25,10 @@ const HEAD: &str = "\
 This page is made by `cargo xtask kernels` from the report of the last `cargo xtask test`; do not edit it. It says what
 was tried, on which kernel, and what aggctl used there when it was left to choose.
 
-A test is written once. Its cases are kinds of ports (veth, tap) and hooks (tcx, clsact); on a kernel that lacks the hook of
-a case, the case runs on the hook that is there, unless the test has that case anyway. With tcx, the aggregate's device is the one
-that `attach` takes; with clsact it is veth. Emulated machines run a part of the
-cases, see `xtask/src/test/choice.rs`.
+A test is written once. Its cases are kinds of ports (veth, tap, emulated cards) and hooks (tcx, clsact); on a kernel that
+lacks the hook of a case, the case runs on the hook that is there, unless the test has that case anyway. With tcx, the
+aggregate's device is the one that `attach` takes; with clsact it is veth; unless the case says otherwise. Emulated machines
+run a part of the cases, see `xtask/src/test/choice.rs`.
 ";
 
 /// Writes the page.
@@ -117,7 +117,8 @@ fn system_tests<'a>(report: &'a Report, kernel: &'a str) -> impl Iterator<Item =
 fn cased(test: &Test) -> Option<&str> {
     let parts: Vec<&str> = test.name.split("::").collect();
     let [file, .., case] = parts[..] else { return None };
-    (parts.len() > 2 && case.chars().all(|c| c.is_ascii_uppercase() || c == '_')).then_some(file)
+    let is_of_case = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    (parts.len() > 2 && case.chars().all(is_of_case)).then_some(file)
 }
 
 /// What tests said of a kernel under a key, if it begins with this word: the rest.
@@ -141,6 +142,14 @@ fn has(report: &Report, kernel: &str, feature: &str) -> String {
     fact(report, kernel, "has not", feature).map_or_else(|| NOTHING.to_owned(), |why| format!("no: it {why}"))
 }
 
+/// A case for people: `veth on tcx`, `veth on clsact with netkit`.
+fn readable(case: &str) -> String {
+    let mut parts = case.splitn(3, '_').map(str::to_lowercase);
+    let [port, hook, device] = [(); 3].map(|()| parts.next());
+    let joined = [port, hook].into_iter().flatten().collect::<Vec<_>>().join(" on ");
+    device.map_or_else(|| joined.clone(), |device| format!("{joined} with {device}"))
+}
+
 /// How many tests passed, by the case that they ran as: `veth on tcx 3, tap on clsact 2`.
 fn summary<'a>(tests: impl Iterator<Item = &'a Test>) -> String {
     let (mut failed, mut passed): (usize, Vec<(String, usize)>) = (0, Vec::new());
@@ -155,7 +164,6 @@ fn summary<'a>(tests: impl Iterator<Item = &'a Test>) -> String {
         }
     }
     passed.sort();
-    let readable = |case: &str| case.to_lowercase().replace('_', " on ");
     let mut parts: Vec<String> = passed.iter().map(|(case, count)| format!("{} {count}", readable(case))).collect();
     if failed > 0 {
         parts.push(format!("**{failed} failed**"));

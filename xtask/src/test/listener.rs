@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What was heard from a machine.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Heard {
     /// Its kernel's release, once it said so.
     pub kernel: Option<String>,

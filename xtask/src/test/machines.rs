@@ -1,8 +1,18 @@
 //! The part of `cargo xtask test` that runs in virtual machines.
 
-use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::{
     vm::{self, Cards, Choice, Outcome, Series, Streams},
@@ -24,6 +34,10 @@ const AGENT: &str = "/proc/1/exe";
 /// The network cards of a machine, with which some tests play.
 const CARDS: Cards = Cards { e1000e: 2 };
 
+/// What to do where there can be no machines.
+const WAY_OUT: &str =
+    "what it is made of comes from Debian's archive once, which needs a network; `--no-vm` leaves the machines out";
+
 /// What all machines run.
 pub struct Material<'a> {
     /// The test executables.
@@ -36,23 +50,80 @@ pub struct Material<'a> {
     pub limit: u64,
 }
 
-/// Runs the tests on each of these kernels, one after the other, and adds what became of them to the report. Returns
-/// whether to go on: not when we were interrupted.
+/// Makes ready what the machines with these kernels need, and returns those that there will be. That another one cannot be
+/// made is a failure, which is told at once and in the report.
+pub fn prepare(series: &[Series], report: &mut Report) -> Vec<Series> {
+    let mut ready = Vec::new();
+    for series in series {
+        match vm::prepare(&Choice::Series(*series)) {
+            Ok(()) => ready.push(*series),
+            Err(error) => {
+                let trouble = format!("no machine could be made: {error:#} ({WAY_OUT})");
+                eprintln!("FAILED on kernel {}: {trouble}", series.name());
+                report.kernel(series.name(), "?", Where::Machine);
+                report.trouble(series.name(), &trouble);
+            }
+        }
+    }
+    ready
+}
+
+/// Runs the tests on each of these kernels, on some at the same time, and adds what became of them to the report. It ends
+/// when we are interrupted.
 ///
 /// # Errors
 ///
 /// When orders cannot be written.
-pub fn run(workspace: &Workspace, series: &[Series], material: &Material<'_>, report: &mut Report) -> Result<bool> {
-    for portion in PORTIONS.iter().filter(|portion| series.contains(&portion.series)) {
-        if !run_one(workspace, portion, material, report)? {
-            return Ok(false);
+pub fn run(workspace: &Workspace, series: &[Series], material: &Material<'_>, report: &mut Report) -> Result<()> {
+    let portions: Vec<&Portion> = PORTIONS.iter().filter(|portion| series.contains(&portion.series)).collect();
+    let queue = Mutex::new(portions.iter());
+    let interrupted = AtomicBool::new(false);
+    let next = || {
+        let portion = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        portion.filter(|_| !interrupted.load(Ordering::Relaxed))
+    };
+    let lane = || -> Result<Vec<Made>> {
+        let mut all = Vec::new();
+        while let Some(portion) = next() {
+            let made = run_one(workspace, portion, material)?;
+            interrupted.fetch_or(made.interrupted, Ordering::Relaxed);
+            all.push(made);
+        }
+        Ok(all)
+    };
+    let lanes = vm::at_a_time()?.min(portions.len());
+    let mut all = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        let ended = lanes.into_iter().map(|lane| lane.join().map_err(|_| anyhow!("a test of a machine panicked"))?);
+        ended.collect::<Result<Vec<_>>>()
+    })?
+    .concat();
+    all.sort_by_key(|made| portions.iter().position(|portion| portion.series == made.series));
+    for Made { series, heard, trouble, .. } in all {
+        let name = series.name();
+        report.kernel(name, heard.kernel.as_deref().unwrap_or("?"), Where::Machine);
+        if let Some(trouble) = trouble {
+            report.trouble(name, &trouble);
+        }
+        for (suite, outcome) in heard.suites {
+            report.add(&suite, name, outcome);
         }
     }
-    Ok(true)
+    Ok(())
 }
 
-fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>, report: &mut Report) -> Result<bool> {
-    let name = portion.series.name();
+/// What became of a machine.
+#[derive(Clone, Debug)]
+struct Made {
+    series: Series,
+    heard: Heard,
+    trouble: Option<String>,
+    interrupted: bool,
+}
+
+fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>) -> Result<Made> {
+    let series = portion.series;
+    let name = series.name();
     let place = workspace.target.join("test-machines");
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     let file = place.join(format!("{name}.json"));
@@ -63,10 +134,10 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>, re
     };
     fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
     let command = [AGENT.into(), "test".into(), "--agent".into(), OsString::from(&file)];
-    let mut wish = vm::Wish::of(Choice::Series(portion.series), material.limit, command.into());
+    let mut wish = vm::Wish::of(Choice::Series(series), material.limit, command.into());
     wish.nic = Some(CARDS);
 
-    println!("\n=== Linux {name}, in a virtual machine");
+    println!("=== Linux {name}, in a virtual machine");
     let listener = Listener::new(name);
     let mut streams = || Streams { stdout: Box::new(listener.clone()), stderr: Box::new(std::io::stderr()) };
     let outcome = vm::run(workspace, &wish, &mut streams);
@@ -74,16 +145,9 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>, re
         Ok(outcome) => outcome.message(),
         Err(error) => Some(format!("no machine could be made: {error:#}")),
     };
-    let mut heard = listener.heard();
-    let release = heard.kernel.take();
-    report.kernel(name, release.as_deref().unwrap_or("?"), Where::Machine);
-    if let Some(trouble) = trouble(&heard, &orders, end) {
-        report.trouble(name, &trouble);
-    }
-    for (suite, outcome) in heard.suites {
-        report.add(&suite, name, outcome);
-    }
-    Ok(outcome.is_ok_and(|outcome| outcome != Outcome::Interrupted) || report.failed())
+    let heard = listener.heard();
+    let trouble = trouble(&heard, &orders, end);
+    Ok(Made { series, heard, trouble, interrupted: matches!(outcome, Ok(Outcome::Interrupted)) })
 }
 
 /// Why not all of the orders were carried out, if so.

@@ -45,11 +45,11 @@ pub struct Wish {
     /// Leave out everything that runs on this machine's own kernel
     #[arg(long)]
     no_host: bool,
-    /// Also test in virtual machines with other kernels
+    /// Leave out the virtual machines with other kernels
     #[arg(long)]
-    vm: bool,
-    /// Of the virtual machines run only the one with this kernel (may be given several times; means --vm)
-    #[arg(long, value_name = "6.1|6.12|newest")]
+    no_vm: bool,
+    /// Of the virtual machines run only the one with this kernel (may be given several times)
+    #[arg(long, value_name = "6.1|6.12|newest", conflicts_with = "no_vm")]
     kernel: Vec<Series>,
     /// How long each virtual machine may take
     #[arg(long, value_name = "SECONDS", default_value_t = choice::LIMIT)]
@@ -73,30 +73,25 @@ pub fn run(wish: &Wish) -> Result<()> {
     build::object(workspace, &tools)?;
 
     let mut report = Report::new();
+    // First, so that who cannot have them learns it at once, and not after everything else.
+    let machines = machines(wish, &mut report);
     if wish.no_host {
         report.leave_out("this machine's own kernel", "--no-host");
     } else {
         checks(workspace, &tools, wish, &mut report);
         report.add("unit", HOST, suite::tests(&mut unit_tests(workspace, wish)));
     }
-    let machines = wish.vm || !wish.kernel.is_empty();
-    if !machines {
-        report.leave_out("virtual machines", "other kernels are tested with --vm");
-    }
     let system = system_is_wanted(wish, &mut report);
-    if system || machines {
+    if system || !machines.is_empty() {
         let binary = build::all(workspace, false)?;
         let executables = executables::build(&mut test_executables(workspace))?;
         if system {
             let outcome = suite::executables(&system_runs(&executables, wish), &[(BINARY_VARIABLE, &binary)]);
             report.add("system", HOST, outcome);
         }
-        if machines {
-            let series = if wish.kernel.is_empty() { &Series::ALL[..] } else { &wish.kernel };
-            let (filter, limit) = (&wish.filter, wish.vm_timeout);
-            let material = Material { executables: &executables, binary: &binary, filter, limit };
-            machines::run(workspace, series, &material, &mut report)?;
-        }
+        let (filter, limit) = (&wish.filter, wish.vm_timeout);
+        let material = Material { executables: &executables, binary: &binary, filter, limit };
+        machines::run(workspace, &machines, &material, &mut report)?;
     }
 
     let file = workspace.target.join(report::FILE);
@@ -106,6 +101,15 @@ pub fn run(wish: &Wish) -> Result<()> {
         bail!("tests failed");
     }
     Ok(())
+}
+
+/// The kernels for which there will be a machine.
+fn machines(wish: &Wish, report: &mut Report) -> Vec<Series> {
+    if wish.no_vm {
+        report.leave_out("virtual machines with other kernels", "--no-vm");
+        return Vec::new();
+    }
+    machines::prepare(if wish.kernel.is_empty() { &Series::ALL } else { &wish.kernel }, report)
 }
 
 /// Formatting and lints.

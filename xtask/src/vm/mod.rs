@@ -31,6 +31,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    thread,
     time::Duration,
 };
 
@@ -123,6 +124,31 @@ pub fn inside() -> bool {
 pub fn patience() -> u32 {
     let number = env::var(plan::PATIENCE_VARIABLE).ok().and_then(|text| text.parse().ok());
     number.filter(|number| *number > 0).unwrap_or(1)
+}
+
+/// Finds all that a machine with this kernel is made of: installs and fetches what is not there.
+///
+/// # Errors
+///
+/// When something cannot be had.
+pub fn prepare(kernel: &Choice) -> Result<()> {
+    needs::ensure_tools()?;
+    let cache = Cache::open()?;
+    needs::busybox(&cache)?;
+    Kernel::find(kernel, &cache).map(drop)
+}
+
+/// How many machines can run at the same time without slowing each other down: one per processor under emulation, which
+/// takes one; only one where they are as fast as we, so that nothing disturbs its time.
+///
+/// # Errors
+///
+/// When there is no place for the cache, where it is noted what works here.
+pub fn at_a_time() -> Result<usize> {
+    Ok(match accelerator(&Cache::open()?) {
+        Accelerator::Kvm => 1,
+        Accelerator::Tcg | Accelerator::Deterministic => thread::available_parallelism().map_or(1, usize::from),
+    })
 }
 
 /// Carries out the subcommand and returns the exit status: the command's, or one that says why there is none.

@@ -1,7 +1,12 @@
 //! The options of `attach`.
 
-use aggctl_engine::config::{
-    Addresses, AggregateConfig, Announce, Device, Hook, LinkWatch, MacPolicy, Mode, Reselect, Toggle, Wiring,
+use aggctl_common::{hash::Policy, spread::DEFAULT_BUCKETS};
+use aggctl_engine::{
+    config::{
+        Addresses, AggregateConfig, Announce, Device, HashConfig, Hook, LinkWatch, MacPolicy, Mode, Partner, Reselect,
+        TableKind, Toggle, Wiring,
+    },
+    vlan::VlanConfig,
 };
 use clap::Args;
 
@@ -14,11 +19,33 @@ pub struct AttachArguments {
     /// Name of the aggregate's interface
     name: String,
     /// A port, and its settings; repeat for each
-    #[arg(long = "port", value_name = "IF[,priority=N][,sticky]", required = true)]
+    #[arg(long = "port", value_name = "IF[,priority=N][,sticky][,weight=N]", required = true)]
     ports: Vec<PortArgument>,
-    /// How a port is chosen: active-backup
-    #[arg(long, value_parser = mode, default_value = "active-backup")]
+    /// How a port is chosen: active-backup, hash, round-robin, random
+    #[arg(long, value_parser = values::mode, default_value = "active-backup")]
     mode: Mode,
+    /// What mode hash hashes: layer2, layer2+3, layer3+4
+    #[arg(long, value_name = "POLICY", value_parser = values::policy, default_value = "layer3+4")]
+    hash: Policy,
+    /// How many buckets the hash table has, a power of two from 256 to 65536
+    #[arg(long, value_name = "N", value_parser = values::buckets, default_value_t = DEFAULT_BUCKETS)]
+    buckets: u32,
+    /// What the hash is mixed with, so that aggregates in a row do not decide alike; 0: nothing
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u32,
+    /// How a hash leads to a port: stable (few flows move), kernel-compat (as the bonding driver does)
+    #[arg(long, value_name = "KIND", value_parser = values::table, default_value = "stable")]
+    table: TableKind,
+    /// How many packets a port gets in turn in mode round-robin; 0: each packet at random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    stride: u16,
+    /// What the ports are connected to: lag (one group), plain (a switch that knows of none) [default: lag where all ports
+    /// carry traffic]
+    #[arg(long, value_parser = values::partner)]
+    partner: Option<Partner>,
+    /// VLANs: access=VID (the host is in this one), trunk=LIST[,native=VID] (these pass)
+    #[arg(long, value_name = "RULE", value_parser = values::vlan)]
+    vlan: Option<VlanConfig>,
     /// The port that is preferred over all others
     #[arg(long, value_name = "IF")]
     primary: Option<String>,
@@ -64,17 +91,7 @@ pub struct AttachArguments {
 
     // Known words without code yet: they are told apart from typing errors.
     #[arg(long, hide = true)]
-    hash: Option<String>,
-    #[arg(long, hide = true)]
-    buckets: Option<String>,
-    #[arg(long, hide = true)]
-    seed: Option<String>,
-    #[arg(long, hide = true)]
-    partner: Option<String>,
-    #[arg(long, hide = true)]
     watch_policy: Option<String>,
-    #[arg(long, hide = true)]
-    vlan: Option<String>,
     #[arg(long, hide = true)]
     xdp: Option<String>,
     #[arg(long, hide = true)]
@@ -99,12 +116,7 @@ impl AttachArguments {
     /// Options that are not built yet, or contradict each other.
     pub fn request(self) -> Result<AttachRequest, Failure> {
         let unbuilt = [
-            ("--hash", self.hash, None),
-            ("--buckets", self.buckets, None),
-            ("--seed", self.seed, None),
-            ("--partner", self.partner, None),
             ("--watch-policy", self.watch_policy, Some("any")),
-            ("--vlan", self.vlan, None),
             ("--xdp", self.xdp, Some("off")),
             ("--config", self.config, None),
         ];
@@ -119,6 +131,10 @@ impl AttachArguments {
         let ports = self.ports.iter().map(PortArgument::config).collect();
         let mut config = AggregateConfig::new(self.name, ports);
         config.mode = self.mode;
+        config.hash = HashConfig { policy: self.hash, seed: self.seed, buckets: self.buckets, table: self.table };
+        config.stride = self.stride;
+        config.partner = self.partner;
+        config.vlan = self.vlan.unwrap_or_default();
         config.wiring = self.wiring;
         config.device = self.device;
         config.hook = self.hook;
@@ -135,34 +151,8 @@ impl AttachArguments {
     }
 }
 
-fn mode(value: &str) -> Result<Mode, String> {
-    let later = [
-        "hash",
-        "round-robin",
-        "broadcast",
-        "random",
-        "lacp",
-        "tlb",
-        "alb",
-        "balance-rr",
-        "balance-xor",
-        "802.3ad",
-        "balance-tlb",
-        "balance-alb",
-        "roundrobin",
-        "loadbalance",
-        "0",
-        "2",
-        "3",
-        "4",
-        "5",
-        "6",
-    ];
-    values::choice(value, &[(&["active-backup", "activebackup", "1"], Mode::ActiveBackup)], &later, "mode")
-}
-
 fn wiring(value: &str) -> Result<Wiring, String> {
-    values::choice(value, &[(&["shared"], Wiring::Shared)], &["isolated", "direct"], "wiring")
+    values::choice(value, &[(&["shared"], Wiring::Shared), (&["direct"], Wiring::Direct)], &["isolated"], "wiring")
 }
 
 fn mac_policy(value: &str) -> Result<MacPolicy, String> {

@@ -1,11 +1,13 @@
 //! What can be typed.
 
 mod attach;
+mod flow;
 pub mod settings;
 mod values;
 
 pub use attach::{AttachArguments, AttachRequest};
 use clap::{Parser, Subcommand};
+pub use flow::Flow;
 pub use values::PortArgument;
 
 /// Link aggregation whose choice of the port is an eBPF program.
@@ -50,8 +52,22 @@ pub enum Command {
         /// As JSON, for programs (an array; with NAME one object)
         #[arg(long)]
         json: bool,
+        /// Also the port of each bucket of the hash table
+        #[arg(long, requires = "name")]
+        buckets: bool,
     },
-    /// Change a live aggregate: active-port=IF, primary=IF|none, reselect=…, min-ports=N, promisc=…, allmulti=…,
+    /// Say which port a flow takes, and which it would take if ports failed
+    Explain {
+        /// The aggregate
+        name: String,
+        /// The flow: src=ADDRESS,dst=ADDRESS[,proto=udp|tcp|…|N][,sport=N][,dport=N][,src-mac=MAC][,dst-mac=MAC][,vlan=VID]
+        #[arg(long, value_name = "KEY=VALUE,…")]
+        flow: Flow,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a live aggregate: mode=…, hash=…, buckets=N, seed=N, table=…, stride=N, partner=…, vlan=RULE|off, active-port=IF, primary=IF|none, reselect=…, min-ports=N, promisc=…, allmulti=…,
     /// up-delay=MS, down-delay=MS, poll=MS, announce=N, announce-interval=MS
     Set {
         /// The aggregate
@@ -98,7 +114,7 @@ pub enum PortAction {
     Add {
         /// The aggregate
         name: String,
-        /// The port and its settings: IF[,priority=N][,sticky]
+        /// The port and its settings: IF[,priority=N][,sticky][,weight=N]
         #[arg(value_name = "IF[,…]")]
         port: PortArgument,
     },
@@ -114,7 +130,7 @@ pub enum PortAction {
     Set {
         /// The aggregate
         name: String,
-        /// The port and what to change: IF[,priority=N][,sticky|,nosticky]
+        /// The port and what to change: IF[,priority=N][,sticky|,nosticky][,weight=N]
         #[arg(value_name = "IF,…")]
         port: PortArgument,
     },

@@ -59,8 +59,15 @@ fn apply(settings: &mut Settings, key: &str, value: &str) -> Result<(), String> 
             change.announce_interval_ms = Some(announce.interval_ms);
         }
         "announce-interval" => change.announce_interval_ms = Some(values::delay(key, value)?),
-        "mode" | "hash" | "buckets" | "seed" | "partner" | "watch-policy" | "vlan" | "mac-policy" | "wiring"
-        | "xdp" => {
+        "mode" => change.mode = Some(values::mode(value)?),
+        "hash" | "xmit_hash_policy" => change.policy = Some(values::policy(value)?),
+        "buckets" => change.buckets = Some(values::buckets(value)?),
+        "seed" => change.seed = Some(values::number(key, value)?),
+        "table" => change.table = Some(values::table(value)?),
+        "stride" | "packets_per_slave" => change.stride = Some(values::number(key, value)?),
+        "partner" => change.partner = Some(values::partner(value)?),
+        "vlan" => change.vlan = Some(values::vlan(value)?),
+        "watch-policy" | "mac-policy" | "wiring" | "xdp" => {
             return Err(values::NOT_BUILT.to_owned());
         }
         _ => return Err("no such setting; see `aggctl set --help`".to_owned()),

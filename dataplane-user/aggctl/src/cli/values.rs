@@ -2,12 +2,16 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use aggctl_engine::config::{Announce, LinkWatch, PortConfig, Reselect, Toggle};
+use aggctl_common::{hash::Policy, spread::is_table_size};
+use aggctl_engine::{
+    config::{Announce, LinkWatch, Mode, Partner, PortConfig, Reselect, TableKind, Toggle},
+    vlan::{InvalidVlan, VlanConfig},
+};
 
 /// A value that says something known but not built.
 pub const NOT_BUILT: &str = "is not built yet; see the README for what is";
 
-/// `IF[,priority=N][,sticky]`: what was said about a port; what was not said stays as it is.
+/// `IF[,priority=N][,sticky][,weight=N]`: what was said about a port; what was not said stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortArgument {
     /// The interface.
@@ -16,6 +20,8 @@ pub struct PortArgument {
     pub priority: Option<i32>,
     /// Whether it is sticky, if said.
     pub sticky: Option<bool>,
+    /// Its weight, if said.
+    pub weight: Option<u8>,
 }
 
 impl PortArgument {
@@ -25,6 +31,7 @@ impl PortArgument {
             name: self.name.clone(),
             priority: self.priority.unwrap_or(config.priority),
             sticky: self.sticky.unwrap_or(config.sticky),
+            weight: self.weight.unwrap_or(config.weight),
         }
     }
 
@@ -40,18 +47,70 @@ impl FromStr for PortArgument {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = text.split(',');
         let name = parts.next().filter(|name| !name.is_empty()).ok_or("a port needs the name of an interface")?;
-        let mut port = Self { name: name.to_owned(), priority: None, sticky: None };
+        let mut port = Self { name: name.to_owned(), priority: None, sticky: None, weight: None };
         for part in parts {
             match part.split_once('=').unwrap_or((part, "")) {
                 ("priority" | "prio", value) => port.priority = Some(number("priority", value)?),
                 ("sticky", "" | "true" | "yes" | "on") => port.sticky = Some(true),
                 ("sticky", "false" | "no" | "off") | ("nosticky", "") => port.sticky = Some(false),
-                (key @ ("weight" | "queue-id" | "queue_id"), _) => return Err(format!("{key} {NOT_BUILT}")),
-                _ => return Err(format!("'{part}' is no setting of a port (priority=N, sticky)")),
+                ("weight", value) => port.weight = Some(weight(value)?),
+                (key @ ("queue-id" | "queue_id"), _) => return Err(format!("{key} {NOT_BUILT}")),
+                _ => return Err(format!("'{part}' is no setting of a port (priority=N, sticky, weight=N)")),
             }
         }
         Ok(port)
     }
+}
+
+/// A port's weight: 1 to 255.
+fn weight(value: &str) -> Result<u8, String> {
+    match number("weight", value)? {
+        0 => Err("weight=0 is out of range (1 to 255); to use a port no more, remove it".to_owned()),
+        weight => Ok(weight),
+    }
+}
+
+/// How a port is chosen.
+pub fn mode(value: &str) -> Result<Mode, String> {
+    let built: &[(&[&str], _)] = &[
+        (&["active-backup", "activebackup", "1"], Mode::ActiveBackup),
+        (&["hash", "balance-xor", "xor", "loadbalance", "2"], Mode::Hash),
+        (&["round-robin", "balance-rr", "roundrobin", "0"], Mode::RoundRobin),
+        (&["random"], Mode::Random),
+    ];
+    let later = ["broadcast", "lacp", "tlb", "alb", "802.3ad", "balance-tlb", "balance-alb", "3", "4", "5", "6"];
+    choice(value, built, &later, "mode")
+}
+
+/// What is hashed. Names are those of bonding's `xmit_hash_policy`.
+pub fn policy(value: &str) -> Result<Policy, String> {
+    let built: &[(&[&str], _)] =
+        &[(&["layer2"], Policy::Layer2), (&["layer2+3"], Policy::Layer23), (&["layer3+4"], Policy::Layer34)];
+    choice(value, built, &["encap2+3", "encap3+4", "vlan+srcmac"], "hash")
+}
+
+/// How many buckets a table has.
+pub fn buckets(value: &str) -> Result<u32, String> {
+    let buckets = number("buckets", value)?;
+    if !is_table_size(buckets) {
+        return Err(format!("buckets={value} is out of range (a power of two from 256 to 65536)"));
+    }
+    Ok(buckets)
+}
+
+/// How a hash leads to a port.
+pub fn table(value: &str) -> Result<TableKind, String> {
+    choice(value, &[(&["stable"], TableKind::Stable), (&["kernel-compat"], TableKind::KernelCompat)], &[], "table")
+}
+
+/// What the ports are connected to.
+pub fn partner(value: &str) -> Result<Partner, String> {
+    choice(value, &[(&["lag"], Partner::Lag), (&["plain"], Partner::Plain)], &[], "partner")
+}
+
+/// Which VLANs pass, and how.
+pub fn vlan(value: &str) -> Result<VlanConfig, String> {
+    value.parse().map_err(|error: InvalidVlan| error.to_string())
 }
 
 /// `link[,up-delay=MS][,down-delay=MS][,poll=MS]`.
@@ -158,9 +217,12 @@ mod tests {
     #[test]
     fn a_port_has_a_name_and_settings() {
         let port: PortArgument = "eth0,priority=-3,sticky".parse().unwrap();
-        assert_eq!(port.config(), PortConfig { name: "eth0".into(), priority: -3, sticky: true });
+        assert_eq!(port.config(), PortConfig { name: "eth0".into(), priority: -3, sticky: true, weight: 1 });
         let change: PortArgument = "eth0,nosticky".parse().unwrap();
-        assert_eq!(change.applied_to(&port.config()), PortConfig { name: "eth0".into(), priority: -3, sticky: false });
+        assert_eq!(
+            change.applied_to(&port.config()),
+            PortConfig { name: "eth0".into(), priority: -3, sticky: false, weight: 1 }
+        );
     }
 
     #[test]
@@ -170,7 +232,9 @@ mod tests {
             ("eth0,speed=1", "no setting"),
             ("eth0,priority=x", "priority=x"),
             ("eth0,priority=3000000000", "in range"),
-            ("eth0,weight=2", "not built"),
+            ("eth0,queue-id=2", "not built"),
+            ("eth0,weight=0", "out of range"),
+            ("eth0,weight=256", "in range"),
         ] {
             assert!(text.parse::<PortArgument>().unwrap_err().contains(part), "{text}");
         }

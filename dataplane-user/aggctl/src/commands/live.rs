@@ -47,10 +47,13 @@ pub fn remove_port(store: &Store, port: String) -> Result<(), Failure> {
 /// # Errors
 /// A refusal: nothing was changed.
 pub fn set_port(store: &Store, port: &PortArgument) -> Result<(), Failure> {
-    if port.priority.is_none() && port.sticky.is_none() {
-        return Err(Failure::Usage(format!("what shall change about {}? (priority=N, sticky, nosticky)", port.name)));
+    if port.priority.is_none() && port.sticky.is_none() && port.weight.is_none() {
+        let name = &port.name;
+        return Err(Failure::Usage(format!(
+            "what shall change about {name}? (priority=N, sticky, nosticky, weight=N)"
+        )));
     }
-    let port_change = PortChange { priority: port.priority, sticky: port.sticky };
+    let port_change = PortChange { priority: port.priority, sticky: port.sticky, weight: port.weight };
     let change = Change { ports: [(port.name.clone(), port_change)].into(), ..Change::default() };
     ask(store, &Request::Set { change, active_port: None })
 }

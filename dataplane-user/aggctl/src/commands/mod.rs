@@ -3,6 +3,7 @@
 mod attach;
 mod background;
 mod detach;
+mod explain;
 mod live;
 mod monitor;
 mod show;
@@ -35,7 +36,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Detach { name, force } => prepare().and_then(|()| detach::run(&store(&name)?, force)),
         Command::Adopt { name, foreground } => prepare().and_then(|()| attach::adopt(&store(&name)?, foreground)),
         Command::Confirm { name } => prepare().and_then(|()| live::confirm(&store(&name)?)),
-        Command::Show { name, json } => prepare().and_then(|()| show::run(name.as_deref(), json)),
+        Command::Show { name, json, buckets } => prepare().and_then(|()| show::run(name.as_deref(), json, buckets)),
+        Command::Explain { name, flow, json } => prepare().and_then(|()| explain::run(&store(&name)?, &flow, json)),
         Command::Port { action } => prepare().and_then(|()| port(action)),
         Command::Monitor { name, json } => prepare().and_then(|()| monitor::run(name.as_deref(), json)),
         Command::Guardian { name } => prepare().and_then(|()| {

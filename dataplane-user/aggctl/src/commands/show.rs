@@ -10,19 +10,19 @@ use crate::{failure::Failure, operation, view};
 ///
 /// # Errors
 /// If the one that was named is not there, or the system cannot be asked.
-pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
+pub fn run(name: Option<&str>, json: bool, buckets: bool) -> Result<(), Failure> {
     let mut netlink = Netlink::open()?;
     let cookie = netns::cookie()?;
     let text = match name {
         Some(name) => {
-            let seen =
-                view::look(&Store::new(cookie, name), &mut netlink)?.ok_or_else(|| operation::not_there(name))?;
+            let seen = view::look(&Store::new(cookie, name), &mut netlink, buckets)?
+                .ok_or_else(|| operation::not_there(name))?;
             if json { to_json(&seen)? } else { view::text::render(&seen) }
         }
         None => {
             let mut all = Vec::new();
             for name in Store::names(cookie)? {
-                all.extend(view::look(&Store::new(cookie, name), &mut netlink)?);
+                all.extend(view::look(&Store::new(cookie, name), &mut netlink, false)?);
             }
             if json { to_json(&all)? } else { all.iter().map(view::text::render).collect::<Vec<_>>().join("\n") }
         }

@@ -25,8 +25,11 @@ impl Controller {
                 self.table.publish(table);
                 Ok(())
             }
+            Action::PublishRows(rows) => Ok(self.executor.dataplane.publish_rows(rows)?),
+            Action::PublishBuckets(table) => Ok(self.executor.dataplane.publish_buckets(table)?),
+            Action::PublishCycle(cycle) => Ok(self.executor.dataplane.publish_cycle(cycle)?),
             // The only handle on the aggregate's carrier is the administrative state of its other end.
-            Action::SetCarrier(on) => self.executor.netlink.set_admin(self.record.hidden_index, *on),
+            Action::SetCarrier(on) => self.executor.set_carrier(self.record.hidden_index, *on),
             Action::SetPromisc { port, on } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_promisc(index, *on))
             }
@@ -64,8 +67,10 @@ impl Controller {
 
     /// Tells the neighbours where the aggregate is now, and begins to tell the switches where all is that it carries.
     fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
-        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index)?;
+        let rule = &self.record.config.vlan;
+        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index, rule)?;
         let carried = announce::carried(&mut self.executor.netlink, self.record.index)?;
+        let carried = carried.into_iter().filter_map(|frame| rule.on_wire(frame)).collect();
         let left_out = self.outgoing.add(index, carried);
         if left_out > 0 {
             warn!(left_out, "more MACs to announce than time to do so");

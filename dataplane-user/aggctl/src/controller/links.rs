@@ -10,6 +10,7 @@ use aggctl_engine::{Event, plan};
 use aggctl_kernel::{
     ethtool::{self, LinkSettings},
     netlink::link::LinkReport,
+    udev,
     watch::LinkEvent,
 };
 use tracing::{info, warn};
@@ -20,6 +21,10 @@ use crate::failure::Failure;
 /// Queries of all ports that events ask for come no closer together than this.
 const SURVEY_PAUSE: Duration = Duration::from_millis(1);
 
+/// How long an interface that appeared is left to udev at most; udev itself gives up after three minutes, a port is wanted
+/// before.
+const NAMING: Duration = Duration::from_secs(10);
+
 /// What is remembered between reports.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -29,6 +34,8 @@ pub(super) struct Links {
     due: Option<Instant>,
     /// The ports whose interface is gone.
     gone: BTreeSet<PortId>,
+    /// Interfaces that will be ports again when udev has named them, and until when that is waited for.
+    nameless: BTreeMap<IfIndex, Instant>,
     /// The aggregate's MTU, as last seen.
     mtu: Option<u32>,
 }
@@ -43,6 +50,11 @@ impl Links {
     pub(super) fn forget(&mut self, port: PortId) {
         self.seen.remove(&port);
         self.gone.remove(&port);
+    }
+
+    /// Whether the interface of a port is known to be gone.
+    pub(super) fn is_gone(&self, port: PortId) -> bool {
+        self.gone.contains(&port)
     }
 
     /// When [`Controller::survey`] is to be called again, if it is.
@@ -75,6 +87,7 @@ impl Controller {
                 return Ok(Flow::End);
             }
             LinkEvent::Deleted(index) => {
+                self.links.nameless.remove(&index);
                 if let Some(port) = self.port_at(index) {
                     self.tell_gone(port);
                 }
@@ -157,7 +170,7 @@ impl Controller {
         }
         if self.links.mtu.replace(report.link.mtu) != Some(report.link.mtu) {
             // Both ends of a pair must let the same frames through.
-            if let Err(error) = self.executor.netlink.set_mtu(self.record.hidden_index, report.link.mtu) {
+            if let Err(error) = self.executor.set_hidden_mtu(self.record.hidden_index, report.link.mtu) {
                 warn!(%error, "the hidden end cannot follow the aggregate's MTU");
             }
         }
@@ -188,7 +201,7 @@ impl Controller {
         }
         info!(from = self.record.config.name, to = name, "the aggregate was renamed");
         self.store.rename(name)?;
-        self.executor = crate::operation::executor(&self.store, &self.record.hidden)?;
+        self.executor = crate::operation::executor(&self.store, &self.record)?;
         let mut config = self.record.config.clone();
         name.clone_into(&mut config.name);
         self.try_feed(Event::Configure(config.clone()))?;
@@ -206,12 +219,25 @@ impl Controller {
                 && plan::find_port(&host, port).is_some_and(|link| link.index == index)
         });
         let Some(id) = found.map(|port| port.id) else { return };
+        let until = *self.links.nameless.entry(index).or_insert_with(|| Instant::now() + NAMING);
+        if udev::is_busy_with(index) && Instant::now() < until {
+            return;
+        }
+        self.links.nameless.remove(&index);
         info!(%id, "a port is back");
         match self.put_in_place(id, index, &host) {
             Ok(()) => self.links.forget(id),
             Err(error) => warn!(%error, "it cannot be a port again"),
         }
         self.query_all();
+    }
+
+    /// Looks again at what was left to udev, which does not say when it has finished.
+    pub(super) fn take_back_named(&mut self) {
+        let indexes: Vec<_> = self.links.nameless.keys().copied().collect();
+        for index in indexes {
+            self.take_back(index);
+        }
     }
 
     fn put_in_place(&mut self, id: PortId, index: IfIndex, host: &aggctl_engine::host::Host) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ mod mirror;
 mod outgoing;
 mod place;
 mod ports;
+mod programs;
 mod requests;
 
 use std::time::{Duration, Instant};
@@ -153,7 +154,7 @@ impl Controller {
             .map(|port| Member { id: port.id, ifindex: port.before.index, config: port.config.clone() })
             .collect();
         let remembered = store.memory()?.unwrap_or_default();
-        let executor = operation::executor(&store, &record.hidden)?;
+        let executor = operation::executor(&store, &record)?;
         Ok(Self {
             engine: Aggregate::new(record.config.clone(), members, record.mac, &remembered),
             remembered,
@@ -259,6 +260,7 @@ impl Controller {
             return Ok(Flow::End);
         }
         self.store.trim_log()?;
+        self.take_back_named();
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
             self.store.save(&self.record)?;
         }

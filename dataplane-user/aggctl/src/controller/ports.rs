@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aggctl_common::{IfIndex, PortId, Ports};
+use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     Event,
     aggregate::ACCEPT_GRACE,
@@ -40,7 +40,7 @@ impl Controller {
         // What cannot be removed keeps its traffic.
         let host = self.host().ok()?;
         plan::remove_port(&host, &self.record, id).ok()?;
-        let next = Ports { usable: table.usable & !id.bit(), ..table }.choose()?;
+        let next = table.without(id).choose()?;
         self.try_feed(Event::Activate { port: next }).ok()?;
         Some(Instant::now() + ACCEPT_GRACE)
     }

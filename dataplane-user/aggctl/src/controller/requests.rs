@@ -56,13 +56,15 @@ impl Controller {
         let config = plan::set(&self.record, change)?;
         let former = self.record.config.clone();
         let active = active_port.map(|name| self.port_named(name)).transpose()?;
-        if config != former {
-            self.try_feed(Event::Configure(config.clone()))?;
+        if active.is_some() && config.mode.shares() {
+            // Before the programs are changed, and changed back.
+            return Err(aggctl_engine::aggregate::Refusal::NoActivePort.into());
         }
+        self.change(&config)?;
         if let Some(port) = active
             && let Err(refusal) = self.try_feed(Event::Activate { port })
         {
-            self.feed(Event::Configure(former));
+            self.change_back(&config, &former)?;
             return Err(refusal.into());
         }
         self.reconfigure(config)?;

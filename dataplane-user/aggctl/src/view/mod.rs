@@ -2,6 +2,7 @@
 
 mod model;
 pub mod notice;
+mod spread;
 pub mod text;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -10,6 +11,7 @@ use aggctl_common::{PortId, Ports};
 use aggctl_engine::{
     host::Link,
     record::{Phase, PortRecord, Record},
+    settings::Settings,
     status::{AggregateStatus, PortState, PortStatus},
 };
 use aggctl_kernel::{
@@ -18,7 +20,8 @@ use aggctl_kernel::{
     netlink::Netlink,
     state::Store,
 };
-pub use model::{AggregateView, PortView};
+pub use model::{AggregateView, PortView, SCHEMA};
+pub use spread::{Bucket, Spread};
 
 use crate::{
     api::{Answer, Client, Request},
@@ -30,11 +33,12 @@ const TRIES: u32 = 5;
 /// How long a guardian takes to start another.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Looks at an aggregate: asks its controller, or without one the pinned maps. `None` if there is none.
+/// Looks at an aggregate: asks its controller, or without one the pinned maps. `with_buckets` also looks at every bucket. `None` if
+/// there is none.
 ///
 /// # Errors
 /// If the system cannot be asked.
-pub fn look(store: &Store, netlink: &mut Netlink) -> Result<Option<AggregateView>, Failure> {
+pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<Option<AggregateView>, Failure> {
     let Some(record) = store.record()? else { return Ok(None) };
     let interface = netlink.link(record.index)?;
     let mut links = BTreeMap::new();
@@ -43,8 +47,9 @@ pub fn look(store: &Store, netlink: &mut Netlink) -> Result<Option<AggregateView
             links.insert(port.id, link);
         }
     }
-    let dataplane = Dataplane::at(store.pins());
+    let dataplane = Dataplane::at(store.pins(), Settings::of(&record.config));
     let drops = dataplane.drops().unwrap_or_default();
+    let spread = Spread::of(&dataplane).unwrap_or_default();
     let live = status(store)?;
     let running = live.is_some();
     let status = match live {
@@ -57,10 +62,14 @@ pub fn look(store: &Store, netlink: &mut Netlink) -> Result<Option<AggregateView
     let mut ports = Vec::new();
     for port in &record.ports {
         let told = status.ports.iter().find(|status| status.id == port.id);
-        ports.push(look_at_port(netlink, port, told, links.get(&port.id), &drops)?);
+        let share = spread.as_ref().map(|spread| spread.share(port.id));
+        ports.push(PortView { share, ..look_at_port(netlink, port, told, links.get(&port.id), &drops)? });
     }
     let controller = running.then(|| store.holder()).flatten();
-    Ok(Some(AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops)))
+    let name = |id| ports.iter().zip(&record.ports).find(|(_, port)| port.id == id).map(|(view, _)| view.name.clone());
+    let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));
+    let view = AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops);
+    Ok(Some(AggregateView { bucket_ports, ..view }))
 }
 
 /// What the controller knows, if one runs. One that died between our question and its answer does not, or a guardian has
@@ -108,6 +117,7 @@ fn orphaned(store: &Store, record: &Record, links: &BTreeMap<PortId, Link>, tabl
                 link: link.is_some_and(|link| link.admin_up && link.carrier),
                 usable,
                 state: match (active == Some(port.id), usable) {
+                    (_, true) if record.config.mode.shares() => PortState::Sharing,
                     (true, _) => PortState::Active,
                     (false, true) => PortState::Standby,
                     (false, false) if link.is_some_and(|link| !link.admin_up) => PortState::Disabled,
@@ -119,7 +129,8 @@ fn orphaned(store: &Store, record: &Record, links: &BTreeMap<PortId, Link>, tabl
         })
         .collect();
     let enough = ports.iter().filter(|port| port.usable).count() >= usize::from(record.config.min_ports);
-    AggregateStatus { carrier: enough, active, ports }
+    let active = active.filter(|_| !record.config.mode.shares());
+    AggregateStatus { carrier: enough, active, designated: None, ports }
 }
 
 fn without_controller(name: &str, phase: Phase) -> String {

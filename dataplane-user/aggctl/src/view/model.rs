@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aggctl_common::{Mac, PortId};
+use aggctl_common::{Mac, PortId, hash::Policy};
 use aggctl_engine::{
-    config::{Announce, Device, Hook, LinkWatch, Mode, Reselect, Toggle, Wiring},
+    config::{Announce, Device, Hook, LinkWatch, Mode, Partner, Reselect, TableKind, Toggle, Wiring},
     host::Link,
     record::{PortRecord, Record},
     status::{AggregateStatus, PortState, PortStatus},
@@ -34,16 +34,30 @@ pub struct AggregateView {
     pub device: Device,
     /// The hook in use.
     pub hook: Hook,
-    /// The hash policy; null in modes without.
-    pub hash: Option<String>,
+    /// The hash policy. It is used in mode `hash`.
+    pub hash: Policy,
+    /// What the hash is mixed with.
+    pub seed: u32,
+    /// How many buckets the hash table has.
+    pub buckets: u32,
+    /// How a hash leads to a port.
+    pub table: TableKind,
+    /// How many packets a port gets in turn in mode `round-robin`.
+    pub stride: u16,
+    /// What the ports are connected to.
+    pub partner: Partner,
+    /// Which VLANs pass, and how they are tagged, as on the command line.
+    pub vlan: String,
     /// Its MAC.
     pub mac: Mac,
     /// Its MTU, octets.
     pub mtu: Option<u32>,
     /// Whether at least `min_ports` ports are usable.
     pub carrier: bool,
-    /// Name of the port that carries the traffic.
+    /// Name of the port that carries the traffic; null where all do.
     pub active_port: Option<String>,
+    /// Name of the port on which broadcast and multicast are accepted, where several hear the same.
+    pub designated_port: Option<String>,
     /// How a failing link is seen: `poll` (besides kernel events); null if nobody looks.
     pub failover_path: Option<&'static str>,
     /// The preferred port.
@@ -68,6 +82,9 @@ pub struct AggregateView {
     pub tx_drops: BTreeMap<&'static str, u64>,
     /// Its ports, in the order in which they joined.
     pub ports: Vec<PortView>,
+    /// Name of each bucket's port, where that was asked for and there are buckets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket_ports: Option<Vec<Option<String>>>,
 }
 
 /// A controller.
@@ -97,7 +114,9 @@ pub struct PortView {
     /// Whether it stays active once it is.
     pub sticky: bool,
     /// Its weight.
-    pub weight: u32,
+    pub weight: u8,
+    /// The part of the traffic that it gets, 0 to 1; null where one port carries all.
+    pub share: Option<f64>,
     /// Its speed, megabits per second.
     pub speed_mbps: Option<u32>,
     /// `full` or `half`.
@@ -137,7 +156,8 @@ impl AggregateView {
         drops: &[DropCount],
     ) -> Self {
         let config = &record.config;
-        let active = status.ports.iter().find(|port| Some(port.id) == status.active);
+        let name_of =
+            |id: Option<PortId>| status.ports.iter().find(|port| Some(port.id) == id).map(|port| port.name.clone());
         let left = |at: u64| Duration::from_nanos(at.saturating_sub(boot_time())).as_secs();
         Self {
             schema: SCHEMA,
@@ -147,11 +167,18 @@ impl AggregateView {
             wiring: config.wiring,
             device: record.device,
             hook: record.hook,
-            hash: None,
+            hash: config.hash.policy,
+            seed: config.hash.seed,
+            buckets: config.hash.buckets,
+            table: config.hash.table,
+            stride: config.stride,
+            partner: config.partner(),
+            vlan: config.vlan.to_string(),
             mac: interface.map_or(record.mac, |link| link.mac),
             mtu: interface.map(|link| link.mtu),
             carrier: status.carrier,
-            active_port: active.map(|port| port.name.clone()),
+            active_port: name_of(status.active),
+            designated_port: name_of(status.designated),
             failover_path: controller.map(|_| "poll"),
             primary: config.primary.clone(),
             reselect: config.reselect,
@@ -164,6 +191,7 @@ impl AggregateView {
             controller: ControllerView { running: controller.is_some(), pid: controller },
             tx_drops: reasons(drops, None),
             ports,
+            bucket_ports: None,
         }
     }
 }
@@ -187,7 +215,8 @@ impl PortView {
             state: told.map_or(PortState::Down, |told| told.state),
             priority: port.config.priority,
             sticky: port.config.sticky,
-            weight: 1,
+            weight: port.config.weight,
+            share: None,
             speed_mbps: settings.and_then(|settings| settings.speed_mbps),
             duplex: settings.and_then(|settings| settings.full_duplex).map(|full| if full { "full" } else { "half" }),
             mac: link.map(|link| link.mac),

@@ -18,6 +18,11 @@ fn words(notice: &Notice) -> String {
             None => format!("active port {to}: {why}"),
         },
         Notice::Active { to: None, why, .. } => format!("no active port: {why}"),
+        Notice::Designated { from, to: Some(to), why } => match from {
+            Some(from) => format!("broadcast and multicast by {to} instead of {from}: {why}"),
+            None => format!("broadcast and multicast by {to}: {why}"),
+        },
+        Notice::Designated { to: None, why, .. } => format!("broadcast and multicast by no port: {why}"),
         Notice::Carrier { carrier, usable, min_ports } => {
             let state = if *carrier { "carrier" } else { "NO CARRIER" };
             format!("{state}: {usable} of at least {min_ports} ports usable")

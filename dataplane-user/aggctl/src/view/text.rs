@@ -1,14 +1,38 @@
 //! The text of `show`, for people: aligned, with colour only on a terminal.
 
-use aggctl_engine::{config::Toggle, status::PortState};
+use aggctl_engine::{
+    config::{Mode, TableKind, Toggle},
+    status::PortState,
+};
 use comfy_table::{Cell, Color, Table, presets::NOTHING};
 use owo_colors::{OwoColorize, Stream::Stdout};
 
 use super::{AggregateView, PortView};
 
+/// Buckets in a line of the picture.
+const LINE: usize = 64;
+/// What stands for the ports in the picture, in the order in which they joined.
+const SIGNS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+*";
+/// What stands for a bucket without port.
+const NOBODY: char = '-';
+
 /// Renders one aggregate, with a newline at the end.
 pub fn render(view: &AggregateView) -> String {
-    format!("{}\n{}\n{}\n", headline(view), settings(view), ports(view))
+    format!("{}\n{}\n{}\n{}", headline(view), settings(view), ports(view), buckets(view))
+}
+
+/// A picture of the table of buckets, if it was asked for: a sign for each bucket, and which sign is which port.
+fn buckets(view: &AggregateView) -> String {
+    let Some(buckets) = &view.bucket_ports else { return String::new() };
+    let place = |name: &str| view.ports.iter().position(|port| port.name == name);
+    let sign = |name: &str| place(name).and_then(|place| SIGNS.get(place)).map_or(NOBODY, |sign| char::from(*sign));
+    let legend: Vec<_> = view.ports.iter().map(|port| format!("{} = {}", sign(&port.name), port.name)).collect();
+    let mut text = format!("  buckets: {}\n", legend.join(", "));
+    for (number, line) in buckets.chunks(LINE).enumerate() {
+        let signs: String = line.iter().map(|name| name.as_deref().map_or(NOBODY, sign)).collect();
+        text += &format!("  {:>5} {signs}\n", number * LINE);
+    }
+    text
 }
 
 fn headline(view: &AggregateView) -> String {
@@ -17,12 +41,36 @@ fn headline(view: &AggregateView) -> String {
     } else {
         "NO CARRIER".if_supports_color(Stdout, |text| text.red()).to_string()
     };
-    let active = view.active_port.as_deref().map_or("no active port".to_owned(), |port| format!("active port {port}"));
+    let active = match &view.active_port {
+        Some(port) => format!("active port {port}"),
+        None if view.mode.shares() => spread(view),
+        None => "no active port".to_owned(),
+    };
     format!("{}: {}, {carrier}, {active}", view.name.if_supports_color(Stdout, |text| text.bold()), word(&view.mode),)
+}
+
+/// How traffic is spread over the ports.
+fn spread(view: &AggregateView) -> String {
+    let mut rules = match view.mode {
+        Mode::Hash => vec![view.hash.to_string(), format!("table {}", word(&view.table))],
+        Mode::RoundRobin => vec![format!("stride {}", view.stride)],
+        Mode::Random | Mode::ActiveBackup => Vec::new(),
+    };
+    if view.mode == Mode::Hash && view.table == TableKind::Stable {
+        rules.push(format!("{} buckets", view.buckets));
+    }
+    if view.mode == Mode::Hash && view.seed != 0 {
+        rules.push(format!("seed {}", view.seed));
+    }
+    rules.push(format!("partner {}", word(&view.partner)));
+    rules.join(", ")
 }
 
 fn settings(view: &AggregateView) -> String {
     let mut lines = Vec::new();
+    if view.vlan != "off" {
+        lines.push(format!("vlan {}", view.vlan));
+    }
     let mtu = view.mtu.map_or("gone".to_owned(), |mtu| format!("mtu {mtu}"));
     let (wiring, device, hook) = (word(&view.wiring), word(&view.device), word(&view.hook));
     lines.push(format!("mac {}, {mtu}, wiring {wiring}, device {device}, hook {hook}", view.mac));
@@ -53,7 +101,8 @@ fn settings(view: &AggregateView) -> String {
 fn ports(view: &AggregateView) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(["  port", "state", "link", "speed", "prio", "failures", "tx", "rx", "dropped", "why"]);
+    let share = if view.mode.shares() { "share" } else { "prio" };
+    table.set_header(["  port", "state", "link", "speed", share, "failures", "tx", "rx", "dropped", "why"]);
     if std::env::var_os("NO_COLOR").is_some() {
         table.force_no_tty();
     }
@@ -65,7 +114,7 @@ fn ports(view: &AggregateView) -> String {
 
 fn row(port: &PortView) -> Vec<Cell> {
     let colour = match port.state {
-        PortState::Active => Color::Green,
+        PortState::Active | PortState::Sharing => Color::Green,
         PortState::Standby => Color::Reset,
         PortState::Down | PortState::Disabled => Color::Red,
     };
@@ -75,7 +124,10 @@ fn row(port: &PortView) -> Vec<Cell> {
         Cell::new(word(&port.state)).fg(colour),
         Cell::new(port.link),
         Cell::new(port.speed_mbps.map_or("?".to_owned(), |speed| format!("{speed}M"))),
-        Cell::new(format!("{}{}", port.priority, if port.sticky { " sticky" } else { "" })),
+        Cell::new(port.share.map_or_else(
+            || format!("{}{}", port.priority, if port.sticky { " sticky" } else { "" }),
+            |share| format!("{:.1} %", share * 100.0),
+        )),
         Cell::new(port.link_failures),
         Cell::new(count(port.tx_packets)),
         Cell::new(count(port.rx_packets)),

@@ -3,7 +3,7 @@
 use aggctl_common::{MAX_PORTS, PortId};
 
 use crate::{
-    aggregate::{Aggregate, Demand, Member, Refusal, port::Port},
+    aggregate::{ACCEPT_GRACE, Aggregate, Demand, Member, Refusal, port::Port},
     config::{AggregateConfig, PortConfig},
 };
 
@@ -36,6 +36,9 @@ impl Aggregate {
 
     /// Makes a port the active one, if it is usable. As in bonding, one that only its down-delay keeps usable will not do.
     pub(super) fn activate(&mut self, id: PortId) -> Result<(), Refusal> {
+        if self.config.mode.shares() {
+            return Err(Refusal::NoActivePort);
+        }
         // Looks at what is true now, without changing anything if it is refused.
         let mut present = self.clone();
         present.end_delays();
@@ -55,6 +58,11 @@ impl Aggregate {
     pub(super) fn configure(&mut self, config: AggregateConfig) {
         // A primary that was only renamed is the same port, hence by slot.
         let (old_primary, old_reselect) = (self.primary(), self.config.reselect);
+        if self.config.mode.shares() && !config.mode.shares() {
+            // What the partner sent to all of them is still on its way.
+            let until = self.now.saturating_add(ACCEPT_GRACE);
+            self.ports.iter_mut().for_each(|port| port.accept_until = Some(until));
+        }
         self.config = config;
         let changed = self.reconfigure_ports();
         let primary = self.primary();

@@ -14,6 +14,9 @@ pub enum Refusal {
         /// Why it is not usable, in words.
         why: String,
     },
+    /// The owner chose an active port where there is none.
+    #[error("in this mode all ports carry traffic: there is no active port to choose")]
+    NoActivePort,
     /// The owner chose a slot that holds no port.
     #[error("the aggregate has no port in slot {0}")]
     NoSuchPort(PortId),

@@ -10,7 +10,7 @@ use crate::{
         rounds::Rounds,
         table,
     },
-    config::{MacPolicy, Toggle},
+    config::{MacPolicy, Partner, Toggle},
     select::{self, Candidate},
     watch::Link,
 };
@@ -26,6 +26,7 @@ impl Aggregate {
             return;
         }
         let mut notices = Vec::new();
+        let (before, usable) = (self.active, self.usable_mask());
         self.update_usable(&mut notices);
         if first_table && self.by_hand {
             self.passed_over = self.usable_mask();
@@ -33,11 +34,19 @@ impl Aggregate {
         let moved = self.select(circumstances.removed.as_deref(), &mut notices);
         self.end_graces();
         self.publish(first_table, actions);
+        self.share_out(first_table, actions);
         self.settle_settings(circumstances.fresh, actions);
         self.update_carrier(actions, &mut notices);
         actions.append(&mut notices);
         let new_mac = std::mem::take(&mut self.new_mac);
-        if moved || new_mac || self.active.is_none() {
+        let tell = match (self.config.mode.shares(), self.config.partner()) {
+            (false, _) => moved,
+            // The partner knows by itself which of its ports reach us.
+            (true, Partner::Lag) => moved && before.is_none(),
+            // What it learnt about a lost port is wrong now.
+            (true, Partner::Plain) => moved || usable & !self.usable_mask() != 0,
+        };
+        if tell || new_mac || self.active.is_none() {
             self.rounds = self.active.and_then(|port| Rounds::start(self.now, port, &self.config.announce));
         }
         self.announce(actions);
@@ -106,7 +115,11 @@ impl Aggregate {
         }
         let from = before.and_then(|id| self.name(id).or(removed.map(str::to_owned)));
         let (to, why) = (next.and_then(|id| self.name(id)), self.why_changed(before));
-        notices.push(Action::Notice(Notice::Active { from, to, why }));
+        match (self.config.mode.shares(), self.config.partner()) {
+            (false, _) => notices.push(Action::Notice(Notice::Active { from, to, why })),
+            (true, Partner::Plain) => notices.push(Action::Notice(Notice::Designated { from, to, why })),
+            (true, Partner::Lag) => {}
+        }
         let until = self.now.saturating_add(ACCEPT_GRACE);
         if let Some(port) = before.and_then(|id| self.port_mut(id)) {
             port.accept_until = Some(until);
@@ -128,7 +141,7 @@ impl Aggregate {
     fn publish(&mut self, first_table: bool, actions: &mut Vec<Action>) {
         #[allow(clippy::cast_possible_truncation, reason = "written from a slot")]
         let active = self.active.unwrap_or(PortId(self.published.active as u8));
-        let new = table::build(&self.ports, &self.order(), active);
+        let new = table::build(&self.ports, &self.order(), active, self.mac);
         if new == self.published && !first_table {
             return;
         }
@@ -185,7 +198,7 @@ impl Aggregate {
         self.rounds = (!rounds.is_over()).then_some(rounds);
     }
 
-    fn usable_mask(&self) -> u64 {
+    pub(super) fn usable_mask(&self) -> u64 {
         self.ports.iter().filter(|port| port.usable).fold(0, |mask, port| mask | port.id.bit())
     }
 

@@ -10,6 +10,7 @@ mod adopt;
 mod announcements;
 mod choice;
 mod settings;
+mod sharing;
 mod status;
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 0xa]);

@@ -22,6 +22,8 @@ impl Aggregate {
             PortState::Disabled
         } else if !port.usable {
             PortState::Down
+        } else if self.settled && self.config.mode.shares() {
+            PortState::Sharing
         } else if self.settled && self.active == Some(port.id) {
             PortState::Active
         } else {
@@ -41,6 +43,12 @@ impl Aggregate {
                     why = format!("{why}; {}", self.health(port));
                 }
                 why
+            }
+            (PortState::Sharing, _) => {
+                let designated = self.designated().is_some_and(|designated| designated.id == port.id);
+                let also = if designated { ", and accepts broadcast and multicast" } else { "" };
+                let health = if port.is_failing() { format!("; {}", self.health(port)) } else { String::new() };
+                format!("carries its share of the traffic{also}{health}")
             }
             (PortState::Standby, Some(active)) => self.why_waiting(port, active),
             (PortState::Standby | PortState::Down | PortState::Disabled, _) => self.health(port),

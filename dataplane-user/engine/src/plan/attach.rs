@@ -12,7 +12,7 @@ use crate::{
         layer3::{self, IFA_F_TEMPORARY, Transfer},
         names,
         port::{self, DISABLE_IPV6, GEN_NONE, Port, RP_FILTER},
-        validate,
+        validate, wiring,
     },
     record::{Entry, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
 };
@@ -222,7 +222,8 @@ impl Plan<'_> {
     fn device(&self, hidden: &str) -> Vec<Step> {
         let link = self.source.link;
         let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
-        let mut steps = vec![Step::CreatePair {
+        let mut steps = wiring::namespace(self.config.wiring).into_iter().collect::<Vec<_>>();
+        steps.push(Step::CreatePair {
             device: self.device,
             name: self.config.name.clone(),
             hidden: hidden.to_owned(),
@@ -230,7 +231,7 @@ impl Plan<'_> {
             mtu: link.mtu,
             gso_max_size: least(|link| link.gso_max_size),
             gso_max_segs: least(|link| link.gso_max_segs),
-        }];
+        });
         if self.host.links.values().any(|link| link.sysctls.contains_key(DISABLE_IPV6)) {
             steps.push(Step::SetSysctl {
                 link: Subject::Hidden,
@@ -256,7 +257,7 @@ impl Plan<'_> {
 
     /// The sending side, with the port that carries the addresses as the active one.
     fn start(&self) -> Vec<Step> {
-        let mut steps = vec![Step::AttachTx { device: self.device, hook: self.hook }];
+        let mut steps = wiring::programs(self.config.wiring, self.device, self.hook);
         steps.extend(self.first_active().map(|port| Step::Select { link: port.subject() }));
         steps.push(Step::SetAdmin { link: Subject::Aggregate, up: true, was: false });
         if self.has_carrier() {

@@ -14,6 +14,7 @@ use crate::{
         layer3::{self, Transfer},
         names,
         port::{self, DISABLE_IPV6, RP_FILTER},
+        wiring,
     },
     record::{Entry, Layer3, Phase, PortRecord, Record},
 };
@@ -329,11 +330,12 @@ impl<'a> Plan<'a> {
         steps
     }
 
-    /// Removes the device and the maps; the device first, so that as long as it is there the maps are too.
+    /// Removes the device, its namespace and the maps; the device first, so that as long as it is there the maps are too.
     fn remove(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(link) = self.aggregate {
-            steps.push(Step::DetachTx { device: self.record.device, hook: self.record.hook });
+            let programs = wiring::programs(self.record.config.wiring, self.record.device, self.record.hook);
+            steps.extend(programs.iter().rev().map(Step::inverse));
             steps.push(Step::DeletePair {
                 device: self.record.device,
                 name: self.record.config.name.clone(),
@@ -344,6 +346,7 @@ impl<'a> Plan<'a> {
                 gso_max_segs: link.gso_max_segs,
             });
         }
+        steps.extend(wiring::namespace(self.record.config.wiring).map(|step| step.inverse()));
         steps.push(Step::DeleteMaps);
         steps
     }

@@ -15,13 +15,14 @@ mod set;
 pub mod step;
 mod validate;
 mod warning;
+mod wiring;
 
 pub use attach::{Taken, attach, rollback};
 pub use detach::{detach, find as find_port};
 pub use names::hidden_name;
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;
-pub use repair::repair;
+pub use repair::{receiver, repair, sender};
 pub use set::{Change, PortChange, Primary, set};
 pub use step::{Step, Subject};
 pub use validate::validate;

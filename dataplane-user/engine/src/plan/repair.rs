@@ -3,20 +3,21 @@
 use crate::{
     host::Host,
     plan::{
-        Step, attach,
+        Step, Subject, attach,
         detach::{find, find_aggregate},
         port::Port,
+        wiring,
     },
-    record::Record,
+    record::{PortRecord, Record},
 };
 
 /// Steps that make every port that is there a port again: one that was plugged out and in, or whose settings others
-/// changed. The sending program is hung up again too. Addresses that others gave to a port stay where they are.
+/// changed. The programs of the pair are hung up again too. Addresses that others gave to a port stay where they are.
 /// Empty if the aggregate's interface is gone.
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = find_aggregate(host, record) else { return Vec::new() };
-    let mut steps = vec![Step::AttachTx { device: record.device, hook: record.hook }];
+    let mut steps = wiring::programs(record.config.wiring, record.device, record.hook);
     for known in &record.ports {
         if let Some(link) = find(host, known) {
             let port = Port::new(host, known.id, link);
@@ -30,4 +31,17 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// The step that hangs up the sending program of a running aggregate, in the place of the one that hangs there.
+#[must_use]
+pub fn sender(record: &Record) -> Step {
+    Step::AttachTx { device: record.device, hook: record.hook }
+}
+
+/// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs there.
+#[must_use]
+pub fn receiver(record: &Record, port: &PortRecord) -> Step {
+    let link = Subject::Port { id: port.id, index: port.before.index, name: port.config.name.clone() };
+    Step::AttachRx { link, hook: record.hook }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use aggctl_common::hash::Policy;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{AggregateConfig, Reselect, Toggle},
+    config::{AggregateConfig, Mode, Partner, Reselect, TableKind, Toggle},
     plan::{Refusal, validate},
     record::Record,
+    vlan::VlanConfig,
 };
 
 /// What shall change. `None` leaves an option as it is.
@@ -16,6 +18,22 @@ use crate::{
 pub struct Change {
     /// The preferred port.
     pub primary: Option<Primary>,
+    /// How a port is chosen.
+    pub mode: Option<Mode>,
+    /// Which fields of a frame make its hash.
+    pub policy: Option<Policy>,
+    /// What the hash is mixed with.
+    pub seed: Option<u32>,
+    /// How many buckets the table has.
+    pub buckets: Option<u32>,
+    /// How a hash leads to a port.
+    pub table: Option<TableKind>,
+    /// How many packets a port gets in turn.
+    pub stride: Option<u16>,
+    /// What the ports are connected to.
+    pub partner: Option<Partner>,
+    /// Which VLANs pass, and how.
+    pub vlan: Option<VlanConfig>,
     /// When a better port takes over.
     pub reselect: Option<Reselect>,
     /// How many ports must be usable.
@@ -56,6 +74,8 @@ pub struct PortChange {
     pub priority: Option<i32>,
     /// Whether it stays active once it is.
     pub sticky: Option<bool>,
+    /// Its share in proportion to the others' weights.
+    pub weight: Option<u8>,
 }
 
 /// The configuration after `change`: all of it or nothing.
@@ -71,6 +91,16 @@ pub fn set(record: &Record, change: &Change) -> Result<AggregateConfig, Refusal>
             Primary::Port(name) => Some(name.clone()),
         };
     }
+    replace(&mut config.mode, change.mode);
+    replace(&mut config.hash.policy, change.policy);
+    replace(&mut config.hash.seed, change.seed);
+    replace(&mut config.hash.buckets, change.buckets);
+    replace(&mut config.hash.table, change.table);
+    replace(&mut config.stride, change.stride);
+    if change.partner.is_some() {
+        config.partner = change.partner;
+    }
+    replace(&mut config.vlan, change.vlan.clone());
     replace(&mut config.reselect, change.reselect);
     replace(&mut config.min_ports, change.min_ports);
     replace(&mut config.promisc, change.promisc);
@@ -86,6 +116,7 @@ pub fn set(record: &Record, change: &Change) -> Result<AggregateConfig, Refusal>
         };
         replace(&mut port.priority, wish.priority);
         replace(&mut port.sticky, wish.sticky);
+        replace(&mut port.weight, wish.weight);
     }
     validate(&config)?;
     Ok(config)

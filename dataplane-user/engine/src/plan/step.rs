@@ -32,6 +32,10 @@ pub enum Subject {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
+    /// Make the network namespace that the hidden end is to be in ([`crate::config::Wiring::has_namespace`]).
+    CreateNamespace,
+    /// Remove it. The inverse of [`Step::CreateNamespace`].
+    DeleteNamespace,
     /// Make the pair of the aggregate's interface and its hidden end. Both are down, without IPv6 address generation.
     CreatePair {
         /// What it is made of.
@@ -210,9 +214,9 @@ pub enum Step {
         /// The port.
         link: Subject,
     },
-    /// Hang the sending program where what the aggregate sends passes: on its own transmit or the hidden end's ingress.
+    /// Hang the sending program where what the aggregate sends passes; device and wiring decide where that is.
     AttachTx {
-        /// What the pair is made of, which decides that.
+        /// What the pair is made of.
         device: Device,
         /// The hook.
         hook: Hook,
@@ -221,6 +225,16 @@ pub enum Step {
     DetachTx {
         /// What the pair is made of.
         device: Device,
+        /// The hook.
+        hook: Hook,
+    },
+    /// Hang the relay on the hidden end that is in a namespace of its own: it passes on what the ports heard.
+    AttachRelay {
+        /// The hook.
+        hook: Hook,
+    },
+    /// Take the relay off.
+    DetachRelay {
         /// The hook.
         hook: Hook,
     },
@@ -246,7 +260,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// The interface that the step changes; `None` if it is about the pair or the maps as a whole.
+    /// The interface that the step changes; `None` if it is about the pair, its namespace or the maps as a whole.
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         match self {
@@ -267,11 +281,15 @@ impl Step {
             | Self::Select { link }
             | Self::Announce { link } => Some(link),
             Self::AddRoute { to, .. } | Self::DeleteRoute { to, .. } | Self::MoveNexthop { to, .. } => Some(to),
-            Self::AttachTx { device, .. } | Self::DetachTx { device, .. } => Some(match device {
-                Device::Netkit => &Subject::Aggregate,
-                Device::Veth | Device::Auto => &Subject::Hidden,
-            }),
-            Self::CreatePair { .. } | Self::DeletePair { .. } | Self::CreateMaps | Self::DeleteMaps => None,
+            // Which end it hangs on does not matter here: neither is there without the other.
+            Self::AttachTx { .. } | Self::DetachTx { .. } => Some(&Subject::Aggregate),
+            Self::AttachRelay { .. } | Self::DetachRelay { .. } => Some(&Subject::Hidden),
+            Self::CreateNamespace
+            | Self::DeleteNamespace
+            | Self::CreatePair { .. }
+            | Self::DeletePair { .. }
+            | Self::CreateMaps
+            | Self::DeleteMaps => None,
         }
     }
 
@@ -290,7 +308,9 @@ impl Step {
             Self::SetSysctl { value, was, .. } => std::mem::swap(value, was),
             Self::MoveNexthop { to, was, .. } => std::mem::swap(to, was),
             Self::Select { .. } | Self::Announce { .. } => {}
-            Self::CreatePair { .. }
+            Self::CreateNamespace
+            | Self::DeleteNamespace
+            | Self::CreatePair { .. }
             | Self::DeletePair { .. }
             | Self::AddAddress { .. }
             | Self::DeleteAddress { .. }
@@ -302,6 +322,8 @@ impl Step {
             | Self::DeleteMaps
             | Self::AttachTx { .. }
             | Self::DetachTx { .. }
+            | Self::AttachRelay { .. }
+            | Self::DetachRelay { .. }
             | Self::AttachRx { .. }
             | Self::DetachRx { .. } => return opposite(step),
         }
@@ -312,6 +334,8 @@ impl Step {
 /// The other one of a pair of steps that differ in nothing but their direction.
 fn opposite(step: Step) -> Step {
     match step {
+        Step::CreateNamespace => Step::DeleteNamespace,
+        Step::DeleteNamespace => Step::CreateNamespace,
         Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
             Step::DeletePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs }
         }
@@ -328,6 +352,8 @@ fn opposite(step: Step) -> Step {
         Step::DeleteMaps => Step::CreateMaps,
         Step::AttachTx { device, hook } => Step::DetachTx { device, hook },
         Step::DetachTx { device, hook } => Step::AttachTx { device, hook },
+        Step::AttachRelay { hook } => Step::DetachRelay { hook },
+        Step::DetachRelay { hook } => Step::AttachRelay { hook },
         Step::AttachRx { link, hook } => Step::DetachRx { link, hook },
         Step::DetachRx { link, hook } => Step::AttachRx { link, hook },
         other => other,

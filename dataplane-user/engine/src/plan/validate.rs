@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use aggctl_common::MAX_PORTS;
+use aggctl_common::{MAX_PORTS, spread::is_table_size};
 
 use crate::{
-    config::AggregateConfig,
+    config::{AggregateConfig, TableKind},
     plan::{Refusal, names},
 };
 
-/// Checks what needs no host: names, number of ports, `min_ports`, primary, ports named twice.
+/// Checks what needs no host: names, number of ports, `min_ports`, primary, ports named twice, hash, weights,
+/// VLANs.
 ///
 /// # Errors
 ///
@@ -37,6 +38,15 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     }
     if let Some(primary) = config.primary.as_deref().filter(|primary| !seen.contains(primary)) {
         return Err(Refusal::PrimaryIsNoPort { name: config.name.clone(), primary: primary.to_owned() });
+    }
+    if !is_table_size(config.hash.buckets) {
+        return Err(Refusal::Buckets { buckets: config.hash.buckets });
+    }
+    if config.hash.table == TableKind::KernelCompat && config.hash.seed != 0 {
+        return Err(Refusal::SeedOfKernel);
+    }
+    if let Some(port) = config.ports.iter().find(|port| port.weight == 0) {
+        return Err(Refusal::NoWeight { port: port.name.clone() });
     }
     if config.link_watch.poll_ms == 0 {
         return Err(Refusal::PollZero);

@@ -116,7 +116,7 @@ fn options_change_all_or_none() {
         promisc: Some(Toggle::On),
         up_delay_ms: Some(200),
         announce_count: Some(5),
-        ports: [("eth0".to_owned(), PortChange { priority: Some(7), sticky: None })].into(),
+        ports: [("eth0".to_owned(), PortChange { priority: Some(7), ..PortChange::default() })].into(),
         ..Change::default()
     };
     let config = plan::set(&record, &change).unwrap();

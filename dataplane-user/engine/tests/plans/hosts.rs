@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::{
-    config::{AggregateConfig, PortConfig, Toggle},
+    config::{AggregateConfig, PortConfig, Toggle, Wiring},
     host::{Address, Capabilities, Feature, Host, Link, Neighbour, Nexthop},
 };
 use proptest::prelude::*;
@@ -44,12 +44,21 @@ pub struct HostSpec {
     pub netkit: bool,
     pub promisc: u8,
     pub primary: bool,
+    pub direct: bool,
 }
 
 pub fn host() -> impl Strategy<Value = HostSpec> {
     let kernel = (any::<bool>(), any::<bool>());
-    (prop::collection::vec(port(), 1..=3), 0..3_u8, kernel, 0..3_u8, any::<bool>()).prop_map(
-        |(ports, rival, (tcx, netkit), promisc, primary)| HostSpec { ports, rival, tcx, netkit, promisc, primary },
+    (prop::collection::vec(port(), 1..=3), 0..3_u8, kernel, 0..3_u8, any::<bool>(), any::<bool>()).prop_map(
+        |(ports, rival, (tcx, netkit), promisc, primary, direct)| HostSpec {
+            ports,
+            rival,
+            tcx,
+            netkit,
+            promisc,
+            primary,
+            direct,
+        },
     )
 }
 
@@ -78,6 +87,7 @@ pub fn config(spec: &HostSpec) -> AggregateConfig {
     let mut config = AggregateConfig::new("agg0", ports);
     config.promisc = [Toggle::Auto, Toggle::On, Toggle::Off][usize::from(spec.promisc)];
     config.primary = spec.primary.then(|| "eth0".to_owned());
+    config.wiring = if spec.direct { Wiring::Direct } else { Wiring::Shared };
     config
 }
 
@@ -112,7 +122,15 @@ pub fn plain() -> (World, AggregateConfig) {
         peculiar: 0,
     };
     let bare = PortSpec { ipv4: 0, ipv6: 0, routes: 0, ..spec.clone() };
-    let spec = HostSpec { ports: vec![spec, bare], rival: 0, tcx: true, netkit: true, promisc: 0, primary: false };
+    let spec = HostSpec {
+        ports: vec![spec, bare],
+        rival: 0,
+        tcx: true,
+        netkit: true,
+        promisc: 0,
+        primary: false,
+        direct: false,
+    };
     (build(&spec), config(&spec))
 }
 

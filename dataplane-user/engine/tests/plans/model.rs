@@ -31,12 +31,24 @@ pub struct World {
     pub selected: Option<PortId>,
     /// Names of the aggregate and its hidden end.
     pub pair: Option<(String, String)>,
+    /// The aggregate's own namespace is there.
+    pub namespace: bool,
+    /// The hidden end, if it is in that namespace.
+    pub apart: Option<Link>,
+    /// The relay hangs on it.
+    pub relay: bool,
     next: u32,
 }
 
 impl World {
     pub fn with(host: Host) -> Self {
         Self { host, next: 100, ..Self::default() }
+    }
+
+    /// Whether nothing of an aggregate is there.
+    pub fn is_bare(&self) -> bool {
+        let programs = self.tx || self.relay || !self.rx.is_empty();
+        !(self.maps || programs || self.namespace || self.apart.is_some())
     }
 
     pub fn index(&self, name: &str) -> IfIndex {
@@ -64,6 +76,9 @@ impl World {
     pub fn apply(&mut self, step: &Step) {
         if matches!(step, Step::CreatePair { .. } | Step::DeletePair { .. }) || step.subject().is_none() {
             return self.apply_to_aggregate(step);
+        }
+        if self.namespace && step.subject() == Some(&Subject::Hidden) {
+            return self.apply_apart(step);
         }
         // What is about an interface that is gone has no effect.
         let Some(index) = step.subject().and_then(|subject| self.resolve(subject)) else { return };
@@ -121,11 +136,38 @@ impl World {
         }
     }
 
+    /// What is about the hidden end, where that is in a namespace of its own.
+    fn apply_apart(&mut self, step: &Step) {
+        let Some(hidden) = &mut self.apart else { return };
+        match step {
+            Step::SetAdmin { up, .. } => {
+                // What the host sends past the sending program would come back by the relay.
+                assert!(!*up || (self.tx && self.relay), "the hidden end is up too early");
+                hidden.admin_up = *up;
+                self.update_carrier();
+            }
+            Step::SetSysctl { key, value, .. } => {
+                hidden.sysctls.insert(key.clone(), value.clone());
+            }
+            Step::AttachRelay { .. } => {
+                assert!(self.maps, "the relay needs the maps");
+                self.relay = true;
+            }
+            Step::DetachRelay { .. } => self.relay = false,
+            other => panic!("{other:?} is not for a hidden end"),
+        }
+    }
+
     fn apply_to_aggregate(&mut self, step: &Step) {
         match step {
+            Step::CreateNamespace => self.namespace = true,
+            Step::DeleteNamespace => {
+                assert!(self.apart.is_none(), "the namespace goes before the pair");
+                self.namespace = false;
+            }
             Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
                 self.pair = Some((name.clone(), hidden.clone()));
-                for (name, mac) in [(name, *mac), (hidden, Mac([2, 0, 0, 0, 9, 9]))] {
+                for (name, mac, apart) in [(name, *mac, false), (hidden, Mac([2, 0, 0, 0, 9, 9]), self.namespace)] {
                     let index = IfIndex(self.next);
                     self.next += 1;
                     let link = Link {
@@ -141,7 +183,11 @@ impl World {
                         sysctls: BTreeMap::from([("ipv6/disable_ipv6".to_owned(), "0".to_owned())]),
                         ..Link::default()
                     };
-                    self.host.links.insert(index, link);
+                    if apart {
+                        self.apart = Some(link);
+                    } else {
+                        self.host.links.insert(index, link);
+                    }
                 }
             }
             Step::DeletePair { name, hidden, .. } => {
@@ -151,6 +197,7 @@ impl World {
                     }
                 }
                 self.tx = false;
+                (self.apart, self.relay) = (None, false);
             }
             Step::CreateMaps => self.maps = true,
             Step::DeleteMaps => {
@@ -193,7 +240,8 @@ impl World {
     /// Each end of a pair has carrier while the other is up.
     fn update_carrier(&mut self) {
         let Some((aggregate, hidden)) = self.pair.clone() else { return };
-        let both = [&aggregate, &hidden].map(|name| self.host.link(name).is_some_and(|link| link.admin_up));
+        let find = |name: &str| self.host.link(name).or(self.apart.as_ref().filter(|link| link.name == name));
+        let both = [&aggregate, &hidden].map(|name| find(name).is_some_and(|link| link.admin_up));
         for link in self.host.links.values_mut().filter(|link| link.name == aggregate || link.name == hidden) {
             link.carrier = both == [true, true];
         }

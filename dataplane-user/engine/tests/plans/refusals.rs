@@ -2,7 +2,7 @@
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
-    config::{Addresses, AggregateConfig, Device, Hook, PortConfig},
+    config::{Addresses, AggregateConfig, Device, Hook, PortConfig, Wiring},
     host::Link,
     plan::{self, Step, Taken},
     record::Phase,
@@ -227,4 +227,20 @@ fn adding_what_cannot_be_a_port_is_refused() {
     world.add_address(other, &address);
     record.config.addresses = Addresses::None;
     check_words("addresses", &words(&world, &record, "eth5"), &["eth5", "10.5.0.1"]);
+}
+
+#[test]
+fn only_a_direct_wiring_has_a_namespace_and_a_relay() {
+    let (world, mut config) = hosts::plain();
+    let apart = |config: &AggregateConfig| {
+        let record = plan::attach(&world.host, config, &Taken::default()).unwrap().0;
+        let mut steps = record.journal.iter().map(|entry| &entry.step);
+        let first = steps.next() == Some(&Step::CreateNamespace);
+        let relay = steps.any(|step| *step == Step::AttachRelay { hook: record.hook });
+        assert_eq!(first, relay);
+        relay
+    };
+    assert!(!apart(&config));
+    config.wiring = Wiring::Direct;
+    assert!(apart(&config));
 }

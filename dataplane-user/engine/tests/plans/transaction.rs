@@ -103,7 +103,7 @@ proptest! {
                 promise.check(&world, &step);
             }
             prop_assert_eq!(world.differences(&before), NONE, "after {} steps", end);
-            prop_assert!(!world.maps && !world.tx && world.rx.is_empty());
+            prop_assert!(world.is_bare());
         }
     }
 
@@ -154,7 +154,7 @@ proptest! {
             promise.check(&world, &step);
         }
         prop_assert_eq!(world.differences(&before), NONE);
-        prop_assert!(!world.maps && !world.tx && world.rx.is_empty());
+        prop_assert!(world.is_bare());
     }
 
     /// A detach that died is completed by planning again.

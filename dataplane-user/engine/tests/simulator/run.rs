@@ -215,6 +215,9 @@ impl Run {
                     self.told.clone_from(to);
                     self.promise();
                 }
+                Action::PublishRows(_) | Action::PublishBuckets(_) | Action::PublishCycle(_) => {
+                    panic!("{action:?}, while one port carries all");
+                }
                 Action::Notice(_)
                 | Action::SetPromisc { .. }
                 | Action::SetAllmulti { .. }

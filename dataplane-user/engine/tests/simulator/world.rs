@@ -97,7 +97,7 @@ impl World {
 
     fn port_config(&mut self, id: PortId) -> PortConfig {
         let priority = self.rng.pick(&[0, 0, 0, -5, 10, 100]);
-        PortConfig { name: name(id), priority, sticky: self.rng.once_in(8) }
+        PortConfig { priority, sticky: self.rng.once_in(8), ..PortConfig::new(name(id)) }
     }
 
     fn randomise_config(&mut self) {
@@ -204,7 +204,13 @@ impl World {
             Action::SetAllmulti { port, on } => (*port, &|state| state.allmulti = *on),
             Action::SetPortMac { port, mac } => (*port, &|state| state.mac = *mac),
             Action::SetPortMtu { port, mtu } => (*port, &|state| state.mtu = *mtu),
-            Action::Publish(_) | Action::SetCarrier(_) | Action::Announce { .. } | Action::Notice(_) => return,
+            Action::Publish(_)
+            | Action::PublishRows(_)
+            | Action::PublishBuckets(_)
+            | Action::PublishCycle(_)
+            | Action::SetCarrier(_)
+            | Action::Announce { .. }
+            | Action::Notice(_) => return,
         };
         let nic = self.nics.iter_mut().find(|nic| nic.id == port).expect("a port that exists");
         assert!(nic.member && nic.present, "{action:?} for an interface that is not there");

@@ -1,21 +1,23 @@
 //! What is wrong with a data path that another process left.
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::config;
+use aggctl_engine::{config, settings::Settings};
 use aya::programs::ProgramInfo;
 
 use super::{
     Ends, Role, Table,
     error::{DataplaneError, is_not_found},
-    hook::{self, Site},
+    hook::Site,
     maps::{self, Condition},
+    on_port,
     pins::{self, Pins},
+    tables, wiring,
 };
 
 /// What a data path should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// The pair, where the sending program hangs.
+    /// The pair, where the sending program hangs, and the relay.
     pub ends: Ends,
     /// The ports, where the receiving programs hang.
     pub ports: Vec<(PortId, IfIndex)>,
@@ -62,21 +64,21 @@ pub enum Defect {
 }
 
 /// Compares the data path with what it should be.
-pub(super) fn find(pins: &Pins, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+pub(super) fn find(pins: &Pins, settings: &Settings, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
     match maps::condition(pins)? {
-        Condition::Good => {}
+        Condition::Good if tables::are_for(pins, settings)? => {}
+        Condition::Good => return Ok(vec![Defect::MapDifferent(pins::TABLE)]),
         // Programs without the right maps are wrong as well; that needs no saying.
         Condition::Missing(map) => return Ok(vec![Defect::MapMissing(map)]),
         Condition::Different(map) => return Ok(vec![Defect::MapDifferent(map)]),
     }
     let mut defects = Vec::new();
     let table = Table::open(pins)?.load();
-    let (sender, sending) = expected.ends.sending(expected.hook);
-    let receiving = hook::of(expected.hook);
-    let programs = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), *index, receiving));
-    for (role, index, hook) in [(Role::Tx, sender, sending)].into_iter().chain(programs) {
-        let site = Site { pins, role, index };
-        match hook.attached(site)? {
+    let of_pair = wiring::of(expected.ends.wiring).programs(&expected.ends, expected.hook);
+    let of_ports = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), on_port(*index, expected.hook)));
+    for (role, place) in of_pair.into_iter().chain(of_ports) {
+        let (site, index) = (Site::new(pins, role, &place), place.index);
+        match place.attached(site)? {
             None => defects.push(Defect::NotAttached { role, index }),
             Some(program) if !is_current(site, program)? => defects.push(Defect::Stale { role, index }),
             Some(_) => {}
@@ -91,7 +93,7 @@ pub(super) fn find(pins: &Pins, expected: &Expected) -> Result<Vec<Defect>, Data
     Ok(defects)
 }
 
-/// Whether the program that hangs there is the pinned one, and uses the pinned table.
+/// Whether the program that hangs there is the pinned one, and uses the pinned maps if it uses any.
 fn is_current(site: Site<'_>, attached: u32) -> Result<bool, DataplaneError> {
     let failed = |call| move |error| DataplaneError::program(site.role.to_string(), call, error);
     let info = match ProgramInfo::from_pin(site.pins.program(site.role)) {
@@ -100,5 +102,11 @@ fn is_current(site: Site<'_>, attached: u32) -> Result<bool, DataplaneError> {
         Err(error) => return Err(failed("open")(error)),
     };
     let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
-    Ok(info.id() == attached && maps.contains(&maps::id(site.pins, pins::PORTS)?))
+    let wanted = match site.role {
+        Role::Tx => &[pins::PORTS, pins::TABLE][..],
+        Role::Rx(_) => &[pins::PORTS],
+        Role::Relay => &[],
+    };
+    let wanted = wanted.iter().map(|map| maps::id(site.pins, map)).collect::<Result<Vec<_>, _>>()?;
+    Ok(info.id() == attached && wanted.iter().all(|map| maps.contains(map)))
 }

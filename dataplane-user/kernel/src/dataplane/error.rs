@@ -43,6 +43,16 @@ pub enum DataplaneError {
         /// Why.
         cause: Box<MapError>,
     },
+    /// A table is not of the size of the map that it is for.
+    #[error("map {map}: a table of {found} entries, where {expected} belong")]
+    Table {
+        /// The map's pin.
+        map: &'static str,
+        /// How many entries belong there.
+        expected: u32,
+        /// How many there are.
+        found: usize,
+    },
     /// A call on a program failed.
     #[error("program {program}: {call}: {}", Chain(&**cause))]
     Program {

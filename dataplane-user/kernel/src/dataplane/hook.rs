@@ -6,28 +6,46 @@ mod netkit;
 mod tc;
 mod tcx;
 
+use std::io::{self, ErrorKind};
+
 use aggctl_common::IfIndex;
 use aggctl_engine::config;
 use aya::programs::{SchedClassifier, TcAttachType};
 
 use super::{
     error::DataplaneError,
-    pins::{Pins, Role},
+    pins::{self, Pins, Role},
 };
+use crate::netns::Namespace;
 
-/// Where a program of ours hangs, and where its traces are kept.
+/// The side of an interface that a program hangs on. A netkit interface's own hook is its egress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Ingress,
+    Egress,
+}
+
+/// Where a program of ours hangs, and where its traces are kept. The interface is one of the present network namespace.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'a> {
     /// The aggregate's pins.
     pub(super) pins: &'a Pins,
     /// What the program is for.
     pub(super) role: Role,
-    /// The interface, at whose ingress it hangs; on netkit: at whose transmit.
+    /// The interface.
     pub(super) index: IfIndex,
+    /// Which side of it.
+    pub(super) side: Side,
+}
+
+impl<'a> Site<'a> {
+    pub(super) fn new(pins: &'a Pins, role: Role, place: &Place) -> Self {
+        Self { pins, role, index: place.index, side: place.side }
+    }
 }
 
 /// A hook that a program hangs on. Programs of others on the same hook are left alone, and see frames before ours do.
-pub(super) trait Hook {
+pub(super) trait Hook: Sync {
     /// Hangs the program there, in the place of an earlier one of ours without a gap. It stays when the process ends.
     fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError>;
 
@@ -36,6 +54,68 @@ pub(super) trait Hook {
 
     /// The kernel's number of our program that hangs there, if one does.
     fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError>;
+}
+
+/// A hook of an interface, which may be in another network namespace.
+pub(super) struct Place {
+    /// The interface, by its number in that namespace.
+    pub(super) index: IfIndex,
+    /// The side.
+    pub(super) side: Side,
+    /// The kind of hook.
+    hook: &'static dyn Hook,
+    /// The namespace; `None`: the present one.
+    namespace: Option<Namespace>,
+}
+
+impl Place {
+    /// In the present namespace.
+    pub(super) fn new(index: IfIndex, side: Side, hook: &'static dyn Hook) -> Self {
+        Self { index, side, hook, namespace: None }
+    }
+
+    /// The same in another namespace, if one is given.
+    pub(super) fn within(self, namespace: Option<Namespace>) -> Self {
+        Self { namespace, ..self }
+    }
+
+    /// [`Hook::attach`], there.
+    pub(super) fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+        self.there(|| self.hook.attach(site, program)).map_err(self.not_entered())?
+    }
+
+    /// [`Hook::detach`], there. With the namespace all that hung in it is gone, too.
+    pub(super) fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
+        match self.there(|| self.hook.detach(site)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => pins::unpin(&site.pins.link(site.role)),
+            other => other.map_err(self.not_entered())?,
+        }
+    }
+
+    /// [`Hook::attached`], there.
+    pub(super) fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError> {
+        match self.there(|| self.hook.attached(site)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other.map_err(self.not_entered())?,
+        }
+    }
+
+    /// Does something in that namespace.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be entered; `NotFound` if it is gone.
+    fn there<T: Send>(&self, act: impl FnOnce() -> T + Send) -> io::Result<T> {
+        match &self.namespace {
+            None => Ok(act()),
+            Some(namespace) => namespace.run(act),
+        }
+    }
+
+    fn not_entered(&self) -> impl FnOnce(io::Error) -> DataplaneError {
+        let path = self.namespace.as_ref().map(|namespace| namespace.path().to_owned()).unwrap_or_default();
+        move |error| DataplaneError::pin(path, "enter namespace", error)
+    }
 }
 
 /// The hook that a configuration means.

@@ -1,6 +1,7 @@
 //! The maps: made, pinned, and compared with the shape that they must have.
 
 use aggctl_common::{DropReason, Ports};
+use aggctl_engine::settings::Settings;
 use aya::maps::{MapData, MapInfo, MapType};
 use aya_obj::generated::BPF_F_MMAPABLE;
 
@@ -8,6 +9,7 @@ use super::{
     error::{DataplaneError, is_not_found},
     object,
     pins::{self, Pins},
+    tables,
 };
 
 /// The shape of a map.
@@ -22,12 +24,13 @@ struct Shape {
 
 /// What each map must look like. The same table for people is in docs/maps.md.
 #[allow(clippy::cast_possible_truncation, reason = "the sizes are small constants")]
-const SHAPES: [(&str, Shape); 2] = [
+const SHAPES: [(&str, Shape); 3] = [
     (
         pins::PORTS,
         Shape { kind: MapType::Array, key: 4, value: size_of::<Ports>() as u32, entries: 1, flags: BPF_F_MMAPABLE },
     ),
     (pins::DROPS, Shape { kind: MapType::PerCpuArray, key: 4, value: 8, entries: DropReason::COUNTERS, flags: 0 }),
+    (pins::TURN, Shape { kind: MapType::PerCpuArray, key: 4, value: 4, entries: 1, flags: 0 }),
 ];
 
 /// The state of the pinned maps.
@@ -56,9 +59,9 @@ pub(super) fn condition(pins: &Pins) -> Result<Condition, DataplaneError> {
 
 /// Makes and pins the maps. Good ones stay as they are; others are replaced by empty ones, which programs that are
 /// attached already do not see until they are attached again.
-pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
+pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
     if condition(pins)? == Condition::Good {
-        return Ok(());
+        return tables::create(pins, settings);
     }
     if !pins::is_in_bpffs(pins.dir())? {
         return Err(DataplaneError::NoBpffs(pins.dir().into()));
@@ -68,13 +71,9 @@ pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
         pins::unpin(&pins.map(name))?;
     }
     pins::make_mark(pins.dir())?;
-    for entry in std::fs::read_dir(pins.dir()).map_err(|error| DataplaneError::pin(pins.dir(), "read", error))? {
-        let entry = entry.map_err(|error| DataplaneError::pin(pins.dir(), "read", error))?;
-        if entry.file_name().to_string_lossy().starts_with("layout-") {
-            pins::remove_mark(&entry.path())?;
-        }
-    }
-    object::load(pins, None)?;
+    pins.remove_marks("layout-")?;
+    tables::create(pins, settings)?;
+    object::load(pins, settings, None)?;
     // Last, so that maps of an interrupted start are made again.
     pins::make_mark(&pins.layout_mark())
 }

@@ -3,6 +3,7 @@
 //! Everything is pinned in one bpffs directory, so it outlives the process; a [`Dataplane`] is no more than the path of
 //! that directory. Every call says what shall be, and succeeds if it is so already.
 
+mod bpf;
 mod defects;
 mod drops;
 mod error;
@@ -12,11 +13,19 @@ mod object;
 mod pins;
 mod publish;
 mod table;
+mod tables;
+mod wiring;
 
 use std::path::PathBuf;
 
-use aggctl_common::{IfIndex, MAX_PORTS, PortId};
-use aggctl_engine::config::{Device, Hook};
+use aggctl_common::{
+    IfIndex, MAX_PORTS, PortId,
+    spread::{Cycle, ROW},
+};
+use aggctl_engine::{
+    config::{Device, Hook, Wiring},
+    settings::Settings,
+};
 
 pub use self::{
     defects::{Defect, Expected},
@@ -26,41 +35,53 @@ pub use self::{
     pins::Role,
     table::Table,
 };
-use self::{hook::Site, pins::Pins};
+use self::{
+    hook::{Place, Side, Site},
+    pins::Pins,
+    wiring::Delivery,
+};
+use crate::netns::Namespace;
 
 /// The maps and programs of one aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataplane {
     pins: Pins,
+    settings: Settings,
 }
 
-/// The pair of the aggregate's interface and its hidden end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The pair of the aggregate's interface and its hidden end, and how it is wired.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ends {
+    /// How the pair, the ports and the programs are connected.
+    pub wiring: Wiring,
     /// What it is made of; [`Device::Auto`]: veth.
     pub device: Device,
     /// The aggregate's interface.
     pub aggregate: IfIndex,
-    /// Its hidden end.
+    /// Its hidden end: the number that it has in its namespace.
     pub hidden: IfIndex,
-}
-
-impl Ends {
-    /// Where the sending program hangs: on the aggregate's own transmit if the device allows it, else where all that comes
-    /// out at the hidden end.
-    fn sending(self, hook: Hook) -> (IfIndex, &'static dyn hook::Hook) {
-        match self.device {
-            Device::Netkit => (self.aggregate, hook::netkit()),
-            Device::Veth | Device::Auto => (self.hidden, hook::of(hook)),
-        }
-    }
+    /// The namespace that the hidden end is in; `None`: where the ports are.
+    pub namespace: Option<Namespace>,
 }
 
 impl Dataplane {
-    /// The data path whose pins are in this directory of a bpffs, which need not exist yet.
+    /// The data path whose pins are in this directory of a bpffs, which need not exist yet, with these settings of its
+    /// programs.
     #[must_use]
-    pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { pins: Pins::new(dir.into()) }
+    pub fn at(dir: impl Into<PathBuf>, settings: Settings) -> Self {
+        Self { pins: Pins::new(dir.into()), settings }
+    }
+
+    /// The settings that programs are loaded with from now on.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Changes the settings that programs are loaded with from now on. Those that hang keep theirs until they are attached
+    /// again.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// Makes and pins the maps. Maps of the right shape stay, with what is in them. Others are replaced by empty ones:
@@ -72,7 +93,61 @@ impl Dataplane {
     ///
     /// If the directory is in no bpffs, the programs were not built, or the kernel refuses.
     pub fn create(&self) -> Result<(), DataplaneError> {
-        maps::create(&self.pins)
+        maps::create(&self.pins, &self.settings)
+    }
+
+    /// Makes the programs use these orders of ports, one for each bucket. Minimum kernel version: 5.6.
+    ///
+    /// # Errors
+    ///
+    /// If there are not as many as there are buckets, or the kernel refuses.
+    pub fn publish_rows(&self, rows: &[[u8; ROW]]) -> Result<(), DataplaneError> {
+        tables::publish_rows(&self.pins, &self.settings, rows)
+    }
+
+    /// Makes the programs use this table: the port of each bucket.
+    ///
+    /// # Errors
+    ///
+    /// If it is not as large as there are buckets, or the kernel refuses.
+    pub fn publish_buckets(&self, table: &[u8]) -> Result<(), DataplaneError> {
+        tables::publish_buckets(&self.pins, &self.settings, table)
+    }
+
+    /// Makes the programs use this cycle.
+    ///
+    /// # Errors
+    ///
+    /// If the settings do not ask for one, or the kernel refuses.
+    pub fn publish_cycle(&self, cycle: &Cycle) -> Result<(), DataplaneError> {
+        tables::publish_cycle(&self.pins, &self.settings, cycle)
+    }
+
+    /// The table of buckets that the programs use; `None` if none was published.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn buckets(&self) -> Result<Option<Vec<u8>>, DataplaneError> {
+        tables::buckets(&self.pins, &self.settings)
+    }
+
+    /// The order of ports of a bucket that the programs use; `None` if none was published.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such bucket, or the kernel refuses.
+    pub fn row(&self, bucket: u32) -> Result<Option<[u8; ROW]>, DataplaneError> {
+        tables::row(&self.pins, bucket)
+    }
+
+    /// The cycle that the programs use; `None` if none was published.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn cycle(&self) -> Result<Option<Cycle>, DataplaneError> {
+        tables::cycle(&self.pins, &self.settings)
     }
 
     /// Unpins everything and removes the directory; fine if it is not there. Programs that hang on tcx or netkit go
@@ -85,15 +160,14 @@ impl Dataplane {
         pins::remove_all(self.pins.dir())
     }
 
-    /// Hangs the sending program on the pair: on a netkit device's transmit, or at a veth's hidden end on `hook`. If one of
-    /// ours hangs there it is swapped, without a gap.
+    /// Hangs the sending program on the pair, where the wiring has it. If one of ours hangs there it is swapped, without
+    /// a gap.
     ///
     /// # Errors
     ///
     /// If the interface is not there or the kernel refuses.
-    pub fn attach_tx(&self, ends: Ends, hook: Hook) -> Result<(), DataplaneError> {
-        let (index, hook) = ends.sending(hook);
-        self.attach(Role::Tx, index, None, hook)
+    pub fn attach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
+        self.attach(Role::Tx, &wiring::of(ends.wiring).sending(ends, hook), None)
     }
 
     /// Takes the sending program off; fine if it does not hang there.
@@ -101,24 +175,45 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn detach_tx(&self, ends: Ends, hook: Hook) -> Result<(), DataplaneError> {
-        let (index, hook) = ends.sending(hook);
-        self.detach(Role::Tx, index, hook)
+    pub fn detach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
+        self.detach(Role::Tx, &wiring::of(ends.wiring).sending(ends, hook))
     }
 
-    /// Hangs the receiving program on a port, for a hidden end. If one of ours hangs there it is swapped, without a gap.
+    /// Hangs the relay on a hidden end in a namespace of its own; nothing in a wiring that has none. If one of ours hangs there
+    /// it is swapped, without a gap.
+    ///
+    /// # Errors
+    ///
+    /// If the namespace or the interface is not there or the kernel refuses.
+    pub fn attach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
+        let relay = wiring::of(ends.wiring).relay(ends, hook);
+        relay.map_or(Ok(()), |place| self.attach(Role::Relay, &place, None))
+    }
+
+    /// Takes the relay off; fine if it does not hang there.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn detach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
+        let relay = wiring::of(ends.wiring).relay(ends, hook);
+        relay.map_or(Ok(()), |place| self.detach(Role::Relay, &place))
+    }
+
+    /// Hangs the receiving program on a port of this pair. If one of ours hangs there it is swapped, without a gap.
     /// Also notes the interface in the table, and starts the port's drop counters from zero if it is new there.
     ///
     /// # Errors
     ///
     /// If the interface is not there or the kernel refuses.
-    pub fn attach_rx(&self, port: PortId, index: IfIndex, hidden: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
+    pub fn attach_rx(&self, port: PortId, index: IfIndex, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
         let joins = !self.pins.program(Role::Rx(port)).exists();
         if self.table()?.set_interface(port, index) != index || joins {
             drops::reset(&self.pins, port)?;
         }
-        self.attach(Role::Rx(port), index, Some((port, hidden)), hook::of(hook))
+        let delivery = wiring::of(ends.wiring).delivery(ends);
+        self.attach(Role::Rx(port), &on_port(index, hook), Some((port, delivery)))
     }
 
     /// Takes the receiving program off a port; fine if it does not hang there. The table stays as it is: the aggregate may
@@ -129,7 +224,7 @@ impl Dataplane {
     /// If the kernel refuses.
     pub fn detach_rx(&self, port: PortId, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
-        self.detach(Role::Rx(port), index, hook::of(hook))
+        self.detach(Role::Rx(port), &on_port(index, hook))
     }
 
     /// Maps the table of ports into this process.
@@ -156,23 +251,17 @@ impl Dataplane {
     ///
     /// If something cannot be looked at.
     pub fn defects(&self, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
-        defects::find(&self.pins, expected)
+        defects::find(&self.pins, &self.settings, expected)
     }
 
-    fn attach(
-        &self,
-        role: Role,
-        index: IfIndex,
-        globals: Option<(PortId, IfIndex)>,
-        hook: &dyn hook::Hook,
-    ) -> Result<(), DataplaneError> {
+    fn attach(&self, role: Role, place: &Place, globals: Option<(PortId, Delivery)>) -> Result<(), DataplaneError> {
         // The loader would make a map that is missing, and nobody would know its layout.
-        for map in [pins::PORTS, pins::DROPS] {
+        for map in [pins::PORTS, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS] {
             maps::id(&self.pins, map)?;
         }
-        let mut object = object::load(&self.pins, globals)?;
+        let mut object = object::load(&self.pins, &self.settings, globals)?;
         let program = object::program(&mut object, role)?;
-        hook.attach(Site { pins: &self.pins, role, index }, program)?;
+        place.attach(Site::new(&self.pins, role, place), program)?;
         let path = self.pins.program(role);
         let fresh = path.with_file_name(format!("{role}-new"));
         pins::unpin(&fresh)?;
@@ -180,10 +269,15 @@ impl Dataplane {
         pins::rename(&fresh, &path)
     }
 
-    fn detach(&self, role: Role, index: IfIndex, hook: &dyn hook::Hook) -> Result<(), DataplaneError> {
-        hook.detach(Site { pins: &self.pins, role, index })?;
+    fn detach(&self, role: Role, place: &Place) -> Result<(), DataplaneError> {
+        place.detach(Site::new(&self.pins, role, place))?;
         pins::unpin(&self.pins.program(role))
     }
+}
+
+/// Where the receiving program of a port hangs.
+fn on_port(index: IfIndex, hook: Hook) -> Place {
+    Place::new(index, Side::Ingress, hook::of(hook))
 }
 
 fn check(port: PortId) -> Result<(), DataplaneError> {

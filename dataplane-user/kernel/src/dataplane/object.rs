@@ -1,6 +1,7 @@
 //! The eBPF object that is part of this binary.
 
-use aggctl_common::{IfIndex, PortId};
+use aggctl_common::PortId;
+use aggctl_engine::settings::Settings;
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     programs::{ProgramError, SchedClassifier},
@@ -9,23 +10,40 @@ use aya::{
 use super::{
     error::DataplaneError,
     pins::{self, Pins, Role},
+    wiring::Delivery,
 };
 
 /// The object; empty if it was not built.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/aggctl.bpf.o"));
 
-/// Parses the object and gives it the aggregate's maps, which are made and pinned where they are missing. `rx` is what
-/// the copies of the receiving program differ in: the slot, and the hidden end.
-pub(super) fn load(pins: &Pins, rx: Option<(PortId, IfIndex)>) -> Result<Ebpf, DataplaneError> {
+/// Parses the object for these settings and gives it the aggregate's maps, which are made and pinned where they are missing
+/// (the tables must be there). `rx` is what the copies of the receiving program differ in: the slot, and the way to the
+/// aggregate.
+pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Delivery)>) -> Result<Ebpf, DataplaneError> {
     if OBJECT.is_empty() {
         return Err(DataplaneError::NotBuilt);
     }
-    let (slot, hidden) = rx.map_or((0, 0), |(port, hidden)| (u32::from(port.0), hidden.0));
+    let (slot, target, relayed) =
+        rx.map_or((0, 0, 0), |(port, Delivery { target, relayed })| (u32::from(port.0), target.0, u32::from(relayed)));
+    let vlan = settings.vlan.globals();
     Ok(EbpfLoader::new()
         .map_pin_path("PORTS", pins.map(pins::PORTS))
         .map_pin_path("DROPS", pins.map(pins::DROPS))
+        .map_pin_path("TURN", pins.map(pins::TURN))
+        .map_pin_path("TABLE", pins.map(pins::TABLE))
+        .map_pin_path("ROWS", pins.map(pins::ROWS))
         .override_global("SLOT", &slot, true)
-        .override_global("HIDDEN", &hidden, true)
+        .override_global("TARGET", &target, true)
+        .override_global("RELAYED", &relayed, true)
+        .override_global("SELECTION", &settings.selection.number(), true)
+        .override_global("POLICY", &(settings.policy as u32), true)
+        .override_global("SEED", &settings.seed, true)
+        .override_global("SHIFT", &settings.shift(), true)
+        .override_global("STRIDE", &settings.stride, true)
+        .override_global("RECEPTION", &settings.reception.number(), true)
+        .override_global("VLAN_MODE", &vlan.mode, true)
+        .override_global("VLAN_VID", &vlan.vid, true)
+        .override_global("VLAN_LIST", &vlan.list[..], true)
         .load(OBJECT)?)
 }
 
@@ -33,6 +51,7 @@ pub(super) fn load(pins: &Pins, rx: Option<(PortId, IfIndex)>) -> Result<Ebpf, D
 pub(super) fn program(object: &mut Ebpf, role: Role) -> Result<&mut SchedClassifier, DataplaneError> {
     let name = match role {
         Role::Tx => "tx",
+        Role::Relay => "relay",
         Role::Rx(_) => "rx",
     };
     let program = object.program_mut(name).ok_or(DataplaneError::Missing(name))?;

@@ -15,11 +15,20 @@ pub(super) const PORTS: &str = "ports";
 /// Pin of the drop counters.
 pub(super) const DROPS: &str = "drops";
 
+/// Pin of the map that holds the table of buckets, or the cycle.
+pub(super) const TABLE: &str = "table";
+/// Pin of the map that holds the order of ports of each bucket.
+pub(super) const ROWS: &str = "rows";
+/// Pin of the counters of turns.
+pub(super) const TURN: &str = "turn";
+
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Sends what the host gives to the aggregate; hangs on its transmit, or on the hidden end.
+    /// Sends what the host gives to the aggregate; hangs on its transmit or egress, or on the hidden end.
     Tx,
+    /// Passes on what the ports heard; hangs on a hidden end that is in a namespace of its own.
+    Relay,
     /// Receives on this port.
     Rx(PortId),
 }
@@ -28,6 +37,7 @@ impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tx => f.write_str("tx"),
+            Self::Relay => f.write_str("relay"),
             Self::Rx(port) => write!(f, "rx{port}"),
         }
     }
@@ -69,6 +79,23 @@ impl Pins {
     /// An empty directory that says which layout the maps have.
     pub(super) fn layout_mark(&self) -> PathBuf {
         self.0.join(format!("layout-{LAYOUT_VERSION}"))
+    }
+
+    /// An empty directory that says what kind of tables there are, and of what size.
+    pub(super) fn tables_mark(&self, [kind, size]: [u32; 2]) -> PathBuf {
+        self.0.join(format!("tables-{kind}-{size}"))
+    }
+
+    /// Removes the marks whose names begin so.
+    pub(super) fn remove_marks(&self, prefix: &str) -> Result<(), DataplaneError> {
+        let failed = |error| DataplaneError::pin(self.dir(), "read", error);
+        for entry in fs::read_dir(self.dir()).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                remove_mark(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Store {
     Order(usize, [u8; 8]),
     /// An entry of [`Ports::ifindex`].
     IfIndex(PortId, IfIndex),
+    /// [`Ports::mac`].
+    Mac(u64),
 }
 
 /// Slots in an order word.
@@ -61,6 +63,10 @@ pub(super) fn stores(old: &Ports, new: &Ports, mut store: impl FnMut(Store)) {
         if old.ifindex[slot.index()] != new.ifindex[slot.index()] {
             store(Store::IfIndex(slot, new.ifindex[slot.index()]));
         }
+    }
+
+    if old.mac != new.mac {
+        store(Store::Mac(new.mac));
     }
 
     if stay != new.usable {

@@ -28,6 +28,7 @@ struct Words {
     count: AtomicU32,
     order: [AtomicU64; MAX_PORTS / ORDER_WORD],
     ifindex: [AtomicU32; MAX_PORTS],
+    mac: AtomicU64,
 }
 
 const _: () = assert!(
@@ -39,6 +40,7 @@ const _: () = assert!(
         && offset_of!(Words, count) == offset_of!(Ports, count)
         && offset_of!(Words, order) == offset_of!(Ports, order)
         && offset_of!(Words, ifindex) == offset_of!(Ports, ifindex)
+        && offset_of!(Words, mac) == offset_of!(Ports, mac)
 );
 
 /// The mapped table. One process at a time may write to it: the one that holds the aggregate's lock.
@@ -90,6 +92,7 @@ impl Table {
         for (to, from) in ports.ifindex.iter_mut().zip(&words.ifindex) {
             *to = IfIndex(from.load(Ordering::Acquire));
         }
+        ports.mac = words.mac.load(Ordering::Acquire);
         ports
     }
 
@@ -112,6 +115,7 @@ impl Table {
             Store::Active(slot) => words.active.store(slot, Ordering::Release),
             Store::Count(count) => words.count.store(count, Ordering::Release),
             Store::Order(word, slots) => words.order[word].store(u64::from_ne_bytes(slots), Ordering::Release),
+            Store::Mac(mac) => words.mac.store(mac, Ordering::Release),
             Store::IfIndex(port, index) => words.ifindex[port.index()].store(index.0, Ordering::Release),
         }
     }

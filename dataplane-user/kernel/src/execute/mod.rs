@@ -3,7 +3,11 @@
 mod programs;
 
 use aggctl_common::IfIndex;
-use aggctl_engine::plan::{Step, Subject};
+use aggctl_engine::{
+    config::{Device, Wiring},
+    plan::{Step, Subject},
+    vlan::VlanConfig,
+};
 use rustix::io::Errno;
 
 use crate::{
@@ -12,6 +16,7 @@ use crate::{
     error::KernelError,
     ethtool,
     netlink::{Netlink, link::Pair},
+    netns::Namespace,
     packet::PacketSender,
     sysctl,
 };
@@ -19,8 +24,12 @@ use crate::{
 /// Carries out steps on behalf of one aggregate.
 #[derive(Debug)]
 pub struct Executor {
-    /// Where the network configuration is changed.
+    /// Where the network configuration is changed, but for the hidden end's.
     pub netlink: Netlink,
+    /// How the aggregate is wired.
+    pub wiring: Wiring,
+    /// The aggregate's own namespace, where the hidden end is if the wiring has one.
+    pub namespace: Namespace,
     /// The aggregate's programs and maps.
     pub dataplane: Dataplane,
     /// Name of the aggregate's interface.
@@ -43,18 +52,22 @@ impl Executor {
     /// [`KernelError::Gone`] if the interface is not there, else what the kernel refuses.
     pub fn apply(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
+            Step::CreateNamespace => self.namespace.create(),
+            Step::DeleteNamespace => self.namespace.delete(),
             Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
+                let namespace = self.apart().cloned();
                 self.netlink.create_pair(&Pair {
                     device: *device,
                     name,
                     hidden,
+                    namespace: namespace.as_ref(),
                     mac: *mac,
                     mtu: *mtu,
                     gso_max_size: *gso_max_size,
                     gso_max_segs: *gso_max_segs,
                 })
             }
-            Step::DeletePair { device, hidden, .. } => self.netlink.delete_pair(hidden, *device),
+            Step::DeletePair { device, hidden, .. } => self.delete_pair(hidden, *device),
             Step::SetAdmin { link, .. }
             | Step::SetMac { link, .. }
             | Step::SetMtu { link, .. }
@@ -63,8 +76,13 @@ impl Executor {
             | Step::SetAddrGenMode { link, .. }
             | Step::SetSysctl { link, .. }
             | Step::SetFeature { link, .. } => {
-                let link = self.find(link)?;
-                self.set(&link, step)
+                let target = self.find(link)?;
+                match self.apart().filter(|_| *link == Subject::Hidden) {
+                    None => set(&mut self.netlink, &target, step),
+                    Some(namespace) => namespace
+                        .run(|| set(&mut Netlink::open()?, &target, step))
+                        .unwrap_or_else(|error| Err(namespace.not_entered(error))),
+                }
             }
             Step::AddAddress { link, .. }
             | Step::DeleteAddress { link, .. }
@@ -81,11 +99,14 @@ impl Executor {
             | Step::Select { .. }
             | Step::AttachTx { .. }
             | Step::DetachTx { .. }
+            | Step::AttachRelay { .. }
+            | Step::DetachRelay { .. }
             | Step::AttachRx { .. }
             | Step::DetachRx { .. } => self.change_programs(step),
             Step::Announce { link } => {
                 let link = self.find(link)?;
-                announce::send(&mut self.netlink, &PacketSender::open()?, link.index, link.index)
+                // Through the interface itself: where a rule applies, the sending program does.
+                announce::send(&mut self.netlink, &PacketSender::open()?, link.index, link.index, &VlanConfig::Off)
             }
         }
     }
@@ -113,24 +134,49 @@ impl Executor {
         }
     }
 
-    /// A setting of an interface.
-    fn set(&mut self, link: &Target, step: &Step) -> Result<(), KernelError> {
-        match step {
-            Step::SetAdmin { up, .. } => self.netlink.set_admin(link.index, *up),
-            Step::SetMac { mac, .. } => self.netlink.set_mac(link.index, *mac),
-            Step::SetMtu { mtu, .. } => self.netlink.set_mtu(link.index, *mtu),
-            Step::SetPromisc { on, .. } => self.netlink.set_promisc(link.index, *on),
-            Step::SetAllmulti { on, .. } => self.netlink.set_allmulti(link.index, *on),
-            Step::SetAddrGenMode { mode, .. } => self.netlink.set_addr_gen_mode(link.index, *mode),
-            Step::SetSysctl { key, value, .. } => {
-                // Some have side effects even when nothing changes.
-                if sysctl::read(&link.name, key)?.as_deref() == Some(value) {
-                    return Ok(());
-                }
-                sysctl::write(&link.name, key, value)
-            }
-            Step::SetFeature { feature, on, .. } => ethtool::set_feature(&link.name, feature, *on),
-            _ => Ok(()),
+    /// Numbers of the aggregate's interface and of its hidden end.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Gone`] if one is not there.
+    pub fn pair(&mut self) -> Result<(IfIndex, IfIndex), KernelError> {
+        Ok((self.find(&Subject::Aggregate)?.index, self.find(&Subject::Hidden)?.index))
+    }
+
+    /// Sets the hidden end administratively up or down, which is the only handle on the aggregate's carrier.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses.
+    pub fn set_carrier(&mut self, hidden: IfIndex, on: bool) -> Result<(), KernelError> {
+        self.on_hidden(|netlink| netlink.set_admin(hidden, on))
+    }
+
+    /// Sets the MTU of the hidden end, octets.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses.
+    pub fn set_hidden_mtu(&mut self, hidden: IfIndex, mtu: u32) -> Result<(), KernelError> {
+        self.on_hidden(|netlink| netlink.set_mtu(hidden, mtu))
+    }
+
+    /// The namespace of the hidden end, if it is not where the ports are.
+    fn apart(&self) -> Option<&Namespace> {
+        self.wiring.has_namespace().then_some(&self.namespace)
+    }
+
+    /// Does something by a netlink socket in the namespace of the hidden end.
+    fn on_hidden<T>(&mut self, act: impl FnOnce(&mut Netlink) -> Result<T, KernelError>) -> Result<T, KernelError> {
+        let mut apart = self.apart().map(Namespace::netlink).transpose()?;
+        act(apart.as_mut().unwrap_or(&mut self.netlink))
+    }
+
+    /// Removes the pair; with the namespace of its hidden end it is gone already.
+    fn delete_pair(&mut self, hidden: &str, device: Device) -> Result<(), KernelError> {
+        match self.on_hidden(|netlink| netlink.delete_pair(hidden, device)) {
+            Err(KernelError::Gone(_)) => Ok(()),
+            other => other,
         }
     }
 
@@ -153,12 +199,36 @@ impl Executor {
     fn find(&mut self, subject: &Subject) -> Result<Target, KernelError> {
         let (link, what) = match subject {
             Subject::Aggregate => (self.netlink.link_named(&self.aggregate)?, self.aggregate.clone()),
-            Subject::Hidden => (self.netlink.link_named(&self.hidden)?, self.hidden.clone()),
+            Subject::Hidden => {
+                let name = self.hidden.clone();
+                (self.on_hidden(|netlink| netlink.link_named(&name))?, name)
+            }
             Subject::Port { index, name, .. } => (self.netlink.link(*index)?, format!("port {name}")),
         };
         match link {
             Some(link) => Ok(Target { index: link.index, name: link.name }),
             None => Err(KernelError::Gone(what)),
         }
+    }
+}
+
+/// A setting of an interface of the present namespace.
+fn set(netlink: &mut Netlink, link: &Target, step: &Step) -> Result<(), KernelError> {
+    match step {
+        Step::SetAdmin { up, .. } => netlink.set_admin(link.index, *up),
+        Step::SetMac { mac, .. } => netlink.set_mac(link.index, *mac),
+        Step::SetMtu { mtu, .. } => netlink.set_mtu(link.index, *mtu),
+        Step::SetPromisc { on, .. } => netlink.set_promisc(link.index, *on),
+        Step::SetAllmulti { on, .. } => netlink.set_allmulti(link.index, *on),
+        Step::SetAddrGenMode { mode, .. } => netlink.set_addr_gen_mode(link.index, *mode),
+        Step::SetSysctl { key, value, .. } => {
+            // Some have side effects even when nothing changes.
+            if sysctl::read(&link.name, key)?.as_deref() == Some(value) {
+                return Ok(());
+            }
+            sysctl::write(&link.name, key, value)
+        }
+        Step::SetFeature { feature, on, .. } => ethtool::set_feature(&link.name, feature, *on),
+        _ => Ok(()),
     }
 }

@@ -1,7 +1,10 @@
 //! The steps about programs and maps.
 
 use aggctl_common::{IfIndex, PortId, Ports};
-use aggctl_engine::plan::{Step, Subject};
+use aggctl_engine::{
+    config::Device,
+    plan::{Step, Subject},
+};
 
 use super::Executor;
 use crate::{
@@ -20,19 +23,25 @@ impl Executor {
                 self.select(slot(link)?, index)?;
             }
             Step::AttachTx { device, hook } => {
-                let aggregate = self.find(&Subject::Aggregate)?.index;
-                let hidden = self.find(&Subject::Hidden)?.index;
-                self.dataplane.attach_tx(Ends { device: *device, aggregate, hidden }, *hook)?;
+                let (aggregate, hidden) = self.pair()?;
+                self.dataplane.attach_tx(&self.ends(*device, aggregate, hidden), *hook)?;
             }
             Step::DetachTx { device, hook } => {
-                let aggregate = self.index_or_none(&Subject::Aggregate)?;
-                let hidden = self.index_or_none(&Subject::Hidden)?;
-                self.dataplane.detach_tx(Ends { device: *device, aggregate, hidden }, *hook)?;
+                let ends = self.ends_or_none(*device)?;
+                self.dataplane.detach_tx(&ends, *hook)?;
+            }
+            Step::AttachRelay { hook } => {
+                let (aggregate, hidden) = self.pair()?;
+                self.dataplane.attach_relay(&self.ends(Device::Auto, aggregate, hidden), *hook)?;
+            }
+            Step::DetachRelay { hook } => {
+                let ends = self.ends_or_none(Device::Auto)?;
+                self.dataplane.detach_relay(&ends, *hook)?;
             }
             Step::AttachRx { link, hook } => {
-                let hidden = self.find(&Subject::Hidden)?.index;
+                let (aggregate, hidden) = self.pair()?;
                 let index = self.find(link)?.index;
-                self.dataplane.attach_rx(slot(link)?, index, hidden, *hook)?;
+                self.dataplane.attach_rx(slot(link)?, index, &self.ends(Device::Auto, aggregate, hidden), *hook)?;
             }
             Step::DetachRx { link, hook } => {
                 let index = self.index_or_none(link)?;
@@ -41,6 +50,19 @@ impl Executor {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The pair with these numbers, as the data path wants it. The device matters to the sending program alone.
+    #[must_use]
+    pub fn ends(&self, device: Device, aggregate: IfIndex, hidden: IfIndex) -> Ends {
+        Ends { wiring: self.wiring, device, aggregate, hidden, namespace: self.apart().cloned() }
+    }
+
+    /// The pair, as far as it is there.
+    fn ends_or_none(&mut self, device: Device) -> Result<Ends, KernelError> {
+        let aggregate = self.index_or_none(&Subject::Aggregate)?;
+        let hidden = self.index_or_none(&Subject::Hidden)?;
+        Ok(self.ends(device, aggregate, hidden))
     }
 
     /// The number of an interface, or the one that stands for none: its pins must go all the same.
@@ -72,7 +94,7 @@ fn only(table: &Ports, port: PortId, index: IfIndex) -> Ports {
     let mut order = [0; aggctl_common::MAX_PORTS];
     order[0] = port.0;
     let accept = table.choose().filter(|former| *former != port).map_or(0, PortId::bit);
-    Ports { usable: port.bit(), accept, active: port.0.into(), count: 1, order, ifindex }
+    Ports { usable: port.bit(), accept, active: port.0.into(), count: 1, order, ifindex, mac: table.mac }
 }
 
 /// The slot of a port.

@@ -34,6 +34,7 @@ mod attr {
     pub(super) const STATS64: u16 = 23;
     pub(super) const PROMISCUITY: u16 = 30;
     pub(super) const AF_SPEC: u16 = 26;
+    pub(super) const NET_NS_FD: u16 = 28;
     pub(super) const EXT_MASK: u16 = 29;
     pub(super) const LINK_NETNSID: u16 = 37;
     pub(super) const GSO_MAX_SEGS: u16 = 40;

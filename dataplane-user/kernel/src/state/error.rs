@@ -7,6 +7,8 @@ use std::{
 
 use aggctl_engine::record::RECORD_VERSION;
 
+use crate::error::KernelError;
+
 /// What went wrong with the state directory.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -44,6 +46,9 @@ pub enum StateError {
         /// Its layout.
         found: u32,
     },
+    /// The aggregate's own network namespace could not be let go of.
+    #[error(transparent)]
+    Namespace(KernelError),
     /// Somebody else works on the aggregate.
     #[error("another process (pid {pid}) holds the lock of {name}")]
     Locked {

@@ -8,6 +8,7 @@
 //! /run/aggctl/COOKIE/NAME/memory.json       what the next controller should know
 //! /run/aggctl/COOKIE/NAME/lock              held by the controller; holds its pid
 //! /run/aggctl/COOKIE/NAME/control           the controller's socket
+//! /run/aggctl/COOKIE/NAME/netns             its own network namespace, if the wiring has one: a bind mount
 //! /run/aggctl/COOKIE/NAME/log               what a background controller has to say
 //! ```
 //!
@@ -36,6 +37,7 @@ use self::{
     files::{read_json, write_json},
     lock::same_file,
 };
+use crate::netns::Namespace;
 
 /// The root of all state.
 const ROOT: &str = "/run/aggctl";
@@ -103,6 +105,12 @@ impl Store {
     pub fn pins(&self) -> PathBuf {
         let name = self.name.replace('%', "%25").replace('.', "%2e");
         Path::new(ROOT).join(BPF).join(self.cookie.to_string()).join(name)
+    }
+
+    /// The aggregate's own network namespace.
+    #[must_use]
+    pub fn namespace(&self) -> Namespace {
+        Namespace::at(self.dir().join("netns"))
     }
 
     /// The controller's socket.

@@ -36,6 +36,8 @@ impl Store {
     pub fn remove(&self) -> Result<(), StateError> {
         let _root = lock_root()?;
         let pins = self.pins();
+        // Whatever became of its pair, it must not be left behind without a name.
+        self.namespace().delete().map_err(StateError::Namespace)?;
         remove_tree(&self.dir())?;
         remove_tree(&pins)?;
         // Parents go if they are empty; others may be using them.

@@ -6,6 +6,7 @@ mod bystanders;
 mod carried;
 mod layer3;
 mod links;
+mod namespace;
 mod others;
 mod pair;
 mod steps;

@@ -1,17 +1,21 @@
 //! What is more than one call: announcing on a real wire, programs on their hooks, the first process's files.
 
+use std::ffi::CStr;
+
 use aggctl_common::PortId;
+use aggctl_engine::settings::Settings;
 use aggctl_engine::{
-    config::{Device, Hook},
+    config::{Device, Hook, Wiring},
     plan::{Step, Subject},
 };
 use aggctl_kernel::{
-    dataplane::{Dataplane, DataplaneError, Ends, Expected},
+    dataplane::{Dataplane, DataplaneError, Expected},
     error::KernelError,
-    netns,
+    netns::{self, Namespace},
     packet::{PacketSender, SendError},
 };
 use aggctl_tests::feature::TCX;
+use rustix::mount::{MountFlags, mount};
 
 use crate::{
     pair::{create_pair, each_device},
@@ -21,11 +25,16 @@ use crate::{
 
 #[test]
 fn programs_are_hung_and_taken_off() {
-    each_device(|device| hang_and_take_off(device, Hook::Tcx));
-    each_device(|device| hang_and_take_off(device, Hook::Clsact));
+    each_device(|device| hang_and_take_off(Wiring::Shared, device, Hook::Tcx));
+    each_device(|device| hang_and_take_off(Wiring::Shared, device, Hook::Clsact));
+    each_device(|device| hang_and_take_off(Wiring::Direct, device, Hook::Tcx));
+    each_device(|device| hang_and_take_off(Wiring::Direct, device, Hook::Clsact));
 }
 
-fn hang_and_take_off(device: Device, hook: Hook) {
+/// Where the file is that holds the namespace of a hidden end.
+const HOLDER: &str = "/media";
+
+fn hang_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
     if hook == Hook::Tcx
         && let Some(reason) = TCX.missing()
     {
@@ -37,17 +46,22 @@ fn hang_and_take_off(device: Device, hook: Hook) {
         link add p1 type veth peer name q1");
     let before = picture();
     let mut executor = executor();
-    executor.dataplane = Dataplane::at(format!("{BPFFS}/agg0"));
+    executor.dataplane = Dataplane::at(format!("{BPFFS}/agg0"), Settings::default());
+    mount("tmpfs", HOLDER, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
+    (executor.wiring, executor.namespace) = (wiring, Namespace::at(format!("{HOLDER}/netns")));
     let second = Subject::Port { id: PortId(1), index: index("p1"), name: "p1".into() };
-    let steps = [
+    let mut steps = Vec::from(if wiring.has_namespace() { &[Step::CreateNamespace][..] } else { &[] });
+    steps.extend([
         create_pair(device),
         Step::CreateMaps,
         Step::AttachTx { device, hook },
+        Step::AttachRelay { hook },
+        Step::SetAdmin { link: Subject::Hidden, up: true, was: false },
         Step::AttachRx { link: port("p0"), hook },
         Step::AttachRx { link: second.clone(), hook },
         Step::Select { link: port("p0") },
         Step::Select { link: second },
-    ];
+    ]);
     for step in &steps {
         if let Err(KernelError::Dataplane(DataplaneError::NotBuilt)) = executor.apply(step) {
             println!("skipped: the programs were not built");
@@ -56,7 +70,9 @@ fn hang_and_take_off(device: Device, hook: Hook) {
         apply(&mut executor, step);
     }
     let ports = vec![(PortId(0), index("p0")), (PortId(1), index("p1"))];
-    let ends = Ends { device, aggregate: index("agg0"), hidden: index("agg0.h") };
+    let (aggregate, hidden) = executor.pair().unwrap();
+    let ends = executor.ends(device, aggregate, hidden);
+    assert_eq!(picture().link("agg0.h").is_none(), wiring.has_namespace());
     let expected = Expected { ends, ports, hook };
     assert_eq!(executor.dataplane.defects(&expected).unwrap(), []);
     assert_eq!(executor.dataplane.table().unwrap().load().choose(), Some(PortId(1)));
@@ -67,6 +83,7 @@ fn hang_and_take_off(device: Device, hook: Hook) {
         undo(&mut executor, step);
     }
     assert!(!std::path::Path::new(BPFFS).join("agg0").exists());
+    assert!(!executor.namespace.path().exists());
     let mut left = before;
     left.links.retain(|_, link| !link.name.ends_with('1'));
     assert_same(&left, &picture());

@@ -4,14 +4,18 @@ use std::{
     ffi::CStr,
     io::Write as _,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::settings::Settings;
 use aggctl_engine::{
+    config::Wiring,
     host::Host,
     plan::{Step, Subject},
 };
-use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, snapshot::snapshot};
+use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, netns::Namespace, snapshot::snapshot};
+use aggctl_tests::wait;
 use rustix::{
     mount::{MountFlags, MountPropagationFlags, mount, mount_change},
     thread::UnshareFlags,
@@ -73,9 +77,20 @@ pub fn ip(lines: &str) {
     }
 }
 
+/// `IFA_F_TENTATIVE`.
+const IFA_F_TENTATIVE: u32 = 0x40;
+/// The longest that the kernel's check for duplicates may take.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// The configuration, without what changes by itself: neighbours that are being learned.
 pub fn picture() -> Host {
-    let mut host = snapshot(&mut Netlink::open().unwrap()).unwrap();
+    let mut netlink = Netlink::open().unwrap();
+    let settled = || {
+        let host = snapshot(&mut netlink).unwrap();
+        // Addresses that the kernel still checks for duplicates would be others in the next picture.
+        host.addresses.iter().all(|address| address.flags & IFA_F_TENTATIVE == 0).then_some(host)
+    };
+    let mut host = wait::find(SETTLED, settled).expect("addresses that are settled");
     host.neighbours.retain(|neighbour| neighbour.state == 0x80 || neighbour.flags & 8 != 0);
     host
 }
@@ -84,7 +99,9 @@ pub fn picture() -> Host {
 pub fn executor() -> Executor {
     Executor {
         netlink: Netlink::open().unwrap(),
-        dataplane: Dataplane::at("/nonexistent/aggctl-test"),
+        wiring: Wiring::Shared,
+        namespace: Namespace::at("/nonexistent/aggctl-test/netns"),
+        dataplane: Dataplane::at("/nonexistent/aggctl-test", Settings::default()),
         aggregate: "agg0".into(),
         hidden: "agg0.h".into(),
     }

@@ -1,19 +1,21 @@
 //! An aggregate with both ports attached, and what can be seen of it.
 
 use aggctl_common::{IfIndex, PortId, Ports};
-use aggctl_engine::config::{Device, Hook};
+use aggctl_engine::config::{Device, Hook, Wiring};
 use aggctl_kernel::dataplane::{Dataplane, Ends, Expected, tcx_supported};
 use aggctl_tests::feature::{NETKIT, TCX};
 use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 
 use super::{
-    bench_on, dataplane, index, run, table,
+    bench_on, dataplane, index, namespace, run, table,
     wire::{self, UNICAST, Wire},
 };
 
 /// Over what a test runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
+    /// How the pair is wired.
+    pub wiring: Wiring,
     /// What the aggregate's device is.
     pub device: Device,
     /// Where the programs of the ports hang, and of a veth's hidden end.
@@ -22,15 +24,25 @@ pub struct Case {
 
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} and {:?}", self.device, self.hook)
+        write!(f, "{:?}, {:?} and {:?}", self.wiring, self.device, self.hook)
     }
 }
 
 impl Case {
-    /// Every device with every hook.
+    /// Every wiring with every device and every hook.
     pub fn all() -> Vec<Self> {
-        let hooks = |device| [Hook::Tcx, Hook::Clsact].map(|hook| Self { device, hook });
-        [Device::Netkit, Device::Veth].into_iter().flat_map(hooks).collect()
+        let mut all = Vec::new();
+        for wiring in [Wiring::Shared, Wiring::Direct] {
+            for device in [Device::Netkit, Device::Veth] {
+                all.extend([Hook::Tcx, Hook::Clsact].map(|hook| Self { wiring, device, hook }));
+            }
+        }
+        all
+    }
+
+    /// Whether what is sent passes the device's own transmit, and the sending program hangs there.
+    pub fn sends_by_netkit(self) -> bool {
+        self.wiring == Wiring::Shared && self.device == Device::Netkit
     }
 
     /// Why it cannot be tried here.
@@ -40,12 +52,12 @@ impl Case {
     }
 }
 
-/// Runs a test for each device and hook that the kernel has.
+/// Runs a test for each wiring, device and hook that the kernel has.
 pub fn each(test: fn(Case)) {
     for case in Case::all() {
         match case.obstacle() {
             Some(obstacle) => println!("skipped for {case}: {obstacle}"),
-            None => bench_on(case.device, move || {
+            None => bench_on(case.wiring, case.device, move || {
                 println!("{case}");
                 test(case);
             }),
@@ -54,13 +66,16 @@ pub fn each(test: fn(Case)) {
 }
 
 /// The pair.
-pub fn ends(device: Device) -> Ends {
-    Ends { device, aggregate: index("agg0"), hidden: index("hid0") }
+pub fn ends(case: Case) -> Ends {
+    let namespace = case.wiring.has_namespace().then(namespace);
+    let hidden = || index("hid0");
+    let hidden = namespace.as_ref().map_or_else(hidden, |namespace| namespace.run(hidden).unwrap());
+    Ends { wiring: case.wiring, device: case.device, aggregate: index("agg0"), hidden, namespace }
 }
 
 /// Where the sending program hangs.
 pub fn sender(case: Case) -> IfIndex {
-    if case.device == Device::Netkit { index("agg0") } else { index("hid0") }
+    if case.sends_by_netkit() || case.wiring == Wiring::Direct { index("agg0") } else { index("hid0") }
 }
 
 /// The first port's slot.
@@ -77,10 +92,12 @@ pub fn attach(case: Case) -> Dataplane {
 
 /// The same for maps that are there.
 pub fn attach_to(dataplane: &Dataplane, case: Case) {
-    dataplane.attach_rx(P0, index("p0"), index("hid0"), case.hook).unwrap();
-    dataplane.attach_rx(P1, index("p1"), index("hid0"), case.hook).unwrap();
+    let ends = ends(case);
+    dataplane.attach_relay(&ends, case.hook).unwrap();
+    dataplane.attach_rx(P0, index("p0"), &ends, case.hook).unwrap();
+    dataplane.attach_rx(P1, index("p1"), &ends, case.hook).unwrap();
     dataplane.table().unwrap().publish(&ports());
-    dataplane.attach_tx(ends(case.device), case.hook).unwrap();
+    dataplane.attach_tx(&ends, case.hook).unwrap();
 }
 
 /// The table with p0 active and p1 standing by.
@@ -90,7 +107,9 @@ pub fn ports() -> Ports {
 
 /// Takes everything off and away.
 pub fn detach(dataplane: &Dataplane, case: Case) {
-    dataplane.detach_tx(ends(case.device), case.hook).unwrap();
+    let ends = ends(case);
+    dataplane.detach_tx(&ends, case.hook).unwrap();
+    dataplane.detach_relay(&ends, case.hook).unwrap();
     dataplane.detach_rx(P0, index("p0"), case.hook).unwrap();
     dataplane.detach_rx(P1, index("p1"), case.hook).unwrap();
     dataplane.remove().unwrap();
@@ -117,11 +136,20 @@ pub fn both_ways(port: &str, text: &str) {
 /// What hangs on interfaces, as far as `tc` and the kernel show it.
 pub fn hanging() -> String {
     let mut all = run(&["tc", "qdisc", "show"]);
-    for name in ["hid0", "p0", "p1"] {
-        all += &run(&["tc", "filter", "show", "dev", name, "ingress"]);
+    for name in ["agg0", "p0", "p1"] {
+        all += &on_hooks(name);
+    }
+    all + &namespace().run(|| run(&["tc", "qdisc", "show"]) + &on_hooks("hid0")).unwrap_or_else(|_| on_hooks("hid0"))
+}
+
+/// What hangs on both sides of an interface.
+fn on_hooks(name: &str) -> String {
+    let mut all = String::new();
+    for (side, kind) in [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)] {
+        all += &run(&["tc", "filter", "show", "dev", name, side]);
         if tcx_supported() {
-            let (_, programs) = SchedClassifier::query_tcx(name, TcAttachType::Ingress).unwrap();
-            all += &format!("{name}: {:?}\n", programs.iter().map(ProgramInfo::id).collect::<Vec<_>>());
+            let (_, programs) = SchedClassifier::query_tcx(name, kind).unwrap();
+            all += &format!("{name} {side}: {:?}\n", programs.iter().map(ProgramInfo::id).collect::<Vec<_>>());
         }
     }
     all
@@ -130,5 +158,5 @@ pub fn hanging() -> String {
 /// What the data path should be.
 pub fn expected(case: Case) -> Expected {
     let ports = vec![(P0, index("p0")), (P1, index("p1"))];
-    Expected { ends: ends(case.device), ports, hook: case.hook }
+    Expected { ends: ends(case), ports, hook: case.hook }
 }

@@ -8,10 +8,14 @@ pub mod wire;
 use std::{ffi::CStr, fs, panic, process::Command, thread};
 
 use aggctl_common::{IfIndex, Mac, PortId, Ports};
-use aggctl_engine::config::Device;
+use aggctl_engine::{
+    config::{Device, Wiring},
+    settings::Settings,
+};
 use aggctl_kernel::{
     dataplane::Dataplane,
     netlink::{Netlink, link::Pair},
+    netns::Namespace,
 };
 use rustix::{
     mount::{MountFlags, MountPropagationFlags},
@@ -22,14 +26,22 @@ use rustix::{
 /// Where the namespace's bpffs is. The directory itself is never written to.
 pub const BPFFS: &str = "/mnt";
 
-/// [`bench_on`] a veth pair.
+/// Where the file is that holds the namespace of the hidden end. The directory itself is never written to.
+const HOLDER: &str = "/media";
+
+/// The namespace of the hidden end, in wiring direct.
+pub fn namespace() -> Namespace {
+    Namespace::at(format!("{HOLDER}/netns"))
+}
+
+/// [`bench_on`] a veth pair in wiring shared.
 pub fn bench(test: impl FnOnce() + Send + 'static) {
-    bench_on(Device::Veth, test);
+    bench_on(Wiring::Shared, Device::Veth, test);
 }
 
 /// Runs a test in new namespaces: `agg0` with its hidden end `hid0`, and two ports `p0` and `p1`, whose far ends are
-/// `q0` and `q1`. Everything is up, and nobody speaks unasked.
-pub fn bench_on(device: Device, test: impl FnOnce() + Send + 'static) {
+/// `q0` and `q1`. Everything is up, and nobody speaks unasked. In wiring direct `hid0` is in [`namespace`].
+pub fn bench_on(wiring: Wiring, device: Device, test: impl FnOnce() + Send + 'static) {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: namespaces and programs need root");
         return;
@@ -41,14 +53,30 @@ pub fn bench_on(device: Device, test: impl FnOnce() + Send + 'static) {
             let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{family}/disable_ipv6"), "1");
         }
         let mac = Mac([0x02, 0, 0, 0, 0, 0xa0]);
-        let pair = Pair { device, name: "agg0", hidden: "hid0", mac, mtu: 1500, gso_max_size: 0, gso_max_segs: 0 };
+        let apart = wiring.has_namespace().then(namespace);
+        if let Some(namespace) = &apart {
+            namespace.create().unwrap();
+        }
+        let pair = Pair {
+            device,
+            name: "agg0",
+            hidden: "hid0",
+            namespace: apart.as_ref(),
+            mac,
+            mtu: 1500,
+            gso_max_size: 0,
+            gso_max_segs: 0,
+        };
         Netlink::open().unwrap().create_pair(&pair).unwrap();
         for (one, other) in [("agg0", "hid0"), ("p0", "q0"), ("p1", "q1")] {
             if one != "agg0" {
                 run(&["ip", "link", "add", one, "type", "veth", "peer", "name", other]);
             }
             run(&["ip", "link", "set", one, "up"]);
-            run(&["ip", "link", "set", other, "up"]);
+            match apart.as_ref().filter(|_| other == "hid0") {
+                Some(namespace) => drop(namespace.run(|| run(&["ip", "link", "set", other, "up"])).unwrap()),
+                None => drop(run(&["ip", "link", "set", other, "up"])),
+            }
         }
         test();
     })
@@ -64,6 +92,7 @@ fn unshare() {
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }.unwrap();
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
     rustix::mount::mount("bpf", BPFFS, "bpf", MountFlags::empty(), None::<&CStr>).unwrap();
+    rustix::mount::mount("tmpfs", HOLDER, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
 }
 
 /// Runs a command, which must succeed, and returns what it printed.
@@ -81,7 +110,7 @@ pub fn index(name: &str) -> IfIndex {
 
 /// The aggregate's data path, with its maps.
 pub fn dataplane() -> Dataplane {
-    let dataplane = Dataplane::at(format!("{BPFFS}/agg0"));
+    let dataplane = Dataplane::at(format!("{BPFFS}/agg0"), Settings::default());
     dataplane.create().unwrap();
     dataplane
 }

@@ -44,6 +44,16 @@ pub struct Heard {
     pub octets: Vec<u8>,
     /// The tag that was.
     pub vlan: Option<u16>,
+    /// The EtherType of that tag.
+    pub tpid: Option<u16>,
+}
+
+impl Heard {
+    /// The frame as it is on a wire, with the tag in it.
+    pub fn whole(&self) -> Vec<u8> {
+        let tag = [self.tpid, self.vlan].into_iter().flatten().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
+        [&self.octets[..12], &tag, &self.octets[12..]].concat()
+    }
 }
 
 /// A packet socket on one interface.
@@ -92,7 +102,7 @@ impl Wire {
         sent >= 0
     }
 
-    /// The next frame with our ethertype (behind a tag, perhaps) that came in; nothing if none comes within `patience`.
+    /// The next frame with our ethertype (behind tags, perhaps) that came in; nothing if none comes within `patience`.
     pub fn poll(&self, patience: Duration) -> Option<Heard> {
         let deadline = Instant::now() + patience;
         loop {
@@ -135,9 +145,9 @@ impl Wire {
             (length, address, auxiliary)
         };
         octets.truncate(usize::try_from(length).ok()?);
-        let vlan =
-            auxiliary.filter(|data| data.tp_status & libc::TP_STATUS_VLAN_VALID != 0).map(|data| data.tp_vlan_tci);
-        let ours = [12, 16].iter().any(|at| octets.get(*at..at + 2) == Some(&ETHERTYPE.to_be_bytes()[..]));
-        (ours && address.sll_pkttype != libc::PACKET_OUTGOING).then_some(Heard { octets, vlan })
+        let tag = auxiliary.filter(|data| data.tp_status & libc::TP_STATUS_VLAN_VALID != 0);
+        let (vlan, tpid) = (tag.map(|data| data.tp_vlan_tci), tag.map(|data| data.tp_vlan_tpid));
+        let ours = [12, 16, 20].iter().any(|at| octets.get(*at..at + 2) == Some(&ETHERTYPE.to_be_bytes()[..]));
+        (ours && address.sll_pkttype != libc::PACKET_OUTGOING).then_some(Heard { octets, vlan, tpid })
     }
 }

@@ -17,6 +17,8 @@ fn report() -> Report {
             test("s1::a::TAP_CLSACT", Verdict::Passed, Some("TAP_CLSACT")),
             test("s1::b::VETH_CLSACT", Verdict::Passed, Some("VETH_CLSACT")),
             test("s1::b::VETH_TCX", Verdict::Skipped, None),
+            test("s1::b::VETH_CLSACT_NETKIT", Verdict::Passed, Some("VETH_CLSACT_NETKIT")),
+            test("vm_cards::d::E1000E_CLSACT", Verdict::Passed, Some("E1000E_CLSACT")),
             test("crash::c::VETH_TCX", Verdict::Failed, Some("VETH_CLSACT")),
             test("kernel::the_kernel_has", Verdict::Passed, None),
         ],
@@ -39,7 +41,8 @@ fn the_page_says_what_is_used_and_what_passed() {
         "| hook that `attach` takes | clsact |",
         "| 8021q | yes |",
         "| tcx | no: it needs Linux 6.6, this is 6.1 |",
-        "| Two ports | tap on clsact 1, veth on clsact 2 |",
+        "| Two ports | tap on clsact 1, veth on clsact 2, veth on clsact with netkit 1 |",
+        "| vm_cards | e1000e on clsact 1 |",
         "| crash | **1 failed** |",
     ] {
         assert!(page.lines().any(|other| other == line), "{line}\nis not in\n{page}");

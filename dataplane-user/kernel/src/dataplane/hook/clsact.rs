@@ -5,10 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use aya::programs::SchedClassifier;
 use rustix::io::Errno;
 
-use super::{
-    Hook, Site,
-    tc::{Direction, Tc},
-};
+use super::{Hook, Side, Site, tc::Tc};
 use crate::dataplane::{
     error::DataplaneError,
     pins::{self, Role},
@@ -42,15 +39,15 @@ impl Hook for Clsact {
             .map_err(|error| DataplaneError::program(site.role.to_string(), "file descriptor", error))?
             .as_fd()
             .as_raw_fd();
-        tc.set_filter(site.index, label(site.role), fd).map_err(failed("set clsact filter"))
+        tc.set_filter(site.index, site.side, label(site.role), fd).map_err(failed("set clsact filter"))
     }
 
     fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
         let failed = |call| move |failure| DataplaneError::hook(site.index, call, failure);
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
-        let filters = tc.filters(site.index, Direction::Ingress).map_err(failed("list filters"))?;
+        let filters = tc.filters(site.index, site.side).map_err(failed("list filters"))?;
         if filters.iter().any(|filter| filter.is_ours(label(site.role))) {
-            match tc.delete_filter(site.index) {
+            match tc.delete_filter(site.index, site.side) {
                 Err(failure) if failure.is(&[Errno::NODEV, Errno::NOENT]) => {}
                 result => result.map_err(failed("delete clsact filter"))?,
             }
@@ -59,8 +56,8 @@ impl Hook for Clsact {
         if !mark.is_dir() {
             return Ok(());
         }
-        let mut left = tc.filters(site.index, Direction::Ingress).map_err(failed("list filters"))?;
-        left.extend(tc.filters(site.index, Direction::Egress).map_err(failed("list filters"))?);
+        let mut left = tc.filters(site.index, Side::Ingress).map_err(failed("list filters"))?;
+        left.extend(tc.filters(site.index, Side::Egress).map_err(failed("list filters"))?);
         if left.is_empty() {
             match tc.delete_qdisc(site.index) {
                 Err(failure) if failure.is(&[Errno::NODEV, Errno::NOENT, Errno::INVAL]) => {}
@@ -73,7 +70,7 @@ impl Hook for Clsact {
     fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError> {
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
         let filters = tc
-            .filters(site.index, Direction::Ingress)
+            .filters(site.index, site.side)
             .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
         Ok(filters.into_iter().find(|filter| filter.is_ours(label(site.role))).and_then(|filter| filter.program))
     }
@@ -83,6 +80,7 @@ impl Hook for Clsact {
 const fn label(role: Role) -> &'static str {
     match role {
         Role::Tx => "aggctl_tx",
+        Role::Relay => "aggctl_relay",
         Role::Rx(_) => "aggctl_rx",
     }
 }

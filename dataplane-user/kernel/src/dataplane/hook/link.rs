@@ -5,7 +5,7 @@ use std::{
     ffi::CString,
     io,
     os::{
-        fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -14,12 +14,12 @@ use std::{
 use aggctl_common::IfIndex;
 use aya_obj::generated::{
     bpf_attach_type,
-    bpf_cmd::{
-        self, BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN,
-    },
+    bpf_cmd::{BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD},
 };
 use bytemuck::{Pod, Zeroable};
 use rustix::io::Errno;
+
+use crate::dataplane::bpf::{Pin, call, number, pin};
 
 /// A link that holds a program to an interface.
 #[derive(Debug)]
@@ -39,20 +39,20 @@ impl Link {
     pub(super) fn create(program: BorrowedFd<'_>, index: IfIndex, hook: bpf_attach_type) -> io::Result<Self> {
         let attributes = [number(program), index.0, hook as u32, 0]; // program, interface, hook, flags
         // SAFETY: the attributes have no addresses; the file descriptor that this makes is ours alone.
-        unsafe { Ok(Self(OwnedFd::from_raw_fd(bpf(BPF_LINK_CREATE, &attributes)?))) }
+        unsafe { Ok(Self(OwnedFd::from_raw_fd(call(BPF_LINK_CREATE, &attributes)?))) }
     }
 
     /// Puts another program in the place of the one that it holds, without a gap.
     pub(super) fn update(&self, program: BorrowedFd<'_>) -> io::Result<()> {
         let attributes = [number(self.0.as_fd()), number(program), 0, 0]; // link, program, flags, none to compare with
         // SAFETY: the attributes have no addresses.
-        unsafe { bpf(BPF_LINK_UPDATE, &attributes) }.map(drop)
+        unsafe { call(BPF_LINK_UPDATE, &attributes) }.map(drop)
     }
 
     /// Takes the program off at once; the link holds it to nothing from then on.
     pub(super) fn detach(&self) -> io::Result<()> {
         // SAFETY: the attributes have no addresses.
-        unsafe { bpf(BPF_LINK_DETACH, &[number(self.0.as_fd())]) }.map(drop)
+        unsafe { call(BPF_LINK_DETACH, &[number(self.0.as_fd())]) }.map(drop)
     }
 
     /// What it holds.
@@ -64,16 +64,13 @@ impl Link {
             info: (&raw mut info).expose_provenance() as u64,
         };
         // SAFETY: the address is that of an `Info`, which lives through the call and may be written to up to the length.
-        unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &query) }?;
+        unsafe { call(BPF_OBJ_GET_INFO_BY_FD, &query) }?;
         Ok(Held { program: info.program, index: IfIndex(info.index) })
     }
 
     /// Lets it outlive the process.
     pub(super) fn pin(&self, path: &Path) -> io::Result<()> {
-        let path = CString::new(path.as_os_str().as_bytes())?;
-        let place = Pin { path: path.as_ptr().expose_provenance() as u64, fd: number(self.0.as_fd()), flags: 0 };
-        // SAFETY: the address is that of a string with a final zero, which lives through the call.
-        unsafe { bpf(BPF_OBJ_PIN, &place) }.map(drop)
+        pin(self.0.as_fd(), path)
     }
 
     /// Opens a pinned one, if there is one.
@@ -81,22 +78,13 @@ impl Link {
         let path = CString::new(path.as_os_str().as_bytes())?;
         let place = Pin { path: path.as_ptr().expose_provenance() as u64, fd: 0, flags: 0 };
         // SAFETY: the address is that of a string with a final zero, which lives through the call.
-        match unsafe { bpf(BPF_OBJ_GET, &place) } {
+        match unsafe { call(BPF_OBJ_GET, &place) } {
             // SAFETY: the kernel made this file descriptor for us alone.
             Ok(fd) => Ok(Some(Self(unsafe { OwnedFd::from_raw_fd(fd) }))),
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => Ok(None),
             Err(error) => Err(error),
         }
     }
-}
-
-/// Attributes of `BPF_OBJ_PIN` and `BPF_OBJ_GET`.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Pin {
-    path: u64,
-    fd: u32,
-    flags: u32,
 }
 
 /// Attributes of `BPF_OBJ_GET_INFO_BY_FD`.
@@ -119,22 +107,4 @@ struct Info {
     padding: u32,
     index: u32,
     hook: u32,
-}
-
-/// A command of bpf(2). What the attributes leave out is zero. Returns the new file descriptor of commands that make one.
-///
-/// # Safety
-///
-/// Addresses among the attributes must lead to what the command reads or writes there.
-unsafe fn bpf(command: bpf_cmd, attributes: &impl Pod) -> io::Result<RawFd> {
-    let attributes = bytemuck::bytes_of(attributes);
-    // SAFETY: the kernel reads no more of the attributes than their size; the caller answers for the addresses among them.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, attributes.as_ptr(), attributes.len()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { RawFd::try_from(result).map_err(io::Error::other) }
-}
-
-/// A file descriptor as bpf(2) wants it.
-fn number(fd: BorrowedFd<'_>) -> u32 {
-    fd.as_raw_fd().cast_unsigned()
 }

@@ -5,6 +5,7 @@ use std::{io, os::fd::RawFd};
 use aggctl_common::IfIndex;
 use aya_obj::generated::{TC_H_CLSACT, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FLAG_ACT_DIRECT};
 
+use super::Side;
 use crate::{
     error::Failure,
     netlink::{
@@ -43,19 +44,11 @@ const EXCLUSIVE: u16 = 0x200;
 /// `ETH_P_ALL`.
 const ALL_PROTOCOLS: u16 = 3;
 
-/// The side of an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Ingress,
-    Egress,
-}
-
-impl Direction {
-    const fn parent(self) -> u32 {
-        match self {
-            Self::Ingress => QDISC | TC_H_MIN_INGRESS,
-            Self::Egress => QDISC | TC_H_MIN_EGRESS,
-        }
+/// The class of the qdisc whose filters see one side of the interface.
+const fn parent(side: Side) -> u32 {
+    match side {
+        Side::Ingress => QDISC | TC_H_MIN_INGRESS,
+        Side::Egress => QDISC | TC_H_MIN_EGRESS,
     }
 }
 
@@ -99,24 +92,26 @@ impl Tc {
         self.0.request(libc::RTM_DELQDISC, 0, &tcmsg(index, QDISC, TC_H_CLSACT, 0))
     }
 
-    /// Adds our filter to the ingress, or replaces the program of the one that is there.
-    pub(super) fn set_filter(&mut self, index: IfIndex, name: &str, program: RawFd) -> Result<(), Failure> {
+    /// Adds our filter, or replaces the program of the one that is there.
+    pub(super) fn set_filter(&mut self, index: IfIndex, side: Side, name: &str, program: RawFd) -> Result<(), Failure> {
         let options = Builder::default()
             .push(TCA_BPF_FD, &program.to_ne_bytes())
             .push_str(TCA_BPF_NAME, name)
             .push_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
-        let request =
-            Builder::new(&our_filter(index)).push_str(TCA_KIND, "bpf").push_nested(TCA_OPTIONS, &options).finish();
+        let request = Builder::new(&our_filter(index, side))
+            .push_str(TCA_KIND, "bpf")
+            .push_nested(TCA_OPTIONS, &options)
+            .finish();
         self.0.request(libc::RTM_NEWTFILTER, CREATE, &request)
     }
 
-    pub(super) fn delete_filter(&mut self, index: IfIndex) -> Result<(), Failure> {
-        self.0.request(libc::RTM_DELTFILTER, 0, &our_filter(index))
+    pub(super) fn delete_filter(&mut self, index: IfIndex, side: Side) -> Result<(), Failure> {
+        self.0.request(libc::RTM_DELTFILTER, 0, &our_filter(index, side))
     }
 
     /// All filters on one side of an interface; none if it has no qdisc for them.
-    pub(super) fn filters(&mut self, index: IfIndex, direction: Direction) -> Result<Vec<Filter>, Failure> {
-        let filters = self.0.dump(libc::RTM_GETTFILTER, &tcmsg(index, 0, direction.parent(), 0))?;
+    pub(super) fn filters(&mut self, index: IfIndex, side: Side) -> Result<Vec<Filter>, Failure> {
+        let filters = self.0.dump(libc::RTM_GETTFILTER, &tcmsg(index, 0, parent(side), 0))?;
         Ok(filters.iter().filter_map(|message| parse(message)).collect())
     }
 }
@@ -134,9 +129,9 @@ fn parse(message: &[u8]) -> Option<Filter> {
     })
 }
 
-fn our_filter(index: IfIndex) -> Vec<u8> {
+fn our_filter(index: IfIndex, side: Side) -> Vec<u8> {
     let protocol = ALL_PROTOCOLS.to_be();
-    tcmsg(index, HANDLE, Direction::Ingress.parent(), u32::from(PRIORITY) << 16 | u32::from(protocol))
+    tcmsg(index, HANDLE, parent(side), u32::from(PRIORITY) << 16 | u32::from(protocol))
 }
 
 /// `struct tcmsg`: family and padding, interface, handle, parent, info.

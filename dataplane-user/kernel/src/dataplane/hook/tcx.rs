@@ -16,7 +16,7 @@ use rustix::{
     net::{AddressFamily, SocketType, netdevice},
 };
 
-use super::{Hook, Site};
+use super::{Hook, Side, Site};
 use crate::dataplane::{
     error::{DataplaneError, is_not_found, system_error},
     pins,
@@ -41,7 +41,7 @@ impl Hook for Tcx {
             move |error: LinkError| DataplaneError::pin(path, call, error)
         };
         if let Some(link) = open(site)? {
-            if programs(&name).map_err(failed("query tcx"))?.contains(&link_program(site, &link)?) {
+            if programs(&name, site.side).map_err(failed("query tcx"))?.contains(&link_program(site, &link)?) {
                 let link = SchedClassifierLink::try_from(link).map_err(broken("type of link"))?;
                 program.attach_to_link(link).map_err(failed("update tcx link"))?;
                 return Ok(());
@@ -50,7 +50,7 @@ impl Hook for Tcx {
             self.detach(site)?;
         }
         let id = program
-            .attach_with_options(&name, TcAttachType::Ingress, TcAttachOptions::TcxOrder(LinkOrder::last()))
+            .attach_with_options(&name, kind(site.side), TcAttachOptions::TcxOrder(LinkOrder::last()))
             .map_err(failed("attach to tcx"))?;
         let link = program.take_link(id).map_err(failed("take tcx link"))?;
         let link = FdLink::try_from(link).map_err(broken("type of link"))?;
@@ -66,7 +66,7 @@ impl Hook for Tcx {
         // The kernel lets go of the link a little later; who compares the host right after us shall see it gone.
         let deadline = Instant::now() + RELEASE;
         while let Ok(name) = name_of(site.index)
-            && programs(&name).is_ok_and(|programs| programs.contains(&program))
+            && programs(&name, site.side).is_ok_and(|programs| programs.contains(&program))
             && Instant::now() < deadline
         {
             thread::sleep(Duration::from_millis(1));
@@ -82,7 +82,7 @@ impl Hook for Tcx {
             Err(DataplaneError::NoInterface(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let there = programs(&name)
+        let there = programs(&name, site.side)
             .map_err(|error| DataplaneError::program(site.role.to_string(), "query tcx", error))?
             .contains(&program);
         Ok(there.then_some(program))
@@ -106,11 +106,18 @@ fn link_program(site: Site<'_>, link: &FdLink) -> Result<u32, DataplaneError> {
         .map_err(|error| DataplaneError::pin(site.pins.link(site.role), "link info", error))
 }
 
-/// The numbers of all programs at the ingress of an interface.
-fn programs(name: &str) -> Result<Vec<u32>, ProgramError> {
+/// What the loader calls a side.
+const fn kind(side: Side) -> TcAttachType {
+    match side {
+        Side::Ingress => TcAttachType::Ingress,
+        Side::Egress => TcAttachType::Egress,
+    }
+}
+
+/// The numbers of all programs on one side of an interface.
+fn programs(name: &str, side: Side) -> Result<Vec<u32>, ProgramError> {
     let query = || {
-        SchedClassifier::query_tcx(name, TcAttachType::Ingress)
-            .map(|(_, programs)| programs.iter().map(ProgramInfo::id).collect())
+        SchedClassifier::query_tcx(name, kind(side)).map(|(_, programs)| programs.iter().map(ProgramInfo::id).collect())
     };
     // A program that goes while the list is read makes the reading fail.
     for _ in 0..10 {

@@ -9,6 +9,7 @@ fn apply(table: &mut Ports, store: Store) {
         Store::Active(slot) => table.active = slot,
         Store::Count(count) => table.count = count,
         Store::Order(word, slots) => table.order[word * ORDER_WORD..][..ORDER_WORD].copy_from_slice(&slots),
+        Store::Mac(mac) => table.mac = mac,
         Store::IfIndex(port, index) => table.ifindex[port.index()] = index,
     }
 }

@@ -1,5 +1,7 @@
 //! The pair of an aggregate's interface and its hidden end: netkit or veth.
 
+use std::os::fd::{AsRawFd, RawFd};
+
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::{config::Device, host::Link};
 use rustix::io::Errno;
@@ -11,7 +13,7 @@ use super::{
     },
     GETLINK, HEADER, NEWLINK, attr, header, skip_stats,
 };
-use crate::error::KernelError;
+use crate::{error::KernelError, netns::Namespace};
 
 /// `IN6_ADDR_GEN_MODE_NONE`.
 const ADDR_GEN_NONE: u8 = 1;
@@ -32,6 +34,8 @@ pub struct Pair<'a> {
     pub name: &'a str,
     /// Name of its hidden end.
     pub hidden: &'a str,
+    /// The network namespace that the hidden end is in; `None`: that of the aggregate's interface.
+    pub namespace: Option<&'a Namespace>,
     /// MAC of the aggregate's interface.
     pub mac: Mac,
     /// MTU of both.
@@ -67,11 +71,15 @@ impl Pair<'_> {
         kind(self.device)
     }
 
-    /// The message that asks for the pair.
-    fn request(&self) -> Vec<u8> {
+    /// The message that asks for the pair; `apart` is the open namespace of the hidden end, if that has another one.
+    fn request(&self, apart: Option<RawFd>) -> Vec<u8> {
         let peer = Builder::new(&header(IfIndex::NONE, 0, 0))
             .push_str(attr::IFNAME, self.hidden)
             .push_u32(attr::MTU, self.mtu);
+        let peer = match apart {
+            Some(namespace) => peer.push(attr::NET_NS_FD, &namespace.to_ne_bytes()),
+            None => peer,
+        };
         let data = match self.device {
             Device::Netkit => {
                 netkit_policies().push_u32(attr::NETKIT_MODE, NETKIT_L2).push_nested(attr::NETKIT_PEER, &peer)
@@ -103,7 +111,7 @@ impl Pair<'_> {
 }
 
 impl Netlink {
-    /// Makes a pair, both ends down and without IPv6 address generation. If the pair is there, its settings are made.
+    /// Makes a pair, in the namespace of this socket but for what [`Pair::namespace`] says; both ends down and without IPv6 address generation. If the pair is there, its settings are made.
     ///
     /// Of a netkit pair, the aggregate's interface is the primary end, which programs can be attached to. Without a
     /// program, what it sends is dropped (the hidden end is nobody's), and what the hidden end sends arrives on it.
@@ -112,23 +120,19 @@ impl Netlink {
     ///
     /// [`KernelError::NameTaken`] if one of the names belongs to something else; else what the kernel refuses.
     pub fn create_pair(&mut self, pair: &Pair<'_>) -> Result<(), KernelError> {
-        let existed = match self.socket.request(NEWLINK, CREATE | EXCL, &pair.request()) {
+        let namespace = pair.namespace.map(Namespace::file).transpose()?;
+        let request = pair.request(namespace.as_ref().map(AsRawFd::as_raw_fd));
+        let existed = match self.socket.request(NEWLINK, CREATE | EXCL, &request) {
             Ok(()) => false,
             Err(failure) if failure.is(&[Errno::EXIST]) => true,
             Err(failure) => return Err(KernelError::refused(pair.name, pair.kind().create, failure)),
         };
-        let (near, hidden) = self.pair(pair)?;
-        for link in [&near, &hidden] {
-            self.set_gso(link, pair.gso_max_size, pair.gso_max_segs)?;
-            match self.set_addr_gen_mode(link.index, ADDR_GEN_NONE) {
-                // Without IPv6 there are no addresses to be generated.
-                Err(KernelError::Refused { failure, .. }) if failure.is(&[Errno::AFNOSUPPORT, Errno::OPNOTSUPP]) => {}
-                other => other?,
-            }
-            if existed {
-                self.set_mtu(link.index, pair.mtu)?;
-            }
-        }
+        let mut apart = pair.namespace.map(Namespace::netlink).transpose()?;
+        let near = self.end(pair, pair.name)?;
+        let far = apart.as_mut().unwrap_or(self).end(pair, pair.hidden)?;
+        self.check_pair(pair, &near, &far)?;
+        self.set_end(&near, pair, existed)?;
+        apart.as_mut().unwrap_or(self).set_end(&far, pair, existed)?;
         if existed {
             self.set_mac(near.index, pair.mac)?;
             if pair.device == Device::Netkit {
@@ -149,12 +153,13 @@ impl Netlink {
             device: Device::Netkit,
             name: "aggctl-probe",
             hidden: "aggctl-probe-p",
+            namespace: None,
             mac: Mac([1, 0, 0, 0, 0, 0]),
             mtu: 1500,
             gso_max_size: 0,
             gso_max_segs: 0,
         };
-        match self.socket.request(NEWLINK, CREATE | EXCL, &pair.request()) {
+        match self.socket.request(NEWLINK, CREATE | EXCL, &pair.request(None)) {
             Err(failure) => failure.is(&[Errno::ADDRNOTAVAIL]),
             Ok(()) => {
                 // Not the kernel that we know: it does what it should not.
@@ -167,22 +172,37 @@ impl Netlink {
         }
     }
 
-    /// The two ends of an existing pair.
-    fn pair(&mut self, pair: &Pair<'_>) -> Result<(Link, Link), KernelError> {
-        let taken = |name: &str| KernelError::NameTaken(name.to_owned());
-        let mut end = |name: &str| {
-            let link = self.link_named(name)?.filter(|link| link.kind == pair.kind().name);
-            link.ok_or_else(|| taken(name))
-        };
-        let (near, far) = (end(pair.name)?, end(pair.hidden)?);
+    /// What each end of a pair gets.
+    fn set_end(&mut self, link: &Link, pair: &Pair<'_>, existed: bool) -> Result<(), KernelError> {
+        self.set_gso(link, pair.gso_max_size, pair.gso_max_segs)?;
+        match self.set_addr_gen_mode(link.index, ADDR_GEN_NONE) {
+            // Without IPv6 there are no addresses to be generated.
+            Err(KernelError::Refused { failure, .. }) if failure.is(&[Errno::AFNOSUPPORT, Errno::OPNOTSUPP]) => {}
+            other => other?,
+        }
+        if existed { self.set_mtu(link.index, pair.mtu) } else { Ok(()) }
+    }
+
+    /// An end of an existing pair, by its name in this namespace.
+    fn end(&mut self, pair: &Pair<'_>, name: &str) -> Result<Link, KernelError> {
+        let link = self.link_named(name)?.filter(|link| link.kind == pair.kind().name);
+        link.ok_or_else(|| KernelError::NameTaken(name.to_owned()))
+    }
+
+    /// Checks that these two belong together, and are what they must be from their making on.
+    fn check_pair(&mut self, pair: &Pair<'_>, near: &Link, far: &Link) -> Result<(), KernelError> {
         let message = self
             .socket
             .get(GETLINK, &skip_stats(near.index).finish())
             .map_err(|failure| KernelError::refused(pair.name, "get interface", failure))?;
         let attributes = Attributes::after(&message, HEADER);
-        let here = attributes.find(attr::LINK_NETNSID).is_none();
-        let peer = attributes.u32(attr::LINK).filter(|_| here).map(IfIndex);
-        if peer == Some(far.index) && pair.is_alike(attributes) { Ok((near, far)) } else { Err(taken(pair.name)) }
+        let is_apart = attributes.find(attr::LINK_NETNSID).is_some();
+        let peer = attributes.u32(attr::LINK).filter(|_| is_apart == pair.namespace.is_some()).map(IfIndex);
+        if peer == Some(far.index) && pair.is_alike(attributes) {
+            Ok(())
+        } else {
+            Err(KernelError::NameTaken(pair.name.to_owned()))
+        }
     }
 
     /// Removes a pair by its hidden end. Fine if there is no such pair, or if the name belongs to something else.

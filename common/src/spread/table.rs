@@ -1,0 +1,47 @@
+//! The table of mode `hash`: for each bucket a port, and the order in which the others take its place.
+//!
+//! A bucket has a *row*: all ports of the aggregate in an order of its own, which does not depend on which of them are
+//! usable. The bucket's port is the first usable one of its row. So a port that leaves moves only its own buckets, and
+//! gets the same ones back when it returns. The *primary* is that port as it was when the table was published.
+
+use super::{END, ROW, live};
+use crate::{PortId, rule::View};
+
+/// A table that the rule can read.
+pub trait TableView {
+    /// The slot of the port that has this bucket, or [`END`].
+    fn primary(&self, bucket: u32) -> u8;
+    /// The slot at `position` (below [`ROW`]) of the bucket's row; [`END`] behind the last one.
+    fn row(&self, bucket: u32, position: usize) -> u8;
+}
+
+/// The port that carries the flows of a bucket now: the primary while it is usable, else the first usable one of the
+/// bucket's row. `None` if no port of the row is usable.
+///
+/// If ports only became unusable since the table was published, this is what the next table says. Where a port came
+/// back meanwhile, its buckets wait for that table, unless the port that has them now is gone too.
+#[inline(always)]
+#[must_use]
+pub fn choose(ports: &impl View, table: &impl TableView, bucket: u32) -> Option<PortId> {
+    let usable = ports.usable();
+    let primary = live(usable, table.primary(bucket));
+    if primary.is_some() {
+        return primary;
+    }
+    let mut position = 0;
+    while position < ROW {
+        let slot = table.row(bucket, position);
+        if slot == END {
+            return None;
+        }
+        let port = live(usable, slot);
+        if port.is_some() {
+            return port;
+        }
+        position += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

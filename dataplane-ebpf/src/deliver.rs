@@ -1,0 +1,69 @@
+//! The way of a frame from the port that heard it to the aggregate.
+//!
+//! Either straight, out of the hidden end, where what leaves arrives on the aggregate. Or, where the hidden end is in a
+//! network namespace of its own, by the short way: `bpf_redirect_peer` to the aggregate puts the frame at the hidden end's
+//! ingress, and the relay that hangs there puts it at the aggregate's, in the same breath and without a queue.
+//!
+//! On the short way the kernel takes every frame for one to this host (it resets the packet type). For frames to a group, and
+//! for those that a promiscuous port heard, that would be wrong: a router would forward them. So the port's program labels
+//! each frame, and the relay lets those out of the hidden end, where the kernel looks at the destination again. What has no
+//! label was sent by this host past the sending program, and must not come back.
+
+use aggctl_common::IfIndex;
+use aya_ebpf::{Global, bindings::BPF_F_INGRESS, programs::TcContext};
+
+use crate::action;
+
+/// The interface number of the hidden end or, on the short way, of the aggregate. Set when the program is loaded.
+#[unsafe(no_mangle)]
+static TARGET: Global<u32> = Global::new(0);
+
+/// Whether there is a relay: 1 or 0. Set when the program is loaded.
+#[unsafe(no_mangle)]
+static RELAYED: Global<u32> = Global::new(0);
+
+/// `PACKET_HOST` of linux/if_packet.h: a frame to the MAC of the interface that heard it.
+const PACKET_HOST: u32 = 0;
+/// The label of a frame to this host. Numbers that are hardly found there by chance.
+const TO_HOST: u32 = 0xa66c_1e01;
+/// The label of any other frame.
+const TO_OTHERS: u32 = 0xa66c_1e02;
+
+/// Gives the frame to the aggregate.
+#[inline(always)]
+pub fn deliver(context: &TcContext) -> i32 {
+    let target = IfIndex(TARGET.load());
+    if RELAYED.load() == 0 {
+        return action::redirect(target);
+    }
+    let frame = context.skb.skb;
+    // SAFETY: the kernel hands the program a valid context, of which the packet type may be read and the control block, which
+    // nobody else uses between two ingress hooks, be written.
+    unsafe {
+        let label = if (*frame).pkt_type == PACKET_HOST { TO_HOST } else { TO_OTHERS };
+        core::ptr::write_volatile(&raw mut (*frame).cb[0], label);
+    }
+    action::redirect_peer(target)
+}
+
+/// Gives the aggregate a copy. One that finds no memory is lost like any frame on a wire; the original stays.
+#[inline(always)]
+pub fn copy(context: &TcContext) {
+    // A clone cannot take the short way. At the ingress the kernel looks at its destination itself; only the aggregate's
+    // counter does not see it.
+    let flags = if RELAYED.load() == 0 { 0 } else { u64::from(BPF_F_INGRESS) };
+    let _ = context.clone_redirect(TARGET.load(), flags);
+}
+
+/// Passes on, at the hidden end, what a port's program labelled.
+#[inline(always)]
+pub fn relay(context: &TcContext) -> i32 {
+    let frame = context.skb.skb;
+    // SAFETY: the kernel hands the program a valid context.
+    let (label, hidden) = unsafe { (core::ptr::read_volatile(&raw const (*frame).cb[0]), (*frame).ifindex) };
+    match label {
+        TO_HOST => action::redirect_peer(IfIndex(hidden)),
+        TO_OTHERS => action::redirect(IfIndex(hidden)),
+        _ => action::DROP,
+    }
+}

@@ -1,0 +1,87 @@
+//! Reading the frame that a program is about.
+
+use core::{arch::asm, cell::Cell};
+
+use aggctl_common::{
+    frame::Frame,
+    hash::{self, Policy},
+};
+use aya_ebpf::programs::TcContext;
+
+/// The flow hash of a frame, unseeded, or nothing if it is shorter than an Ethernet header.
+///
+/// The kernel has the headers in the linear part of nearly every frame, so that is where they are looked for. Only when
+/// something is missing there the work is done again by a way that is slow and complete.
+#[inline(always)]
+pub fn hash(context: &TcContext, policy: Policy) -> Option<u32> {
+    let linear = Linear { start: context.data(), end: context.data_end(), missed: Cell::new(false) };
+    let hash = hash::hash(policy, &linear);
+    if linear.missed.get() { u32::try_from(paged(context, policy)).ok() } else { hash }
+}
+
+/// The same for a frame of which a header is elsewhere, or nowhere; -1 for nothing. Out of line, so that the ordinary case
+/// does not carry the octets about in a form that suits both.
+#[cold]
+#[inline(never)]
+fn paged(context: &TcContext, policy: Policy) -> i64 {
+    hash::hash(policy, &Paged(context)).map_or(-1, i64::from)
+}
+
+/// The linear part of a frame, read where it lies.
+struct Linear {
+    start: usize,
+    end: usize,
+    /// Whether something was asked for that is not there.
+    missed: Cell<bool>,
+}
+
+impl Frame for Linear {
+    #[inline(always)]
+    fn words<const N: usize>(&self, offset: usize) -> Option<[u32; N]> {
+        let start = self.start + offset;
+        if start + N * 4 > self.end {
+            self.missed.set(true);
+            return None;
+        }
+        let mut words = [0; N];
+        /// Loads words if there are so many. Their offsets must be written out in the instructions.
+        macro_rules! load {
+            ($($index:literal => $offset:literal),+) => {
+                $(if $index < N {
+                    // SAFETY: the words end before the end of the data, as the verifier checks.
+                    words[$index] = unsafe { word::<$offset>(start) };
+                })+
+            };
+        }
+        const { assert!(N <= 10, "no header has so many words") };
+        load!(0 => 0, 1 => 4, 2 => 8, 3 => 12, 4 => 16, 5 => 20, 6 => 24, 7 => 28, 8 => 32, 9 => 36);
+        Some(words)
+    }
+}
+
+/// Loads a word of the packet. Headers need not be aligned to words, which is nothing to the machine (and where it is, the
+/// verifier knows); but Rust would put such a word together from smaller ones.
+///
+/// # Safety
+///
+/// There are four octets of the packet at this offset from the address, and they do not change while the program runs.
+#[inline(always)]
+unsafe fn word<const OFFSET: usize>(address: usize) -> u32 {
+    let word: u64;
+    // SAFETY: by the caller; it reads these octets and does nothing else.
+    unsafe {
+        asm!("{word} = *(u32 *)({address} + {offset})", word = lateout(reg) word, address = in(reg) address,
+            offset = const OFFSET, options(pure, readonly, nostack, preserves_flags));
+    }
+    word as u32
+}
+
+/// A whole frame, copied out piece by piece.
+struct Paged<'a>(&'a TcContext);
+
+impl Frame for Paged<'_> {
+    #[inline(always)]
+    fn words<const N: usize>(&self, offset: usize) -> Option<[u32; N]> {
+        self.0.load(offset).ok()
+    }
+}

@@ -1,0 +1,175 @@
+//! The VLAN rule, carried out: where the tag of a frame is, and how it is changed.
+//!
+//! The outermost tag is beside the frame (the kernel's acceleration) or within it. On the ingress hook of an interface it
+//! is always beside, since the kernel took it out before; on netkit's transmit it is within if the VLAN device's
+//! acceleration is off. What the kernel says is beside the frame counts first.
+
+use aggctl_common::{
+    Destination, DropReason,
+    control::Control,
+    vlan::{self, CUSTOMER, Change, Globals, List, Rule, Tag},
+};
+use aya_ebpf::{
+    Global,
+    helpers::{bpf_skb_vlan_pop, bpf_skb_vlan_push},
+    programs::TcContext,
+};
+
+/// The kind of rule, see [`Globals`]. Set when the program is loaded; where it is off, the verifier removes all of this
+/// but the load of this word.
+#[unsafe(no_mangle)]
+static VLAN_MODE: Global<u32> = Global::new(Globals::OFF);
+
+/// The access VLAN or the native one; 0: none. Set when the program is loaded.
+#[unsafe(no_mangle)]
+static VLAN_VID: Global<u32> = Global::new(0);
+
+/// The VLANs of a trunk, see [`List`]. Set when the program is loaded.
+#[unsafe(no_mangle)]
+static VLAN_LIST: Global<[u64; Globals::WORDS]> = Global::new([0; Globals::WORDS]);
+
+/// [`VLAN_LIST`], of which a word at a time is loaded: the whole would fill the stack.
+struct Listed;
+
+impl List for Listed {
+    #[inline(always)]
+    fn word(&self, index: usize) -> u64 {
+        let words = (&raw const VLAN_LIST).cast::<u64>();
+        // SAFETY: the global is an array of this many words, and the index is kept within it. Volatile, because the
+        // loader changes what the compiler takes for a constant.
+        unsafe { words.add(index & (Globals::WORDS - 1)).read_volatile() }
+    }
+}
+
+/// Whether there is a rule at all.
+#[inline(always)]
+fn is_off() -> bool {
+    VLAN_MODE.load() == Globals::OFF
+}
+
+/// The rule of this program.
+#[inline(always)]
+fn rule() -> Rule<Listed> {
+    Rule::from_globals(VLAN_MODE.load(), VLAN_VID.load(), Listed)
+}
+
+/// Gives a frame that the host sends the tag that it has on the wire. Pointers to its octets are void afterwards.
+///
+/// # Errors
+///
+/// [`DropReason::Vlan`] if it has no place on the wire; [`DropReason::Malformed`] if its header cannot be read or changed.
+#[inline(always)]
+pub fn outgoing(context: &TcContext) -> Result<(), DropReason> {
+    if is_off() {
+        return Ok(());
+    }
+    let (tag, change) = match linear(context) {
+        Some(header) => {
+            sent(context, &Destination([header[0], header[1], header[2]]), |at| header.get(at / 2).copied())
+        }
+        // One load: kernels before 6.3 refuse what the compiler makes of three that may each fail.
+        None => match context.load(0) {
+            Ok(words) => sent(context, &Destination(words), |at| context.load(at).ok()),
+            Err(_) => Err(DropReason::Malformed),
+        },
+    }?;
+    apply(context, tag, change)
+}
+
+/// Gives a frame that a port heard, and that is no link-local control frame, the tag that it has on the host. Pointers to
+/// its octets are void afterwards.
+///
+/// # Errors
+///
+/// [`DropReason::Vlan`] if it is not for this host; [`DropReason::Malformed`] if its header cannot be read or changed.
+#[inline(always)]
+pub fn incoming(context: &TcContext) -> Result<(), DropReason> {
+    if is_off() {
+        return Ok(());
+    }
+    let tag = match linear(context) {
+        Some(header) => tag(context, |at| header.get(at / 2).copied()),
+        None => tag(context, |at| context.load(at).ok()),
+    }?;
+    apply(context, tag, vlan::receive(&rule(), tag)?)
+}
+
+/// The addresses, the EtherType and what comes after it, where they lie, if all of it is in the linear part of the frame.
+/// Two octets at a time, as they lie: the frame starts at an even address.
+#[inline(always)]
+fn linear(context: &TcContext) -> Option<&[u16; 8]> {
+    let start = context.data() as *const [u16; 8];
+    // SAFETY: the header ends before the end of the data, as the verifier checks, and the data stays in place until
+    // something is changed about the frame, which is after the last use.
+    (start as usize + size_of::<[u16; 8]>() <= context.data_end()).then(|| unsafe { &*start })
+}
+
+/// The outermost tag of a frame that the host sends to `destination`, and what happens to it; `read` as in [`tag`].
+#[inline(always)]
+fn sent(
+    context: &TcContext,
+    destination: &Destination,
+    read: impl Fn(usize) -> Option<u16>,
+) -> Result<(Option<Tag>, Change), DropReason> {
+    if Control::of(destination) != Control::No {
+        return Ok((None, Change::Keep));
+    }
+    let tag = tag(context, read)?;
+    vlan::send(&rule(), tag).map(|change| (tag, change))
+}
+
+/// The outermost tag. `read` gives two octets at an even offset as they lie, unless the frame ends before.
+#[inline(always)]
+fn tag(context: &TcContext, read: impl Fn(usize) -> Option<u16>) -> Result<Option<Tag>, DropReason> {
+    // SAFETY: the kernel gave us this context, and the verifier checks every access to it.
+    let (present, tpid, tci) = unsafe {
+        let skb = context.skb.skb;
+        ((*skb).vlan_present, (*skb).vlan_proto, (*skb).vlan_tci)
+    };
+    if present != 0 {
+        return Ok(Some(Tag::new(u16::from_be(tpid as u16), tci as u16)));
+    }
+    Tag::in_band(|at| read(at).map(u16::from_be))
+}
+
+/// Changes the tag.
+#[inline(always)]
+fn apply(context: &TcContext, tag: Option<Tag>, change: Change) -> Result<(), DropReason> {
+    match change {
+        Change::Keep => Ok(()),
+        Change::Push(tci) => push(context, tci),
+        Change::Pop => pop(context, tag),
+        Change::Retag(tci) => {
+            pop(context, tag)?;
+            push(context, tci)
+        }
+    }
+}
+
+/// Adds a tag, beside the frame. A tag that was there already (one further in, after [`pop`]) goes into the frame.
+#[inline(always)]
+fn push(context: &TcContext, tci: u16) -> Result<(), DropReason> {
+    // SAFETY: the helper changes the frame, no pointer to which is kept.
+    match unsafe { bpf_skb_vlan_push(context.skb.skb, CUSTOMER.to_be(), tci) } {
+        0 => Ok(()),
+        _ => Err(DropReason::Malformed),
+    }
+}
+
+/// Takes the outermost tag away; if there is another below it, that one is beside the frame afterwards.
+#[inline(always)]
+fn pop(context: &TcContext, tag: Option<Tag>) -> Result<(), DropReason> {
+    let skb = context.skb.skb;
+    // The helper takes a tag out of the frame only if the kernel's idea of the frame's protocol is a tag's, and else says
+    // that all is well. A sender on a packet socket can say what it likes there.
+    // SAFETY: as in `tag`.
+    let (present, protocol) = unsafe { ((*skb).vlan_present, (*skb).protocol) };
+    if present == 0 && tag.is_some_and(|tag| u16::from_be(protocol as u16) != tag.tpid()) {
+        return Err(DropReason::Malformed);
+    }
+    // SAFETY: the helper changes the frame, no pointer to which is kept.
+    match unsafe { bpf_skb_vlan_pop(skb) } {
+        0 => Ok(()),
+        _ => Err(DropReason::Malformed),
+    }
+}

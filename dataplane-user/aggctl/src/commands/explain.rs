@@ -1,0 +1,209 @@
+//! `explain`: which port a flow takes, and why.
+
+use std::io::Write as _;
+
+use aggctl_common::{
+    IfIndex, PortId, Ports,
+    hash::{self, Fields, NoAddresses, NoTransport, Transport},
+    programs::Selection,
+    spread,
+    vlan::{self, CUSTOMER, Tag},
+};
+use aggctl_engine::{record::Record, settings::Settings, vlan::VlanConfig};
+use aggctl_kernel::{dataplane::Dataplane, netlink::Netlink, state::Store};
+use serde::Serialize;
+
+use crate::{
+    cli::Flow,
+    failure::Failure,
+    operation,
+    view::{Bucket, SCHEMA, Spread},
+};
+
+/// The JSON of `explain`.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    schema: u32,
+    name: String,
+    /// The selection in use, in words.
+    selection: &'static str,
+    /// What was hashed, in words.
+    fields: Vec<String>,
+    hash: Option<u32>,
+    bucket: Option<u32>,
+    /// Null if the flow is dropped, or takes several ports.
+    port: Option<String>,
+    why: String,
+    /// Where it would go if one port failed.
+    failures: Vec<Failing>,
+}
+
+/// What one failure would mean.
+#[derive(Debug, Serialize)]
+struct Failing {
+    port: String,
+    then: Option<String>,
+}
+
+/// Explains.
+///
+/// # Errors
+/// If there is no such aggregate, or its maps cannot be read.
+pub fn run(store: &Store, flow: &Flow, json: bool) -> Result<(), Failure> {
+    let record = store.record()?.ok_or_else(|| operation::not_there(store.name()))?;
+    let explanation = explain(store, &record, flow)?;
+    let text = if json {
+        serde_json::to_string_pretty(&explanation).map_err(std::io::Error::from)?
+    } else {
+        in_words(&explanation)
+    };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+fn explain(store: &Store, record: &Record, flow: &Flow) -> Result<Explanation, Failure> {
+    let settings = Settings::of(&record.config);
+    let dataplane = Dataplane::at(store.pins(), settings.clone());
+    let table = dataplane.table()?.load();
+    let mac = Netlink::open()?.link(record.index)?.map_or(record.mac, |link| link.mac);
+    let frame = flow.frame(mac);
+    let fields = hash::fields(settings.policy, frame.as_slice());
+    let hash = fields.as_ref().map(|fields| hash::seeded(fields.hash, settings.seed));
+    let choice = Choice::new(&dataplane, &settings, hash.unwrap_or_default())?;
+    let name = |id: PortId| {
+        let port = record.ports.iter().find(|port| port.id == id);
+        port.map_or_else(|| format!("slot {id}"), |port| port.config.name.clone())
+    };
+    let hashes = matches!(settings.selection, Selection::Buckets | Selection::Modulo);
+    let bucket = match &choice {
+        Choice::Bucket { number, .. } => Some(*number),
+        _ => None,
+    };
+    let place = place(&settings.vlan, flow.vlan);
+    let port = choice.port(&table).filter(|_| place.is_ok());
+    let usable = record.ports.iter().filter(|port| table.usable & port.id.bit() != 0);
+    let failures = usable
+        .filter(|_| !matches!(choice, Choice::Turns))
+        .map(|port| Failing { port: name(port.id), then: choice.port(&table.without(port.id)).map(name) })
+        .collect();
+    let why = match (place, &choice, port) {
+        (Err(why), ..) => why,
+        (Ok(()), Choice::Turns, _) => "each packet takes the next port".to_owned(),
+        (Ok(()), _, None) => "no port is usable: it is dropped".to_owned(),
+        (Ok(()), Choice::Active, Some(_)) => "one port carries all".to_owned(),
+        (Ok(()), Choice::Modulo { .. }, Some(_)) => "the hash modulo the number of usable ports".to_owned(),
+        (Ok(()), Choice::Bucket { bucket, .. }, Some(port)) if bucket.primary == port.0 => {
+            "the bucket's port".to_owned()
+        }
+        (Ok(()), Choice::Bucket { .. }, Some(_)) => "the next usable port of the bucket's order".to_owned(),
+    };
+    Ok(Explanation {
+        schema: SCHEMA,
+        name: store.name().to_owned(),
+        selection: selection(settings.selection),
+        fields: fields.filter(|_| hashes).map(|fields| words(&fields)).unwrap_or_default(),
+        hash: hash.filter(|_| hashes),
+        bucket,
+        port: port.map(name),
+        why,
+        failures,
+    })
+}
+
+/// Whether a frame with this tag, or without one, may be sent at all.
+fn place(rule: &VlanConfig, vid: Option<u16>) -> Result<(), String> {
+    let tag = vid.map(|tci| Tag::new(CUSTOMER, tci));
+    let sent = vlan::send(&rule.globals().rule(), tag);
+    sent.map(|_| ()).map_err(|_| format!("the VLAN rule {rule} has no place for it: it is dropped"))
+}
+
+/// What decides about this flow.
+enum Choice {
+    Active,
+    Bucket { number: u32, bucket: Bucket },
+    Modulo { cycle: Box<spread::Cycle>, hash: u32 },
+    Turns,
+}
+
+impl Choice {
+    fn new(dataplane: &Dataplane, settings: &Settings, hash: u32) -> Result<Self, Failure> {
+        Ok(match (settings.selection, Spread::of(dataplane)?) {
+            (Selection::RoundRobin | Selection::Random, Some(_)) => Self::Turns,
+            (_, Some(Spread::Buckets(slots))) => {
+                let number = spread::bucket(hash, settings.shift());
+                Self::Bucket { number, bucket: Bucket::read(dataplane, &slots, number)? }
+            }
+            (_, Some(Spread::Cycle(cycle))) => Self::Modulo { cycle, hash },
+            (_, None) => Self::Active,
+        })
+    }
+
+    fn port(&self, ports: &Ports) -> Option<PortId> {
+        let chosen = match self {
+            Self::Active => ports.choose(),
+            Self::Bucket { bucket, .. } => bucket.port(ports),
+            Self::Modulo { cycle, hash } => spread::turn(ports, &**cycle, *hash),
+            Self::Turns => None,
+        };
+        chosen.filter(|port| ports.ifindex[port.index()] != IfIndex::NONE)
+    }
+}
+
+fn selection(selection: Selection) -> &'static str {
+    match selection {
+        Selection::Active => "active port",
+        Selection::Buckets => "hash, through buckets",
+        Selection::Modulo => "hash, as the bonding driver uses it",
+        Selection::RoundRobin => "in turn",
+        Selection::Random => "at random",
+    }
+}
+
+/// What went into the hash, and what not.
+fn words(fields: &Fields) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(link) = fields.link {
+        words.push(format!(
+            "last octets of the MACs {:02x} and {:02x}, ethertype 0x{:04x}",
+            link.source, link.destination, link.ethertype
+        ));
+    }
+    match fields.addresses {
+        Ok(addresses) => {
+            words.push(format!("addresses {} and {}", addresses.source(), addresses.destination()));
+        }
+        Err(NoAddresses::Policy) => {}
+        Err(NoAddresses::Tagged) => words.push("no addresses: a tag within the frame hides them".to_owned()),
+        Err(NoAddresses::NotIp) => words.push("no addresses: not IP".to_owned()),
+        Err(NoAddresses::Truncated) => words.push("no addresses: the frame is too short".to_owned()),
+    }
+    match fields.transport {
+        Ok(Transport::Ports(ports)) => words.push(format!("ports {} and {}", ports.source(), ports.destination())),
+        Ok(Transport::Spi(spi)) => words.push(format!("SPI 0x{spi:08x}")),
+        Ok(Transport::Icmp { identifier, .. }) => words.push(format!("ICMP identifier {identifier}")),
+        Err(NoTransport::Policy | NoTransport::NoAddresses) => {}
+        Err(NoTransport::Fragment) => words.push("no ports: a fragment".to_owned()),
+        Err(NoTransport::Protocol(protocol)) => words.push(format!("no ports: protocol {protocol} has none")),
+        Err(NoTransport::Message(kind)) => words.push(format!("no identifier: ICMP type {kind} has none")),
+        Err(NoTransport::Truncated) => words.push("no ports: the frame is too short".to_owned()),
+    }
+    words
+}
+
+fn in_words(explanation: &Explanation) -> String {
+    let mut lines = vec![format!("selection  {}", explanation.selection)];
+    lines.extend(explanation.fields.iter().map(|field| format!("hashed     {field}")));
+    lines.extend(explanation.hash.map(|hash| format!("hash       0x{hash:08x}")));
+    lines.extend(explanation.bucket.map(|bucket| format!("bucket     {bucket}")));
+    let port = explanation.port.as_deref().unwrap_or("none");
+    lines.push(format!("port       {port}: {}", explanation.why));
+    for failing in &explanation.failures {
+        let then = match &failing.then {
+            Some(then) if Some(then) == explanation.port.as_ref() => format!("still {then}"),
+            Some(then) => then.clone(),
+            None => "dropped".to_owned(),
+        };
+        lines.push(format!("if {} fails: {then}", failing.port));
+    }
+    lines.join("\n")
+}

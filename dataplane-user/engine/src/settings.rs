@@ -1,0 +1,147 @@
+//! What the programs of an aggregate are specialised for, as its configuration wants it.
+
+use aggctl_common::{
+    hash::Policy,
+    programs::{Reception, Selection},
+    spread::{self, MIN_BUCKETS},
+};
+
+use crate::{
+    config::{AggregateConfig, Mode, Partner, TableKind},
+    vlan::VlanConfig,
+};
+
+/// The settings of the programs. Equal settings, equal programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How the sending program picks a port.
+    pub selection: Selection,
+    /// What it hashes.
+    pub policy: Policy,
+    /// What the hash is mixed with.
+    pub seed: u32,
+    /// How many buckets the table has; [`MIN_BUCKETS`] where it holds a cycle instead.
+    pub buckets: u32,
+    /// How many packets a port gets in turn.
+    pub stride: u32,
+    /// Which frames the receiving programs accept.
+    pub reception: Reception,
+    /// Which VLANs pass, and how.
+    pub vlan: VlanConfig,
+}
+
+impl Default for Settings {
+    /// Those of an aggregate without special wishes.
+    fn default() -> Self {
+        Self::of(&AggregateConfig::new(String::new(), Vec::new()))
+    }
+}
+
+impl Settings {
+    /// What this configuration asks for.
+    #[must_use]
+    pub fn of(config: &AggregateConfig) -> Self {
+        let selection = match (config.mode, config.hash.table) {
+            (Mode::ActiveBackup, _) => Selection::Active,
+            (Mode::Hash, TableKind::Stable) => Selection::Buckets,
+            (Mode::Hash, TableKind::KernelCompat) => Selection::Modulo,
+            (Mode::RoundRobin, _) if config.stride == 0 => Selection::Random,
+            (Mode::RoundRobin, _) => Selection::RoundRobin,
+            (Mode::Random, _) => Selection::Random,
+        };
+        let buckets = if selection == Selection::Buckets { config.hash.buckets } else { MIN_BUCKETS };
+        let reception = match (config.mode.shares(), config.partner()) {
+            (false, _) => Reception::Active,
+            (true, Partner::Plain) => Reception::Designated,
+            (true, Partner::Lag) => Reception::Any,
+        };
+        Self {
+            selection,
+            policy: config.hash.policy,
+            seed: config.hash.seed,
+            buckets,
+            stride: config.stride.into(),
+            reception,
+            vlan: config.vlan.clone(),
+        }
+    }
+
+    /// What the receiving programs shall do while the sending one changes from these settings to `new`: accept what either
+    /// accepts. VLANs that only one of them lets through pass already, or still; where the tags themselves
+    /// change there is no middle, and these settings' rule stays until the end.
+    #[must_use]
+    pub fn permissive(&self, new: &Self) -> Self {
+        let vlan = self.vlan.union(&new.vlan);
+        Self { reception: self.reception.max(new.reception), vlan, ..self.clone() }
+    }
+
+    /// What kind of table the sending program reads, and how large it is: whether it holds buckets (rather than a cycle) and
+    /// how many; `None`: it reads none.
+    #[must_use]
+    pub fn table(&self) -> Option<(bool, u32)> {
+        match self.selection {
+            Selection::Active => None,
+            Selection::Buckets => Some((true, self.buckets)),
+            Selection::Modulo | Selection::RoundRobin | Selection::Random => Some((false, self.buckets)),
+        }
+    }
+
+    /// Whether the receiving programs are the same.
+    #[must_use]
+    pub fn receives_like(&self, other: &Self) -> bool {
+        self.reception == other.reception && self.vlan == other.vlan
+    }
+
+    /// The shift that turns a hash of 32 bits into a bucket.
+    #[must_use]
+    pub fn shift(&self) -> u32 {
+        spread::shift(self.buckets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PortConfig;
+
+    fn settings(change: impl FnOnce(&mut AggregateConfig)) -> Settings {
+        let mut config = AggregateConfig::new("agg0", vec![PortConfig::new("eth0")]);
+        change(&mut config);
+        Settings::of(&config)
+    }
+
+    #[test]
+    fn each_mode_has_programs_of_its_own() {
+        let hash = settings(|config| config.mode = Mode::Hash);
+        assert_eq!((hash.selection, hash.reception), (Selection::Buckets, Reception::Any));
+        assert_eq!(1_u64 << (u32::BITS - hash.shift()), u64::from(hash.buckets));
+        let compat = settings(|config| {
+            config.mode = Mode::Hash;
+            config.hash.table = TableKind::KernelCompat;
+        });
+        assert_eq!((compat.selection, compat.buckets), (Selection::Modulo, MIN_BUCKETS));
+        let random = settings(|config| {
+            config.mode = Mode::RoundRobin;
+            config.stride = 0;
+        });
+        assert_eq!(random.selection, Selection::Random);
+        let plain = settings(|config| {
+            config.mode = Mode::RoundRobin;
+            config.partner = Some(Partner::Plain);
+        });
+        assert_eq!((plain.selection, plain.reception), (Selection::RoundRobin, Reception::Designated));
+        let backup = settings(|config| config.partner = Some(Partner::Lag));
+        assert_eq!((backup.selection, backup.reception), (Selection::Active, Reception::Active));
+    }
+
+    #[test]
+    fn between_two_settings_all_is_accepted_that_either_accepts() {
+        let backup = settings(|_| ());
+        let hash = settings(|config| config.mode = Mode::Hash);
+        for (old, new) in [(&backup, &hash), (&hash, &backup)] {
+            let between = old.permissive(new);
+            assert_eq!((between.reception, between.selection), (Reception::Any, old.selection));
+        }
+        assert!(hash.permissive(&hash).receives_like(&hash) && !hash.receives_like(&backup));
+    }
+}

@@ -1,0 +1,87 @@
+//! How traffic is spread over several ports: what the programs read in the modes `hash`, `round-robin` and `random`.
+//!
+//! [`rows()`] are the orders in which the ports have a claim on each bucket, [`primaries`] the table that follows from
+//! them for the ports that are usable, [`cycle()`] the list of ports in turn. The rules that read them are in
+//! [`aggctl_common::spread`]; what owners should know is in docs/table.md.
+//!
+//! Rows change only with the members and their weights, so the caller keeps them and makes a table out of them
+//! whenever a port becomes usable or ceases to be.
+
+use aggctl_common::{
+    MAX_PORTS, PortId,
+    spread::{END, ROW, TableView},
+};
+
+mod cycle;
+mod rows;
+
+pub use cycle::cycle;
+pub use rows::rows;
+
+/// A port, as far as its part of the traffic depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its slot, below [`MAX_PORTS`]; no two ports have the same.
+    pub id: PortId,
+    /// How much it shall carry in proportion to the others, 1 to 255. 0 counts as 1.
+    pub weight: u8,
+    /// Whether it may carry traffic.
+    pub usable: bool,
+}
+
+impl Share {
+    /// The weight, at least 1.
+    fn weight(&self) -> u8 {
+        self.weight.max(1)
+    }
+}
+
+/// The port of each bucket while the ports in the mask `usable` are: the first one of its row that is; [`END`] where
+/// none is.
+#[must_use]
+pub fn primaries(rows: &[[u8; ROW]], usable: u64) -> Vec<u8> {
+    let takes = |slot: &u8| *slot == END || usable & PortId(*slot).bit() != 0;
+    rows.iter().map(|row| row.iter().copied().find(takes).unwrap_or(END)).collect()
+}
+
+/// How many buckets (or turns of a cycle) each slot has; its part of the traffic is that number of all. Entries
+/// without port count for none.
+#[must_use]
+pub fn counts(entries: &[u8]) -> [u32; MAX_PORTS] {
+    let mut counts = [0; MAX_PORTS];
+    for slot in entries {
+        if let Some(count) = counts.get_mut(usize::from(*slot)) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+/// A table as the programs see it, to ask [`aggctl_common::spread::choose`] what they do: now, or if a port failed.
+/// Buckets that it does not have belong to no port.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// From [`primaries`].
+    pub primaries: &'a [u8],
+    /// From [`rows()`].
+    pub rows: &'a [[u8; ROW]],
+}
+
+impl TableView for Table<'_> {
+    fn primary(&self, bucket: u32) -> u8 {
+        entry(self.primaries, bucket).copied().unwrap_or(END)
+    }
+
+    fn row(&self, bucket: u32, position: usize) -> u8 {
+        entry(self.rows, bucket).and_then(|row| row.get(position)).copied().unwrap_or(END)
+    }
+}
+
+/// The entry of a bucket.
+fn entry<T>(entries: &[T], bucket: u32) -> Option<&T> {
+    usize::try_from(bucket).ok().and_then(|bucket| entries.get(bucket))
+}
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "slots, buckets and counts are small")]
+mod tests;

@@ -1,0 +1,169 @@
+//! The bpf(2) system call, for what the loader has no calls for.
+#![allow(unsafe_code, reason = "the commands take addresses and make file descriptors")]
+
+use std::{
+    ffi::CString,
+    io,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use aya_obj::generated::{
+    bpf_cmd::{
+        self, BPF_MAP_CREATE, BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_BATCH, BPF_MAP_UPDATE_ELEM,
+        BPF_OBJ_PIN,
+    },
+    bpf_map_type,
+};
+use bytemuck::{Pod, Zeroable};
+
+/// A command of bpf(2). What the attributes leave out is zero. Returns the new file descriptor of commands that make one.
+///
+/// # Safety
+///
+/// Addresses among the attributes must lead to what the command reads or writes there.
+pub(super) unsafe fn call(command: bpf_cmd, attributes: &impl Pod) -> io::Result<RawFd> {
+    let attributes = bytemuck::bytes_of(attributes);
+    // SAFETY: the kernel reads no more of the attributes than their size; the caller answers for the addresses among them.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, attributes.as_ptr(), attributes.len()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { RawFd::try_from(result).map_err(io::Error::other) }
+}
+
+/// A file descriptor as bpf(2) wants it.
+pub(super) fn number(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_raw_fd().cast_unsigned()
+}
+
+/// Attributes of `BPF_OBJ_PIN` and `BPF_OBJ_GET`.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub(super) struct Pin {
+    /// Address of the path.
+    pub(super) path: u64,
+    /// What to pin.
+    pub(super) fd: u32,
+    /// None are used.
+    pub(super) flags: u32,
+}
+
+/// Lets a map or link outlive the process.
+pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let place = Pin { path: path.as_ptr().expose_provenance() as u64, fd: number(object), flags: 0 };
+    // SAFETY: the address is that of a string with a final zero, which lives through the call.
+    unsafe { call(BPF_OBJ_PIN, &place) }.map(drop)
+}
+
+/// What a map that is made here looks like; its keys are of four octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// Its kind.
+    pub(super) kind: bpf_map_type,
+    /// Octets of a value.
+    pub(super) value: u32,
+    /// How many entries it has.
+    pub(super) entries: u32,
+}
+
+/// Makes a map. One of maps needs one that they are all like.
+pub(super) fn create_map(form: Form, like: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+    /// The beginning of the attributes of `BPF_MAP_CREATE`.
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    struct Create {
+        kind: u32,
+        key: u32,
+        value: u32,
+        entries: u32,
+        flags: u32,
+        inner: u32,
+    }
+    let attributes = Create {
+        kind: form.kind as u32,
+        key: 4,
+        value: form.value,
+        entries: form.entries,
+        flags: 0,
+        inner: like.map_or(0, number),
+    };
+    // SAFETY: the attributes have no addresses; the file descriptor that this makes is ours alone.
+    unsafe { Ok(OwnedFd::from_raw_fd(call(BPF_MAP_CREATE, &attributes)?)) }
+}
+
+/// Attributes of `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Element {
+    map: u64,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Opens the inner map that an entry of a map of maps holds.
+pub(super) fn inner(map: BorrowedFd<'_>, key: u32) -> io::Result<OwnedFd> {
+    let mut id = [0; 4];
+    read(map, key, &mut id)?;
+    // SAFETY: the attributes have no addresses; the file descriptor that this makes is ours alone.
+    unsafe { Ok(OwnedFd::from_raw_fd(call(BPF_MAP_GET_FD_BY_ID, &u32::from_ne_bytes(id))?)) }
+}
+
+/// Reads an entry of a map, whose values are as large as `value`.
+pub(super) fn read(map: BorrowedFd<'_>, key: u32, value: &mut [u8]) -> io::Result<()> {
+    let attributes = Element {
+        map: number(map).into(),
+        key: (&raw const key).expose_provenance() as u64,
+        value: value.as_mut_ptr().expose_provenance() as u64,
+        flags: 0,
+    };
+    // SAFETY: both addresses are of what lives through the call; the callers pass room of the size that the map has.
+    unsafe { call(BPF_MAP_LOOKUP_ELEM, &attributes) }.map(drop)
+}
+
+/// Writes an entry of a map, whose values are as large as `value`.
+pub(super) fn update(map: BorrowedFd<'_>, key: u32, value: &[u8]) -> io::Result<()> {
+    let attributes = Element {
+        map: number(map).into(),
+        key: (&raw const key).expose_provenance() as u64,
+        value: value.as_ptr().expose_provenance() as u64,
+        flags: 0,
+    };
+    // SAFETY: both addresses are of what lives through the call; the callers pass values of the size that the map has.
+    unsafe { call(BPF_MAP_UPDATE_ELEM, &attributes) }.map(drop)
+}
+
+/// Writes the first entries of a map, in one call. Minimum kernel version: 5.6.
+pub(super) fn update_first<const N: usize>(map: BorrowedFd<'_>, values: &[[u8; N]]) -> io::Result<()> {
+    /// Attributes of `BPF_MAP_UPDATE_BATCH`.
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    struct Batch {
+        from: u64,
+        to: u64,
+        keys: u64,
+        values: u64,
+        count: u32,
+        map: u32,
+        element_flags: u64,
+        flags: u64,
+    }
+    let count = u32::try_from(values.len()).map_err(io::Error::other)?;
+    let keys: Vec<u32> = (0..count).collect();
+    let attributes = Batch {
+        from: 0,
+        to: 0,
+        keys: keys.as_ptr().expose_provenance() as u64,
+        values: values.as_ptr().expose_provenance() as u64,
+        count,
+        map: number(map),
+        element_flags: 0,
+        flags: 0,
+    };
+    // SAFETY: both addresses are of arrays of `count` elements that live through the call; the callers pass values of the
+    // size that the map has.
+    unsafe { call(BPF_MAP_UPDATE_BATCH, &attributes) }.map(drop)
+}

@@ -1,0 +1,86 @@
+//! The wirings: which of our programs hangs where on the pair, and the way of a frame from a port to the aggregate.
+//!
+//! What plans must know of a wiring is in the engine ([`config::Wiring::has_namespace`]); nothing else differs.
+
+use aggctl_common::IfIndex;
+use aggctl_engine::config::{self, Device, Hook};
+
+use super::{
+    Ends, Role,
+    hook::{self, Place, Side},
+};
+
+/// The way of a frame from a port to the aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivery {
+    /// The interface that the port's program gives it to.
+    pub(super) target: IfIndex,
+    /// Whether it is the short way, on which the relay takes it on.
+    pub(super) relayed: bool,
+}
+
+/// How device, ports and programs are connected.
+pub(super) trait Wiring: Sync {
+    /// Where the sending program hangs.
+    fn sending(&self, ends: &Ends, hook: Hook) -> Place;
+
+    /// Where the relay hangs, if there is one.
+    fn relay(&self, ends: &Ends, hook: Hook) -> Option<Place>;
+
+    /// What the programs of the ports do.
+    fn delivery(&self, ends: &Ends) -> Delivery;
+
+    /// The programs of the pair, and where they hang.
+    fn programs(&self, ends: &Ends, hook: Hook) -> Vec<(Role, Place)> {
+        let relay = self.relay(ends, hook).map(|place| (Role::Relay, place));
+        [(Role::Tx, self.sending(ends, hook))].into_iter().chain(relay).collect()
+    }
+}
+
+/// The wiring that a configuration means.
+pub(super) fn of(wiring: config::Wiring) -> &'static dyn Wiring {
+    match wiring {
+        config::Wiring::Shared => &Shared,
+        config::Wiring::Direct => &Direct,
+    }
+}
+
+/// The hidden end is where the ports are.
+struct Shared;
+
+impl Wiring for Shared {
+    /// On the aggregate's own transmit if the device allows it, else where all that comes out at the hidden end.
+    fn sending(&self, ends: &Ends, hook: Hook) -> Place {
+        match ends.device {
+            Device::Netkit => Place::new(ends.aggregate, Side::Egress, hook::netkit()),
+            Device::Veth | Device::Auto => Place::new(ends.hidden, Side::Ingress, hook::of(hook)),
+        }
+    }
+
+    fn relay(&self, _: &Ends, _: Hook) -> Option<Place> {
+        None
+    }
+
+    /// What leaves by the hidden end arrives on the aggregate.
+    fn delivery(&self, ends: &Ends) -> Delivery {
+        Delivery { target: ends.hidden, relayed: false }
+    }
+}
+
+/// The hidden end is in a namespace of its own, and nothing but what is received passes it.
+struct Direct;
+
+impl Wiring for Direct {
+    /// Before the device, whatever that is.
+    fn sending(&self, ends: &Ends, hook: Hook) -> Place {
+        Place::new(ends.aggregate, Side::Egress, hook::of(hook))
+    }
+
+    fn relay(&self, ends: &Ends, hook: Hook) -> Option<Place> {
+        Some(Place::new(ends.hidden, Side::Ingress, hook::of(hook)).within(ends.namespace.clone()))
+    }
+
+    fn delivery(&self, ends: &Ends) -> Delivery {
+        Delivery { target: ends.aggregate, relayed: true }
+    }
+}

@@ -1,0 +1,112 @@
+//! The share of our own programs in what a frame costs, by the kernel's account of programs.
+
+use std::{collections::BTreeMap, fs, os::fd::AsFd, os::fd::AsRawFd, path::Path};
+
+use anyhow::{Context, Result};
+use aya::programs::loaded_programs;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    contender::{self, Extra, Raising},
+    cost,
+    question::{Direction, Setup, Traffic},
+    schedule::SMALL_V4,
+    site::Site,
+    word::Word,
+};
+
+/// Our programs and the way that they are for.
+const PROGRAMS: [(&str, Direction); 2] = [("tx", Direction::Tx), ("rx", Direction::Rx)];
+/// Switches the kernel's account of programs on and off.
+const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+/// Frames for each figure.
+const PACKETS: u32 = 20_000;
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Of which setup.
+    pub setup: Setup,
+    /// Which way.
+    pub direction: Direction,
+    /// Runs of our programs for each frame.
+    pub runs: f64,
+    /// Instructions inside our programs for each frame, with one reading of the clock for each run.
+    pub inside: f64,
+    /// What the account itself costs for each frame: nearly two readings of the clock for each run.
+    pub account: f64,
+}
+
+/// Runs, and nanoseconds in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Totals {
+    runs: f64,
+    time: f64,
+}
+
+/// Measures a setup of ours, and tells.
+///
+/// # Errors
+///
+/// When the setup fails, or the kernel keeps no account.
+pub fn measure(setup: &Setup, binary: &Path) -> Result<()> {
+    let site = Site::new(setup.ports)?;
+    let raised = match contender::raise(setup, &Extra::default(), &site, binary)? {
+        Raising::Done(raised) => raised,
+        Raising::Refused(reason) => return Word::LeftOut { setup: *setup, reason }.say(),
+    };
+    let port = cost::busiest(&site, &raised)?;
+    for (program, direction) in PROGRAMS {
+        let traffic = Traffic { direction, ..SMALL_V4 };
+        let run = || cost::run(&site, &raised, &port, &traffic, PACKETS);
+        if direction == Direction::Rx {
+            cost::drop_received(&site, &raised)?;
+        }
+        let without = run()?.each_busy();
+        let account = Account::open()?;
+        let before = totals()?.get(program).copied().unwrap_or_default();
+        let with = run()?.each_busy();
+        let after = totals()?.get(program).copied().unwrap_or_default();
+        drop(account);
+        let frames = f64::from(PACKETS);
+        let (runs, inside) = ((after.runs - before.runs) / frames, (after.time - before.time) / frames);
+        Word::Profile(Profile { setup: *setup, direction, runs, inside, account: with - without }).say()?;
+    }
+    Ok(())
+}
+
+/// The kernel keeps its account while this lives.
+struct Account;
+
+impl Account {
+    fn open() -> Result<Self> {
+        fs::write(SWITCH, "1").context("the kernel keeps no account of programs")?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Err(error) = fs::write(SWITCH, "0") {
+            eprintln!("lab: {SWITCH}: {error}");
+        }
+    }
+}
+
+/// The account of all loaded programs, by name.
+fn totals() -> Result<BTreeMap<String, Totals>> {
+    let mut all: BTreeMap<String, Totals> = BTreeMap::new();
+    for program in loaded_programs() {
+        let program = program.context("cannot list programs")?;
+        let fd = program.fd().context("cannot open a program")?;
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse::<f64>().ok()).with_context(|| format!("a program has no {name}"))
+        };
+        let totals = all.entry(program.name_as_str().unwrap_or_default().to_owned()).or_default();
+        totals.runs += value("run_cnt:")?;
+        totals.time += value("run_time_ns:")?;
+    }
+    Ok(all)
+}

@@ -1,0 +1,91 @@
+//! What the agent in the machine says to the host: lines on its standard output.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    controller::Load,
+    cost::Cost,
+    failover::Failover,
+    profile::Profile,
+    question::{Setup, Traffic},
+    spread::Spread,
+    throughput::Throughput,
+};
+
+/// What lines that are ours begin with.
+const MARK: &str = "aggctl-lab-in-machine: ";
+
+/// A word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// The kernel is this.
+    Kernel(String),
+    /// This begins.
+    Begin(String),
+    /// Instructions for each frame.
+    Cost(Cost),
+    /// Which flows took which port.
+    Spread(Spread),
+    /// What it meant that a cable was cut.
+    Failover(Failover),
+    /// What went through a connection.
+    Throughput(Throughput),
+    /// What our programs took.
+    Profile(Profile),
+    /// What the controller took.
+    Load(Load),
+    /// This contender does not have what was asked of it.
+    LeftOut {
+        /// What was asked.
+        setup: Setup,
+        /// In its own words.
+        reason: String,
+    },
+    /// What began failed, and what comes next is tried all the same.
+    Failed(String),
+    /// There is nothing more to come.
+    Done,
+}
+
+impl Word {
+    /// Reads a line, if it is one of the agent's.
+    pub fn read(line: &str) -> Option<Self> {
+        serde_json::from_str(line.strip_prefix(MARK)?).ok()
+    }
+
+    /// Says it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn say(&self) -> Result<()> {
+        println!("{MARK}{}", serde_json::to_string(self)?);
+        Ok(())
+    }
+
+    /// Shows it to people.
+    pub fn show(&self) {
+        match self {
+            Self::Kernel(release) => println!("Linux {release}"),
+            Self::Begin(what) => println!("{what}"),
+            Self::Cost(Cost { traffic, instructions, busy, .. }) => {
+                let Traffic { direction, protocol, size, flows } = traffic;
+                println!("    {direction} {size} bytes, {protocol}, {flows} flows: {instructions:.1} (busy {busy:.1})");
+            }
+            Self::Spread(Spread { shares, moves, same_as_bonding, .. }) => {
+                println!("    flows on each port: {shares:?}; {moves:?}; as bonding: {same_as_bonding:?}");
+            }
+            Self::Failover(Failover { gap_ms, lost, .. }) => println!("    gaps {gap_ms:.2?} ms, lost {lost:?}"),
+            Self::Throughput(Throughput { direction, megabits, .. }) => {
+                println!("    {direction}: {megabits:.1} Mbit/s");
+            }
+            Self::Profile(profile) => println!("    {profile:?}"),
+            Self::Load(load) => println!("    {load:?}"),
+            Self::LeftOut { reason, .. } => println!("    left out: {reason}"),
+            Self::Failed(what) => println!("    FAILED: {what}"),
+            Self::Done => {}
+        }
+    }
+}
