@@ -1,0 +1,137 @@
+//! The choice of the port in the sending program against the host build of the same rules: a million random and mutated
+//! frames, through `BPF_PROG_TEST_RUN` and through `aggctl_common`, must take the same port.
+//!
+//! A test run does not say where a frame would go. So only the port that the host chose has an interface: the frame is
+//! redirected if the program chose that one too, and else dropped.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "support/random_frames.rs"]
+mod random_frames;
+mod support;
+
+use aggctl_common::{
+    IfIndex, PortId, Ports,
+    hash::{self, Policy},
+    programs::Selection,
+    spread::{self, Cycle},
+};
+use aggctl_engine::{
+    config::{Device, Hook, Wiring},
+    settings::Settings,
+    spread::{Share, Table, cycle, primaries, rows},
+};
+use aggctl_kernel::dataplane::Role;
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
+use random_frames::RandomFrames;
+use support::{
+    BPFFS,
+    attached::{Case, ends},
+    bench, dataplane, table,
+};
+
+/// What the kernel calls the programs' actions.
+const DROP: u32 = 2;
+const REDIRECT: u32 = 7;
+
+/// The slots that are used, in the order in which they joined.
+const SLOTS: [u8; 5] = [7, 0, 3, 1, 63];
+/// Frames for each of the set-ups, of which there are four.
+const FRAMES: usize = 250_000;
+/// An interface: no test run gets there.
+const SOMEWHERE: IfIndex = IfIndex(4000);
+
+/// What the host's rules go by.
+enum Tables {
+    Buckets { rows: Vec<[u8; spread::ROW]>, primaries: Vec<u8> },
+    Cycle(Box<Cycle>),
+}
+
+impl Tables {
+    fn choose(&self, settings: &Settings, ports: &Ports, frame: &[u8]) -> Option<PortId> {
+        let hash = hash::seeded(hash::hash(settings.policy, frame).unwrap(), settings.seed);
+        match self {
+            Self::Buckets { rows, primaries } => {
+                spread::choose(ports, &Table { primaries, rows }, spread::bucket(hash, settings.shift()))
+            }
+            Self::Cycle(cycle) => spread::turn(ports, &**cycle, hash),
+        }
+    }
+}
+
+/// Tries a set-up; the published tables are for all ports usable, and often some are not any more.
+fn agree(settings: Settings, seed: u64) {
+    bench(move || {
+        let mut dataplane = dataplane();
+        dataplane.set_settings(settings.clone());
+        dataplane.create().unwrap();
+        let members = SLOTS.map(|slot| Share { id: PortId(slot), weight: 1 + slot % 3, usable: true });
+        let all = table(&SLOTS.map(|slot| (slot, SOMEWHERE)), SLOTS[0]);
+        let tables = if settings.selection == Selection::Buckets {
+            let rows = rows(&members, settings.buckets);
+            let primaries = primaries(&rows, all.usable);
+            dataplane.publish_rows(&rows).unwrap();
+            dataplane.publish_buckets(&primaries).unwrap();
+            Tables::Buckets { rows, primaries }
+        } else {
+            let cycle = cycle(&members, false);
+            dataplane.publish_cycle(&cycle).unwrap();
+            Tables::Cycle(Box::new(cycle))
+        };
+        let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
+        dataplane.attach_tx(&ends, Hook::Auto).unwrap();
+        let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", Role::Tx)).unwrap();
+        let live = dataplane.table().unwrap();
+        let mut compared = 0;
+        for (number, frame) in RandomFrames::new(seed).take(FRAMES).enumerate() {
+            // Every second frame finds another set of ports usable, now and then none.
+            let usable = if number % 2 == 0 { all.usable } else { all.usable & scrambled(number) };
+            let ports = Ports { usable, ..all };
+            let chosen = tables.choose(&settings, &ports, &frame);
+            let mut only = Ports { ifindex: [IfIndex::NONE; aggctl_common::MAX_PORTS], ..ports };
+            // And sometimes it is the other way round: all but the chosen one have an interface.
+            let turned = number % 16 == 0;
+            for slot in SLOTS.map(usize::from) {
+                let is_chosen = chosen.is_some_and(|port| port.index() == slot);
+                only.ifindex[slot] = if is_chosen == turned { IfIndex::NONE } else { SOMEWHERE };
+            }
+            live.publish(&only);
+            // The kernel refuses to run frames that end within their IP header.
+            let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
+            let Ok(result) = tx.test_run(options) else { continue };
+            let expected = if chosen.is_some() && !turned { REDIRECT } else { DROP };
+            assert_eq!(result.return_value, expected, "{settings:?}, {chosen:?}, {frame:x?}, {ports:?}");
+            compared += 1;
+        }
+        assert!(compared > FRAMES * 9 / 10, "only {compared} frames could be compared");
+        println!("{compared} frames");
+    });
+}
+
+/// Bits that look like chance.
+fn scrambled(number: usize) -> u64 {
+    (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
+fn hashing(selection: Selection, policy: Policy, seed: u32, buckets: u32) -> Settings {
+    Settings { selection, policy, seed, buckets, ..Settings::default() }
+}
+
+#[test]
+fn buckets_by_layer2() {
+    agree(hashing(Selection::Buckets, Policy::Layer2, 0, 256), 1);
+}
+
+#[test]
+fn buckets_by_layer2_and_3_with_a_seed() {
+    agree(hashing(Selection::Buckets, Policy::Layer23, 77, 4096), 2);
+}
+
+#[test]
+fn buckets_by_layer3_and_4() {
+    agree(hashing(Selection::Buckets, Policy::Layer34, 0, 65_536), 3);
+}
+
+#[test]
+fn the_kernels_modulo() {
+    agree(hashing(Selection::Modulo, Policy::Layer34, 0, spread::MIN_BUCKETS), 4);
+}
