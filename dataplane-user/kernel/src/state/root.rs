@@ -96,9 +96,44 @@ fn mount_bpffs() -> Result<(), StateError> {
         .map_err(|error| StateError::Mount { path, source: error.into() })
 }
 
+/// Removes a directory with all that is in it, if it is there. Whoever waits for the lock meanwhile may make that file once
+/// more, and finds out afterwards that there is nothing to be locked.
 fn remove_tree(path: &Path) -> Result<(), StateError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
-        _ => Ok(()),
+    /// More often than there are others who may do so, by far.
+    const ATTEMPTS: u32 = 1000;
+
+    for _ in 1..ATTEMPTS {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => std::thread::yield_now(),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", path)(error)),
+            _ => return Ok(()),
+        }
+    }
+    fs::remove_dir_all(path).map_err(failed("remove", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_goes_although_somebody_looks_for_the_lock() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("agg0");
+        for _ in 0..200 {
+            make_dir(&dir).unwrap();
+            std::thread::scope(|scope| {
+                let seeker = scope.spawn(|| {
+                    for _ in 0..20 {
+                        let _ = OpenOptions::new().create(true).append(true).open(dir.join("lock"));
+                    }
+                });
+                while !dir.join("lock").exists() && !seeker.is_finished() {}
+                remove_tree(&dir).unwrap();
+            });
+            assert!(!dir.exists());
+        }
     }
 }
