@@ -16,6 +16,7 @@
 mod fields;
 mod parse;
 mod policy;
+mod usual;
 
 pub use fields::{Addresses, Fields, Link, NoAddresses, NoTransport, Ports, Transport};
 use fields::{Folded, Word};
@@ -33,6 +34,16 @@ use crate::frame::Frame;
 pub fn hash<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<u32> {
     let parts: Parts<Folded, Word> = parse(policy, frame)?;
     Some(parts.hash())
+}
+
+/// The same hash of a frame of the usual kind, which is nearly every frame; nothing for any other, and for one of which the
+/// headers are not all at hand. By layer 2 every frame is usual; else TCP and UDP over IPv4 without options, and over IPv6.
+///
+/// For programs: it takes about a third of the instructions.
+#[inline(always)]
+#[must_use]
+pub fn usual<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<u32> {
+    usual::parts(policy, frame).map(Parts::hash)
 }
 
 /// The hash of a frame together with what went into it, or nothing if it is shorter than an Ethernet header.

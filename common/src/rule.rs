@@ -110,26 +110,36 @@ pub fn send(table: &impl View, chosen: Option<PortId>) -> Result<IfIndex, DropRe
     }
 }
 
-/// What becomes of a frame with these addresses that port `slot` heard.
+/// The port that heard a frame. What the rule needs to know of it is asked for when it is needed, which for most frames is
+/// not all of it.
+pub trait Hearer {
+    /// The slot of the port.
+    fn slot(&self) -> PortId;
+    /// Which frames are accepted.
+    fn reception(&self) -> Reception;
+    /// The table of ports.
+    ///
+    /// # Errors
+    ///
+    /// Why a frame is dropped if there is none.
+    fn table(&self) -> Result<impl View, DropReason>;
+}
+
+/// What becomes of a frame with these addresses.
 ///
 /// # Errors
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn receive(
-    table: &impl View,
-    slot: PortId,
-    reception: Reception,
-    addresses: &Addresses,
-) -> Result<Received, DropReason> {
+pub fn receive(port: &impl Hearer, addresses: &Addresses) -> Result<Received, DropReason> {
     match Control::of(&addresses.destination) {
         Control::PortOnly => return Ok(Received::Port),
         Control::PortAndAggregate => return Ok(Received::PortAndAggregate),
         Control::No => {}
     }
-    match reception {
-        Reception::Active => accept(table, slot, addresses.destination.is_group()),
-        Reception::Designated => accept_one(table, slot, addresses),
+    match port.reception() {
+        Reception::Active => accept(&port.table()?, port.slot(), addresses.destination.is_group()),
+        Reception::Designated => accept_one(&port.table()?, port.slot(), addresses),
         Reception::Any => Ok(()),
     }
     .map(|()| Received::Aggregate)

@@ -9,22 +9,27 @@ use aggctl_common::{
 use aya_ebpf::programs::TcContext;
 
 /// The flow hash of a frame, unseeded, or nothing if it is shorter than an Ethernet header.
+#[inline(always)]
+pub fn hash(context: &TcContext, policy: Policy) -> Option<u32> {
+    match hash::usual(policy, &Linear::of(context)) {
+        Some(hash) => Some(hash),
+        None => u32::try_from(unusual(context, policy)).ok(),
+    }
+}
+
+/// The same for every frame; -1 for nothing. Out of line, so that the usual case need not keep anything for it.
 ///
 /// The kernel has the headers in the linear part of nearly every frame, so that is where they are looked for. Only when
 /// something is missing there the work is done again by a way that is slow and complete.
-#[inline(always)]
-pub fn hash(context: &TcContext, policy: Policy) -> Option<u32> {
-    let linear = Linear { start: context.data(), end: context.data_end(), missed: Cell::new(false) };
-    let hash = hash::hash(policy, &linear);
-    if linear.missed.get() { u32::try_from(paged(context, policy)).ok() } else { hash }
-}
-
-/// The same for a frame of which a header is elsewhere, or nowhere; -1 for nothing. Out of line, so that the ordinary case
-/// does not carry the octets about in a form that suits both.
 #[cold]
 #[inline(never)]
-fn paged(context: &TcContext, policy: Policy) -> i64 {
-    hash::hash(policy, &Paged(context)).map_or(-1, i64::from)
+fn unusual(context: &TcContext, policy: Policy) -> i64 {
+    let linear = Linear::of(context);
+    let mut hash = hash::hash(policy, &linear);
+    if linear.missed.get() {
+        hash = hash::hash(policy, &Paged(context));
+    }
+    hash.map_or(-1, i64::from)
 }
 
 /// The linear part of a frame, read where it lies.
@@ -33,6 +38,13 @@ struct Linear {
     end: usize,
     /// Whether something was asked for that is not there.
     missed: Cell<bool>,
+}
+
+impl Linear {
+    #[inline(always)]
+    fn of(context: &TcContext) -> Self {
+        Self { start: context.data(), end: context.data_end(), missed: Cell::new(false) }
+    }
 }
 
 impl Frame for Linear {
@@ -53,8 +65,9 @@ impl Frame for Linear {
                 })+
             };
         }
-        const { assert!(N <= 10, "no header has so many words") };
-        load!(0 => 0, 1 => 4, 2 => 8, 3 => 12, 4 => 16, 5 => 20, 6 => 24, 7 => 28, 8 => 32, 9 => 36);
+        const { assert!(N <= 12, "no headers have so many words") };
+        load!(0 => 0, 1 => 4, 2 => 8, 3 => 12, 4 => 16, 5 => 20, 6 => 24, 7 => 28, 8 => 32, 9 => 36, 10 => 40,
+            11 => 44);
         Some(words)
     }
 }

@@ -1,6 +1,10 @@
 //! Frames that a port heard.
 
-use aggctl_common::{Addresses, DropReason, PortId, programs::Reception, rule, rule::Received};
+use aggctl_common::{
+    Addresses, DropReason, PortId,
+    programs::Reception,
+    rule::{self, Hearer, Received, View},
+};
 use aya_ebpf::{Global, programs::TcContext};
 
 use crate::{action, deliver, drops, ports, vlan};
@@ -13,10 +17,24 @@ static SLOT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static RECEPTION: Global<u32> = Global::new(0);
 
-/// The slot of this port.
-#[inline(always)]
-fn slot() -> PortId {
-    PortId((SLOT.load() & 63) as u8)
+/// The port that this copy of the program hangs on.
+struct ThisPort;
+
+impl Hearer for ThisPort {
+    #[inline(always)]
+    fn slot(&self) -> PortId {
+        PortId((SLOT.load() & 63) as u8)
+    }
+
+    #[inline(always)]
+    fn reception(&self) -> Reception {
+        Reception::of(RECEPTION.load())
+    }
+
+    #[inline(always)]
+    fn table(&self) -> Result<impl View, DropReason> {
+        ports::table()
+    }
 }
 
 /// Gives the frame to the aggregate, to the port's own sockets, or to both, or drops it.
@@ -31,8 +49,7 @@ pub fn receive(context: &TcContext) -> i32 {
 /// Does what the rule says.
 #[inline(always)]
 fn carry_out(context: &TcContext, addresses: &Addresses) -> i32 {
-    let reception = Reception::of(RECEPTION.load());
-    match ports::table().and_then(|table| rule::receive(&table, slot(), reception, addresses)) {
+    match rule::receive(&ThisPort, addresses) {
         Ok(Received::Aggregate) => match vlan::incoming(context) {
             Ok(()) => deliver::deliver(context),
             Err(reason) => drop(reason),
@@ -69,5 +86,5 @@ fn paged(context: &TcContext) -> i32 {
 /// Drops, and counts it for this port.
 #[inline(always)]
 fn drop(reason: DropReason) -> i32 {
-    drops::count(reason.received_on(slot()))
+    drops::count(reason.received_on(ThisPort.slot()))
 }

@@ -13,7 +13,7 @@ const LINK_LENGTH: usize = 14;
 const ICMP_LENGTH: usize = 8;
 
 /// Ethertypes (IEEE 802 numbers).
-mod ethertype {
+pub(super) mod ethertype {
     pub const IPV4: u16 = 0x0800;
     pub const IPV6: u16 = 0x86dd;
     pub const VLAN: u16 = 0x8100;
@@ -21,7 +21,7 @@ mod ethertype {
 }
 
 /// IP protocols (IANA protocol numbers).
-mod protocol {
+pub(super) mod protocol {
     pub const ICMP: u8 = 1;
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, vec, vec::Vec};
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
-use super::{NoTransport, Policy, fields, hash, seeded};
+use super::{NoTransport, Policy, fields, hash, seeded, usual};
 
 /// A field of a frame, and the policies that cover it.
 type Field = (&'static str, Range<usize>, &'static [Policy]);
@@ -158,6 +158,14 @@ proptest! {
     }
 
     #[test]
+    fn the_short_way_leads_to_the_same_hash(frame in any_frame()) {
+        for policy in Policy::ALL {
+            let usual = usual(policy, &frame[..]);
+            prop_assert!(usual.is_none() || usual == hash(policy, &frame[..]));
+        }
+    }
+
+    #[test]
     fn all_fragments_of_a_datagram_are_together(
         frame in prop::collection::vec(any::<u8>(), 60),
         protocol in any::<u8>(),
@@ -186,6 +194,23 @@ proptest! {
     fn a_seed_keeps_apart_what_is_different(one in any::<u32>(), other in any::<u32>(), seed in any::<u32>()) {
         prop_assert_eq!(one == other, seeded(one, seed) == seeded(other, seed));
         prop_assert_eq!(seeded(one, 0), one);
+    }
+}
+
+#[test]
+fn the_short_way_is_for_tcp_and_udp() {
+    let is_usual = |set: &[(usize, u8)]| {
+        let mut frame = vec![0; 80];
+        for (at, value) in [(12, 0x08), (14, 0x45), (23, 17)].iter().chain(set) {
+            frame[*at] = *value;
+        }
+        Policy::ALL.map(|policy| usual(policy, &frame[..]).is_some())
+    };
+    assert_eq!(is_usual(&[]), [true; 3]);
+    assert_eq!(is_usual(&[(23, 6)]), [true; 3]);
+    assert_eq!(is_usual(&[(12, 0x86), (13, 0xdd), (20, 17)]), [true; 3]);
+    for unusual in [(23, 1), (14, 0x46), (20, 0x20), (21, 1), (12, 0x81)] {
+        assert_eq!(is_usual(&[unusual]), [true, false, false], "{unusual:?}");
     }
 }
 

@@ -24,9 +24,30 @@ fn three() -> Ports {
     ports
 }
 
+/// A port as the rule sees it.
+struct Heard<'a> {
+    slot: PortId,
+    reception: Reception,
+    ports: &'a Ports,
+}
+
+impl Hearer for Heard<'_> {
+    fn slot(&self) -> PortId {
+        self.slot
+    }
+
+    fn reception(&self) -> Reception {
+        self.reception
+    }
+
+    fn table(&self) -> Result<impl View, DropReason> {
+        Ok(*self.ports)
+    }
+}
+
 fn received(ports: &Ports, slot: u8, reception: Reception, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
     let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
-    receive(ports, PortId(slot), reception, &addresses)
+    receive(&Heard { slot: PortId(slot), reception, ports }, &addresses)
 }
 
 fn send_by_choice(ports: &Ports) -> Result<IfIndex, DropReason> {

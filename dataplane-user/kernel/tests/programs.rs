@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use aggctl_common::{
     Addresses, DropReason, IfIndex, MAX_PORTS, PortId, Ports,
     programs::Reception,
-    rule::{self, Received},
+    rule::{self, Hearer, Received, View},
 };
 use aggctl_engine::config::{Device, Hook, Wiring};
 use aggctl_kernel::dataplane::{Dataplane, Role, Table};
@@ -33,6 +33,23 @@ const REDIRECT: u32 = 7;
 
 /// The slots whose receiving program is tried: the first, one between, the last.
 const SLOTS: [u8; 3] = [0, 5, 63];
+
+/// A port with this slot and table, where one port is active.
+struct Active<'a>(PortId, &'a Ports);
+
+impl Hearer for Active<'_> {
+    fn slot(&self) -> PortId {
+        self.0
+    }
+
+    fn reception(&self) -> Reception {
+        Reception::Active
+    }
+
+    fn table(&self) -> Result<impl View, DropReason> {
+        Ok(*self.1)
+    }
+}
 
 /// The programs of one aggregate, loaded.
 struct Programs {
@@ -95,7 +112,7 @@ impl Programs {
         let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
         for (slot, program) in &self.rx {
             let port = PortId(*slot);
-            let expected = match rule::receive(ports, port, Reception::Active, &addresses) {
+            let expected = match rule::receive(&Active(port, ports), &addresses) {
                 Ok(Received::Aggregate) => (REDIRECT, vec![]),
                 Ok(Received::Port | Received::PortAndAggregate) => (NEXT, vec![]),
                 Err(reason) => (DROP, vec![(Some(port), reason)]),
@@ -206,7 +223,7 @@ fn frames_of_which_only_the_header_is_linear() {
                 }
             };
             let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
-            let expected = match rule::receive(&ports, PortId(0), Reception::Active, &addresses) {
+            let expected = match rule::receive(&Active(PortId(0), &ports), &addresses) {
                 Ok(Received::Aggregate) => REDIRECT,
                 Ok(Received::Port | Received::PortAndAggregate) => NEXT,
                 Err(_) => DROP,
