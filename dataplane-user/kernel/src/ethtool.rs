@@ -1,4 +1,4 @@
-//! The ethtool ioctls that are needed: features by name, speed and duplex.
+//! The ethtool ioctls that are needed: features by name, speed and duplex, carrier.
 //!
 //! The ioctl interface, not the newer netlink one, because every driver and every kernel has it.
 #![allow(unsafe_code, reason = "ioctl(SIOCETHTOOL) takes a structure with a pointer in it")]
@@ -18,6 +18,7 @@ const SIOCETHTOOL: u32 = 0x8946;
 
 /// Commands (`ETHTOOL_*`).
 mod command {
+    pub(super) const GLINK: u32 = 0x0a;
     pub(super) const GSTRINGS: u32 = 0x1b;
     pub(super) const GSSET_INFO: u32 = 0x37;
     pub(super) const GFEATURES: u32 = 0x3a;
@@ -87,6 +88,32 @@ pub fn set_feature(link: &str, name: &str, on: bool) -> Result<(), KernelError> 
             Err(KernelError::NoEffect { subject: link.to_owned(), setting })
         }
         Err(failure) => Err(KernelError::refused(format!("{link}: {name}"), "set feature", failure)),
+    }
+}
+
+/// Asks for the carrier of interfaces, over and over.
+///
+/// That is a small part of the work of a question by netlink, which is answered with all that there is to be known of an
+/// interface. The kernel notes a loss of carrier that it held back when it is asked (`ethtool_op_get_link`).
+#[derive(Debug)]
+pub struct Carriers(Ethtool);
+
+impl Carriers {
+    /// For the interfaces of the network namespace in which it is opened.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel gives no socket.
+    pub fn open() -> Result<Self, KernelError> {
+        Ethtool::open().map(Self).map_err(|failure| KernelError::refused("ethtool", "open", failure))
+    }
+
+    /// Whether an interface is up and has carrier; `None` where its driver does not say so in this way, or there is no
+    /// such interface.
+    #[must_use]
+    pub fn ask(&self, link: &str) -> Option<bool> {
+        let mut request = [command::GLINK, 0];
+        self.0.call(link, &mut request).ok().map(|()| request[1] != 0)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::{Event, plan};
+use aggctl_engine::{Event, plan, record::PortRecord};
 use aggctl_kernel::{
     ethtool::{self, LinkSettings},
     netlink::link::LinkReport,
@@ -60,6 +60,11 @@ impl Links {
     /// When [`Controller::survey`] is to be called again, if it is.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// The carrier of a port, as last seen.
+    fn carrier(&self, port: PortId) -> Option<bool> {
+        self.seen.get(&port).map(|seen| seen.carrier)
     }
 
     /// Speed and duplex of a port: asked for when the link comes up, for some drivers are slow to answer.
@@ -121,15 +126,32 @@ impl Controller {
         }
     }
 
+    /// Asks all ports for their carrier, and for everything where that is another one than it was. Of all else an event
+    /// tells in time.
+    pub(super) fn poll(&mut self) {
+        let same = |port: &&PortRecord| {
+            let known = self.links.carrier(port.id);
+            self.links.is_gone(port.id) || known.is_some() && known == self.carriers.ask(&port.config.name)
+        };
+        let changed = self.record.ports.iter().filter(|port| !same(port));
+        for (port, index) in changed.map(|port| (port.id, port.before.index)).collect::<Vec<_>>() {
+            self.query(port, index);
+        }
+    }
+
+    fn query(&mut self, port: PortId, index: IfIndex) {
+        match self.executor.netlink.report(index) {
+            Ok(Some(report)) => self.tell_port(port, &report),
+            Ok(None) => self.tell_gone(port),
+            Err(error) => warn!(%error, "cannot ask for a port"),
+        }
+    }
+
     /// Asks for the aggregate and all ports, and tells the engine.
     pub(super) fn query_all(&mut self) {
         let ports: Vec<_> = self.record.ports.iter().map(|port| (port.id, port.before.index)).collect();
         for (port, index) in ports {
-            match self.executor.netlink.report(index) {
-                Ok(Some(report)) => self.tell_port(port, &report),
-                Ok(None) => self.tell_gone(port),
-                Err(error) => warn!(%error, "cannot ask for a port"),
-            }
+            self.query(port, index);
         }
         if let Err(error) = self.ask_aggregate() {
             warn!(%error, "cannot ask for the aggregate");

@@ -22,6 +22,7 @@ use aggctl_engine::{
 };
 use aggctl_kernel::{
     dataplane::Table,
+    ethtool::Carriers,
     execute::Executor,
     packet::PacketSender,
     snapshot::snapshot,
@@ -118,6 +119,7 @@ struct Controller {
     watcher: Watcher,
     server: Server,
     links: Links,
+    carriers: Carriers,
     leaving: Vec<Leaving>,
     mirror: Mirror,
     place: Place,
@@ -165,6 +167,7 @@ impl Controller {
             watcher,
             server,
             links: Links::default(),
+            carriers: Carriers::open()?,
             leaving: Vec::new(),
             mirror: Mirror::default(),
             place: Place::here()?,
@@ -207,7 +210,7 @@ impl Controller {
                     flow
                 }
                 Input::Poll => {
-                    self.query_all();
+                    self.poll();
                     Flow::Go
                 }
                 Input::Deadline => self.on_deadline()?,
@@ -260,6 +263,7 @@ impl Controller {
             return Ok(Flow::End);
         }
         self.store.trim_log()?;
+        self.query_all();
         self.take_back_named();
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
             self.store.save(&self.record)?;
