@@ -1,10 +1,10 @@
 //! Field scenario S3: change it while it runs.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use aggctl_tests::{
-    Case, HostState, Lab, Ping, cases, holds_for,
+    Case, HostState, Lab, Ping, cases, command, holds_for,
     lab::{CLIENT_V4, HOST_V4},
     matrix::SOON,
     wait::{patience, patient},
@@ -19,7 +19,7 @@ fn switching_by_hand_loses_nothing(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("--reselect failure");
     let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM), Ping::start(&lab.host, CLIENT_V4, None, RHYTHM)];
-    undisturbed(&pings, "switching by hand", || {
+    undisturbed(&lab, &pings, "switching by hand", || {
         for port in ["eth1", "eth0", "eth1", "eth0", "eth1"] {
             lab.host.aggctl(&format!("set agg0 active-port={port}")).ok();
             let show = lab.host.show("agg0");
@@ -75,7 +75,7 @@ fn ports_come_and_go_under_traffic(case: Case) {
     lab.attach("--reselect failure");
     let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM)];
     let permanent = lab.host.show("agg0").port("eth1")["permanent_mac"].clone();
-    undisturbed(&pings, "adding a port", || {
+    undisturbed(&lab, &pings, "adding a port", || {
         lab.host.aggctl("port add agg0 eth2,priority=5").ok();
         pings[0].run(50);
     });
@@ -83,21 +83,21 @@ fn ports_come_and_go_under_traffic(case: Case) {
     assert_eq!((show.active(), show.counter("eth2", "priority")), (Some("eth0"), 5));
     assert_eq!(show.port("eth1")["permanent_mac"], permanent);
 
-    undisturbed(&pings, "using the new port", || {
+    undisturbed(&lab, &pings, "using the new port", || {
         lab.host.aggctl("set agg0 active-port=eth2").ok();
         pings[0].run(50);
     });
-    undisturbed(&pings, "removing a standby port", || {
+    undisturbed(&lab, &pings, "removing a standby port", || {
         lab.host.aggctl("port remove agg0 eth1").ok();
         pings[0].run(50);
     });
     assert_eq!(lab.host.show("agg0").0["ports"].as_array().unwrap().len(), 2);
-    undisturbed(&pings, "removing the active port", || {
+    undisturbed(&lab, &pings, "removing the active port", || {
         lab.host.aggctl("port remove agg0 eth2").ok();
         pings[0].run(50);
     });
     assert_eq!(lab.host.show("agg0").active(), Some("eth0"));
-    undisturbed(&pings, "adding a port again", || {
+    undisturbed(&lab, &pings, "adding a port again", || {
         lab.host.aggctl("port add agg0 eth1").ok();
         lab.host.wait_for_show("agg0", "eth1 waits", |show| show.state("eth1") == "standby");
     });
@@ -177,11 +177,17 @@ fn carrier_follows_min_ports(case: Case) {
 
 /// Does `work`; no ping may be lost.
 #[track_caller]
-fn undisturbed(pings: &[Ping], what: &str, work: impl FnOnce()) {
+fn undisturbed(lab: &Lab, pings: &[Ping], what: &str, work: impl FnOnce()) {
     let marks: Vec<_> = pings.iter().map(Ping::mark).collect();
     work();
     for (ping, mark) in pings.iter().zip(marks) {
         let stats = ping.since(mark);
-        assert_eq!(stats.lost, 0, "{what}: {stats:?}");
+        if stats.lost > 0 {
+            // Who thinks the host where?
+            let learned = command::run(Command::new("bridge").args(["-n", lab.switch.name(), "fdb"]));
+            let neighbours = [&lab.client, &lab.host].map(|end| end.ip("neigh show"));
+            let links = lab.host.ip("-s link");
+            panic!("{what}: {stats:?}\n{learned:?}\n{neighbours:#?}\n{links}");
+        }
     }
 }

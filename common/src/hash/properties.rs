@@ -200,7 +200,7 @@ proptest! {
 #[test]
 fn the_short_way_is_for_tcp_and_udp() {
     let is_usual = |set: &[(usize, u8)]| {
-        let mut frame = vec![0; 80];
+        let mut frame = [0; 80];
         for (at, value) in [(12, 0x08), (14, 0x45), (23, 17)].iter().chain(set) {
             frame[*at] = *value;
         }

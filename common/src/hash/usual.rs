@@ -28,10 +28,7 @@ pub(super) fn parts<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<Part
     }?;
     let link = if policy == Policy::Layer34 { None } else { Some(link(frame)?) };
     let transport = Ok(Transport::Ports(Ports(ports.to_ne_bytes())));
-    Some(Parts {
-        link,
-        network: Ok(Network { addresses, transport: transport.into(), quoted: false }),
-    })
+    Some(Parts { link, network: Ok(Network { addresses, transport: transport.into(), quoted: false }) })
 }
 
 /// The part of the Ethernet header.

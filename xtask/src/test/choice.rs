@@ -31,14 +31,15 @@ pub struct Portion {
 /// What runs on each kernel. The machine of the test itself runs every case. The first one is the longest: while it runs
 /// on one processor, the others do on a second one.
 pub const PORTIONS: &[Portion] = &[
-    // The oldest: clsact; failover with both kinds of ports; what may have been made for newer kernels only.
+    // The oldest: clsact; failover with both kinds of ports; what may have been made for newer kernels only; everything
+    // that needs a kernel with all drivers and does not care how old it is.
     Portion {
         series: Series::V6_1,
-        absent: &[HARNESS, REFUSALS, SPANNING_TREE, VLAN_GUESTS],
-        without: &[TAP, CONFIRM, MANY, VIRTIO, PULLED, TEAM, BALANCES],
-        full: &[FAILOVER],
+        absent: &[HARNESS, REFUSALS, SPANNING_TREE, VLAN_GUESTS, MILLION, "views", "warnings"],
+        without: &[TAP, DIRECT, CONFIRM, MANY, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
+        full: &[FAILOVER, WIRING_DIRECT],
     },
-    // The common one: tcx and netkit; failover also with clsact and the other device; all cards.
+    // The common one: tcx and netkit; all cards, and peers with team.
     Portion {
         series: Series::V6_12,
         absent: &[
@@ -47,16 +48,21 @@ pub const PORTIONS: &[Portion] = &[
             SPANNING_TREE,
             TRANSACTION,
             FLAPS,
+            MILLION,
+            SHARING,
+            WIRING_DIRECT,
+            LOADS,
             "announcements",
             "frames",
             "guests",
             "namespaces",
+            "s2",
             "views",
             "vm_vlan",
             "warnings",
         ],
-        without: &[CLSACT, TAP, BOND],
-        full: &[FAILOVER],
+        without: &[CLSACT, TAP, DIRECT, BOND],
+        full: &[],
     },
     // The newest: what a kernel is most likely to break.
     Portion {
@@ -72,10 +78,24 @@ pub const PORTIONS: &[Portion] = &[
             "namespaces",
             "s2",
             "views",
+            "vm_vlan",
             "warnings",
         ],
-        without: &[CLSACT, TAP, MANY, PULLED, VIRTIO, ROOT_BEHIND, TEAM, ACTIVE_BOND],
-        full: &[],
+        without: &[
+            CLSACT,
+            TAP,
+            DIRECT,
+            MANY,
+            PULLED,
+            VIRTIO,
+            ROOT_BEHIND,
+            TEAM,
+            ACTIVE_BOND,
+            HUNDRED,
+            FILTERING_BRIDGE,
+            LOADS_SHARED,
+        ],
+        full: &[WIRING_DIRECT],
     },
 ];
 
@@ -87,6 +107,12 @@ const REFUSALS: &str = "refusals";
 const FAILOVER: &str = "s1";
 /// Field scenario S3, which is about what the controller makes of the same few events.
 const FLAPS: &str = "s3";
+/// A million frames through the programs' choice, which an emulated processor takes minutes for.
+const MILLION: &str = "selection";
+/// Modes that use several ports.
+const SHARING: &str = "sharing";
+/// What only the wiring direct has.
+const WIRING_DIRECT: &str = "direct";
 /// Spanning tree through the aggregate, which waits for timers most of its time.
 const SPANNING_TREE: &str = "stp";
 /// attach that fails at each of its steps.
@@ -114,6 +140,18 @@ const ACTIVE_BOND: &str = "with_an_active_backup_bond";
 const BALANCES: &str = "with_a_balancing_";
 /// Cases with tap ports.
 const TAP: &str = "TAP_";
+/// Every specialisation of the programs.
+const LOADS: &str = "loads";
+/// The same in one wiring, and in the other.
+const LOADS_SHARED: &str = "in_wiring_shared";
+/// See [`LOADS_SHARED`].
+const LOADS_DIRECT: &str = "in_wiring_direct";
+/// A hundred live changes.
+const HUNDRED: &str = "a_hundred_changes";
+/// Guests on a bridge that filters VLANs.
+const FILTERING_BRIDGE: &str = "a_bridge_that_filters";
+/// Cases over the wiring direct.
+const DIRECT: &str = "DIRECT_";
 /// Cases with virtio cards.
 const VIRTIO: &str = "VIRTIO_";
 

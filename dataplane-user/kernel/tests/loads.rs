@@ -1,0 +1,87 @@
+//! That the verifier of this kernel takes the programs in every specialisation: what it takes of one, it may refuse of
+//! another.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use aggctl_common::{
+    hash::Policy,
+    programs::{Reception, Selection},
+    spread::MIN_BUCKETS,
+};
+use aggctl_engine::{
+    config::{Device, Hook, Wiring},
+    settings::Settings,
+};
+use support::{
+    attached::{Case, P0, ends},
+    bench_on, dataplane, index,
+};
+
+/// A VLAN rule of every kind.
+const RULES: [&str; 4] = ["off", "access=10", "trunk=20-22,4094", "trunk=1-4094,native=30"];
+const RECEPTIONS: [Reception; 3] = [Reception::Active, Reception::Designated, Reception::Any];
+
+/// What picks the port, in every variant that makes another program.
+fn selections() -> Vec<Settings> {
+    let plain = Settings::default();
+    let select = |selection| Settings { selection, ..plain.clone() };
+    let mut all = vec![
+        select(Selection::Active),
+        select(Selection::Random),
+        select(Selection::RoundRobin),
+        Settings { stride: 7, ..select(Selection::RoundRobin) },
+    ];
+    for policy in Policy::ALL {
+        for seed in [0, 1] {
+            all.push(Settings { policy, seed, buckets: MIN_BUCKETS, ..select(Selection::Buckets) });
+        }
+        all.push(Settings { policy, ..select(Selection::Modulo) });
+    }
+    all.push(Settings { buckets: 1 << 16, ..select(Selection::Buckets) });
+    all
+}
+
+/// Every selection with and without a rule about VLANs, and every reception with every rule.
+fn specialisations() -> Vec<Settings> {
+    let ruled = |settings: &Settings, rule: &str| Settings { vlan: rule.parse().unwrap(), ..settings.clone() };
+    let mut all = Vec::new();
+    for settings in selections() {
+        all.extend([RULES[0], RULES[3]].map(|rule| ruled(&settings, rule)));
+    }
+    for reception in RECEPTIONS {
+        all.extend(RULES.map(|rule| Settings { reception, ..ruled(&Settings::default(), rule) }));
+    }
+    all
+}
+
+fn load(wiring: Wiring) {
+    bench_on(wiring, Device::Veth, move || {
+        let ends = ends(Case { wiring, device: Device::Veth, hook: Hook::Auto });
+        for settings in specialisations() {
+            let mut dataplane = dataplane();
+            dataplane.set_settings(settings.clone());
+            let loaded = dataplane.create().and_then(|()| {
+                dataplane.attach_relay(&ends, Hook::Auto)?;
+                dataplane.attach_rx(P0, index("p0"), &ends, Hook::Auto)?;
+                dataplane.attach_tx(&ends, Hook::Auto)
+            });
+            assert!(loaded.is_ok(), "{settings:?}: {loaded:?}");
+            dataplane.detach_tx(&ends, Hook::Auto).unwrap();
+            dataplane.detach_relay(&ends, Hook::Auto).unwrap();
+            dataplane.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
+            dataplane.remove().unwrap();
+        }
+        println!("{} specialisations", specialisations().len());
+    });
+}
+
+#[test]
+fn in_wiring_shared() {
+    load(Wiring::Shared);
+}
+
+#[test]
+fn in_wiring_direct() {
+    load(Wiring::Direct);
+}
