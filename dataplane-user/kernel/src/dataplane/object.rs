@@ -1,5 +1,10 @@
 //! The eBPF object that is part of this binary.
 
+use std::{
+    collections::BTreeSet,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
 use aggctl_common::PortId;
 use aggctl_engine::settings::Settings;
 use aya::{
@@ -16,6 +21,14 @@ use super::{
 /// The object; empty if it was not built.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/aggctl.bpf.o"));
 
+/// The one loader of this process. For each that is made, aya (0.14) reads and parses all types of the kernel, which takes 150
+/// million instructions, and none of our programs refers to any.
+static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(|| {
+    let mut loader = EbpfLoader::new();
+    loader.btf(None);
+    Mutex::new(loader)
+});
+
 /// Parses the object for these settings and gives it the aggregate's maps, which are made and pinned where they are missing
 /// (the tables must be there). `rx` is what the copies of the receiving program differ in: the slot, and the way to the
 /// aggregate.
@@ -26,25 +39,44 @@ pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Deliver
     let (slot, target, relayed) =
         rx.map_or((0, 0, 0), |(port, Delivery { target, relayed })| (u32::from(port.0), target.0, u32::from(relayed)));
     let vlan = settings.vlan.globals();
-    Ok(EbpfLoader::new()
-        .map_pin_path("PORTS", pins.map(pins::PORTS))
-        .map_pin_path("DROPS", pins.map(pins::DROPS))
-        .map_pin_path("TURN", pins.map(pins::TURN))
-        .map_pin_path("TABLE", pins.map(pins::TABLE))
-        .map_pin_path("ROWS", pins.map(pins::ROWS))
-        .override_global("SLOT", &slot, true)
-        .override_global("TARGET", &target, true)
-        .override_global("RELAYED", &relayed, true)
-        .override_global("SELECTION", &settings.selection.number(), true)
-        .override_global("POLICY", &(settings.policy as u32), true)
-        .override_global("SEED", &settings.seed, true)
-        .override_global("SHIFT", &settings.shift(), true)
-        .override_global("STRIDE", &settings.stride, true)
-        .override_global("RECEPTION", &settings.reception.number(), true)
-        .override_global("VLAN_MODE", &vlan.mode, true)
-        .override_global("VLAN_VID", &vlan.vid, true)
-        .override_global("VLAN_LIST", &vlan.list[..], true)
-        .load(OBJECT)?)
+    let mut loader = LOADER.lock().unwrap_or_else(PoisonError::into_inner);
+    for (map, pin) in [
+        ("PORTS", pins::PORTS),
+        ("DROPS", pins::DROPS),
+        ("TURN", pins::TURN),
+        ("TABLE", pins::TABLE),
+        ("ROWS", pins::ROWS),
+    ] {
+        loader.map_pin_path(map, pins.map(pin));
+    }
+    for (global, value) in [
+        ("SLOT", slot),
+        ("TARGET", target),
+        ("RELAYED", relayed),
+        ("SELECTION", settings.selection.number()),
+        ("POLICY", settings.policy as u32),
+        ("SEED", settings.seed),
+        ("SHIFT", settings.shift()),
+        ("STRIDE", settings.stride),
+        ("RECEPTION", settings.reception.number()),
+        ("VLAN_MODE", vlan.mode),
+        ("VLAN_VID", vlan.vid),
+    ] {
+        loader.override_global(global, kept(&value.to_ne_bytes()), true);
+    }
+    Ok(loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(OBJECT)?)
+}
+
+/// The same octets for as long as the process lives, as the loader wants them; once, however often they are asked for.
+fn kept(octets: &[u8]) -> &'static [u8] {
+    static KEPT: Mutex<BTreeSet<&'static [u8]>> = Mutex::new(BTreeSet::new());
+
+    let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    all.get(octets).copied().unwrap_or_else(|| {
+        let octets = Box::leak(Box::from(octets));
+        all.insert(octets);
+        octets
+    })
 }
 
 /// The program for a role, loaded into the kernel.
