@@ -58,6 +58,7 @@ pub const PORTIONS: &[Portion] = &[
             "namespaces",
             "s2",
             "views",
+            "vlan_rules",
             "vm_vlan",
             "warnings",
         ],
