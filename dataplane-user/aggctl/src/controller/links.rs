@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::{Controller, Flow};
 use crate::failure::Failure;
 
-/// Queries of all ports that events ask for come no closer together than this.
+/// Looks at all ports that events ask for come no closer together than this.
 const SURVEY_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long an interface that appeared is left to udev at most; udev itself gives up after three minutes, a port is wanted
@@ -30,8 +30,10 @@ const NAMING: Duration = Duration::from_secs(10);
 pub(super) struct Links {
     seen: BTreeMap<PortId, Seen>,
     surveyed: Option<Instant>,
-    /// When to ask for an event that came too soon after the last query.
+    /// When to look for an event that came too soon after the last look.
     due: Option<Instant>,
+    /// The ports of which events told since then.
+    told: BTreeSet<PortId>,
     /// The ports whose interface is gone.
     gone: BTreeSet<PortId>,
     /// Interfaces that will be ports again when udev has named them, and until when that is waited for.
@@ -84,8 +86,13 @@ impl Controller {
     pub(super) fn on_link_event(&mut self, event: LinkEvent) -> Result<Flow, Failure> {
         match event {
             LinkEvent::Changed(index) if index == self.record.index => self.ask_aggregate()?,
-            LinkEvent::Changed(index) if self.port_at(index).is_some() => self.survey(),
-            LinkEvent::Changed(index) => self.take_back(index),
+            LinkEvent::Changed(index) => match self.port_at(index) {
+                Some(port) => {
+                    self.links.told.insert(port);
+                    self.survey();
+                }
+                None => self.take_back(index),
+            },
             LinkEvent::Deleted(index) if index == self.record.index => {
                 info!("the interface was deleted: detaching");
                 self.detach()?;
@@ -113,7 +120,8 @@ impl Controller {
         Ok(Flow::Go)
     }
 
-    /// Asks for all ports because of an event; a moment later if that was done just now.
+    /// Asks for the ports of which events told, and the others for their carrier: news of a lost one may be on its way for a
+    /// second. A moment later if that was done just now.
     pub(super) fn survey(&mut self) {
         let now = Instant::now();
         match self.links.surveyed.map(|at| at + SURVEY_PAUSE).filter(|at| *at > now) {
@@ -121,7 +129,12 @@ impl Controller {
             None => {
                 self.links.surveyed = Some(now);
                 self.links.due = None;
-                self.query_all();
+                for port in std::mem::take(&mut self.links.told) {
+                    if let Some(index) = self.index_of(port) {
+                        self.query(port, index);
+                    }
+                }
+                self.poll();
             }
         }
     }
