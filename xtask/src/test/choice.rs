@@ -35,7 +35,7 @@ pub const PORTIONS: &[Portion] = &[
     // that needs a kernel with all drivers and does not care how old it is.
     Portion {
         series: Series::V6_1,
-        absent: &[HARNESS, REFUSALS, SPANNING_TREE, VLAN_GUESTS, MILLION, "views", "warnings"],
+        absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, "views", "warnings"],
         without: &[TAP, DIRECT, CONFIRM, MANY, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
         full: &[FAILOVER, WIRING_DIRECT],
     },
@@ -52,6 +52,7 @@ pub const PORTIONS: &[Portion] = &[
             SHARING,
             WIRING_DIRECT,
             LOADS,
+            ADOPTION,
             "announcements",
             "frames",
             "guests",
@@ -73,6 +74,7 @@ pub const PORTIONS: &[Portion] = &[
             REFUSALS,
             TRANSACTION,
             FLAPS,
+            CRASH,
             VLAN_GUESTS,
             "announcements",
             "device",
@@ -106,6 +108,10 @@ const HARNESS: &str = "harness";
 const REFUSALS: &str = "refusals";
 /// Field scenario S1.
 const FAILOVER: &str = "s1";
+/// What the dead leave in place, and those who come after them.
+const CRASH: &str = "crash";
+/// The same of programs and maps, without a controller.
+const ADOPTION: &str = "adoption";
 /// Field scenario S3, which is about what the controller makes of the same few events.
 const FLAPS: &str = "s3";
 /// A million frames through the programs' choice, which an emulated processor takes minutes for.
