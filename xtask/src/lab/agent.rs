@@ -13,13 +13,14 @@ use super::{
     controller,
     cost::{self, CostJob},
     failover::{self, FailoverJob},
+    lent::Pair,
     profile,
-    question::Setup,
+    question::{Clock, Setup},
     spread::{self, SpreadJob},
     throughput::{self, ThroughputJob},
     word::Word,
 };
-use crate::{process, vm};
+use crate::{interrupt::Interrupt, process, vm};
 
 /// The kernel modules of the contenders and the generator.
 const MODULES: [&str; 7] =
@@ -28,10 +29,19 @@ const MODULES: [&str; 7] =
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Orders {
-    /// The product.
-    pub binary: PathBuf,
+    /// With what.
+    pub means: Means,
     /// One after the other.
     pub jobs: Vec<Job>,
+}
+
+/// What it is done with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Means {
+    /// The product.
+    pub binary: PathBuf,
+    /// Cables between real cards, if the user lends some.
+    pub lent: Vec<Pair>,
 }
 
 /// One of them.
@@ -71,11 +81,15 @@ impl fmt::Display for Job {
         match self {
             Self::Cost(_) => write!(f, "cost")?,
             Self::Spread(job) => write!(f, "{} flows{}", job.flows, if job.parity { " as bonding" } else { "" })?,
-            Self::Failover(FailoverJob { rate, poll: Some(poll), .. }) => {
-                write!(f, "failover at {rate} frames/s, polling every {poll} ms")?;
+            Self::Failover(FailoverJob { cable, rate, poll: Some(poll), .. }) => {
+                write!(f, "failover ({cable}) at {rate} frames/s, polling every {poll} ms")?;
             }
-            Self::Failover(job) => write!(f, "failover at {} frames/s", job.rate)?,
-            Self::Throughput(job) => write!(f, "throughput, offloads {}", if job.offloads { "on" } else { "off" })?,
+            Self::Failover(FailoverJob { cable, rate, .. }) => write!(f, "failover ({cable}) at {rate} frames/s")?,
+            Self::Throughput(ThroughputJob { transport, offloads, clock, .. }) => {
+                let offloads = if *offloads { "on" } else { "off" };
+                let clock = if *clock == Clock::Wall { " on the wall's clock" } else { "" };
+                write!(f, "{transport}{clock}, offloads {offloads},")?;
+            }
             Self::Profile(_) => write!(f, "programs")?,
             Self::Load(_) => write!(f, "controller")?,
         }
@@ -87,7 +101,8 @@ impl fmt::Display for Job {
 ///
 /// # Errors
 ///
-/// When the file is not there. What fails of the orders is told, and no error of ours.
+/// When the file is not there, or we are asked to leave: then what was made is taken away first. What fails of the orders
+/// is told, and no error of ours.
 pub fn run(orders: &Path) -> Result<()> {
     let text = fs::read(orders).with_context(|| format!("cannot read {}", orders.display()))?;
     let orders: Orders = serde_json::from_slice(&text).context("these are no orders")?;
@@ -98,15 +113,18 @@ pub fn run(orders: &Path) -> Result<()> {
     if vm::inside() {
         loaded?;
     }
-    for job in &orders.jobs {
+    let Orders { means, jobs } = orders;
+    let interrupt = Interrupt::catch()?;
+    for job in &jobs {
+        interrupt.check()?;
         Word::Begin(job.to_string()).say()?;
         let done = match job {
-            Job::Cost(job) => cost::measure(job, &orders.binary),
-            Job::Spread(job) => spread::measure(job, &orders.binary),
-            Job::Failover(job) => failover::measure(job, &orders.binary),
-            Job::Throughput(job) => throughput::measure(job, &orders.binary),
-            Job::Profile(setup) => profile::measure(setup, &orders.binary),
-            Job::Load(setup) => controller::measure(setup, &orders.binary),
+            Job::Cost(job) => cost::measure(job, &means.binary),
+            Job::Spread(job) => spread::measure(job, &means.binary),
+            Job::Failover(job) => failover::measure(job, &means),
+            Job::Throughput(job) => throughput::measure(job, &means),
+            Job::Profile(setup) => profile::measure(setup, &means.binary),
+            Job::Load(setup) => controller::measure(setup, &means.binary),
         };
         if let Err(error) = done {
             Word::Failed(format!("{error:#}")).say()?;

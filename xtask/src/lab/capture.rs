@@ -118,19 +118,26 @@ fn read(bytes: &[u8]) -> Result<Vec<Raw>> {
         let end = start + length as usize;
         let Some(frame) = bytes.get(start..end) else { bail!("the capture ends within a frame") };
         let time = Duration::new(u64::from(seconds), fraction);
-        frames.extend(datagram(frame).map(|(index, flow, number)| (index, time, flow, number)));
+        frames.extend(linked(frame).map(|(index, flow, number)| (index, time, flow, number)));
         at = end;
     }
     Ok(frames)
 }
 
-/// Interface, UDP ports and the first four octets of a frame with UDP over IPv4 without options.
-fn datagram(frame: &[u8]) -> Option<(u32, (u16, u16), u32)> {
-    let word = |at: usize| frame.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-    let half = |at: usize| frame.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes);
-    let ip = LINK_HEADER;
-    (half(0)? == 0x0800 && frame.get(ip)? & 0x0f == 5 && *frame.get(ip + 9)? == 17).then_some(())?;
-    Some((word(4)?, (half(ip + 20)?, half(ip + 22)?), word(ip + 28)?))
+/// Interface, UDP ports and the first four octets of a frame as tcpdump hands it over.
+fn linked(frame: &[u8]) -> Option<(u32, (u16, u16), u32)> {
+    let interface = frame.get(4..8)?.try_into().ok().map(u32::from_be_bytes)?;
+    let (flow, number) = datagram(frame.get(..2)?, frame.get(LINK_HEADER..)?)?;
+    Some((interface, flow, number))
+}
+
+/// UDP ports and the first four octets of a UDP datagram over IPv4 without options, if a packet of this `EtherType` is
+/// one.
+pub fn datagram(kind: &[u8], packet: &[u8]) -> Option<((u16, u16), u32)> {
+    let half = |at: usize| packet.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes);
+    (kind == [8, 0] && packet.first()? & 0x0f == 5 && *packet.get(9)? == 17).then_some(())?;
+    let number = packet.get(28..32)?.try_into().ok().map(u32::from_be_bytes)?;
+    Some(((half(20)?, half(22)?), number))
 }
 
 #[cfg(test)]

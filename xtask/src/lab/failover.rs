@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, UdpSocket},
-    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -12,9 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    capture::{Capture, Frame},
+    agent::Means,
+    capture::Frame,
     contender::{self, Extra, Raised, Raising},
-    question::Setup,
+    question::{Cable, Setup},
     site::{self, Site},
     word::Word,
 };
@@ -37,6 +37,8 @@ const RECOVER: Duration = Duration::from_secs(3);
 pub struct FailoverJob {
     /// The setup.
     pub setup: Setup,
+    /// What its ports are.
+    pub cable: Cable,
     /// How often it looks at its ports, in milliseconds, if not as usual.
     pub poll: Option<u32>,
     /// Frames in a second.
@@ -62,10 +64,10 @@ pub struct Failover {
 /// # Errors
 ///
 /// When the setup fails, or traffic does not come back.
-pub fn measure(job: &FailoverJob, binary: &Path) -> Result<()> {
+pub fn measure(job: &FailoverJob, means: &Means) -> Result<()> {
     let extra = Extra { poll: job.poll, ..Extra::default() };
-    let site = Site::new(job.setup.ports)?;
-    let raised = match contender::raise(&job.setup, &extra, &site, binary)? {
+    let site = Site::of(job.cable, job.setup.ports, &means.lent)?;
+    let raised = match contender::raise(&job.setup, &extra, &site, &means.binary)? {
         Raising::Done(raised) => raised,
         Raising::Refused(reason) => return Word::LeftOut { setup: job.setup, reason }.say(),
     };
@@ -74,6 +76,7 @@ pub fn measure(job: &FailoverJob, binary: &Path) -> Result<()> {
     socket.connect((NOBODY.0, UDP_PORT))?;
     let mut result = Failover { job: *job, gap_ms: Vec::new(), lost: Vec::new() };
     for trial in 0..job.trials {
+        site.wait_for_carriers()?;
         thread::sleep(RECOVER);
         let (gap, lost) = cut(&site, &socket, job.rate, trial)?;
         result.gap_ms.push(gap.as_secs_f64() * 1e3);
@@ -96,30 +99,28 @@ fn address(site: &Site, raised: &Raised<'_>) -> Result<()> {
 /// One trial: how long nothing came out, and how many frames never did.
 fn cut(site: &Site, socket: &UdpSocket, rate: u32, trial: u32) -> Result<(Duration, u32)> {
     let sound = active(site, socket)?;
-    let capture = Capture::start(site)?;
-    let sent = thread::scope(|scope| {
-        let sending = scope.spawn(|| send(socket, rate));
-        thread::sleep(LEAD + STEP * (trial % STEPS));
-        site.far.ip(&format!("link set {sound} down"))?;
-        match sending.join() {
-            Ok(sent) => Ok(sent),
-            Err(_) => bail!("the thread that sends died"),
-        }
+    let (sent, frames) = site.record(|| {
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| send(socket, rate));
+            thread::sleep(LEAD + STEP * (trial % STEPS));
+            site.plug(sound, false)?;
+            match sending.join() {
+                Ok(sent) => Ok(sent),
+                Err(_) => bail!("the thread that sends died"),
+            }
+        })
     })?;
-    let frames = capture.stop()?;
-    site.far.ip(&format!("link set {sound} up"))?;
+    site.plug(sound, true)?;
     let numbers: BTreeSet<u32> = frames.iter().map(|frame| frame.number).collect();
     let arrived = u32::try_from(numbers.len())?;
     ensure!(arrived <= sent, "more frames arrived than were sent");
     Ok((gap(&frames)?, sent - arrived))
 }
 
-/// The port that carries a frame.
-fn active(site: &Site, socket: &UdpSocket) -> Result<String> {
-    let capture = Capture::start(site)?;
-    socket.send(&[0; 4]).context("a frame before the cut")?;
-    let frame = capture.stop()?.first().copied().context("nothing comes out before the cut")?;
-    Ok(site.ports[frame.port].clone())
+/// The place of the port that carries a frame.
+fn active(site: &Site, socket: &UdpSocket) -> Result<usize> {
+    let (_, frames) = site.record(|| socket.send(&[0; 4]).context("a frame before the cut"))?;
+    Ok(frames.first().context("nothing comes out before the cut")?.port)
 }
 
 /// Sends numbered frames at a rate. What the system refuses to send counts as sent: it is lost for its sender.

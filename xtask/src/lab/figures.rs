@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     controller::Load,
     cost::Cost,
-    failover::Failover,
+    failover::{Failover, FailoverJob},
     profile::Profile,
     question::{Contender, Setup, Traffic},
     spread::Spread,
@@ -117,12 +117,12 @@ impl Figures {
         let (costs, left_out) = (self.costs.clone(), self.left_out.clone());
         // A setup is measured under several traffics by different groups, the bare port by all of them.
         let again = |cost: &Cost| costs.iter().any(|new| new.setup == cost.setup && new.traffic == cost.traffic);
-        let measured = |setup: &Setup| costs.iter().any(|cost| cost.setup == *setup);
+        let measured: Vec<Setup> = self.measured().collect();
         let refused = |setup: &Setup| left_out.iter().any(|left| left.setup == *setup);
         self.costs.extend(older.costs.into_iter().filter(|cost| !again(cost) && !refused(&cost.setup)));
         merge(&mut self.spreads, older.spreads, |one, other| one.job == other.job);
         merge(&mut self.failovers, older.failovers, |one, other| {
-            (one.job.setup, one.job.poll, one.job.rate) == (other.job.setup, other.job.poll, other.job.rate)
+            FailoverJob { trials: 0, ..one.job } == FailoverJob { trials: 0, ..other.job }
         });
         merge(&mut self.throughputs, older.throughputs, |one, other| {
             one.job == other.job && one.direction == other.direction
@@ -131,7 +131,17 @@ impl Figures {
             (one.setup, one.direction) == (other.setup, other.direction)
         });
         merge(&mut self.loads, older.loads, |one, other| one.setup == other.setup);
-        self.left_out.extend(older.left_out.into_iter().filter(|left| !refused(&left.setup) && !measured(&left.setup)));
+        self.left_out
+            .extend(older.left_out.into_iter().filter(|left| !refused(&left.setup) && !measured.contains(&left.setup)));
+    }
+
+    /// The setups that there is any figure of.
+    fn measured(&self) -> impl Iterator<Item = Setup> {
+        let costs = self.costs.iter().map(|one| one.setup).chain(self.spreads.iter().map(|one| one.job.setup));
+        let failovers = self.failovers.iter().map(|one| one.job.setup);
+        let throughputs = self.throughputs.iter().map(|one| one.job.setup);
+        let own = self.profiles.iter().map(|one| one.setup).chain(self.loads.iter().map(|one| one.setup));
+        costs.chain(failovers).chain(throughputs).chain(own)
     }
 
     /// What a bare port costs under this traffic: the mean, if it was measured more than once.

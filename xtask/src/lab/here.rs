@@ -1,37 +1,47 @@
 //! `cargo xtask lab --here`: on the running kernel and the clock on the wall, in namespaces.
 
-use std::path::Path;
+use anyhow::{Result, bail, ensure};
 
-use anyhow::{Result, bail};
+use super::{agent::Means, figures::Figures, machine, page::other, schedule, take, throughput};
+use crate::{interrupt::Interrupt, process, workspace::Workspace};
 
-use super::{figures::Figures, machine, page::other, schedule, take, throughput::Throughput};
-use crate::{process, workspace::Workspace};
-
-/// How often each connection is made; the median counts.
-const ROUNDS: u32 = 5;
+/// How many cables a measurement needs, where they are lent.
+const CABLES: usize = 2;
+/// How often everything is measured; the median counts.
+const ROUNDS: u32 = 3;
 
 /// Measures and prints.
 ///
 /// # Errors
 ///
 /// When it cannot be measured here.
-pub fn run(workspace: &Workspace, binary: &Path, mut figures: Figures, trials: u32) -> Result<()> {
+pub fn run(workspace: &Workspace, means: Means, mut figures: Figures, trials: u32) -> Result<()> {
     if !process::is_root() {
         bail!("--here makes network namespaces and loads programs: run it as root");
     }
-    for group in schedule::here(ROUNDS, trials) {
-        for word in machine::run_here(workspace, &group, binary)? {
+    // The agent hears Ctrl-C, too, and takes away what it made: we wait for it.
+    let _interrupt = Interrupt::catch()?;
+    let lent = !means.lent.is_empty();
+    ensure!(
+        !lent || means.lent.len() == CABLES,
+        "give --cable {CABLES} times: the aggregate is to have {CABLES} ports"
+    );
+    for pair in &means.lent {
+        pair.check()?;
+    }
+    for group in schedule::here(ROUNDS, trials, lent) {
+        for word in machine::run_here(workspace, &group, means.clone())? {
             take(&mut figures, word);
         }
     }
-    figures.throughputs = medians(&figures.throughputs);
+    figures.throughputs = throughput::medians(&figures.throughputs);
     println!(
         "\nLinux {}, on the clock on the wall: only ratios mean something, and only large ones.",
         figures.identity.kernel
     );
     println!(
-        "\nOne TCP connection over active-backup, medians of {ROUNDS} rounds:\n\n{}",
-        other::throughputs(&figures)
+        "\nOne TCP connection, and small UDP datagrams, over active-backup; medians of {ROUNDS} rounds:\n\n{}",
+        other::on_the_wall(&figures)
     );
     println!("A cable is cut:\n\n{}", other::failovers(&figures));
     let mut left_out: Vec<String> =
@@ -45,37 +55,4 @@ pub fn run(workspace: &Workspace, binary: &Path, mut figures: Figures, trials: u
         bail!("some measurements failed: {}", figures.failed.join("; "));
     }
     Ok(())
-}
-
-/// One for each connection that was made several times: the middle one.
-fn medians(all: &[Throughput]) -> Vec<Throughput> {
-    let mut medians: Vec<Throughput> = Vec::new();
-    for one in all {
-        let same = |other: &&Throughput| other.job == one.job && other.direction == one.direction;
-        if medians.iter().any(|other| same(&other)) {
-            continue;
-        }
-        let mut rounds: Vec<Throughput> = all.iter().filter(same).copied().collect();
-        rounds.sort_by(|a, b| a.megabits.total_cmp(&b.megabits));
-        medians.extend(rounds.get(rounds.len() / 2));
-    }
-    medians
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Throughput, medians};
-    use crate::lab::{
-        figures::tests::setup,
-        question::{Contender, Direction},
-        throughput::ThroughputJob,
-    };
-
-    #[test]
-    fn rounds_become_their_median() {
-        let job = ThroughputJob { setup: setup(Contender::Bare), offloads: true };
-        let one = |direction, megabits| Throughput { job, direction, megabits };
-        let all = [5.0, 1.0, 3.0].map(|megabits| one(Direction::Tx, megabits));
-        assert_eq!(medians(&[&all[..], &[one(Direction::Rx, 7.0)]].concat()), [all[2], one(Direction::Rx, 7.0)]);
-    }
 }

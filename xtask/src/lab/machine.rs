@@ -1,17 +1,22 @@
 //! Boots a machine for a group of measurements and takes in what its agent says.
 
 use std::{
-    ffi::OsString,
     fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::NamedTempFile;
 
-use super::{agent::Orders, schedule::Group, word::Word};
+use super::{
+    agent::{Means, Orders},
+    question::Clock,
+    schedule::Group,
+    word::Word,
+};
 use crate::{
     vm::{self, Choice, Outcome, Streams},
     workspace::Workspace,
@@ -26,11 +31,13 @@ const AGENT: &str = "/proc/1/exe";
 ///
 /// When the machine cannot be made or ends before its work is done.
 pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice, limit: u64) -> Result<Vec<Word>> {
-    let file = orders(workspace, group, binary)?;
-    let command = [AGENT.into(), "lab".into(), "--agent".into(), OsString::from(&file)];
+    let file = orders(workspace, group, Means { binary: binary.to_owned(), lent: Vec::new() })?;
+    let command = [AGENT.into(), "lab".into(), "--agent".into(), file.path().into()];
     let mut wish = vm::Wish::of(kernel.clone(), limit, command.into());
-    wish.deterministic = true;
-    wish.cpus = 1;
+    (wish.deterministic, wish.cpus) = match group.clock {
+        Clock::Instructions => (true, 1),
+        Clock::Wall => (false, 2),
+    };
 
     println!("\n=== {}", group.name);
     let listener = Listener::default();
@@ -51,12 +58,12 @@ pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice,
 /// # Errors
 ///
 /// When the agent cannot be started or ends before its work is done.
-pub fn run_here(workspace: &Workspace, group: &Group, binary: &Path) -> Result<Vec<Word>> {
-    let file = orders(workspace, group, binary)?;
+pub fn run_here(workspace: &Workspace, group: &Group, means: Means) -> Result<Vec<Word>> {
+    let file = orders(workspace, group, means)?;
     println!("\n=== {}", group.name);
     let mut listener = Listener::default();
     let mut command = Command::new("/proc/self/exe");
-    command.args(["lab", "--agent"]).arg(&file).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(["lab", "--agent"]).arg(file.path()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut agent = command.spawn().context("cannot start ourselves")?;
     let mut stdout = agent.stdout.take().context("the agent has no standard output")?;
     io::copy(&mut stdout, &mut listener).context("cannot hear the agent")?;
@@ -66,13 +73,13 @@ pub fn run_here(workspace: &Workspace, group: &Group, binary: &Path) -> Result<V
     Ok(words)
 }
 
-/// Writes the orders for a group.
-fn orders(workspace: &Workspace, group: &Group, binary: &Path) -> Result<PathBuf> {
+/// Writes the orders for a group, in a file of this run's own.
+fn orders(workspace: &Workspace, group: &Group, means: Means) -> Result<NamedTempFile> {
     let place = workspace.target.join("lab");
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
-    let file = place.join("orders.json");
-    let orders = Orders { binary: binary.to_owned(), jobs: group.jobs.clone() };
-    fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut file = NamedTempFile::new_in(&place).with_context(|| format!("cannot write in {}", place.display()))?;
+    let orders = Orders { means, jobs: group.jobs.clone() };
+    file.write_all(&serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.path().display()))?;
     Ok(file)
 }
 

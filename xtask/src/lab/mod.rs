@@ -14,6 +14,7 @@ mod failover;
 mod figures;
 mod here;
 mod identity;
+mod lent;
 mod machine;
 mod page;
 mod pktgen;
@@ -22,6 +23,7 @@ mod question;
 mod schedule;
 mod site;
 mod spread;
+mod taps;
 mod throughput;
 mod word;
 
@@ -34,8 +36,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use self::{
+    agent::Means,
     figures::{Figures, LeftOut},
     identity::Identity,
+    lent::Pair,
     schedule::Extent,
     word::Word,
 };
@@ -56,6 +60,10 @@ pub struct Wish {
     /// On the running kernel and the clock on the wall, in network namespaces; nothing is written
     #[arg(long, conflicts_with_all = ["check", "quick", "page", "filter"])]
     here: bool,
+    /// With --here: measure over a cable between two interfaces of this machine that nobody uses, for example
+    /// eth1=eth3; give two, the first end of each becomes a port
+    #[arg(long, value_name = "IF=IF", requires = "here")]
+    cable: Vec<Pair>,
     /// Write the page from the figures that are there, without measuring
     #[arg(long, conflicts_with_all = ["check", "quick"])]
     page: bool,
@@ -95,7 +103,7 @@ pub fn run(wish: &Wish) -> Result<()> {
     };
     let mut figures = Figures::new(Identity::of(workspace, &tools.toolchain)?);
     if wish.here {
-        return here::run(workspace, &binary, figures, wish.trials);
+        return here::run(workspace, Means { binary, lent: wish.cable.clone() }, figures, wish.trials);
     }
     let chosen = |name: &str| wish.filter.is_empty() || wish.filter.iter().any(|word| name.contains(word));
     for group in schedule::groups(extent, wish.trials).iter().filter(|group| chosen(&group.name)) {
@@ -125,7 +133,13 @@ fn take(figures: &mut Figures, word: Word) {
         Word::Throughput(throughput) => figures.throughputs.push(throughput),
         Word::Profile(profile) => figures.profiles.push(profile),
         Word::Load(load) => figures.loads.push(load),
-        Word::LeftOut { setup, reason } => figures.left_out.push(LeftOut { setup, reason }),
+        Word::LeftOut { setup, reason } => {
+            let left = LeftOut { setup, reason };
+            // Every round of a measurement says it again.
+            if !figures.left_out.contains(&left) {
+                figures.left_out.push(left);
+            }
+        }
         Word::Failed(what) => figures.failed.push(what),
         Word::Begin(_) | Word::Done => {}
     }
@@ -137,6 +151,7 @@ fn keep(figures: &Figures, directory: &Path) -> Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let file = figures.identity.file(directory);
     let mut all = figures.clone();
+    all.throughputs = throughput::medians(&all.throughputs);
     if file.exists() {
         all.fill_in(Figures::read(&file)?);
     }

@@ -105,6 +105,57 @@ pub struct Setup {
     pub ports: u8,
 }
 
+/// What a port is, and what its cable ends in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cable {
+    /// A virtual cable into another namespace.
+    Veth,
+    /// A tap device, which loses its carrier as real cards do.
+    Tap,
+    /// Between cards that the user named.
+    Lent,
+}
+
+impl fmt::Display for Cable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Veth => "veth",
+            Self::Tap => "tap",
+            Self::Lent => "as named",
+        })
+    }
+}
+
+/// What time is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// The instructions of the one processor of an emulated machine.
+    Instructions,
+    /// The time of this world, which other work on the same computer disturbs.
+    Wall,
+}
+
+/// What carries data from one end to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// One connection with as much as goes.
+    Tcp,
+    /// The smallest datagrams, as many as go.
+    Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
 /// Which way frames go, seen from the aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

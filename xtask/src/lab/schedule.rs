@@ -4,7 +4,7 @@ use super::{
     agent::Job,
     cost::CostJob,
     failover::FailoverJob,
-    question::{Contender, Direction, Mode, Protocol, Setup, Size, Traffic, Wiring},
+    question::{Cable, Clock, Contender, Direction, Mode, Protocol, Setup, Size, Traffic, Transport, Wiring},
     spread::SpreadJob,
     throughput::ThroughputJob,
 };
@@ -28,6 +28,8 @@ const EVEN_FLOWS: [u32; 3] = [100, 1_000, 100_000];
 const EVEN_PORTS: u8 = 4;
 /// Frames in a second while a cable is cut.
 const RATES: [u32; 2] = [1_000, 10_000];
+/// How often everything is measured on the wall's clock: the median counts.
+const ROUNDS: u32 = 3;
 /// How many ports a controller looks after.
 const CONTROLLER_PORTS: [u8; 2] = [2, 64];
 
@@ -50,30 +52,38 @@ pub enum Extent {
 pub struct Group {
     /// For people.
     pub name: String,
+    /// What measures its time: [`Clock::Wall`] wants a machine with two processors.
+    pub clock: Clock,
     /// One after the other.
     pub jobs: Vec<Job>,
+}
+
+impl Group {
+    fn new(name: impl Into<String>, jobs: Vec<Job>) -> Self {
+        Self { name: name.into(), clock: Clock::Instructions, jobs }
+    }
 }
 
 /// All groups.
 pub fn groups(extent: Extent, trials: u32) -> Vec<Group> {
     match extent {
-        Extent::Quick | Extent::Check => vec![Group {
-            name: "all modes, short frames".to_owned(),
-            jobs: Mode::ALL.into_iter().flat_map(|mode| both_ways(mode, packets(extent))).collect(),
-        }],
+        Extent::Quick | Extent::Check => {
+            let jobs = Mode::ALL.into_iter().flat_map(|mode| both_ways(mode, packets(extent)));
+            vec![Group::new("all modes, short frames", jobs.collect())]
+        }
         Extent::Full => {
-            let kinds = Mode::ALL.map(|mode| Group { name: format!("{mode}: kinds of frames"), jobs: kinds(mode) });
+            let kinds = Mode::ALL.map(|mode| Group::new(format!("{mode}: kinds of frames"), kinds(mode)));
             let scale = [Mode::Hash, Mode::RoundRobin]
-                .map(|mode| Group { name: format!("{mode}: number of ports and flows"), jobs: scale(mode) });
+                .map(|mode| Group::new(format!("{mode}: number of ports and flows"), scale(mode)));
             let others = [
-                ("flows: which port they take", flows()),
-                ("failover", failover(trials)),
-                ("throughput of TCP", throughput()),
-                ("controller", controller()),
-                ("programs", programs()),
+                Group::new("flows: which port they take", flows()),
+                Group::new("failover on veth", failover(Cable::Veth, trials)),
+                Group::new("failover on tap", failover(Cable::Tap, trials)),
+                Group::new("throughput", throughput(Cable::Veth, Clock::Instructions)),
+                Group::new("controller", controller()),
+                Group::new("programs", programs()),
             ];
-            let others = others.map(|(name, jobs)| Group { name: name.to_owned(), jobs });
-            kinds.into_iter().chain(scale).chain(others).collect()
+            kinds.into_iter().chain(scale).chain(others).chain(rounds("two processors", ROUNDS, Cable::Veth)).collect()
         }
     }
 }
@@ -138,26 +148,37 @@ fn flows() -> Vec<Job> {
     jobs.into_iter().map(Job::Spread).collect()
 }
 
-fn failover(trials: u32) -> Vec<Job> {
+fn failover(cable: Cable, trials: u32) -> Vec<Job> {
     let mut jobs = Vec::new();
     for contender in Contender::AGGREGATES {
         let setup = Setup { contender, mode: Mode::ActiveBackup, ports: PORTS };
         // As it comes, and for bonding also as often as ours looks.
         let polls = if contender == Contender::Bonding { &[Some(100), Some(10)][..] } else { &[None] };
         for poll in polls.iter().copied() {
-            jobs.extend(RATES.map(|rate| Job::Failover(FailoverJob { setup, poll, rate, trials })));
+            jobs.extend(RATES.map(|rate| Job::Failover(FailoverJob { setup, cable, poll, rate, trials })));
         }
     }
     jobs
 }
 
-fn throughput() -> Vec<Job> {
+fn throughput(cable: Cable, clock: Clock) -> Vec<Job> {
     let bare = (Contender::Bare, 1);
     let all = std::iter::once(bare).chain(Contender::AGGREGATES.map(|contender| (contender, PORTS)));
-    let job = |(contender, ports), offloads| {
-        Job::Throughput(ThroughputJob { setup: Setup { contender, mode: Mode::ActiveBackup, ports }, offloads })
+    let job = |(contender, ports), (transport, offloads)| {
+        let setup = Setup { contender, mode: Mode::ActiveBackup, ports };
+        Job::Throughput(ThroughputJob { setup, cable, transport, offloads, clock })
     };
-    all.flat_map(|which| [true, false].map(|offloads| job(which, offloads))).collect()
+    let kinds = [(Transport::Tcp, true), (Transport::Tcp, false), (Transport::Udp, true)];
+    all.flat_map(|which| kinds.map(|kind| job(which, kind))).collect()
+}
+
+/// What goes through on the wall's clock, again and again.
+fn rounds(name: &str, rounds: u32, cable: Cable) -> Vec<Group> {
+    let round = |round| {
+        let name = format!("{name}: round {round} of {rounds}");
+        Group { name, clock: Clock::Wall, jobs: throughput(cable, Clock::Wall) }
+    };
+    (1..=rounds).map(round).collect()
 }
 
 fn controller() -> Vec<Job> {
@@ -171,11 +192,15 @@ fn programs() -> Vec<Job> {
     Mode::ALL.into_iter().flat_map(|mode| Wiring::ALL.map(|wiring| Job::Profile(setup(wiring, mode)))).collect()
 }
 
-/// What can be measured on a clock of this world: connections again and again, and cut cables.
-pub fn here(rounds: u32, trials: u32) -> Vec<Group> {
-    let round = |round| Group { name: format!("throughput of TCP, round {round} of {rounds}"), jobs: throughput() };
-    let failover = Group { name: "failover".to_owned(), jobs: failover(trials) };
-    (1..=rounds).map(round).chain(std::iter::once(failover)).collect()
+/// What can be measured on a clock of this world: what goes through, and cut cables. On the cables that are lent, if
+/// there are any.
+pub fn here(rounds: u32, trials: u32, lent: bool) -> Vec<Group> {
+    let cables = if lent { &[Cable::Lent][..] } else { &[Cable::Veth, Cable::Tap] };
+    let mut groups = self::rounds("throughput", rounds, cables[0]);
+    for cable in cables {
+        groups.push(Group::new(format!("failover ({cable})"), failover(*cable, trials)));
+    }
+    groups
 }
 
 /// The same for all contenders, with the bare port first and last: the two must agree.

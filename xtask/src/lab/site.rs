@@ -12,6 +12,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::{
+    capture::{Capture, Frame},
+    lent::{Lent, Pair},
+    question::Cable,
+    taps::Taps,
+};
 use crate::{netns::Namespace, process};
 
 /// The aggregate's name.
@@ -20,7 +26,9 @@ pub const AGGREGATE: &str = "agg0";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two namespaces with as many cables between them as there are ports. Both ends of the cable `port0` are called so.
+/// Where cables are taps they end in this program, and nothing is in the far namespace.
 pub struct Site {
+    ends: Ends,
     /// Where the aggregate is.
     pub host: Namespace,
     /// Where its cables end.
@@ -29,14 +37,34 @@ pub struct Site {
     pub ports: Vec<String>,
 }
 
+/// What is behind the cables.
+enum Ends {
+    /// The far namespace, with which they go.
+    Namespace,
+    /// We.
+    Taps(Taps),
+    /// The far namespace, and they go back to where they came from.
+    Lent(#[expect(dead_code, reason = "dropping it brings them back")] Lent),
+}
+
 impl Site {
-    /// Makes it. IPv6 is off, so that nobody sends anything unasked.
+    /// Makes it with virtual cables. IPv6 is off, so that nobody sends anything unasked.
     ///
     /// # Errors
     ///
     /// When the kernel does not let us.
     pub fn new(ports: u8) -> Result<Self> {
-        let site = Self {
+        Self::of(Cable::Veth, ports, &[])
+    }
+
+    /// Makes it with these cables, the first of those that are lent.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not let us.
+    pub fn of(cable: Cable, ports: u8, lent: &[Pair]) -> Result<Self> {
+        let mut site = Self {
+            ends: Ends::Namespace,
             host: Namespace::new("host")?,
             far: Namespace::new("far")?,
             ports: (0..ports).map(|number| format!("port{number}")).collect(),
@@ -46,20 +74,76 @@ impl Site {
                 fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").context("cannot switch IPv6 off")
             })?;
         }
-        let mut links = String::new();
+        match cable {
+            Cable::Veth => site.lay()?,
+            Cable::Tap => {
+                site.ends = Ends::Taps(Taps::new(&site.host, &site.ports)?);
+                let up: String = site.ports.iter().map(|name| format!("link set {name} up\n")).collect();
+                batch(&site.host, &up)?;
+            }
+            Cable::Lent => {
+                let mut away = Lent::default();
+                for (name, pair) in site.ports.iter().zip(lent) {
+                    away.lend(pair, &site.host, &site.far, name)?;
+                }
+                site.ends = Ends::Lent(away);
+            }
+        }
+        site.wait_for_carriers()?;
+        Ok(site)
+    }
+
+    fn lay(&self) -> Result<()> {
+        let mut near = String::new();
         let mut far = String::new();
-        for (number, name) in site.ports.iter().enumerate() {
-            links += &format!(
+        for (number, name) in self.ports.iter().enumerate() {
+            near += &format!(
                 "link add {name} address 02:00:00:00:00:{number:02x} type veth \
                  peer name {name} address 02:00:00:00:01:{number:02x} netns {}\nlink set {name} up\n",
-                site.far.name()
+                self.far.name()
             );
             far += &format!("link set {name} up\n");
         }
-        batch(&site.host, &links)?;
-        batch(&site.far, &far)?;
-        wait_for("the cables", || Ok(site.ports.iter().all(|port| carrier(&site.host, port).unwrap_or(false))))?;
-        Ok(site)
+        batch(&self.host, &near)?;
+        batch(&self.far, &far)
+    }
+
+    /// Waits until all ports have their carriers.
+    ///
+    /// # Errors
+    ///
+    /// When it takes too long.
+    pub fn wait_for_carriers(&self) -> Result<()> {
+        wait_for("the cables", || Ok(self.ports.iter().all(|port| carrier(&self.host, port).unwrap_or(false))))
+    }
+
+    /// Mends or cuts the cable of a port at its far end.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not let us.
+    pub fn plug(&self, place: usize, on: bool) -> Result<()> {
+        match &self.ends {
+            Ends::Taps(taps) => taps.plug(place, on),
+            Ends::Namespace | Ends::Lent(_) => {
+                let state = if on { "up" } else { "down" };
+                self.far.ip(&format!("link set {} {state}", self.ports[place])).map(drop)
+            }
+        }
+    }
+
+    /// The frames that come out of the cables while something happens.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, or frames were missed.
+    pub fn record<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<Frame>)> {
+        if let Ends::Taps(taps) = &self.ends {
+            return taps.record(work);
+        }
+        let capture = Capture::start(self)?;
+        let done = work()?;
+        Ok((done, capture.stop()?))
     }
 
     /// How many frames came out of each cable so far.
@@ -123,7 +207,7 @@ pub fn mac(namespace: &Namespace, name: &str) -> Result<String> {
 /// # Errors
 ///
 /// When it takes too long, with `what` in the message, or when `happened` fails.
-pub fn wait_for(what: &str, happened: impl Fn() -> Result<bool>) -> Result<()> {
+pub fn wait_for(what: &str, mut happened: impl FnMut() -> Result<bool>) -> Result<()> {
     let begin = Instant::now();
     while !happened()? {
         if begin.elapsed() > PATIENCE {

@@ -8,7 +8,7 @@ use super::{
     cost::Cost,
     failover::Failover,
     profile::Profile,
-    question::{Setup, Traffic},
+    question::{Setup, Traffic, Transport},
     spread::Spread,
     throughput::Throughput,
 };
@@ -78,8 +78,12 @@ impl Word {
                 println!("    flows on each port: {shares:?}; {moves:?}; as bonding: {same_as_bonding:?}");
             }
             Self::Failover(Failover { gap_ms, lost, .. }) => println!("    gaps {gap_ms:.2?} ms, lost {lost:?}"),
-            Self::Throughput(Throughput { direction, megabits, .. }) => {
-                println!("    {direction}: {megabits:.1} Mbit/s");
+            Self::Throughput(Throughput { job, direction, rate }) => {
+                let unit = match job.transport {
+                    Transport::Tcp => "Mbit/s",
+                    Transport::Udp => "thousand datagrams a second",
+                };
+                println!("    {direction}: {rate:.1} {unit}");
             }
             Self::Profile(profile) => println!("    {profile:?}"),
             Self::Load(load) => println!("    {load:?}"),

@@ -64,7 +64,10 @@ pub fn raise<'a>(setup: &Setup, extra: &Extra, site: &'a Site, binary: &'a Path)
             }
             Kind::Kernel
         }
-        Contender::Team => Kind::Team(Teamd::start(setup.mode, site)?),
+        Contender::Team => match Teamd::start(setup.mode, site)? {
+            Ok(teamd) => Kind::Team(teamd),
+            Err(reason) => return Ok(Raising::Refused(reason)),
+        },
         Contender::Aggctl(wiring) => match ours::attach(wiring, setup.mode, extra, site, binary)? {
             Ok(ours) => Kind::Aggctl(ours),
             Err(reason) => return Ok(Raising::Refused(reason)),

@@ -1,7 +1,6 @@
 //! The kernel's team driver and its daemon.
 
 use std::{
-    path::Path,
     process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
@@ -26,12 +25,12 @@ const END: Duration = Duration::from_secs(10);
 pub struct Teamd(Child);
 
 impl Teamd {
-    /// Makes a team of all ports.
+    /// Makes a team of all ports. That there is no teamd, or that the kernel has no team, comes back as a reason.
     ///
     /// # Errors
     ///
-    /// When there is no teamd, or no team comes of it.
-    pub fn start(mode: Mode, site: &Site) -> Result<Self> {
+    /// When no team comes of it.
+    pub fn start(mode: Mode, site: &Site) -> Result<Result<Self, String>> {
         let runner = match mode {
             Mode::ActiveBackup => json!({ "name": "activebackup" }),
             Mode::Hash => json!({ "name": "loadbalance", "tx_hash": ["l3", "l4"] }),
@@ -42,18 +41,23 @@ impl Teamd {
         // The driver takes no port that is up.
         let down: String = site.ports.iter().map(|port| format!("link set {port} down\n")).collect();
         site::batch(&site.host, &down)?;
-        let program = process::find("teamd").unwrap_or_else(|| Path::new("teamd").to_path_buf());
+        let Some(program) = process::find("teamd") else { return Ok(Err("there is no teamd".to_owned())) };
         let mut command = site.host.command(&program);
         // -U: without it, the daemon wants D-Bus.
         command.args(["-U", "-t", AGGREGATE, "-c", &config]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let teamd = Self(command.spawn().context("cannot start teamd")?);
+        let mut teamd = Self(command.spawn().context("cannot start teamd")?);
+        let joined = |port: &String| site::link(&site.host, port).is_ok_and(|link| link["master"] == AGGREGATE);
+        let mut end = None;
         site::wait_for("a team with its ports", || {
-            let joined = |port: &String| site::link(&site.host, port).is_ok_and(|link| link["master"] == AGGREGATE);
-            Ok(site.ports.iter().all(joined))
+            end = teamd.0.try_wait()?;
+            Ok(end.is_some() || site.ports.iter().all(joined))
         })?;
+        if let Some(status) = end {
+            return Ok(Err(format!("teamd ended at once ({status}): does this kernel have the team driver?")));
+        }
         site.host.ip(&format!("link set {AGGREGATE} up"))?;
-        Ok(teamd)
+        Ok(Ok(teamd))
     }
 }
 

@@ -4,9 +4,10 @@ use super::tables::table;
 use crate::lab::{
     failover::{Failover, FailoverJob},
     figures::Figures,
-    question::{Contender, Direction, Setup, Traffic},
+    question::{Clock, Contender, Setup, Traffic, Transport},
     schedule::SMALL_V4,
     spread::Moves,
+    throughput::{Throughput, ThroughputJob},
 };
 
 /// Each with its heading, those that there are figures of.
@@ -16,7 +17,9 @@ pub fn write(figures: &Figures) -> String {
         ("How even the ports are used", EVEN, even(figures)),
         ("The same port as bonding", PARITY, parity(figures)),
         ("A cable is cut", FAILOVER, failovers(figures)),
-        ("TCP", TCP, throughputs(figures)),
+        ("TCP", TCP, throughputs(figures, Transport::Tcp)),
+        ("UDP", UDP, throughputs(figures, Transport::Udp)),
+        ("Two processors", TWO, on_the_wall(figures)),
         ("Our programs", PROGRAMS, profiles(figures)),
         ("The controller", CONTROLLER, loads(figures)),
     ];
@@ -31,9 +34,14 @@ const EVEN: &str =
 const PARITY: &str = "With `--table kernel-compat`: flows that take the same port as with bonding.";
 const FAILOVER: &str = "Active-backup over 2 ports; the cable of the active one is cut at its far end while numbered datagrams are sent. \
     *Gap* is from the last frame on that port to the first on the other one, *lost* what never arrived. The clock is the machine's: \
-    a processor of a thousand million instructions a second. A cut veth cable tells the kernel at once, which real cards need not do.";
+    a processor of a thousand million instructions a second. A cut *veth* cable tells the kernel at once. Real cards need not do that, and *tap* devices \
+    do not: the kernel gathers the news of lost carriers for up to a second, except for ports of its own drivers (bonding, team).";
 const TCP: &str = "One connection over active-backup, in Mbit/s, and as a multiple of bonding's. The clock is the machine's, so these are bits \
     for every 1000 instructions of its one processor, which does the work of both ends.";
+const UDP: &str = "The smallest datagrams over active-backup, thousands that arrive in a second of the machine's clock: datagrams for every million \
+    instructions of its one processor, which does the work of both ends.";
+const TWO: &str = "The same in a machine with two processors, one for each end, over active-backup. Two processors have no common count of instructions, so this is the time of \
+    this world, in which other work disturbs: medians of several rounds, as multiples, and only large differences mean something.";
 const PROGRAMS: &str = "What our own programs take of a frame's cost over the bare port, by the kernel's account of programs; the rest is the way that \
     frames go. The account reads a clock, whose cost is taken off, to about ten instructions. The call that redirects the frame is part of the program.";
 const CONTROLLER: &str = "Active-backup. Work is in millions of instructions a second: 10 would be 1 % of a processor of a thousand million. \
@@ -83,7 +91,7 @@ fn parity(figures: &Figures) -> String {
 /// What cut cables cost.
 pub fn failovers(figures: &Figures) -> String {
     let rows = figures.failovers.iter().map(|failover| {
-        let FailoverJob { setup, poll, rate, trials } = failover.job;
+        let FailoverJob { setup, cable, poll, rate, trials } = failover.job;
         let name = match (setup.contender, poll) {
             (Contender::Bonding, Some(poll)) => format!("bonding, miimon {poll}"),
             (contender, Some(poll)) => format!("{contender}, poll {poll}"),
@@ -91,39 +99,50 @@ pub fn failovers(figures: &Figures) -> String {
         };
         let [gap, late] = [50, 99].map(|part| format!("{:.1}", percentile(&failover.gap_ms, part)));
         let [lost, worst] = [50, 99].map(|part| format!("{:.0}", percentile(&lost(failover), part)));
-        row([name, rate.to_string(), trials.to_string(), gap, late, lost, worst])
+        row([name, cable.to_string(), rate.to_string(), trials.to_string(), gap, late, lost, worst])
     });
-    let words = ["", "frames/s", "trials", "gap, median ms", "99 %", "lost, median", "99 %"];
-    filled(&words, rows.collect(), 1)
+    let words = ["", "cable", "frames/s", "trials", "gap, median ms", "99 %", "lost, median", "99 %"];
+    filled(&words, rows.collect(), 2)
 }
 
 fn lost(failover: &Failover) -> Vec<f64> {
     failover.lost.iter().map(|lost| f64::from(*lost)).collect()
 }
 
-/// What went through connections.
-pub fn throughputs(figures: &Figures) -> String {
-    let find = |contender: Contender, offloads: bool, direction: Direction| {
-        let mut all = figures.throughputs.iter();
-        let one = all.find(|one| {
-            one.job.setup.contender == contender && one.job.offloads == offloads && one.direction == direction
-        });
-        one.map(|one| one.megabits)
-    };
-    let rows = figures.throughputs.iter().map(|one| {
-        let contender = one.job.setup.contender;
-        let bonding = find(Contender::Bonding, one.job.offloads, one.direction);
-        let times = bonding.map_or_else(|| "–".to_owned(), |bonding| format!("{:.2}", one.megabits / bonding));
-        let offloads = if one.job.offloads { "on" } else { "off" };
-        row([
-            contender.to_string(),
-            offloads.to_owned(),
-            one.direction.to_string(),
-            format!("{:.0}", one.megabits),
-            times,
-        ])
+/// What went through on the clock that counts instructions.
+fn throughputs(figures: &Figures, transport: Transport) -> String {
+    let all = figures.throughputs.iter();
+    let rows = all.filter(|one| one.job.clock == Clock::Instructions && one.job.transport == transport).map(|one| {
+        let words = [one.job.setup.contender.to_string(), on(one.job.offloads), one.direction.to_string()];
+        row(words.into_iter().chain([format!("{:.0}", one.rate), times(figures, one, Contender::Bonding)]))
     });
-    filled(&["", "offloads", "", "Mbit/s", "times bonding"], rows.collect(), 3)
+    let unit = match transport {
+        Transport::Tcp => "Mbit/s",
+        Transport::Udp => "thousands/s",
+    };
+    filled(&["", "offloads", "", unit, "times bonding"], rows.collect(), 3)
+}
+
+/// What went through on the clock on the wall.
+pub fn on_the_wall(figures: &Figures) -> String {
+    let rows = figures.throughputs.iter().filter(|one| one.job.clock == Clock::Wall).map(|one| {
+        let ThroughputJob { setup, transport, offloads, .. } = one.job;
+        let words = [setup.contender.to_string(), transport.to_string(), on(offloads), one.direction.to_string()];
+        row(words.into_iter().chain([Contender::Bare, Contender::Bonding].map(|other| times(figures, one, other))))
+    });
+    filled(&["", "", "offloads", "", "times bare port", "times bonding"], rows.collect(), 4)
+}
+
+fn on(yes: bool) -> String {
+    if yes { "on" } else { "off" }.to_owned()
+}
+
+/// As a multiple of what went through with another contender.
+fn times(figures: &Figures, one: &Throughput, other: Contender) -> String {
+    let same = |job: &ThroughputJob| ThroughputJob { setup: job.setup, ..one.job } == *job;
+    let mut all = figures.throughputs.iter().filter(|one| one.job.setup.contender == other && same(&one.job));
+    let rate = all.find(|other| other.direction == one.direction).map(|other| other.rate);
+    rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.2}", one.rate / rate))
 }
 
 fn profiles(figures: &Figures) -> String {
