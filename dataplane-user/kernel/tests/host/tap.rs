@@ -1,20 +1,12 @@
 //! A tap device: an interface whose other end is this test.
 
-#![allow(unsafe_code, reason = "the ioctls of tap devices have no safe wrapper")]
-
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::Read,
-    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     time::{Duration, Instant},
 };
 
-/// `TUNSETIFF`.
-const TUNSETIFF: libc::Ioctl = 0x4004_54ca;
-/// `TUNSETCARRIER`.
-const TUNSETCARRIER: libc::Ioctl = 0x4004_54e2;
-/// `IFF_TAP | IFF_NO_PI`.
-const TAP: libc::c_short = 0x1002;
+use aggctl_tests::sys;
 
 /// The device; it goes with this.
 pub struct Tap(File);
@@ -22,26 +14,12 @@ pub struct Tap(File);
 impl Tap {
     /// Makes one.
     pub fn new(name: &str) -> Self {
-        let file =
-            OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun").unwrap();
-        // SAFETY: all zeros is a valid ifreq.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-            *to = libc::c_char::from_ne_bytes([from]);
-        }
-        request.ifr_ifru.ifru_flags = TAP;
-        // SAFETY: the request is valid and its name terminated.
-        let result = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) };
-        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
-        Self(file)
+        Self(sys::tap(name).unwrap())
     }
 
     /// Plugs the cable in or pulls it.
     pub fn set_carrier(&self, on: bool) {
-        let on = libc::c_int::from(on);
-        // SAFETY: the argument is a valid integer.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), TUNSETCARRIER, &raw const on) };
-        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        sys::set_carrier(&self.0, on).unwrap();
     }
 
     /// The next frame that the host sends for which this holds.
