@@ -53,6 +53,7 @@ pub const PORTIONS: &[Portion] = &[
             WIRING_DIRECT,
             LOADS,
             ADOPTION,
+            HOOKS,
             "announcements",
             "frames",
             "guests",
@@ -75,29 +76,18 @@ pub const PORTIONS: &[Portion] = &[
             TRANSACTION,
             FLAPS,
             CRASH,
+            FAILOVER,
             VLAN_GUESTS,
             "announcements",
             "device",
+            "guests",
             "namespaces",
             "s2",
             "views",
             "vm_vlan",
             "warnings",
         ],
-        without: &[
-            CLSACT,
-            TAP,
-            DIRECT,
-            MANY,
-            PULLED,
-            VIRTIO,
-            ROOT_BEHIND,
-            TEAM,
-            ACTIVE_BOND,
-            HUNDRED,
-            FILTERING_BRIDGE,
-            LOADS_SHARED,
-        ],
+        without: &[CLSACT, TAP, DIRECT, MANY, PULLED, VIRTIO, ROOT_BEHIND, TEAM, ACTIVE_BOND, HUNDRED, LOADS_SHARED],
         full: &[WIRING_DIRECT],
     },
 ];
@@ -112,6 +102,8 @@ const FAILOVER: &str = "s1";
 const CRASH: &str = "crash";
 /// The same of programs and maps, without a controller.
 const ADOPTION: &str = "adoption";
+/// Attaching programs and taking them away.
+const HOOKS: &str = "hooks";
 /// Field scenario S3, which is about what the controller makes of the same few events.
 const FLAPS: &str = "s3";
 /// A million frames through the programs' choice, which an emulated processor takes minutes for.
@@ -155,8 +147,6 @@ const LOADS_SHARED: &str = "in_wiring_shared";
 const LOADS_DIRECT: &str = "in_wiring_direct";
 /// A hundred live changes.
 const HUNDRED: &str = "a_hundred_changes";
-/// Guests on a bridge that filters VLANs.
-const FILTERING_BRIDGE: &str = "a_bridge_that_filters";
 /// Cases over the wiring direct.
 const DIRECT: &str = "DIRECT_";
 /// Cases with virtio cards.
