@@ -35,8 +35,15 @@ impl fmt::Display for Change {
         let Self { setup, traffic, then, now } = self;
         write!(
             f,
-            "{}, {}, {} ports, {} {} bytes, {}, {} flows: ",
-            setup.contender, setup.mode, setup.ports, traffic.direction, traffic.size, traffic.protocol, traffic.flows
+            "{}, {}, {} ports, {} {} bytes, {}, {} flows{}: ",
+            setup.contender,
+            setup.mode,
+            setup.ports,
+            traffic.direction,
+            traffic.size,
+            traffic.protocol,
+            traffic.flows,
+            if traffic.held { ", held" } else { "" }
         )?;
         match now {
             Some(now) => write!(f, "{now:.3} times bonding's, was {then:.3} ({:+.1} %)", (now / then - 1.0) * 100.0),

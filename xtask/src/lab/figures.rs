@@ -192,7 +192,7 @@ pub mod tests {
 
     /// Short frames that are sent.
     pub const TRAFFIC: Traffic =
-        Traffic { direction: Direction::Tx, protocol: Protocol::V4, size: Size::Small, flows: 1 };
+        Traffic { direction: Direction::Tx, protocol: Protocol::V4, size: Size::Small, flows: 1, held: true };
 
     /// A setup over two ports.
     pub fn setup(contender: Contender) -> Setup {

@@ -43,6 +43,12 @@ pub fn send(namespace: &Namespace, interface: &str, traffic: &Traffic, to: &str,
         for setting in &settings {
             write(interface, setting)?;
         }
+        if !traffic.held {
+            // A flag that it does not know is no error for it.
+            write(interface, "flag !SHARED")?;
+            let text = fs::read_to_string(file(interface)).with_context(|| format!("pktgen lost {interface}"))?;
+            ensure!(text.contains("Result: OK"), "this kernel's pktgen holds on to its frames (before Linux 6.7)");
+        }
         write("pgctrl", "start")?;
         let text = fs::read_to_string(file(interface)).with_context(|| format!("pktgen lost {interface}"))?;
         let run = read(&text).with_context(|| format!("pktgen on {interface} says: {text}"))?;

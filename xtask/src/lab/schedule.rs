@@ -34,7 +34,8 @@ const ROUNDS: u32 = 3;
 const CONTROLLER_PORTS: [u8; 2] = [2, 64];
 
 /// The usual setup and traffic.
-pub const SMALL_V4: Traffic = Traffic { direction: Direction::Tx, protocol: Protocol::V4, size: Size::Small, flows: 1 };
+pub const SMALL_V4: Traffic =
+    Traffic { direction: Direction::Tx, protocol: Protocol::V4, size: Size::Small, flows: 1, held: true };
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +68,7 @@ impl Group {
 /// All groups.
 pub fn groups(extent: Extent, trials: u32) -> Vec<Group> {
     match extent {
-        Extent::Quick | Extent::Check => {
-            let jobs = Mode::ALL.into_iter().flat_map(|mode| both_ways(mode, packets(extent)));
-            vec![Group::new("all modes, short frames", jobs.collect())]
-        }
+        Extent::Quick | Extent::Check => vec![short(packets(extent))],
         Extent::Full => {
             let kinds = Mode::ALL.map(|mode| Group::new(format!("{mode}: kinds of frames"), kinds(mode)));
             let scale = [Mode::Hash, Mode::RoundRobin]
@@ -83,9 +81,15 @@ pub fn groups(extent: Extent, trials: u32) -> Vec<Group> {
                 Group::new("controller", controller()),
                 Group::new("programs", programs()),
             ];
-            kinds.into_iter().chain(scale).chain(others).chain(rounds("two processors", ROUNDS, Cable::Veth)).collect()
+            let kinds = std::iter::once(short(PACKETS)).chain(kinds);
+            kinds.chain(scale).chain(others).chain(rounds("two processors", ROUNDS, Cable::Veth)).collect()
         }
     }
+}
+
+/// Short frames in every mode, held and not.
+fn short(packets: u32) -> Group {
+    Group::new("all modes, short frames", Mode::ALL.into_iter().flat_map(|mode| both_ways(mode, packets)).collect())
 }
 
 const fn packets(extent: Extent) -> u32 {
@@ -100,7 +104,9 @@ fn direct(direction: Direction) -> Traffic {
 }
 
 fn both_ways(mode: Mode, packets: u32) -> Vec<Job> {
-    compared(mode, PORTS, &[direct(Direction::Tx), direct(Direction::Rx)], packets)
+    let ways = [Direction::Tx, Direction::Rx];
+    let traffic = ways.map(|direction| [true, false].map(|held| Traffic { held, ..direct(direction) }));
+    compared(mode, PORTS, &traffic.concat(), packets)
 }
 
 /// Every kind of frame.
@@ -108,7 +114,7 @@ fn kinds(mode: Mode) -> Vec<Job> {
     let mut traffic = Vec::new();
     for direction in [Direction::Tx, Direction::Rx] {
         for protocol in Protocol::ALL {
-            traffic.extend(Size::ALL.map(|size| Traffic { direction, protocol, size, flows: 1 }));
+            traffic.extend(Size::ALL.map(|size| Traffic { direction, protocol, size, flows: 1, held: true }));
         }
     }
     compared(mode, PORTS, &traffic, PACKETS)

@@ -21,7 +21,7 @@ const BRIDGE: &str = "br0";
 /// How long it runs, after a time of the same length that warms up.
 const LENGTH: Duration = Duration::from_millis(400);
 /// The same on the wall's clock, where a moment's disturbance must not decide.
-const LONG: Duration = Duration::from_secs(2);
+const LONG: Duration = Duration::from_secs(1);
 /// What is switched off: what `ethtool` calls it, and the short names by which it is told.
 const OFFLOADS: [(&str, &str); 3] = [
     ("tcp-segmentation-offload: on", "tso"),

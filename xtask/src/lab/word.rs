@@ -71,8 +71,11 @@ impl Word {
             Self::Kernel(release) => println!("Linux {release}"),
             Self::Begin(what) => println!("{what}"),
             Self::Cost(Cost { traffic, instructions, busy, .. }) => {
-                let Traffic { direction, protocol, size, flows } = traffic;
-                println!("    {direction} {size} bytes, {protocol}, {flows} flows: {instructions:.1} (busy {busy:.1})");
+                let Traffic { direction, protocol, size, flows, held } = traffic;
+                let held = if *held { ", held" } else { "" };
+                println!(
+                    "    {direction} {size} bytes, {protocol}, {flows} flows{held}: {instructions:.1} (busy {busy:.1})"
+                );
             }
             Self::Spread(Spread { shares, moves, same_as_bonding, .. }) => {
                 println!("    flows on each port: {shares:?}; {moves:?}; as bonding: {same_as_bonding:?}");

@@ -42,5 +42,8 @@ pub fn write(directory: &Path) -> Result<()> {
 
 /// What a person wants to see first, as text.
 pub fn summary(figures: &Figures) -> String {
-    tables::overview(figures).unwrap_or_else(|| "no costs of frames were measured".to_owned())
+    let tables = [(false, "Frames that nobody else holds"), (true, "Frames that the generator holds")];
+    let table = |(held, about)| Some(format!("{about}:\n\n{}\n", tables::overview(figures, held)?));
+    let text: String = tables.into_iter().filter_map(table).collect();
+    if text.is_empty() { "no costs of frames were measured".to_owned() } else { text }
 }

@@ -36,12 +36,12 @@ const fn colour(contender: Contender) -> RGBColor {
 /// # Errors
 ///
 /// When it cannot be written.
-pub fn bars(figures: &Figures, file: &Path) -> Result<()> {
+pub fn bars(figures: &Figures, held: bool, file: &Path) -> Result<()> {
     let mut bars = Vec::new();
     for mode in Mode::ALL {
         for contender in tables::present(figures, mode) {
             let setup = Setup { contender, mode, ports: PORTS };
-            let way = |direction| figures.over_bare(&setup, &Traffic { direction, ..SMALL_V4 });
+            let way = |direction| figures.over_bare(&setup, &Traffic { direction, held, ..SMALL_V4 });
             if let (Some(sent), Some(received)) = (way(Direction::Tx), way(Direction::Rx)) {
                 bars.push((format!("{contender}\n{mode}"), contender, sent, received));
             }

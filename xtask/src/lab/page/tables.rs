@@ -36,20 +36,21 @@ fn percent(value: Option<f64>) -> String {
 }
 
 /// Both directions together.
-fn sum(figures: &Figures, setup: &Setup) -> Option<f64> {
-    let way = |direction| figures.over_bare(setup, &Traffic { direction, ..SMALL_V4 });
+fn sum(figures: &Figures, setup: &Setup, held: bool) -> Option<f64> {
+    let way = |direction| figures.over_bare(setup, &Traffic { direction, held, ..SMALL_V4 });
     Some(way(Direction::Tx)? + way(Direction::Rx)?)
 }
 
 /// Every mode and contender: sent, received, both, and both as a multiple of bonding's.
-pub fn overview(figures: &Figures) -> Option<String> {
+pub fn overview(figures: &Figures, held: bool) -> Option<String> {
     let mut rows = Vec::new();
     for mode in Mode::ALL {
         let setup = |contender| Setup { contender, mode, ports: PORTS };
-        let bonding = sum(figures, &setup(Contender::Bonding));
+        let bonding = sum(figures, &setup(Contender::Bonding), held);
         for contender in Contender::AGGREGATES {
-            let Some(both) = sum(figures, &setup(contender)) else { continue };
-            let way = |direction| whole(figures.over_bare(&setup(contender), &Traffic { direction, ..SMALL_V4 }));
+            let Some(both) = sum(figures, &setup(contender), held) else { continue };
+            let traffic = |direction| Traffic { direction, held, ..SMALL_V4 };
+            let way = |direction| whole(figures.over_bare(&setup(contender), &traffic(direction)));
             rows.push(vec![
                 mode.to_string(),
                 contender.to_string(),
@@ -57,7 +58,7 @@ pub fn overview(figures: &Figures) -> Option<String> {
                 way(Direction::Rx),
                 whole(Some(both)),
                 times(bonding.map(|bonding| both / bonding)),
-                percent(figures.background(&setup(contender), &SMALL_V4)),
+                percent(figures.background(&setup(contender), &traffic(Direction::Tx))),
             ]);
         }
     }
@@ -73,7 +74,7 @@ pub fn kinds(figures: &Figures, mode: Mode) -> Option<String> {
     for direction in [Direction::Tx, Direction::Rx] {
         for protocol in Protocol::ALL {
             for size in Size::ALL {
-                let traffic = Traffic { direction, protocol, size, flows: 1 };
+                let traffic = Traffic { direction, protocol, size, flows: 1, held: true };
                 let values = contenders.iter().map(|one| figures.over_bare(&setup(*one), &traffic));
                 let values: Vec<Option<f64>> = std::iter::once(figures.bare(&traffic)).chain(values).collect();
                 if values.iter().skip(1).any(Option::is_some) {
