@@ -38,9 +38,7 @@ impl Pair {
     /// When an interface is not there, has addresses, or belongs to another.
     pub fn check(&self) -> Result<()> {
         for name in [&self.near, &self.far] {
-            let text = process::read(Command::new("ip").args(["-json", "address", "show", "dev", name]))?;
-            let links: Vec<Value> = serde_json::from_str(&text).context("ip printed no JSON")?;
-            let link = links.first().with_context(|| format!("there is no interface {name}"))?;
+            let link = show(name)?;
             if let Some(master) = link["master"].as_str() {
                 bail!("{name} is a port of {master}: name interfaces that nobody uses");
             }
@@ -53,6 +51,13 @@ impl Pair {
     }
 }
 
+/// What `ip` says of an interface of our namespace.
+fn show(name: &str) -> Result<Value> {
+    let text = process::read(Command::new("ip").args(["-json", "address", "show", "dev", name]))?;
+    let links: Vec<Value> = serde_json::from_str(&text).context("ip printed no JSON")?;
+    links.into_iter().next().with_context(|| format!("there is no interface {name}"))
+}
+
 /// Interfaces that are away. Dropping this brings them back under their own names.
 #[derive(Debug, Default)]
 pub struct Lent(Vec<Away>);
@@ -62,6 +67,7 @@ struct Away {
     namespace: String,
     here: String,
     there: String,
+    up: bool,
 }
 
 impl Lent {
@@ -73,10 +79,11 @@ impl Lent {
     pub fn lend(&mut self, pair: &Pair, host: &Namespace, far: &Namespace, name: &str) -> Result<()> {
         pair.check()?;
         for (own, namespace) in [(&pair.near, host), (&pair.far, far)] {
+            let up = show(own)?["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "UP"));
             process::read(Command::new("ip").args(["link", "set", own, "down"]))?;
             let target = namespace.name();
             process::read(Command::new("ip").args(["link", "set", own, "netns", target, "name", name]))?;
-            self.0.push(Away { namespace: target.to_owned(), here: name.to_owned(), there: own.clone() });
+            self.0.push(Away { namespace: target.to_owned(), here: name.to_owned(), there: own.clone(), up });
             namespace.ip(&format!("link set {name} up"))?;
         }
         Ok(())
@@ -86,11 +93,17 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let us = std::process::id().to_string();
-        for Away { namespace, here, there } in &self.0 {
-            let mut command = Command::new("ip");
-            command.args(["-n", namespace, "link", "set", here, "netns", &us, "name", there]);
-            let down = process::read(Command::new("ip").args(["-n", namespace, "link", "set", here, "down"]));
-            if let Err(error) = down.and_then(|_| process::read(&mut command)) {
+        for Away { namespace, here, there, up } in &self.0 {
+            let back = || -> Result<()> {
+                process::read(Command::new("ip").args(["-n", namespace, "link", "set", here, "down"]))?;
+                let mut command = Command::new("ip");
+                process::read(command.args(["-n", namespace, "link", "set", here, "netns", &us, "name", there]))?;
+                if *up {
+                    process::read(Command::new("ip").args(["link", "set", there, "up"]))?;
+                }
+                Ok(())
+            };
+            if let Err(error) = back() {
                 eprintln!("lab: {there} does not come back from namespace {namespace}: {error:#}");
             }
         }
