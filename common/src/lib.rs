@@ -24,4 +24,4 @@ pub use ids::{IfIndex, Mac, PortId};
 pub use ports::{MAX_PORTS, Ports};
 
 /// Version of every layout in this crate. A dataplane that was built with another one is rebuilt on `adopt`.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;

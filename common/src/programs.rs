@@ -1,90 +1,71 @@
-//! What the programs are specialised for. Each word is a read-only global of a program, so the verifier removes what the
-//! program will not do.
+//! What the programs are specialised for. There is one for each of these, with a rule about VLANs and without; numbers, like the
+//! slot of a port, are read-only globals of a program, so the verifier removes what the program will not do.
+
+use crate::hash::Policy;
 
 /// How the sending program picks the port of a frame.
-#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Selection {
     /// The active port ([`crate::rule::choose`]).
-    Active = 0,
+    Active,
     /// By a hash of the frame, through the table of buckets ([`crate::spread::choose`]).
-    Buckets = 1,
+    Buckets,
     /// By a hash of the frame modulo the number of usable ports, as bonding does ([`crate::spread::turn`]).
-    Modulo = 2,
+    Modulo,
     /// In turn, a number of packets each ([`crate::spread::turn`]).
-    RoundRobin = 3,
+    RoundRobin,
     /// At random ([`crate::spread::turn`]).
-    Random = 4,
+    Random,
 }
 
 /// Which frames the receiving programs accept, link-local control frames aside.
 ///
 /// Ordered by how much is accepted: each accepts all that those before it do, but for our own frames coming back.
-#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reception {
     /// Those of the active port.
-    Active = 0,
+    Active,
     /// Unicast of any port, groups of the designated port; several ports hear the same (partner `plain`).
-    Designated = 1,
+    Designated,
     /// All of any port: the partner sends each frame to one of them (partner `lag`).
-    Any = 2,
+    Any,
 }
 
 impl Selection {
-    /// Its number in the programs.
+    /// How the name of the sending program ends that picks the port so; `policy` says what it hashes, if it hashes.
     #[must_use]
-    pub const fn number(self) -> u32 {
-        self as u32
-    }
-
-    /// The selection with this number; what is no selection is [`Selection::Active`].
-    #[inline(always)]
-    #[must_use]
-    pub const fn of(number: u32) -> Self {
-        match number {
-            1 => Self::Buckets,
-            2 => Self::Modulo,
-            3 => Self::RoundRobin,
-            4 => Self::Random,
-            _ => Self::Active,
+    pub const fn name(self, policy: Policy) -> &'static str {
+        match (self, policy) {
+            (Self::Active, _) => "active",
+            (Self::Buckets, Policy::Layer2) => "layer2",
+            (Self::Buckets, Policy::Layer23) => "layer23",
+            (Self::Buckets, Policy::Layer34) => "layer34",
+            (Self::Modulo, Policy::Layer2) => "compat2",
+            (Self::Modulo, Policy::Layer23) => "compat23",
+            (Self::Modulo, Policy::Layer34) => "compat34",
+            (Self::RoundRobin, _) => "turns",
+            (Self::Random, _) => "random",
         }
     }
 }
 
 impl Reception {
-    /// Its number in the programs.
+    /// How the name of the receiving program ends that accepts so.
     #[must_use]
-    pub const fn number(self) -> u32 {
-        self as u32
-    }
-
-    /// The reception with this number; what is none is [`Reception::Active`].
-    #[inline(always)]
-    #[must_use]
-    pub const fn of(number: u32) -> Self {
-        match number {
-            1 => Self::Designated,
-            2 => Self::Any,
-            _ => Self::Active,
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Designated => "designated",
+            Self::Any => "any",
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_back() {
-        for selection in
-            [Selection::Active, Selection::Buckets, Selection::Modulo, Selection::RoundRobin, Selection::Random]
-        {
-            assert_eq!(Selection::of(selection.number()), selection);
-        }
-        for reception in [Reception::Active, Reception::Designated, Reception::Any] {
-            assert_eq!(Reception::of(reception.number()), reception);
-        }
-        assert_eq!((Selection::of(9), Reception::of(9)), (Selection::Active, Reception::Active));
-    }
-}
+/// How the names of sending programs begin, and those of receiving ones.
+pub const SENDS: &str = "tx_";
+/// See [`SENDS`].
+pub const RECEIVES: &str = "rx_";
+/// What comes next in the names of programs that know a rule about VLANs.
+pub const TAGS: &str = "tag_";
+/// The name of the program that hands on what the ports heard, at a hidden end in a namespace of its own.
+pub const RELAY: &str = "relay";

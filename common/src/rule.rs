@@ -68,6 +68,23 @@ pub fn choose(table: &impl View) -> Option<PortId> {
 /// The reason why it is dropped instead.
 #[inline(always)]
 pub fn accept(table: &impl View, slot: PortId, group: bool) -> Result<(), DropReason> {
+    if is_active(table, slot) { Ok(()) } else { accept_aside(table, slot, group) }
+}
+
+/// Whether [`choose`] says this port because it is the active one, without looking any further.
+#[inline(always)]
+fn is_active(table: &impl View, slot: PortId) -> bool {
+    let (usable, active) = (table.usable(), table.active());
+    active == u32::from(slot.0) && usable & slot.bit() != 0
+}
+
+/// [`accept`] for a port that may not be the active one.
+///
+/// # Errors
+///
+/// The reason why the frame is dropped instead.
+#[inline(always)]
+pub fn accept_aside(table: &impl View, slot: PortId, group: bool) -> Result<(), DropReason> {
     match choose(table) {
         Some(chosen) if chosen.0 == slot.0 => Ok(()),
         Some(_) if !group && table.accept() & slot.bit() != 0 => Ok(()),
@@ -118,11 +135,16 @@ pub trait Hearer {
     /// Which frames are accepted.
     fn reception(&self) -> Reception;
     /// The table of ports.
+    fn table(&self) -> impl View;
+    /// [`accept_aside`] for this port, wherever the code for that is best kept: it is not what happens to most frames.
     ///
     /// # Errors
     ///
-    /// Why a frame is dropped if there is none.
-    fn table(&self) -> Result<impl View, DropReason>;
+    /// The reason why the frame is dropped instead.
+    #[inline(always)]
+    fn accept_aside(&self, group: bool) -> Result<(), DropReason> {
+        accept_aside(&self.table(), self.slot(), group)
+    }
 }
 
 /// What becomes of a frame with these addresses.
@@ -138,8 +160,9 @@ pub fn receive(port: &impl Hearer, addresses: &Addresses) -> Result<Received, Dr
         Control::No => {}
     }
     match port.reception() {
-        Reception::Active => accept(&port.table()?, port.slot(), addresses.destination.is_group()),
-        Reception::Designated => accept_one(&port.table()?, port.slot(), addresses),
+        Reception::Active if is_active(&port.table(), port.slot()) => Ok(()),
+        Reception::Active => port.accept_aside(addresses.destination.is_group()),
+        Reception::Designated => accept_one(&port.table(), port.slot(), addresses),
         Reception::Any => Ok(()),
     }
     .map(|()| Received::Aggregate)

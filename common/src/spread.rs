@@ -1,6 +1,7 @@
 //! How traffic is spread over several ports: the rules for the modes `hash`, `round-robin` and `random`.
 //!
 //! - [`table`]: hash → bucket → port, by a table in which a port that leaves moves only its own buckets.
+//! - [`sides`]: how one table takes the place of another.
 //! - [`cycle`]: a number → the ports in turn, for round-robin, random, and bonding's way of using a hash.
 //!
 //! Both have an answer of their own when the ports that are usable are no longer those for which the controller made
@@ -10,10 +11,11 @@
 use crate::{MAX_PORTS, PortId};
 
 pub mod cycle;
+pub mod sides;
 pub mod table;
 
 pub use cycle::{Cycle, CycleView, TURNS, turn};
-pub use table::{TableView, choose};
+pub use table::{TableView, choose, first_usable};
 
 /// The fewest buckets that a table can have.
 pub const MIN_BUCKETS: u32 = 256;

@@ -1,19 +1,28 @@
-//! The maps that say how traffic is spread over several ports. Each is an array of one inner map, which the controller
-//! swaps as a whole: a program sees the old table or the new one.
+//! The maps that say how traffic is spread over several ports. What is read for each frame has two sides, of which the
+//! controller fills one while programs read the other; what is read when a port just failed is an array of one inner map, which
+//! it swaps. Either way a program sees the old table or the new one.
 
-use aggctl_common::spread::{self, Cycle, MIN_BUCKETS, ROW};
+use aggctl_common::{
+    PortId,
+    spread::{self, Cycle, MAX_BUCKETS, MIN_BUCKETS, ROW, sides},
+};
 use aya_ebpf::{
     btf_maps::{Array, ArrayOfMaps},
     macros::{btf_map, map},
     maps::PerCpuArray,
 };
 
-/// The port of each bucket, an octet each: one value as large as there are buckets. In modes without buckets a [`Cycle`].
-// The sizes here are those of the smallest table. The loader finds the map made and pinned in the size that is needed.
-#[btf_map]
-static TABLE: ArrayOfMaps<Array<[u8; MIN_BUCKETS as usize], 1>, 1> = ArrayOfMaps::new();
+use crate::live::Live;
+
+/// The port of each bucket, an octet each; in modes without buckets a [`Cycle`]. In the layout of [`sides`].
+// As large as the largest table. The map that takes its place has the size that is needed, and the verifier goes by that.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.table")]
+static TABLE: Live<[u64; sides::octets(MAX_BUCKETS) as usize / 8]> =
+    Live::new([0; sides::octets(MAX_BUCKETS) as usize / 8]);
 
 /// The order of ports of each bucket.
+// The sizes here are those of the smallest table. The loader finds the map made and pinned in the size that is needed.
 #[btf_map]
 static ROWS: ArrayOfMaps<Array<[u8; ROW], { MIN_BUCKETS as usize }>, 1> = ArrayOfMaps::new();
 
@@ -21,29 +30,34 @@ static ROWS: ArrayOfMaps<Array<[u8; ROW], { MIN_BUCKETS as usize }>, 1> = ArrayO
 #[map]
 static TURN: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// What is published in [`TABLE`].
+/// The side of [`TABLE`] that is in use, if anything was published.
 #[inline(always)]
-fn table() -> Option<*const [u8; MIN_BUCKETS as usize]> {
-    // On the stack: of a constant the compiler would make a read-only global, and that it may join with another one of the
-    // same value, which the loader then sets to something else.
-    let first = 0;
-    TABLE.get_value_ptr_mut(0, &first).map(<*mut _>::cast_const)
+fn side() -> Option<usize> {
+    // SAFETY: the value begins with this word.
+    sides::published(unsafe { TABLE.get().cast::<u32>().read_volatile() })
 }
 
-/// The table of buckets.
-pub struct Buckets(*const u8);
+/// The octet of [`TABLE`] at an offset.
+#[inline(always)]
+fn octet(offset: usize) -> *const u8 {
+    // SAFETY: callers stay within the value, as the verifier checks.
+    unsafe { TABLE.get().cast::<u8>().add(offset) }
+}
+
+/// The table of buckets: one side.
+pub struct Buckets(usize);
 
 /// The present table of buckets, if one was published.
 #[inline(always)]
 pub fn buckets() -> Option<Buckets> {
-    table().map(|table| Buckets(table.cast()))
+    side().map(Buckets)
 }
 
 impl spread::TableView for Buckets {
     #[inline(always)]
     fn primary(&self, bucket: u32) -> u8 {
-        // SAFETY: the value is as large as there are buckets, and the verifier proves the number to be below that.
-        unsafe { self.0.add(bucket as usize).read_volatile() }
+        // SAFETY: the verifier proves the number of the bucket to be below that of the buckets that the value has room for.
+        unsafe { octet(sides::of_bucket(bucket as usize, self.0)).read_volatile() }
     }
 
     #[inline(always)]
@@ -54,6 +68,23 @@ impl spread::TableView for Buckets {
             None => spread::END,
         }
     }
+
+    #[inline(always)]
+    fn first_usable(&self, usable: u64, bucket: u32) -> Option<PortId> {
+        match u8::try_from(first_usable(usable, bucket)) {
+            Ok(slot) if slot < 64 => Some(PortId(slot)),
+            _ => None,
+        }
+    }
+}
+
+/// The slot of the first usable port of a bucket's row, or [`spread::END`]. Out of line, because the registers that only this needs
+/// would be saved and restored for every frame.
+#[cold]
+#[inline(never)]
+fn first_usable(usable: u64, bucket: u32) -> u32 {
+    // Which side the primaries are on does not matter.
+    spread::first_usable(&Buckets(0), usable, bucket).map_or(spread::END, |port| port.0).into()
 }
 
 /// The cycle that ports take turns in.
@@ -62,13 +93,13 @@ pub struct Turns(*const Cycle);
 /// The present cycle, if one was published.
 #[inline(always)]
 pub fn turns() -> Option<Turns> {
-    table().map(|table| Turns(table.cast()))
+    side().map(|side| Turns(octet(sides::of_cycle(side)).cast()))
 }
 
 impl spread::CycleView for Turns {
     #[inline(always)]
     fn usable(&self) -> u64 {
-        // SAFETY: a table is at least as large as a cycle, and a published one is not written to any more.
+        // SAFETY: the value has room for two cycles, and the controller writes to the other one.
         unsafe { (*self.0).usable }
     }
 

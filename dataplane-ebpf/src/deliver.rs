@@ -9,6 +9,8 @@
 //! each frame, and the relay lets those out of the hidden end, where the kernel looks at the destination again. What has no
 //! label was sent by this host past the sending program, and must not come back.
 
+use core::hint::cold_path;
+
 use aggctl_common::IfIndex;
 use aya_ebpf::{Global, bindings::BPF_F_INGRESS, programs::TcContext};
 
@@ -25,9 +27,9 @@ static RELAYED: Global<u32> = Global::new(0);
 /// `PACKET_HOST` of linux/if_packet.h: a frame to the MAC of the interface that heard it.
 const PACKET_HOST: u32 = 0;
 /// The label of a frame to this host. Numbers that are hardly found there by chance.
-const TO_HOST: u32 = 0xa66c_1e01;
+const TO_HOST: u32 = 0x266c_1e01;
 /// The label of any other frame.
-const TO_OTHERS: u32 = 0xa66c_1e02;
+const TO_OTHERS: u32 = 0x266c_1e02;
 
 /// Gives the frame to the aggregate.
 #[inline(always)]
@@ -61,9 +63,9 @@ pub fn relay(context: &TcContext) -> i32 {
     let frame = context.skb.skb;
     // SAFETY: the kernel hands the program a valid context.
     let (label, hidden) = unsafe { (core::ptr::read_volatile(&raw const (*frame).cb[0]), (*frame).ifindex) };
-    match label {
-        TO_HOST => action::redirect_peer(IfIndex(hidden)),
-        TO_OTHERS => action::redirect(IfIndex(hidden)),
-        _ => action::DROP,
+    if label == TO_HOST {
+        return action::redirect_peer(IfIndex(hidden));
     }
+    cold_path();
+    if label == TO_OTHERS { action::redirect(IfIndex(hidden)) } else { action::DROP }
 }

@@ -85,6 +85,8 @@ unsafe fn word<const OFFSET: usize>(address: usize) -> u32 {
     unsafe {
         asm!("{word} = *(u32 *)({address} + {offset})", word = lateout(reg) word, address = in(reg) address,
             offset = const OFFSET, options(pure, readonly, nostack, preserves_flags));
+        // What the instruction does, and the compiler cannot know.
+        core::hint::assert_unchecked(word <= u32::MAX as u64);
     }
     word as u32
 }

@@ -1,6 +1,8 @@
-//! The programs of aggctl's data path: `tx` hangs where every frame passes that the host sends on the aggregate (on the
-//! aggregate's transmit or egress, or the ingress of its hidden end); `rx` hangs on the ingress hook of each port; `relay`, where
-//! the hidden end is in a network namespace of its own, on the ingress of that.
+//! The programs of aggctl's data path: `tx_…` hangs where every frame passes that the host sends on the aggregate (on the
+//! aggregate's transmit or egress, or the ingress of its hidden end), one for each way to pick the port; `rx_…` hangs on the
+//! ingress hook of each port, one for each rule about what is accepted; `relay`, where the hidden end is in a network namespace
+//! of its own, on the ingress of that. What differs is a program of its own rather than a global, because the verifier removes
+//! what a global forbids, but not the loads of the global. The names are those of [`aggctl_common::programs`].
 //!
 //! The rule that decides lives in `aggctl-common` and is tested on the host. Here is only what needs a kernel: reading
 //! the packet, the maps, and carrying the decision out. What goes right is not counted, since the ports' own device
@@ -15,23 +17,69 @@ mod buckets;
 mod deliver;
 mod drops;
 mod frame;
+mod live;
 mod ports;
 mod receive;
 mod send;
 mod vlan;
 
+use aggctl_common::{hash::Policy, programs::Reception};
 use aya_ebpf::{macros::classifier, programs::TcContext};
 
-/// A frame that the host sends through the aggregate.
-#[classifier]
-pub fn tx(context: TcContext) -> i32 {
-    send::send(&context)
+/// Programs for a frame that the host sends: the second of each pair is for aggregates with a rule about VLANs.
+macro_rules! senders {
+    ($($plain:ident, $tagging:ident: |$context:ident| $pick:expr;)+) => {$(
+        /// A frame that the host sends through the aggregate.
+        #[classifier]
+        pub fn $plain($context: TcContext) -> i32 {
+            send::send($pick)
+        }
+
+        /// The same, with a rule about VLANs.
+        #[classifier]
+        pub fn $tagging($context: TcContext) -> i32 {
+            send::send(match vlan::outgoing(&$context) {
+                Ok(()) => $pick,
+                Err(reason) => Err(reason),
+            })
+        }
+    )+};
 }
 
-/// A frame that a port heard.
-#[classifier]
-pub fn rx(context: TcContext) -> i32 {
-    receive::receive(&context)
+// No functions or closures are handed over here: the compiler would have several programs share the code, which then costs calls.
+senders! {
+    tx_active, tx_tag_active: |_context| send::active();
+    tx_layer2, tx_tag_layer2: |context| send::bucket(&context, Policy::Layer2);
+    tx_layer23, tx_tag_layer23: |context| send::bucket(&context, Policy::Layer23);
+    tx_layer34, tx_tag_layer34: |context| send::bucket(&context, Policy::Layer34);
+    tx_compat2, tx_tag_compat2: |context| send::modulo(&context, Policy::Layer2);
+    tx_compat23, tx_tag_compat23: |context| send::modulo(&context, Policy::Layer23);
+    tx_compat34, tx_tag_compat34: |context| send::modulo(&context, Policy::Layer34);
+    tx_turns, tx_tag_turns: |_context| send::round_robin();
+    tx_random, tx_tag_random: |_context| send::random();
+}
+
+/// Programs for a frame that a port heard: the second of each pair is for aggregates with a rule about VLANs.
+macro_rules! receivers {
+    ($($plain:ident, $tagging:ident: $reception:ident;)+) => {$(
+        /// A frame that a port heard.
+        #[classifier]
+        pub fn $plain(context: TcContext) -> i32 {
+            receive::receive::<false>(&context, Reception::$reception)
+        }
+
+        /// The same, with a rule about VLANs.
+        #[classifier]
+        pub fn $tagging(context: TcContext) -> i32 {
+            receive::receive::<true>(&context, Reception::$reception)
+        }
+    )+};
+}
+
+receivers! {
+    rx_active, rx_tag_active: Active;
+    rx_designated, rx_tag_designated: Designated;
+    rx_any, rx_tag_any: Any;
 }
 
 /// A frame that a port heard, at the hidden end.

@@ -13,44 +13,63 @@ use crate::{action, deliver, drops, ports, vlan};
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
 
-/// Which frames are accepted: a [`Reception`]. Set when the program is loaded.
-#[unsafe(no_mangle)]
-static RECEPTION: Global<u32> = Global::new(0);
+/// The port that this copy of the program hangs on, and what it accepts. `PAGED`: seen from [`paged`].
+struct ThisPort<const PAGED: bool>(Reception);
 
-/// The port that this copy of the program hangs on.
-struct ThisPort;
-
-impl Hearer for ThisPort {
+impl<const PAGED: bool> Hearer for ThisPort<PAGED> {
     #[inline(always)]
     fn slot(&self) -> PortId {
-        PortId((SLOT.load() & 63) as u8)
+        slot()
     }
 
     #[inline(always)]
     fn reception(&self) -> Reception {
-        Reception::of(RECEPTION.load())
+        self.0
     }
 
     #[inline(always)]
-    fn table(&self) -> Result<impl View, DropReason> {
-        ports::table()
+    fn table(&self) -> impl View {
+        ports::Table
     }
+
+    #[inline(always)]
+    fn accept_aside(&self, group: bool) -> Result<(), DropReason> {
+        // The loader misplaces a call from one function outside a program's own section to another (aya-obj 0.3).
+        if PAGED { rule::accept_aside(&self.table(), self.slot(), group) } else { accept_aside(group) }
+    }
+}
+
+/// Out of line, because the registers that only this needs would be saved and restored for every frame.
+#[cold]
+#[inline(never)]
+fn accept_aside(group: bool) -> Result<(), DropReason> {
+    rule::accept_aside(&ports::Table, slot(), group)
+}
+
+/// The slot of the port.
+#[inline(always)]
+fn slot() -> PortId {
+    PortId((SLOT.load() & 63) as u8)
 }
 
 /// Gives the frame to the aggregate, to the port's own sockets, or to both, or drops it.
 #[inline(always)]
-pub fn receive(context: &TcContext) -> i32 {
+pub fn receive<const TAGS: bool>(context: &TcContext, reception: Reception) -> i32 {
     match linear(context) {
-        Some(addresses) => carry_out(context, addresses),
-        None => paged(context),
+        Some(addresses) => carry_out::<TAGS, false>(context, reception, addresses),
+        None => paged::<TAGS>(context, reception),
     }
 }
 
-/// Does what the rule says.
+/// Does what the rules say; `TAGS`: also the one about VLANs.
 #[inline(always)]
-fn carry_out(context: &TcContext, addresses: &Addresses) -> i32 {
-    match rule::receive(&ThisPort, addresses) {
-        Ok(Received::Aggregate) => match vlan::incoming(context) {
+fn carry_out<const TAGS: bool, const PAGED: bool>(
+    context: &TcContext,
+    reception: Reception,
+    addresses: &Addresses,
+) -> i32 {
+    match rule::receive(&ThisPort::<PAGED>(reception), addresses) {
+        Ok(Received::Aggregate) => match if TAGS { vlan::incoming(context) } else { Ok(()) } {
             Ok(()) => deliver::deliver(context),
             Err(reason) => drop(reason),
         },
@@ -76,9 +95,9 @@ fn linear(context: &TcContext) -> Option<&Addresses> {
 /// carry the addresses about in a form that suits both.
 #[cold]
 #[inline(never)]
-fn paged(context: &TcContext) -> i32 {
+fn paged<const TAGS: bool>(context: &TcContext, reception: Reception) -> i32 {
     match context.load(0) {
-        Ok(octets) => carry_out(context, &Addresses::from_octets(octets)),
+        Ok(octets) => carry_out::<TAGS, true>(context, reception, &Addresses::from_octets(octets)),
         Err(_) => drop(DropReason::Malformed),
     }
 }
@@ -86,5 +105,5 @@ fn paged(context: &TcContext) -> i32 {
 /// Drops, and counts it for this port.
 #[inline(always)]
 fn drop(reason: DropReason) -> i32 {
-    drops::count(reason.received_on(ThisPort.slot()))
+    drops::count(reason.received_on(slot()))
 }

@@ -1,24 +1,15 @@
 //! Frames that the host sends.
 
 use aggctl_common::{
-    DropReason, IfIndex, PortId,
+    DropReason, PortId,
     hash::{self, Policy},
-    programs::Selection,
     rule, spread,
 };
 use aya_ebpf::{Global, helpers::bpf_get_prandom_u32, programs::TcContext};
 
-use crate::{action, buckets, drops, frame, ports, vlan};
+use crate::{action, buckets, drops, frame, ports};
 
-/// How the port is picked: a [`Selection`]. This and what follows is set when the program is loaded.
-#[unsafe(no_mangle)]
-static SELECTION: Global<u32> = Global::new(0);
-
-/// What is hashed: a [`Policy`].
-#[unsafe(no_mangle)]
-static POLICY: Global<u32> = Global::new(0);
-
-/// What the hash is mixed with; 0: nothing.
+/// What the hash is mixed with; 0: nothing. This and what follows is set when the program is loaded.
 #[unsafe(no_mangle)]
 static SEED: Global<u32> = Global::new(0);
 
@@ -30,39 +21,59 @@ static SHIFT: Global<u32> = Global::new(24);
 #[unsafe(no_mangle)]
 static STRIDE: Global<u32> = Global::new(1);
 
-/// Sends the frame, with the tag that it has on the wire, out of the port that is chosen for it, or drops it.
+/// The port that is picked for a frame, if there is one.
+pub type Picked = Result<Option<PortId>, DropReason>;
+
+/// Sends the frame out of the port, or drops it.
 #[inline(always)]
-pub fn send(context: &TcContext) -> i32 {
-    match vlan::outgoing(context).and_then(|()| port(context)) {
+pub fn send(picked: Picked) -> i32 {
+    match picked.and_then(|port| rule::send(&ports::Table, port)) {
         Ok(port) => action::redirect(port),
         Err(reason) => drops::count(reason.sent()),
     }
 }
 
-/// Where the frame leaves. Before a table was published, that is where everything leaves.
+/// The active port.
 #[inline(always)]
-fn port(context: &TcContext) -> Result<IfIndex, DropReason> {
-    let table = ports::table()?;
-    let chosen = match Selection::of(SELECTION.load()) {
-        Selection::Active => rule::choose(&table),
-        Selection::Buckets => match buckets::buckets() {
-            Some(buckets) => spread::choose(&table, &buckets, spread::bucket(hash(context)?, SHIFT.load())),
-            None => rule::choose(&table),
-        },
-        Selection::Modulo => in_turn(&table, hash(context)?),
-        Selection::RoundRobin => in_turn(&table, turn()),
-        // SAFETY: the helper takes nothing and touches no memory of ours.
-        Selection::Random => in_turn(&table, unsafe { bpf_get_prandom_u32() }),
-    };
-    rule::send(&table, chosen)
+pub fn active() -> Picked {
+    Ok(rule::choose(&ports::Table))
 }
 
-/// The port whose turn this number is.
+/// By a hash, through the table of buckets. Before one was published, where everything leaves.
 #[inline(always)]
-fn in_turn(table: &ports::Table, number: u32) -> Option<PortId> {
+pub fn bucket(context: &TcContext, policy: Policy) -> Picked {
+    let bucket = spread::bucket(hash(context, policy)?, SHIFT.load());
+    Ok(match buckets::buckets() {
+        Some(buckets) => spread::choose(&ports::Table, &buckets, bucket),
+        None => rule::choose(&ports::Table),
+    })
+}
+
+/// By a hash modulo the number of ports.
+#[inline(always)]
+pub fn modulo(context: &TcContext, policy: Policy) -> Picked {
+    Ok(in_turn(hash(context, policy)?))
+}
+
+/// The ports in turn.
+#[inline(always)]
+pub fn round_robin() -> Picked {
+    Ok(in_turn(turn()))
+}
+
+/// Any port.
+#[inline(always)]
+pub fn random() -> Picked {
+    // SAFETY: the helper takes nothing and touches no memory of ours.
+    Ok(in_turn(unsafe { bpf_get_prandom_u32() }))
+}
+
+/// The port whose turn this number is. Before a cycle was published, where everything leaves.
+#[inline(always)]
+fn in_turn(number: u32) -> Option<PortId> {
     match buckets::turns() {
-        Some(turns) => spread::turn(table, &turns, number),
-        None => rule::choose(table),
+        Some(turns) => spread::turn(&ports::Table, &turns, number),
+        None => rule::choose(&ports::Table),
     }
 }
 
@@ -76,8 +87,7 @@ fn turn() -> u32 {
 
 /// The flow's hash.
 #[inline(always)]
-fn hash(context: &TcContext) -> Result<u32, DropReason> {
-    let policy = Policy::from_number(POLICY.load()).unwrap_or_default();
+fn hash(context: &TcContext, policy: Policy) -> Result<u32, DropReason> {
     let hash = frame::hash(context, policy).ok_or(DropReason::Malformed)?;
     Ok(hash::seeded(hash, SEED.load()))
 }

@@ -15,16 +15,15 @@ use aya_ebpf::{
     programs::TcContext,
 };
 
-/// The kind of rule, see [`Globals`]. Set when the program is loaded; where it is off, the verifier removes all of this
-/// but the load of this word.
+/// The kind of rule, see [`Globals`]. This and what follows is set when the program is loaded.
 #[unsafe(no_mangle)]
 static VLAN_MODE: Global<u32> = Global::new(Globals::OFF);
 
-/// The access VLAN or the native one; 0: none. Set when the program is loaded.
+/// The access VLAN or the native one; 0: none.
 #[unsafe(no_mangle)]
 static VLAN_VID: Global<u32> = Global::new(0);
 
-/// The VLANs of a trunk, see [`List`]. Set when the program is loaded.
+/// The VLANs of a trunk, see [`List`].
 #[unsafe(no_mangle)]
 static VLAN_LIST: Global<[u64; Globals::WORDS]> = Global::new([0; Globals::WORDS]);
 
@@ -41,12 +40,6 @@ impl List for Listed {
     }
 }
 
-/// Whether there is a rule at all.
-#[inline(always)]
-fn is_off() -> bool {
-    VLAN_MODE.load() == Globals::OFF
-}
-
 /// The rule of this program.
 #[inline(always)]
 fn rule() -> Rule<Listed> {
@@ -60,9 +53,6 @@ fn rule() -> Rule<Listed> {
 /// [`DropReason::Vlan`] if it has no place on the wire; [`DropReason::Malformed`] if its header cannot be read or changed.
 #[inline(always)]
 pub fn outgoing(context: &TcContext) -> Result<(), DropReason> {
-    if is_off() {
-        return Ok(());
-    }
     let (tag, change) = match linear(context) {
         Some(header) => {
             sent(context, &Destination([header[0], header[1], header[2]]), |at| header.get(at / 2).copied())
@@ -84,9 +74,6 @@ pub fn outgoing(context: &TcContext) -> Result<(), DropReason> {
 /// [`DropReason::Vlan`] if it is not for this host; [`DropReason::Malformed`] if its header cannot be read or changed.
 #[inline(always)]
 pub fn incoming(context: &TcContext) -> Result<(), DropReason> {
-    if is_off() {
-        return Ok(());
-    }
     let tag = match linear(context) {
         Some(header) => tag(context, |at| header.get(at / 2).copied()),
         None => tag(context, |at| context.load(at).ok()),

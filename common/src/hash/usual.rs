@@ -10,6 +10,10 @@ use crate::frame::Frame;
 /// Where the ethertype ends: a word, with two octets of the source address before it.
 const LINK: usize = 10;
 
+/// The ethertypes as they lie in a frame.
+const IPV4: u16 = ethertype::IPV4.to_be();
+const IPV6: u16 = ethertype::IPV6.to_be();
+
 /// What [`parse`](super::parse::parse) finds in a frame with a whole TCP or UDP packet over IPv4 without options or over
 /// IPv6, and by layer 2 in every frame. Nothing for any other frame.
 ///
@@ -19,11 +23,12 @@ pub(super) fn parts<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<Part
     if policy == Policy::Layer2 {
         return Some(Parts { link: Some(link(frame)?), network: Err(NoAddresses::Policy) });
     }
-    let [last] = frame.words(LINK)?;
-    let [_, _, high, low] = last.to_ne_bytes();
-    let (addresses, ports) = match u16::from_be_bytes([high, low]) {
-        ethertype::IPV4 => ipv4(frame),
-        ethertype::IPV6 => ipv6(frame),
+    let start = frame.words(LINK)?;
+    let [_, _, high, low] = start[0].to_ne_bytes();
+    // Compared as they lie.
+    let (addresses, ports) = match u16::from_ne_bytes([high, low]) {
+        IPV4 => ipv4(start),
+        IPV6 => ipv6(frame),
         _ => None,
     }?;
     let link = if policy == Policy::Layer34 { None } else { Some(link(frame)?) };
@@ -42,13 +47,12 @@ fn link<F: Frame + ?Sized>(frame: &F) -> Option<Link> {
 
 /// Addresses and ports of a packet with five words of header that is no fragment.
 #[inline(always)]
-fn ipv4<F: Frame + ?Sized>(frame: &F) -> Option<(Folded, u32)> {
+fn ipv4([_, first, second, third, source, destination, ports]: [u32; 7]) -> Option<(Folded, u32)> {
     /// The length of the header, and that length.
     const LENGTH: [u32; 2] = [u32::from_ne_bytes([0x0f, 0, 0, 0]), u32::from_ne_bytes([0x05, 0, 0, 0])];
     /// "More fragments" and the fragment's offset.
     const FRAGMENT: u32 = u32::from_ne_bytes([0, 0, 0x3f, 0xff]);
 
-    let [_, first, second, third, source, destination, ports] = frame.words(LINK)?;
     let [_, protocol, ..] = third.to_ne_bytes();
     let usual = first & LENGTH[0] == LENGTH[1] && second & FRAGMENT == 0 && has_ports(protocol);
     usual.then(|| (AddressWords::V4([source, destination]).into(), ports))

@@ -13,6 +13,14 @@ pub trait TableView {
     fn primary(&self, bucket: u32) -> u8;
     /// The slot at `position` (below [`ROW`]) of the bucket's row; [`END`] behind the last one.
     fn row(&self, bucket: u32, position: usize) -> u8;
+    /// [`first_usable`] of this table, wherever the code for that is best kept: it is not what happens to most frames.
+    #[inline(always)]
+    fn first_usable(&self, usable: u64, bucket: u32) -> Option<PortId>
+    where
+        Self: Sized,
+    {
+        first_usable(self, usable, bucket)
+    }
 }
 
 /// The port that carries the flows of a bucket now: the primary while it is usable, else the first usable one of the
@@ -25,9 +33,13 @@ pub trait TableView {
 pub fn choose(ports: &impl View, table: &impl TableView, bucket: u32) -> Option<PortId> {
     let usable = ports.usable();
     let primary = live(usable, table.primary(bucket));
-    if primary.is_some() {
-        return primary;
-    }
+    if primary.is_some() { primary } else { table.first_usable(usable, bucket) }
+}
+
+/// The first port of a bucket's row that is among the usable ones.
+#[inline(always)]
+#[must_use]
+pub fn first_usable(table: &impl TableView, usable: u64, bucket: u32) -> Option<PortId> {
     let mut position = 0;
     while position < ROW {
         let slot = table.row(bucket, position);

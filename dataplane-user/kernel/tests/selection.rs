@@ -135,3 +135,45 @@ fn buckets_by_layer3_and_4() {
 fn the_kernels_modulo() {
     agree(hashing(Selection::Modulo, Policy::Layer34, 0, spread::MIN_BUCKETS), 4);
 }
+
+/// Publishes more tables than there are sides, and looks after each where a frame goes.
+#[test]
+fn one_table_takes_the_place_of_another() {
+    for selection in [Selection::Buckets, Selection::RoundRobin] {
+        bench(move || {
+            let mut dataplane = dataplane();
+            let settings = hashing(selection, Policy::Layer34, 0, spread::MIN_BUCKETS);
+            dataplane.set_settings(settings.clone());
+            dataplane.create().unwrap();
+            assert_eq!(dataplane.buckets().unwrap(), None);
+            let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
+            dataplane.attach_tx(&ends, Hook::Auto).unwrap();
+            let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", Role::Tx)).unwrap();
+            let live = dataplane.table().unwrap();
+            let frame = RandomFrames::new(5).next().unwrap();
+            let goes_to = |slot: u8| {
+                let mut only = table(&SLOTS.map(|slot| (slot, IfIndex::NONE)), SLOTS[0]);
+                only.ifindex[usize::from(slot)] = SOMEWHERE;
+                live.publish(&only);
+                let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
+                tx.test_run(options).unwrap().return_value == REDIRECT
+            };
+            assert_eq!(SLOTS.map(goes_to), [true, false, false, false, false], "the active port, before any table");
+            for slot in SLOTS {
+                if selection == Selection::Buckets {
+                    let primaries = vec![slot; spread::MIN_BUCKETS as usize];
+                    dataplane.publish_buckets(&primaries).unwrap();
+                    assert_eq!(dataplane.buckets().unwrap(), Some(primaries));
+                } else {
+                    let cycle = Cycle {
+                        usable: table(&SLOTS.map(|slot| (slot, IfIndex::NONE)), SLOTS[0]).usable,
+                        ..cycle(&[Share { id: PortId(slot), weight: 1, usable: true }], true)
+                    };
+                    dataplane.publish_cycle(&cycle).unwrap();
+                    assert_eq!(dataplane.cycle().unwrap(), Some(cycle));
+                }
+                assert_eq!(SLOTS.map(goes_to), SLOTS.map(|other| other == slot), "{selection:?}, slot {slot}");
+            }
+        });
+    }
+}

@@ -1,6 +1,6 @@
 //! The share of our own programs in what a frame costs, by the kernel's account of programs.
 
-use std::{collections::BTreeMap, fs, os::fd::AsFd, os::fd::AsRawFd, path::Path};
+use std::{fs, os::fd::AsFd, os::fd::AsRawFd, path::Path};
 
 use anyhow::{Context, Result};
 use aya::programs::loaded_programs;
@@ -15,8 +15,8 @@ use super::{
     word::Word,
 };
 
-/// Our programs and the way that they are for.
-const PROGRAMS: [(&str, Direction); 2] = [("tx", Direction::Tx), ("rx", Direction::Rx)];
+/// How the names of our programs begin, and the way that they are for.
+const PROGRAMS: [(&str, Direction); 2] = [("tx_", Direction::Tx), ("rx_", Direction::Rx)];
 /// Switches the kernel's account of programs on and off.
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 /// Frames for each figure.
@@ -56,7 +56,7 @@ pub fn measure(setup: &Setup, binary: &Path) -> Result<()> {
         Raising::Refused(reason) => return Word::LeftOut { setup: *setup, reason }.say(),
     };
     let port = cost::busiest(&site, &raised)?;
-    for (program, direction) in PROGRAMS {
+    for (programs, direction) in PROGRAMS {
         let traffic = Traffic { direction, ..SMALL_V4 };
         let run = || cost::run(&site, &raised, &port, &traffic, PACKETS);
         if direction == Direction::Rx {
@@ -64,9 +64,9 @@ pub fn measure(setup: &Setup, binary: &Path) -> Result<()> {
         }
         let without = run()?.each_busy();
         let account = Account::open()?;
-        let before = totals()?.get(program).copied().unwrap_or_default();
+        let before = totals(programs)?;
         let with = run()?.each_busy();
-        let after = totals()?.get(program).copied().unwrap_or_default();
+        let after = totals(programs)?;
         drop(account);
         let frames = f64::from(PACKETS);
         let (runs, inside) = ((after.runs - before.runs) / frames, (after.time - before.time) / frames);
@@ -93,20 +93,22 @@ impl Drop for Account {
     }
 }
 
-/// The account of all loaded programs, by name.
-fn totals() -> Result<BTreeMap<String, Totals>> {
-    let mut all: BTreeMap<String, Totals> = BTreeMap::new();
+/// The account of all loaded programs whose names begin so.
+fn totals(prefix: &str) -> Result<Totals> {
+    let mut totals = Totals::default();
     for program in loaded_programs() {
         let program = program.context("cannot list programs")?;
+        if !program.name_as_str().unwrap_or_default().starts_with(prefix) {
+            continue;
+        }
         let fd = program.fd().context("cannot open a program")?;
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
         let value = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|value| value.trim().parse::<f64>().ok()).with_context(|| format!("a program has no {name}"))
         };
-        let totals = all.entry(program.name_as_str().unwrap_or_default().to_owned()).or_default();
         totals.runs += value("run_cnt:")?;
         totals.time += value("run_time_ns:")?;
     }
-    Ok(all)
+    Ok(totals)
 }

@@ -5,7 +5,7 @@ use std::{
     ffi::CString,
     io,
     os::{
-        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -16,7 +16,7 @@ use aya_obj::generated::{
         self, BPF_MAP_CREATE, BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_BATCH, BPF_MAP_UPDATE_ELEM,
         BPF_OBJ_PIN,
     },
-    bpf_map_type,
+    bpf_map_type::{self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS},
 };
 use bytemuck::{Pod, Zeroable};
 
@@ -67,10 +67,12 @@ pub(super) struct Form {
     pub(super) value: u32,
     /// How many entries it has.
     pub(super) entries: u32,
+    /// Its flags.
+    pub(super) flags: u32,
 }
 
-/// Makes a map. One of maps needs one that they are all like.
-pub(super) fn create_map(form: Form, like: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+/// Makes a map. One of maps needs one that they are all like. The name is for people; what is beyond 15 octets is left out.
+pub(super) fn create_map(name: &str, form: Form, like: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     /// The beginning of the attributes of `BPF_MAP_CREATE`.
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable)]
@@ -81,17 +83,36 @@ pub(super) fn create_map(form: Form, like: Option<BorrowedFd<'_>>) -> io::Result
         entries: u32,
         flags: u32,
         inner: u32,
+        numa: u32,
+        name: [u8; 16],
     }
+    let mut octets = [0; 16];
+    octets.iter_mut().zip(name.bytes().take(15)).for_each(|(to, from)| *to = from);
     let attributes = Create {
         kind: form.kind as u32,
         key: 4,
         value: form.value,
         entries: form.entries,
-        flags: 0,
+        flags: form.flags,
         inner: like.map_or(0, number),
+        numa: 0,
+        name: octets,
     };
     // SAFETY: the attributes have no addresses; the file descriptor that this makes is ours alone.
     unsafe { Ok(OwnedFd::from_raw_fd(call(BPF_MAP_CREATE, &attributes)?)) }
+}
+
+/// Makes a map of one map like `inner`.
+pub(super) fn create_outer(name: &str, inner: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    create_map(name, Form { kind: BPF_MAP_TYPE_ARRAY_OF_MAPS, value: 4, entries: 1, flags: 0 }, Some(inner))
+}
+
+/// Returns when every run of a program that began before has ended. The kernel waits for that when a map of maps is changed
+/// (`maybe_wait_bpf_programs` in kernel/bpf/syscall.c).
+pub(super) fn wait_for_programs() -> io::Result<()> {
+    let inner = create_map("wait", Form { kind: BPF_MAP_TYPE_ARRAY, value: 4, entries: 1, flags: 0 }, None)?;
+    let outer = create_outer("wait", inner.as_fd())?;
+    update(outer.as_fd(), 0, &number(inner.as_fd()).to_ne_bytes())
 }
 
 /// Attributes of `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.

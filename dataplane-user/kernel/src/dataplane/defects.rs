@@ -1,6 +1,6 @@
 //! What is wrong with a data path that another process left.
 
-use aggctl_common::{IfIndex, PortId};
+use aggctl_common::{IfIndex, PortId, programs::Reception};
 use aggctl_engine::{config, settings::Settings};
 use aya::programs::ProgramInfo;
 
@@ -80,7 +80,7 @@ pub(super) fn find(pins: &Pins, settings: &Settings, expected: &Expected) -> Res
         let (site, index) = (Site::new(pins, role, &place), place.index);
         match place.attached(site)? {
             None => defects.push(Defect::NotAttached { role, index }),
-            Some(program) if !is_current(site, program)? => defects.push(Defect::Stale { role, index }),
+            Some(program) if !is_current(site, settings, program)? => defects.push(Defect::Stale { role, index }),
             Some(_) => {}
         }
     }
@@ -94,7 +94,7 @@ pub(super) fn find(pins: &Pins, settings: &Settings, expected: &Expected) -> Res
 }
 
 /// Whether the program that hangs there is the pinned one, and uses the pinned maps if it uses any.
-fn is_current(site: Site<'_>, attached: u32) -> Result<bool, DataplaneError> {
+fn is_current(site: Site<'_>, settings: &Settings, attached: u32) -> Result<bool, DataplaneError> {
     let failed = |call| move |error| DataplaneError::program(site.role.to_string(), call, error);
     let info = match ProgramInfo::from_pin(site.pins.program(site.role)) {
         Ok(info) => info,
@@ -103,8 +103,9 @@ fn is_current(site: Site<'_>, attached: u32) -> Result<bool, DataplaneError> {
     };
     let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
     let wanted = match site.role {
-        Role::Tx => &[pins::PORTS, pins::TABLE][..],
-        Role::Rx(_) => &[pins::PORTS],
+        Role::Tx if settings.table().is_some() => &[pins::PORTS, pins::TABLE][..],
+        Role::Rx(_) if settings.reception == Reception::Any => &[],
+        Role::Tx | Role::Rx(_) => &[pins::PORTS],
         Role::Relay => &[],
     };
     let wanted = wanted.iter().map(|map| maps::id(site.pins, map)).collect::<Result<Vec<_>, _>>()?;

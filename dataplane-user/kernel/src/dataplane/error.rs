@@ -16,7 +16,7 @@ pub enum DataplaneError {
     NotBuilt,
     /// The embedded object lacks a program or map, so it belongs to another version.
     #[error("the eBPF object has no {0}: run `cargo xtask build`")]
-    Missing(&'static str),
+    Missing(String),
     /// The directory for the pins is on another file system.
     #[error("{} is in no bpffs: mount one there (mount -t bpf bpf DIRECTORY)", .0.display())]
     NoBpffs(PathBuf),

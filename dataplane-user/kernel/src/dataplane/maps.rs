@@ -1,11 +1,17 @@
 //! The maps: made, pinned, and compared with the shape that they must have.
 
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+};
+
 use aggctl_common::{DropReason, Ports};
 use aggctl_engine::settings::Settings;
 use aya::maps::{MapData, MapInfo, MapType};
-use aya_obj::generated::BPF_F_MMAPABLE;
+use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
+    bpf::{self, Form},
     error::{DataplaneError, is_not_found},
     object,
     pins::{self, Pins},
@@ -22,13 +28,14 @@ struct Shape {
     flags: u32,
 }
 
+/// The table of ports.
+#[allow(clippy::cast_possible_truncation, reason = "the size is a small constant")]
+const PORTS: Shape =
+    Shape { kind: MapType::Array, key: 4, value: size_of::<Ports>() as u32, entries: 1, flags: BPF_F_MMAPABLE };
+
 /// What each map must look like. The same table for people is in docs/maps.md.
-#[allow(clippy::cast_possible_truncation, reason = "the sizes are small constants")]
 const SHAPES: [(&str, Shape); 3] = [
-    (
-        pins::PORTS,
-        Shape { kind: MapType::Array, key: 4, value: size_of::<Ports>() as u32, entries: 1, flags: BPF_F_MMAPABLE },
-    ),
+    (pins::PORTS, PORTS),
     (pins::DROPS, Shape { kind: MapType::PerCpuArray, key: 4, value: 8, entries: DropReason::COUNTERS, flags: 0 }),
     (pins::TURN, Shape { kind: MapType::PerCpuArray, key: 4, value: 4, entries: 1, flags: 0 }),
 ];
@@ -73,9 +80,26 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
     pins::make_mark(pins.dir())?;
     pins.remove_marks("layout-")?;
     tables::create(pins, settings)?;
+    let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: PORTS.value, entries: PORTS.entries, flags: PORTS.flags };
+    replace(pins, pins::PORTS, || bpf::create_map("PORTS", form, None))?;
+    // Makes and pins the others.
     object::load(pins, settings, None)?;
     // Last, so that maps of an interrupted start are made again.
     pins::make_mark(&pins.layout_mark())
+}
+
+/// Makes a map and pins it in the place of the one that is pinned by that name, if there is one.
+pub(super) fn replace(
+    pins: &Pins,
+    name: &'static str,
+    make: impl FnOnce() -> io::Result<OwnedFd>,
+) -> Result<(), DataplaneError> {
+    let failed = |call| move |error: io::Error| DataplaneError::map(name, call, error);
+    let map = make().map_err(failed("make"))?;
+    let (path, fresh) = (pins.map(name), pins.map(&format!("{name}-new")));
+    pins::unpin(&fresh)?;
+    bpf::pin(map.as_fd(), &fresh).map_err(failed("pin"))?;
+    pins::rename(&fresh, &path)
 }
 
 /// Opens a pinned map.

@@ -8,10 +8,12 @@ mod defects;
 mod drops;
 mod error;
 mod hook;
+mod mapped;
 mod maps;
 mod object;
 mod pins;
 mod publish;
+mod sides;
 mod table;
 mod tables;
 mod wiring;
@@ -260,7 +262,7 @@ impl Dataplane {
             maps::id(&self.pins, map)?;
         }
         let mut object = object::load(&self.pins, &self.settings, globals)?;
-        let program = object::program(&mut object, role)?;
+        let program = object::program(&mut object, &self.settings, role)?;
         place.attach(Site::new(&self.pins, role, place), program)?;
         let path = self.pins.program(role);
         let fresh = path.with_file_name(format!("{role}-new"));

@@ -1,19 +1,28 @@
 //! The eBPF object that is part of this binary.
+#![allow(unsafe_code, reason = "gives a file descriptor another meaning")]
 
 use std::{
     collections::BTreeSet,
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, RawFd},
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use aggctl_common::PortId;
+use aggctl_common::{
+    PortId,
+    programs::{RECEIVES, RELAY, SENDS, TAGS},
+    vlan::Globals,
+};
 use aggctl_engine::settings::Settings;
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::{Map, MapData},
     programs::{ProgramError, SchedClassifier},
 };
 
 use super::{
     error::DataplaneError,
+    maps,
     pins::{self, Pins, Role},
     wiring::Delivery,
 };
@@ -40,31 +49,43 @@ pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Deliver
         rx.map_or((0, 0, 0), |(port, Delivery { target, relayed })| (u32::from(port.0), target.0, u32::from(relayed)));
     let vlan = settings.vlan.globals();
     let mut loader = LOADER.lock().unwrap_or_else(PoisonError::into_inner);
-    for (map, pin) in [
-        ("PORTS", pins::PORTS),
-        ("DROPS", pins::DROPS),
-        ("TURN", pins::TURN),
-        ("TABLE", pins::TABLE),
-        ("ROWS", pins::ROWS),
-    ] {
+    for (map, pin) in [("DROPS", pins::DROPS), ("TURN", pins::TURN), ("ROWS", pins::ROWS)] {
         loader.map_pin_path(map, pins.map(pin));
     }
     for (global, value) in [
         ("SLOT", slot),
         ("TARGET", target),
         ("RELAYED", relayed),
-        ("SELECTION", settings.selection.number()),
-        ("POLICY", settings.policy as u32),
         ("SEED", settings.seed),
         ("SHIFT", settings.shift()),
         ("STRIDE", settings.stride),
-        ("RECEPTION", settings.reception.number()),
         ("VLAN_MODE", vlan.mode),
         ("VLAN_VID", vlan.vid),
     ] {
         loader.override_global(global, kept(&value.to_ne_bytes()), true);
     }
-    Ok(loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(OBJECT)?)
+    let mut object = loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(OBJECT)?;
+    for (section, pin) in [(".bss.ports", pins::PORTS), (".bss.table", pins::TABLE)] {
+        put_in_place(&mut object, section, &maps::open(pins, pin)?)?;
+    }
+    Ok(object)
+}
+
+/// Makes the map that the loader made for a section of data, and that its programs refer to by the number of a file descriptor,
+/// be `map` from now on.
+fn put_in_place(object: &mut Ebpf, section: &'static str, map: &MapData) -> Result<(), DataplaneError> {
+    let Some(Map::Array(stand_in)) = object.map_mut(section) else {
+        return Err(DataplaneError::Missing(section.to_owned()));
+    };
+    // SAFETY: both are open. The number stays that of an open map, which is all that its owner knows of it; it is closed
+    // with the object.
+    let result = unsafe { libc::dup3(number(map), number(stand_in), libc::O_CLOEXEC) };
+    if result < 0 { Err(DataplaneError::map(section, "dup3", io::Error::last_os_error())) } else { Ok(()) }
+}
+
+/// The number of a map's file descriptor.
+fn number(map: &MapData) -> RawFd {
+    map.fd().as_fd().as_raw_fd()
 }
 
 /// The same octets for as long as the process lives, as the loader wants them; once, however often they are asked for.
@@ -80,13 +101,18 @@ fn kept(octets: &[u8]) -> &'static [u8] {
 }
 
 /// The program for a role, loaded into the kernel.
-pub(super) fn program(object: &mut Ebpf, role: Role) -> Result<&mut SchedClassifier, DataplaneError> {
+pub(super) fn program<'a>(
+    object: &'a mut Ebpf,
+    settings: &Settings,
+    role: Role,
+) -> Result<&'a mut SchedClassifier, DataplaneError> {
+    let tags = if settings.vlan.globals().mode == Globals::OFF { "" } else { TAGS };
     let name = match role {
-        Role::Tx => "tx",
-        Role::Relay => "relay",
-        Role::Rx(_) => "rx",
+        Role::Tx => format!("{SENDS}{tags}{}", settings.selection.name(settings.policy)),
+        Role::Relay => RELAY.to_owned(),
+        Role::Rx(_) => format!("{RECEIVES}{tags}{}", settings.reception.name()),
     };
-    let program = object.program_mut(name).ok_or(DataplaneError::Missing(name))?;
+    let program = object.program_mut(&name).ok_or(DataplaneError::Missing(name))?;
     let program: &mut SchedClassifier =
         program.try_into().map_err(|error| DataplaneError::program(role.to_string(), "type", error))?;
     match program.load() {

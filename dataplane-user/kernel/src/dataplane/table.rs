@@ -1,19 +1,16 @@
 //! The live table of ports, mapped into this process: what is stored here, the programs read with the next frame.
-#![allow(unsafe_code, reason = "maps the memory of an eBPF array and reads it as what the programs take it for")]
+#![allow(unsafe_code, reason = "looks at mapped memory as what the programs take it for")]
 
 use std::{
     mem::offset_of,
-    os::fd::AsFd as _,
-    ptr::{self, NonNull},
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use aggctl_common::{IfIndex, MAX_PORTS, PortId, Ports};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::{
     error::DataplaneError,
-    maps,
+    mapped::Mapped,
     pins::{self, Pins},
     publish::{self, ORDER_WORD, Store},
 };
@@ -47,34 +44,12 @@ const _: () = assert!(
 ///
 /// Minimum kernel version: 5.5 (`BPF_F_MMAPABLE`).
 #[derive(Debug)]
-pub struct Table {
-    words: NonNull<Words>,
-}
-
-// SAFETY: the mapping belongs to the process and not to a thread, and all access is through atomics.
-unsafe impl Send for Table {}
-// SAFETY: as above.
-unsafe impl Sync for Table {}
+pub struct Table(Mapped);
 
 impl Table {
     /// Maps the pinned table.
     pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
-        let map = maps::open(pins, pins::PORTS)?;
-        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing that Rust knows of.
-        let memory = unsafe {
-            mmap(
-                ptr::null_mut(),
-                size_of::<Words>(),
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                map.fd().as_fd(),
-                0,
-            )
-        }
-        .map_err(|errno| DataplaneError::map(pins::PORTS, "mmap", std::io::Error::from(errno)))?;
-        let words = NonNull::new(memory.cast())
-            .ok_or_else(|| DataplaneError::map(pins::PORTS, "mmap", std::io::Error::from(rustix::io::Errno::FAULT)))?;
-        Ok(Self { words })
+        Mapped::open(pins, pins::PORTS, size_of::<Words>()).map(Self)
     }
 
     /// The table as it is now.
@@ -121,17 +96,9 @@ impl Table {
     }
 
     fn words(&self) -> &Words {
-        // SAFETY: the mapping lives as long as `self`, is page-aligned, and as long as the map's value, which is that
+        // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is that
         // of `Ports`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
         // which atomics allow.
-        unsafe { self.words.as_ref() }
-    }
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `open` with this length, and nothing refers to it any more. It cannot fail
-        // for a mapping that exists.
-        let _ = unsafe { munmap(self.words.as_ptr().cast(), size_of::<Words>()) };
+        unsafe { self.0.start().cast().as_ref() }
     }
 }

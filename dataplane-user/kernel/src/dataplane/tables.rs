@@ -1,41 +1,50 @@
-//! The tables by which traffic is spread over several ports. Each is an inner map, which is filled before it takes the place
-//! of the one that the programs read.
+//! The tables by which traffic is spread over several ports: what programs read for each frame, in a map of two [`sides`], and the
+//! orders of ports, each a map that is filled before it takes the place of the one that the programs read.
 
-use std::{
-    io,
-    os::fd::{AsFd as _, BorrowedFd},
-};
+use std::{io, os::fd::AsFd as _};
 
-use aggctl_common::spread::{Cycle, ROW};
+use aggctl_common::spread::{self, Cycle, ROW};
 use aggctl_engine::settings::Settings;
 use aya::maps::MapInfo;
-use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS};
+use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
     bpf::{self, Form},
     error::{DataplaneError, is_not_found},
     maps,
     pins::{self, Pins},
+    sides::{Lying, Sides},
 };
 
-/// What the inner maps look like.
+/// What the maps are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Forms {
-    table: Form,
-    rows: Form,
-    /// The name of the mark that says so.
-    mark: [u32; 2],
+    lying: Lying,
+    /// Octets of a side of the table, and how many orders there are.
+    each: u32,
 }
 
 impl Forms {
     fn of(settings: &Settings) -> Self {
-        let (has_buckets, buckets) = settings.table().unwrap_or((false, settings.buckets));
-        #[allow(clippy::cast_possible_truncation, reason = "64")]
-        Self {
-            table: Form { kind: BPF_MAP_TYPE_ARRAY, value: buckets, entries: 1 },
-            rows: Form { kind: BPF_MAP_TYPE_ARRAY, value: ROW as u32, entries: buckets },
-            mark: [u32::from(has_buckets), buckets],
-        }
+        let (has_buckets, each) = settings.table().unwrap_or((false, settings.buckets));
+        Self { lying: if has_buckets { Lying::Paired } else { Lying::Apart }, each }
+    }
+
+    /// The map of both sides.
+    const fn table(self) -> Form {
+        let value = spread::sides::octets(self.each);
+        Form { kind: BPF_MAP_TYPE_ARRAY, value, entries: 1, flags: BPF_F_MMAPABLE }
+    }
+
+    /// A map of orders.
+    #[allow(clippy::cast_possible_truncation, reason = "64")]
+    const fn rows(self) -> Form {
+        Form { kind: BPF_MAP_TYPE_ARRAY, value: ROW as u32, entries: self.each, flags: 0 }
+    }
+
+    /// The name of the mark that says so.
+    const fn mark(self) -> [u32; 2] {
+        [matches!(self.lying, Lying::Paired) as u32, self.each]
     }
 }
 
@@ -48,10 +57,10 @@ pub(super) fn are_for(pins: &Pins, settings: &Settings) -> Result<bool, Dataplan
             Err(error) => return Err(DataplaneError::map(name, "open", error)),
         }
     }
-    Ok(pins.tables_mark(Forms::of(settings).mark).is_dir())
+    Ok(pins.tables_mark(Forms::of(settings).mark()).is_dir())
 }
 
-/// Makes and pins the outer maps, without tables, unless those that are there are for these settings. Programs that are
+/// Makes and pins the maps, with nothing published, unless those that are there are for these settings. Programs that are
 /// attached go on with theirs until they are attached again.
 pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
     if are_for(pins, settings)? {
@@ -59,35 +68,34 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
     }
     pins.remove_marks("tables-")?;
     let forms = Forms::of(settings);
-    for (name, inner) in [(pins::TABLE, forms.table), (pins::ROWS, forms.rows)] {
-        let failed = |call| move |error: io::Error| DataplaneError::map(name, call, error);
-        let like = bpf::create_map(inner, None).map_err(failed("make"))?;
-        let outer = Form { kind: BPF_MAP_TYPE_ARRAY_OF_MAPS, value: 4, entries: 1 };
-        let outer = bpf::create_map(outer, Some(like.as_fd())).map_err(failed("make"))?;
-        let (path, fresh) = (pins.map(name), pins.map(&format!("{name}-new")));
-        pins::unpin(&fresh)?;
-        bpf::pin(outer.as_fd(), &fresh).map_err(failed("pin"))?;
-        pins::rename(&fresh, &path)?;
-    }
-    pins::make_mark(&pins.tables_mark(forms.mark))
+    maps::replace(pins, pins::TABLE, || bpf::create_map("TABLE", forms.table(), None))?;
+    maps::replace(pins, pins::ROWS, || {
+        let like = bpf::create_map("ROWS", forms.rows(), None)?;
+        bpf::create_outer("ROWS", like.as_fd())
+    })?;
+    pins::make_mark(&pins.tables_mark(forms.mark()))
 }
 
 /// Makes the programs use these orders of ports.
 pub(super) fn publish_rows(pins: &Pins, settings: &Settings, rows: &[[u8; ROW]]) -> Result<(), DataplaneError> {
-    let form = Forms::of(settings).rows;
+    let form = Forms::of(settings).rows();
     if rows.len() != form.entries as usize {
         return Err(DataplaneError::Table { map: pins::ROWS, expected: form.entries, found: rows.len() });
     }
-    publish(pins, pins::ROWS, form, |map| bpf::update_first(map, rows))
+    let failed = |call| move |error: io::Error| DataplaneError::map(pins::ROWS, call, error);
+    let inner = bpf::create_map("ROWS", form, None).map_err(failed("make"))?;
+    bpf::update_first(inner.as_fd(), rows).map_err(failed("fill"))?;
+    let outer = maps::open(pins, pins::ROWS)?;
+    bpf::update(outer.fd().as_fd(), 0, &bpf::number(inner.as_fd()).to_ne_bytes()).map_err(failed("publish"))
 }
 
 /// Makes the programs use this table of buckets.
 pub(super) fn publish_buckets(pins: &Pins, settings: &Settings, table: &[u8]) -> Result<(), DataplaneError> {
-    let form = Forms::of(settings).table;
-    if table.len() != form.value as usize {
-        return Err(DataplaneError::Table { map: pins::TABLE, expected: form.value, found: table.len() });
+    let Forms { lying, each } = Forms::of(settings);
+    if table.len() != each as usize {
+        return Err(DataplaneError::Table { map: pins::TABLE, expected: each, found: table.len() });
     }
-    publish(pins, pins::TABLE, form, |map| bpf::update(map, 0, table))
+    Sides::open(pins, lying, each)?.publish(table)
 }
 
 /// Makes the programs use this cycle.
@@ -97,42 +105,22 @@ pub(super) fn publish_cycle(pins: &Pins, settings: &Settings, cycle: &Cycle) -> 
 
 /// The table of buckets that is published.
 pub(super) fn buckets(pins: &Pins, settings: &Settings) -> Result<Option<Vec<u8>>, DataplaneError> {
-    let mut table = vec![0; Forms::of(settings).table.value as usize];
-    Ok(read(pins, pins::TABLE, 0, &mut table)?.then_some(table))
+    let Forms { lying, each } = Forms::of(settings);
+    Ok(Sides::open(pins, lying, each)?.published())
 }
 
 /// The order of ports of a bucket that is published.
 pub(super) fn row(pins: &Pins, bucket: u32) -> Result<Option<[u8; ROW]>, DataplaneError> {
+    let outer = maps::open(pins, pins::ROWS)?;
     let mut row = [0; ROW];
-    Ok(read(pins, pins::ROWS, bucket, &mut row)?.then_some(row))
+    match bpf::inner(outer.fd().as_fd(), 0).and_then(|inner| bpf::read(inner.as_fd(), bucket, &mut row)) {
+        Ok(()) => Ok(Some(row)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(DataplaneError::map(pins::ROWS, "read", error)),
+    }
 }
 
 /// The cycle that is published.
 pub(super) fn cycle(pins: &Pins, settings: &Settings) -> Result<Option<Cycle>, DataplaneError> {
     Ok(buckets(pins, settings)?.and_then(|octets| bytemuck::try_pod_read_unaligned(&octets).ok()))
-}
-
-/// Reads an entry of the inner map that is published; says whether one is.
-fn read(pins: &Pins, name: &'static str, key: u32, value: &mut [u8]) -> Result<bool, DataplaneError> {
-    let outer = maps::open(pins, name)?;
-    let found = bpf::inner(outer.fd().as_fd(), 0).and_then(|inner| bpf::read(inner.as_fd(), key, value));
-    match found {
-        Ok(()) => Ok(true),
-        Err(error) if is_not_found(&error) => Ok(false),
-        Err(error) => Err(DataplaneError::map(name, "read", error)),
-    }
-}
-
-/// Fills an inner map, and puts it in the place of the present one.
-fn publish(
-    pins: &Pins,
-    name: &'static str,
-    form: Form,
-    fill: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>,
-) -> Result<(), DataplaneError> {
-    let failed = |call| move |error: io::Error| DataplaneError::map(name, call, error);
-    let inner = bpf::create_map(form, None).map_err(failed("make"))?;
-    fill(inner.as_fd()).map_err(failed("fill"))?;
-    let outer = maps::open(pins, name)?;
-    bpf::update(outer.fd().as_fd(), 0, &bpf::number(inner.as_fd()).to_ne_bytes()).map_err(failed("publish"))
 }

@@ -1,0 +1,76 @@
+//! The map of which programs read one side while the other one is filled ([`aggctl_common::spread::sides`]).
+#![allow(unsafe_code, reason = "looks at mapped memory as atomics")]
+
+use std::{
+    slice,
+    sync::atomic::{AtomicU8, AtomicU32, Ordering},
+};
+
+use aggctl_common::spread::sides;
+
+use super::{
+    bpf,
+    error::DataplaneError,
+    mapped::Mapped,
+    pins::{self, Pins},
+};
+
+/// How the octets of the two sides lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lying {
+    /// In pairs: a table of buckets.
+    Paired,
+    /// One side after the other: cycles.
+    Apart,
+}
+
+/// The pinned map `TABLE`, mapped.
+#[derive(Debug)]
+pub(super) struct Sides {
+    memory: Mapped,
+    lying: Lying,
+    each: u32,
+}
+
+impl Sides {
+    /// Maps it. Each side is of `each` octets, as the map was made for.
+    pub(super) fn open(pins: &Pins, lying: Lying, each: u32) -> Result<Self, DataplaneError> {
+        Ok(Self { memory: Mapped::open(pins, pins::TABLE, sides::octets(each) as usize)?, lying, each })
+    }
+
+    /// The side that programs read, if anything was published.
+    pub(super) fn published(&self) -> Option<Vec<u8>> {
+        let side = sides::published(self.word().load(Ordering::Acquire))?;
+        Some((0..self.each).map(|index| self.octet(index, side).load(Ordering::Relaxed)).collect())
+    }
+
+    /// Makes programs read these octets, as many as a side has.
+    pub(super) fn publish(&self, octets: &[u8]) -> Result<(), DataplaneError> {
+        // Runs that began before the side was given up may still read it.
+        bpf::wait_for_programs().map_err(|error| DataplaneError::map(pins::TABLE, "wait", error))?;
+        let next = sides::next(self.word().load(Ordering::Acquire));
+        let side = sides::published(next).unwrap_or_default();
+        for (index, octet) in (0..self.each).zip(octets) {
+            self.octet(index, side).store(*octet, Ordering::Relaxed);
+        }
+        self.word().store(next, Ordering::Release);
+        Ok(())
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the memory begins at a page and is longer than a word, lives as long as `self`, and is only accessed
+        // through atomics.
+        unsafe { self.memory.start().cast().as_ref() }
+    }
+
+    fn octet(&self, index: u32, side: usize) -> &AtomicU8 {
+        // SAFETY: the memory lives as long as `self`, is of this length, and is only accessed through atomics.
+        let octets =
+            unsafe { slice::from_raw_parts(self.memory.start().as_ptr().cast::<AtomicU8>(), self.memory.length()) };
+        let index = index as usize;
+        &octets[match self.lying {
+            Lying::Paired => sides::of_bucket(index, side),
+            Lying::Apart => sides::of_cycle(side) + index,
+        }]
+    }
+}
