@@ -36,7 +36,7 @@ pub const PORTIONS: &[Portion] = &[
     Portion {
         series: Series::V6_1,
         absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, "views", "warnings"],
-        without: &[TAP, DIRECT, CONFIRM, MANY, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
+        without: &[TAP, DIRECT, CONFIRM, MANY, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
         full: &[FAILOVER, WIRING_DIRECT],
     },
     // The common one: tcx and netkit; all cards, and peers with team.
@@ -125,6 +125,8 @@ const CLSACT: &str = "_CLSACT";
 const CONFIRM: &str = "confirm";
 /// Announcements for more stations than a slow machine can be asked for.
 const MANY: &str = "thousands_of_stations";
+/// Whose stations are announced, and how they are found.
+const OF_GUESTS: &str = "are_announced";
 /// Cards that are pulled out and plugged in.
 const PULLED: &str = "a_card_";
 /// The other tree of spanning tree.
