@@ -68,29 +68,19 @@ pub fn choose(table: &impl View) -> Option<PortId> {
 /// The reason why it is dropped instead.
 #[inline(always)]
 pub fn accept(table: &impl View, slot: PortId, group: bool) -> Result<(), DropReason> {
-    if is_active(table, slot) { Ok(()) } else { accept_aside(table, slot, group) }
-}
-
-/// Whether [`choose`] says this port because it is the active one, without looking any further.
-#[inline(always)]
-fn is_active(table: &impl View, slot: PortId) -> bool {
-    let (usable, active) = (table.usable(), table.active());
-    active == u32::from(slot.0) && usable & slot.bit() != 0
-}
-
-/// [`accept`] for a port that may not be the active one.
-///
-/// # Errors
-///
-/// The reason why the frame is dropped instead.
-#[inline(always)]
-pub fn accept_aside(table: &impl View, slot: PortId, group: bool) -> Result<(), DropReason> {
     match choose(table) {
         Some(chosen) if chosen.0 == slot.0 => Ok(()),
         Some(_) if !group && table.accept() & slot.bit() != 0 => Ok(()),
         Some(_) => Err(DropReason::Standby),
         None => Err(DropReason::NoPort),
     }
+}
+
+/// Whether this port is the active one and usable: then [`accept`] says yes, without looking any further.
+#[inline(always)]
+fn is_active(table: &impl View, slot: PortId) -> bool {
+    let (usable, active) = (table.usable(), table.active());
+    active == u32::from(slot.0) && usable & slot.bit() != 0
 }
 
 /// Whether a frame that port `slot` heard goes to the aggregate while all ports carry traffic and the partner knows
@@ -136,14 +126,15 @@ pub trait Hearer {
     fn reception(&self) -> Reception;
     /// The table of ports.
     fn table(&self) -> impl View;
-    /// [`accept_aside`] for this port, wherever the code for that is best kept: it is not what happens to most frames.
+    /// [`accept`] for this port, wherever the code for that is best kept: most frames are heard by the active port, and need no more
+    /// than a look at that.
     ///
     /// # Errors
     ///
     /// The reason why the frame is dropped instead.
     #[inline(always)]
-    fn accept_aside(&self, group: bool) -> Result<(), DropReason> {
-        accept_aside(&self.table(), self.slot(), group)
+    fn accept(&self, group: bool) -> Result<(), DropReason> {
+        accept(&self.table(), self.slot(), group)
     }
 }
 
@@ -161,7 +152,7 @@ pub fn receive(port: &impl Hearer, addresses: &Addresses) -> Result<Received, Dr
     }
     match port.reception() {
         Reception::Active if is_active(&port.table(), port.slot()) => Ok(()),
-        Reception::Active => port.accept_aside(addresses.destination.is_group()),
+        Reception::Active => port.accept(addresses.destination.is_group()),
         Reception::Designated => accept_one(&port.table(), port.slot(), addresses),
         Reception::Any => Ok(()),
     }

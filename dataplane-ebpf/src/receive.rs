@@ -33,17 +33,17 @@ impl<const PAGED: bool> Hearer for ThisPort<PAGED> {
     }
 
     #[inline(always)]
-    fn accept_aside(&self, group: bool) -> Result<(), DropReason> {
+    fn accept(&self, group: bool) -> Result<(), DropReason> {
         // The loader misplaces a call from one function outside a program's own section to another (aya-obj 0.3).
-        if PAGED { rule::accept_aside(&self.table(), self.slot(), group) } else { accept_aside(group) }
+        if PAGED { rule::accept(&self.table(), self.slot(), group) } else { accept(group) }
     }
 }
 
 /// Out of line, because the registers that only this needs would be saved and restored for every frame.
 #[cold]
 #[inline(never)]
-fn accept_aside(group: bool) -> Result<(), DropReason> {
-    rule::accept_aside(&ports::Table, slot(), group)
+fn accept(group: bool) -> Result<(), DropReason> {
+    rule::accept(&ports::Table, slot(), group)
 }
 
 /// The slot of the port.

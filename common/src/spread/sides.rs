@@ -23,10 +23,12 @@ pub const fn published(word: u32) -> Option<usize> {
     if word == 0 { None } else { Some((word & 1) as usize) }
 }
 
-/// The word that follows `word`: it puts the other side in use.
+/// The word that follows `word`: it puts the other side in use. Who finds the same word before and after has read a side that
+/// nobody filled meanwhile.
 #[must_use]
 pub const fn next(word: u32) -> u32 {
-    if word & 1 == 0 { 1 } else { 2 }
+    // Not 0, which would mean that nothing is published.
+    if word == u32::MAX { 2 } else { word + 1 }
 }
 
 /// The offset of a bucket's octet.
@@ -59,8 +61,8 @@ mod tests {
         let first = next(0);
         let second = next(first);
         assert_eq!(
-            [first, second, next(second), next(next(second))].map(published),
-            [Some(1), Some(0), Some(1), Some(0)]
+            [first, second, next(second), u32::MAX, next(u32::MAX)].map(published),
+            [Some(1), Some(0), Some(1), Some(1), Some(0)]
         );
     }
 

@@ -36,7 +36,7 @@ pub const PORTIONS: &[Portion] = &[
     Portion {
         series: Series::V6_1,
         absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, "views", "warnings"],
-        without: &[TAP, DIRECT, CONFIRM, MANY, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
+        without: &[TAP, DIRECT, CONFIRM, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
         full: &[FAILOVER, WIRING_DIRECT],
     },
     // The common one: tcx and netkit; all cards, and peers with team.
@@ -87,7 +87,7 @@ pub const PORTIONS: &[Portion] = &[
             "vm_vlan",
             "warnings",
         ],
-        without: &[CLSACT, TAP, DIRECT, MANY, PULLED, VIRTIO, ROOT_BEHIND, TEAM, ACTIVE_BOND, HUNDRED, LOADS_SHARED],
+        without: &[CLSACT, TAP, DIRECT, PULLED, VIRTIO, ROOT_BEHIND, TEAM, ACTIVE_BOND, HUNDRED, LOADS_SHARED],
         full: &[WIRING_DIRECT],
     },
 ];
@@ -123,9 +123,7 @@ const VLAN_GUESTS: &str = "vm_guests";
 const CLSACT: &str = "_CLSACT";
 /// Attaches that wait for a confirmation: what they do is a matter of time, of which an emulated machine takes much.
 const CONFIRM: &str = "confirm";
-/// Announcements for more stations than a slow machine can be asked for.
-const MANY: &str = "thousands_of_stations";
-/// Whose stations are announced, and how they are found.
+/// What is announced for guests, up to thousands of them: the kernel has no part in it but to list them.
 const OF_GUESTS: &str = "are_announced";
 /// Cards that are pulled out and plugged in.
 const PULLED: &str = "a_card_";

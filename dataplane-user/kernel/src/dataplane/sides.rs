@@ -3,7 +3,7 @@
 
 use std::{
     slice,
-    sync::atomic::{AtomicU8, AtomicU32, Ordering},
+    sync::atomic::{AtomicU8, AtomicU32, Ordering, fence},
 };
 
 use aggctl_common::spread::sides;
@@ -17,7 +17,7 @@ use super::{
 
 /// How the octets of the two sides lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lying {
+pub(super) enum Layout {
     /// In pairs: a table of buckets.
     Paired,
     /// One side after the other: cycles.
@@ -28,20 +28,28 @@ pub(super) enum Lying {
 #[derive(Debug)]
 pub(super) struct Sides {
     memory: Mapped,
-    lying: Lying,
+    layout: Layout,
     each: u32,
 }
 
 impl Sides {
     /// Maps it. Each side is of `each` octets, as the map was made for.
-    pub(super) fn open(pins: &Pins, lying: Lying, each: u32) -> Result<Self, DataplaneError> {
-        Ok(Self { memory: Mapped::open(pins, pins::TABLE, sides::octets(each) as usize)?, lying, each })
+    pub(super) fn open(pins: &Pins, layout: Layout, each: u32) -> Result<Self, DataplaneError> {
+        Ok(Self { memory: Mapped::open(pins, pins::TABLE, sides::octets(each) as usize)?, layout, each })
     }
 
     /// The side that programs read, if anything was published.
     pub(super) fn published(&self) -> Option<Vec<u8>> {
-        let side = sides::published(self.word().load(Ordering::Acquire))?;
-        Some((0..self.each).map(|index| self.octet(index, side).load(Ordering::Relaxed)).collect())
+        loop {
+            let word = self.word().load(Ordering::Acquire);
+            let side = sides::published(word)?;
+            let octets = (0..self.each).map(|index| self.octet(index, side).load(Ordering::Relaxed)).collect();
+            fence(Ordering::Acquire);
+            // Else another process has published meanwhile, and may have begun to fill this side.
+            if self.word().load(Ordering::Relaxed) == word {
+                return Some(octets);
+            }
+        }
     }
 
     /// Makes programs read these octets, as many as a side has.
@@ -68,9 +76,9 @@ impl Sides {
         let octets =
             unsafe { slice::from_raw_parts(self.memory.start().as_ptr().cast::<AtomicU8>(), self.memory.length()) };
         let index = index as usize;
-        &octets[match self.lying {
-            Lying::Paired => sides::of_bucket(index, side),
-            Lying::Apart => sides::of_cycle(side) + index,
+        &octets[match self.layout {
+            Layout::Paired => sides::of_bucket(index, side),
+            Layout::Apart => sides::of_cycle(side) + index,
         }]
     }
 }

@@ -13,13 +13,13 @@ use super::{
     error::{DataplaneError, is_not_found},
     maps,
     pins::{self, Pins},
-    sides::{Lying, Sides},
+    sides::{Layout, Sides},
 };
 
 /// What the maps are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Forms {
-    lying: Lying,
+    layout: Layout,
     /// Octets of a side of the table, and how many orders there are.
     each: u32,
 }
@@ -27,7 +27,7 @@ struct Forms {
 impl Forms {
     fn of(settings: &Settings) -> Self {
         let (has_buckets, each) = settings.table().unwrap_or((false, settings.buckets));
-        Self { lying: if has_buckets { Lying::Paired } else { Lying::Apart }, each }
+        Self { layout: if has_buckets { Layout::Paired } else { Layout::Apart }, each }
     }
 
     /// The map of both sides.
@@ -44,7 +44,7 @@ impl Forms {
 
     /// The name of the mark that says so.
     const fn mark(self) -> [u32; 2] {
-        [matches!(self.lying, Lying::Paired) as u32, self.each]
+        [matches!(self.layout, Layout::Paired) as u32, self.each]
     }
 }
 
@@ -91,11 +91,11 @@ pub(super) fn publish_rows(pins: &Pins, settings: &Settings, rows: &[[u8; ROW]])
 
 /// Makes the programs use this table of buckets.
 pub(super) fn publish_buckets(pins: &Pins, settings: &Settings, table: &[u8]) -> Result<(), DataplaneError> {
-    let Forms { lying, each } = Forms::of(settings);
+    let Forms { layout, each } = Forms::of(settings);
     if table.len() != each as usize {
         return Err(DataplaneError::Table { map: pins::TABLE, expected: each, found: table.len() });
     }
-    Sides::open(pins, lying, each)?.publish(table)
+    Sides::open(pins, layout, each)?.publish(table)
 }
 
 /// Makes the programs use this cycle.
@@ -105,8 +105,8 @@ pub(super) fn publish_cycle(pins: &Pins, settings: &Settings, cycle: &Cycle) -> 
 
 /// The table of buckets that is published.
 pub(super) fn buckets(pins: &Pins, settings: &Settings) -> Result<Option<Vec<u8>>, DataplaneError> {
-    let Forms { lying, each } = Forms::of(settings);
-    Ok(Sides::open(pins, lying, each)?.published())
+    let Forms { layout, each } = Forms::of(settings);
+    Ok(Sides::open(pins, layout, each)?.published())
 }
 
 /// The order of ports of a bucket that is published.
