@@ -5,9 +5,8 @@ use std::{net::Ipv4Addr, time::Duration};
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{
-    build, interrupt::Interrupt, netns::Namespace, process, product::Product, traffic::bulk, workspace::Workspace,
-};
+use aggctl_testbed::{netns::Namespace, product::Product, traffic::bulk};
+use aggctl_tools::{build, interrupt::Interrupt, process, workspace::Workspace};
 
 /// How often each figure is taken; the median counts.
 const REPEATS: usize = 7;

@@ -1,28 +1,17 @@
 //! What people run to develop: `cargo xtask setup`, `build`, `test`, `kernels`, `demo`, `bench`, `vm`.
 
 mod bench;
-mod build;
 mod demo;
-mod interrupt;
-mod lab;
-mod linker;
-mod netns;
-mod packages;
-mod process;
-mod product;
-mod setup;
 mod test;
-mod toolchain;
-mod traffic;
-mod vm;
-mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use workspace::Workspace;
+use aggctl_lab as lab;
+use aggctl_tools::{build, setup, workspace::Workspace};
+use aggctl_vm as vm;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, tests and shows aggctl.")]

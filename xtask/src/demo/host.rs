@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::netns::Namespace;
+use aggctl_testbed::netns::Namespace;
 
 /// What is asked for: links with addresses, and the routes of all tables.
 const QUESTIONS: [&str; 3] =

@@ -8,14 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{
-    build,
-    interrupt::Interrupt,
-    process,
+use aggctl_testbed::{
     product::Product,
     traffic::{ping::Pinger, stream::Stream},
-    workspace::Workspace,
 };
+use aggctl_tools::{build, interrupt::Interrupt, process, workspace::Workspace};
 
 use timeline::Timeline;
 use topology::{HOST, Topology};

@@ -7,14 +7,12 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{
-    interrupt::Interrupt,
-    traffic::{
-        ping::{Pinger, Window},
-        stream::Stream,
-    },
-    vm,
+use aggctl_testbed::traffic::{
+    ping::{Pinger, Window},
+    stream::Stream,
 };
+use aggctl_tools::environment;
+use aggctl_tools::interrupt::Interrupt;
 
 /// How long traffic is watched after a step.
 const WATCH: Duration = Duration::from_millis(1_500);
@@ -57,7 +55,7 @@ impl<'a> Timeline<'a> {
         action()?;
         self.interrupt.pause(WATCH)?;
         let active = active()?;
-        let grace = GRACE * vm::patience();
+        let grace = GRACE * environment::patience();
         self.interrupt.pause(grace)?;
 
         let end = Instant::now() - grace;

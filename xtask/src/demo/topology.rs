@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
-use crate::netns::Namespace;
+use aggctl_testbed::netns::Namespace;
 
 /// The address of the host that the client talks to.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);

@@ -1,7 +1,7 @@
 //! Which tests run on which kernel. Emulation is slow: what a kernel is in the matrix for runs in full there, and of the
 //! rest one case that stands for the others.
 
-use crate::vm::Series;
+use aggctl_vm::Series;
 
 use super::{agent::Run, executables::Executable};
 

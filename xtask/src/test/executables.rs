@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use crate::process;
+use aggctl_tools::process;
 
 /// A test executable.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write, fs};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::Workspace;
+use aggctl_tools::workspace::Workspace;
 
 use super::{
     report::{self, HOST, Kernel, Report, Where},

@@ -14,10 +14,9 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::{
-    vm::{self, Cards, Choice, Outcome, Series, Streams},
-    workspace::Workspace,
-};
+use aggctl_tools::workspace::Workspace;
+
+use aggctl_vm::{self as vm, Cards, Choice, Outcome, Series, Streams};
 
 use super::{
     BINARY_VARIABLE,

@@ -15,12 +15,12 @@ use std::{path::PathBuf, process::Command};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::{
+use aggctl_tools::{
     build, process,
     setup::{self, Build},
-    vm::Series,
     workspace::{self, Workspace},
 };
+use aggctl_vm::Series;
 
 use self::{
     choice::SYSTEM_PACKAGE,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::process;
+use aggctl_tools::process;
 
 use super::{
     agent::Run,
