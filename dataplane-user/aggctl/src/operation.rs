@@ -8,7 +8,7 @@ use aggctl_common::{IfIndex, Ports};
 use aggctl_engine::{
     aggregate::Memory,
     config::AggregateConfig,
-    host::Host,
+    host::{Host, Link},
     plan::{self, Taken},
     record::{Layer3, Phase, PortRecord, Record},
     settings::Settings,
@@ -53,11 +53,12 @@ pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
 ///
 /// # Errors
 /// If the state directory cannot be read.
-pub fn taken(store: &Store) -> Result<Taken, Failure> {
+pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
     let mut taken = Taken::default();
     for name in Store::names(store.cookie())?.into_iter().filter(|name| name != store.name()) {
         if let Some(record) = Store::new(store.cookie(), &name).record()? {
-            taken.ports.extend(record.ports.iter().map(|port| (port.before.index, name.clone())));
+            let ports = record.ports.iter().filter_map(|port| record.interface_of(host, port));
+            taken.ports.extend(ports.map(|link| (link.index, name.clone())));
             taken.names.insert(record.hidden);
         }
         taken.names.insert(name);
@@ -77,7 +78,7 @@ pub fn attach(
 ) -> Result<Record, Failure> {
     let mut netlink = Netlink::open()?;
     let host = snapshot(&mut netlink)?;
-    let (mut record, warnings) = plan::attach(&host, config, &taken(store)?)?;
+    let (mut record, warnings) = plan::attach(&host, config, &taken(store, &host)?)?;
     for warning in warnings {
         warn(warning.to_string());
     }
@@ -105,7 +106,7 @@ pub fn attach(
 
 /// Names and numbers of the ports.
 fn ports_of(record: &Record) -> Vec<(IfIndex, String)> {
-    record.ports.iter().map(|port| (port.before.index, port.config.name.clone())).collect()
+    record.ports.iter().filter_map(|port| Some((port.index?, port.config.name.clone()))).collect()
 }
 
 /// Writes down the numbers of the interfaces that were made, and what the aggregate has.
@@ -134,16 +135,14 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
     }
     // What a dying controller began is finished: adding a port.
     transaction::run(store, &mut record, &mut executor)?;
-    for port in &mut record.ports {
-        // A port that was plugged out and in has another number.
-        if let Some(link) = plan::find_port(&host, port) {
-            port.before.index = link.index;
-        }
+    // A port that was plugged out and in has another index, and another interface may have the one that it had.
+    let found: Vec<_> = record.ports.iter().map(|port| record.interface_of(&host, port)).collect();
+    for (port, link) in record.ports.iter_mut().zip(found) {
+        port.index = link.map(|link| link.index);
     }
-    let present = record.ports.iter().filter(|port| host.links.contains_key(&port.before.index));
     let expected = Expected {
         ends: executor.ends(record.device, record.index, record.hidden_index),
-        ports: present.map(|port| (port.id, port.before.index)).collect(),
+        ports: record.ports.iter().filter_map(|port| Some((port.id, port.index?))).collect(),
         hook: record.hook,
     };
     for defect in executor.dataplane.defects(&expected)? {
@@ -166,15 +165,17 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
 /// A table that goes on with the port that was active, if it has a link, else with any that has one.
 fn stopgap(record: &Record, host: &Host, memory: Memory) -> Ports {
     let mut table = Ports::EMPTY;
-    let has_link =
-        |port: &&PortRecord| host.links.get(&port.before.index).is_some_and(|link| link.admin_up && link.carrier);
-    let linked = || record.ports.iter().filter(has_link);
-    let Some(chosen) = linked().find(|port| Some(port.id) == memory.active).or_else(|| linked().next()) else {
+    let has_link = |link: &&Link| link.admin_up && link.carrier;
+    let linked = || {
+        let link_of = |port: &PortRecord| record.interface_of(host, port).filter(has_link);
+        record.ports.iter().filter_map(move |port| Some((port.id, link_of(port)?.index)))
+    };
+    let Some((id, index)) = linked().find(|(id, _)| Some(*id) == memory.active).or_else(|| linked().next()) else {
         return table;
     };
-    table.ifindex[chosen.id.index()] = chosen.before.index;
-    table.order[0] = chosen.id.0;
-    Ports { usable: chosen.id.bit(), active: chosen.id.0.into(), count: 1, ..table }
+    table.ifindex[id.index()] = index;
+    table.order[0] = id.0;
+    Ports { usable: id.bit(), active: id.0.into(), count: 1, ..table }
 }
 
 /// Brings an aggregate that was left in the middle of something to one of its ends: an unfinished attach is undone, an

@@ -1,5 +1,8 @@
 //! What is kept about an aggregate outside the controller's memory, so that anyone can adopt or undo it.
 
+mod identity;
+mod migrate;
+
 use aggctl_common::{IfIndex, Mac, PortId};
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +12,14 @@ use crate::{
     plan::Step,
 };
 
-/// Version of the record's layout.
-pub const RECORD_VERSION: u32 = 3;
+pub use self::{
+    identity::Identity,
+    migrate::{OLDEST_VERSION, migrate},
+};
+
+/// Version of the record's layout. What changed: 4 has the present index of a port and its identity in fields of their own,
+/// where 3 wrote the present index over `before.index`; see [`migrate`].
+pub const RECORD_VERSION: u32 = 4;
 
 /// The record of an aggregate: the journal of what was done to the host and all that is needed to undo it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +73,12 @@ pub struct PortRecord {
     pub id: PortId,
     /// Its settings; the name is the present one.
     pub config: PortConfig,
-    /// Its interface before it became a port (and the number that it has now, in `before.index`).
+    /// The index of its interface now; `None` from the moment that the interface is gone.
+    #[serde(default)]
+    pub index: Option<IfIndex>,
+    /// What its interface is known by, besides the name in `config`: an index alone proves nothing.
+    pub identity: Identity,
+    /// Its interface before it became a port, with the index that it had then.
     pub before: Link,
     /// The addresses that it had.
     pub addresses: Vec<Address>,

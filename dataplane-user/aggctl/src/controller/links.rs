@@ -6,7 +6,10 @@ use std::{
 };
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::{Event, plan, record::PortRecord};
+use aggctl_engine::{
+    Event, plan,
+    record::{PortRecord, Record},
+};
 use aggctl_kernel::{
     ethtool::{self, LinkSettings},
     netlink::link::LinkReport,
@@ -34,8 +37,6 @@ pub(super) struct Links {
     due: Option<Instant>,
     /// The ports of which events told since then.
     told: BTreeSet<PortId>,
-    /// The ports whose interface is gone.
-    gone: BTreeSet<PortId>,
     /// Interfaces that will be ports again when udev has named them, and until when that is waited for.
     nameless: BTreeMap<IfIndex, Instant>,
     /// The aggregate's MTU, as last seen.
@@ -51,12 +52,6 @@ struct Seen {
 impl Links {
     pub(super) fn forget(&mut self, port: PortId) {
         self.seen.remove(&port);
-        self.gone.remove(&port);
-    }
-
-    /// Whether the interface of a port is known to be gone.
-    pub(super) fn is_gone(&self, port: PortId) -> bool {
-        self.gone.contains(&port)
     }
 
     /// When [`Controller::survey`] is to be called again, if it is.
@@ -111,6 +106,7 @@ impl Controller {
                 warn!("events were lost: looking at everything again");
                 self.mirror.touch();
                 self.query_all();
+                self.take_back_any();
                 if self.executor.netlink.report(self.record.index)?.is_none() {
                     self.detach()?;
                     return Ok(Flow::End);
@@ -144,27 +140,31 @@ impl Controller {
     pub(super) fn poll(&mut self) {
         let same = |port: &&PortRecord| {
             let known = self.links.carrier(port.id);
-            self.links.is_gone(port.id) || known.is_some() && known == self.carriers.ask(&port.config.name)
+            known.is_some() && known == self.carriers.ask(&port.config.name)
         };
         let changed = self.record.ports.iter().filter(|port| !same(port));
-        for (port, index) in changed.map(|port| (port.id, port.before.index)).collect::<Vec<_>>() {
+        for (port, index) in changed.filter_map(|port| Some((port.id, port.index?))).collect::<Vec<_>>() {
             self.query(port, index);
         }
     }
 
+    /// Asks for the interface of a port by its index, which may be another interface's by now.
     fn query(&mut self, port: PortId, index: IfIndex) {
         match self.executor.netlink.report(index) {
-            Ok(Some(report)) => self.tell_port(port, &report),
-            Ok(None) => self.tell_gone(port),
+            Ok(Some(report)) if self.record.port_of(&report.link).is_some() => self.tell_port(port, &report),
+            Ok(_) => self.tell_gone(port),
             Err(error) => warn!(%error, "cannot ask for a port"),
         }
     }
 
     /// Asks for the aggregate and all ports, and tells the engine.
     pub(super) fn query_all(&mut self) {
-        let ports: Vec<_> = self.record.ports.iter().map(|port| (port.id, port.before.index)).collect();
+        let ports: Vec<_> = self.record.ports.iter().map(|port| (port.id, port.index)).collect();
         for (port, index) in ports {
-            self.query(port, index);
+            match index {
+                Some(index) => self.query(port, index),
+                None => self.tell_gone(port),
+            }
         }
         if let Err(error) = self.ask_aggregate() {
             warn!(%error, "cannot ask for the aggregate");
@@ -178,10 +178,15 @@ impl Controller {
         self.follow_rename(&report.link.name)
     }
 
+    /// The interface of a port is gone, and its index means nothing from now on.
     fn tell_gone(&mut self, port: PortId) {
         self.links.forget(port);
-        self.links.gone.insert(port);
         self.feed(Event::Gone { port });
+        if self.index_of(port).is_some()
+            && let Err(error) = self.change_record(|record| set_index(record, port, None))
+        {
+            warn!(%error, "cannot write down that a port is gone");
+        }
     }
 
     fn tell_port(&mut self, port: PortId, report: &LinkReport) {
@@ -245,26 +250,42 @@ impl Controller {
 
     /// Makes an interface a port again if it is one of ours that was plugged out and in.
     fn take_back(&mut self, index: IfIndex) {
-        if self.links.gone.is_empty() {
+        let Ok(Some(link)) = self.executor.netlink.link(index) else { return };
+        let missing = |port: &&PortRecord| port.index.is_none();
+        let returns = |port: &PortRecord| port.identity.returns_as(&link, &port.config.name);
+        if !self.record.ports.iter().filter(missing).any(returns) {
+            self.links.nameless.remove(&index);
             return;
         }
         let Ok(host) = self.host() else { return };
-        let found = self.record.ports.iter().find(|port| {
-            !host.links.contains_key(&port.before.index)
-                && plan::find_port(&host, port).is_some_and(|link| link.index == index)
-        });
-        let Some(id) = found.map(|port| port.id) else { return };
+        let is_it = |port: &&PortRecord| self.record.interface_of(&host, port).is_some_and(|link| link.index == index);
+        let Some(id) = self.record.ports.iter().filter(missing).find(is_it).map(|port| port.id) else { return };
         let until = *self.links.nameless.entry(index).or_insert_with(|| Instant::now() + NAMING);
         if udev::is_busy_with(index) && Instant::now() < until {
             return;
         }
         self.links.nameless.remove(&index);
         info!(%id, "a port is back");
-        match self.put_in_place(id, index, &host) {
-            Ok(()) => self.links.forget(id),
-            Err(error) => warn!(%error, "it cannot be a port again"),
+        if let Err(error) = self.put_in_place(id, index, &host) {
+            warn!(%error, "it cannot be a port again");
         }
         self.query_all();
+    }
+
+    /// Looks whether any interface is a port that was missing.
+    fn take_back_any(&mut self) {
+        if self.record.ports.iter().all(|port| port.index.is_some()) {
+            return;
+        }
+        let links = self.executor.netlink.links().unwrap_or_else(|error| {
+            warn!(%error, "cannot look for missing ports");
+            Vec::new()
+        });
+        for link in links {
+            if self.record.port_of(&link).is_none() {
+                self.take_back(link.index);
+            }
+        }
     }
 
     /// Looks again at what was left to udev, which does not say when it has finished.
@@ -279,10 +300,13 @@ impl Controller {
         for step in plan::repair(host, &self.record) {
             self.executor.apply(&step)?;
         }
-        self.change_record(|record| {
-            if let Some(port) = record.ports.iter_mut().find(|port| port.id == id) {
-                port.before.index = index;
-            }
-        })
+        self.change_record(|record| set_index(record, id, Some(index)))
+    }
+}
+
+/// Notes the interface that a port has now.
+fn set_index(record: &mut Record, id: PortId, index: Option<IfIndex>) {
+    if let Some(port) = record.ports.iter_mut().find(|port| port.id == id) {
+        port.index = index;
     }
 }

@@ -153,7 +153,7 @@ impl Controller {
         let members = record
             .ports
             .iter()
-            .map(|port| Member { id: port.id, ifindex: port.before.index, config: port.config.clone() })
+            .map(|port| Member { id: port.id, ifindex: port.index.unwrap_or_default(), config: port.config.clone() })
             .collect();
         let remembered = store.memory()?.unwrap_or_default();
         let executor = operation::executor(&store, &record)?;

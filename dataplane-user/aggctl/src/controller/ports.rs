@@ -57,12 +57,12 @@ impl Controller {
 
     /// The slot of the port with this interface.
     pub(super) fn port_at(&self, index: IfIndex) -> Option<PortId> {
-        self.record.ports.iter().find(|port| port.before.index == index).map(|port| port.id)
+        self.record.ports.iter().find(|port| port.index == Some(index)).map(|port| port.id)
     }
 
-    /// The interface of a port.
+    /// The interface of a port, if it is there.
     pub(super) fn index_of(&self, port: PortId) -> Option<IfIndex> {
-        self.record.ports.iter().find(|record| record.id == port).map(|record| record.before.index)
+        self.record.ports.iter().find(|record| record.id == port).and_then(|record| record.index)
     }
 
     /// Takes `config` as the aggregate's, in the record too.
@@ -80,10 +80,13 @@ impl Controller {
     /// Adds a port: all or nothing.
     pub(super) fn add_port(&mut self, config: &PortConfig) -> Result<Vec<String>, Failure> {
         let host = self.host()?;
-        let (port, steps, warnings) = plan::add_port(&host, &self.record, config, &operation::taken(&self.store)?)?;
+        let (port, steps, warnings) =
+            plan::add_port(&host, &self.record, config, &operation::taken(&self.store, &host)?)?;
         let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-        let interface = [(port.before.index, config.name.clone())];
-        warnings.extend(bystanders::warnings(&mut self.executor.netlink, &interface)?.iter().map(ToString::to_string));
+        let interface = port.index.map(|index| (index, config.name.clone()));
+        warnings.extend(
+            bystanders::warnings(&mut self.executor.netlink, interface.as_slice())?.iter().map(ToString::to_string),
+        );
         self.take_in(port, steps)?;
         self.query_all();
         Ok(warnings)
@@ -92,7 +95,7 @@ impl Controller {
     /// Carries out the steps that make an interface a port, and begins to use it. The journal has them first, so that
     /// an adopting controller finishes what a dying one began.
     pub(super) fn take_in(&mut self, port: PortRecord, steps: Vec<Step>) -> Result<(), Failure> {
-        let (id, ifindex, config) = (port.id, port.before.index, port.config.clone());
+        let (id, ifindex, config) = (port.id, port.index.unwrap_or_default(), port.config.clone());
         let length = self.record.journal.len();
         let before = self.record.clone();
         self.change_record(|record| {

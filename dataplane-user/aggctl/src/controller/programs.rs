@@ -57,8 +57,8 @@ impl Controller {
     /// Swaps the receiving programs of all ports that are there.
     fn receive_by(&mut self, settings: Settings) -> Result<(), Failure> {
         self.executor.dataplane.set_settings(settings);
-        for port in self.record.ports.iter().filter(|port| !self.links.is_gone(port.id)) {
-            self.executor.apply(&plan::receiver(&self.record, port))?;
+        for step in self.record.ports.iter().filter_map(|port| plan::receiver(&self.record, port)) {
+            self.executor.apply(&step)?;
         }
         Ok(())
     }

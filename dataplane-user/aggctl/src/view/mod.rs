@@ -43,7 +43,9 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     let interface = netlink.link(record.index)?;
     let mut links = BTreeMap::new();
     for port in &record.ports {
-        if let Some(link) = netlink.link(port.before.index)? {
+        // An index alone proves nothing.
+        let link = port.index.map(|index| netlink.link(index)).transpose()?.flatten();
+        if let Some(link) = link.filter(|link| record.is_still(link, port)) {
             links.insert(port.id, link);
         }
     }
@@ -95,7 +97,7 @@ fn look_at_port(
     link: Option<&Link>,
     drops: &[DropCount],
 ) -> Result<PortView, Failure> {
-    let counters = netlink.counters(port.before.index)?;
+    let counters = link.map(|link| netlink.counters(link.index)).transpose()?.flatten();
     // A driver that cannot tell leaves the speed unknown.
     let speed = link.and_then(|link| ethtool::settings(&link.name).ok().flatten());
     Ok(PortView::new(port, told, link, counters.as_ref(), speed.as_ref(), drops))

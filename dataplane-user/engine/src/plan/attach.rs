@@ -14,7 +14,7 @@ use crate::{
         port::{self, DISABLE_IPV6, GEN_NONE, Port, RP_FILTER},
         validate, wiring,
     },
-    record::{Entry, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
+    record::{Entry, Identity, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
 };
 
 /// What belongs to other aggregates of this network namespace.
@@ -80,6 +80,8 @@ pub(super) fn record_of(port: &Port<'_>, wish: &crate::config::PortConfig) -> Po
     PortRecord {
         id: port.id,
         config: wish.clone(),
+        index: Some(port.link.index),
+        identity: Identity::of(port.link),
         before: port.link.clone(),
         addresses: port.layer3.addresses.clone(),
     }

@@ -27,7 +27,8 @@ use crate::{
 /// Unless `force` is set: if a port would get addresses that has no link while the aggregate has, or a device is stacked
 /// on the aggregate. A detach that has begun ([`Phase::Detaching`]) is never refused.
 pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Refusal> {
-    let ports = record.ports.iter().filter_map(|port| Some((port, find(host, port)?))).collect::<Vec<_>>();
+    let ports =
+        record.ports.iter().filter_map(|port| Some((port, record.interface_of(host, port)?))).collect::<Vec<_>>();
     let aggregate = find_aggregate(host, record);
     // A former attempt may have put routes on the ports: what counts is the order as it was without them.
     let is_on_port = |route: &&Route| ports.iter().any(|(_, link)| route.links.contains(&link.index));
@@ -45,19 +46,6 @@ pub(super) fn find_aggregate<'h>(host: &'h Host, record: &Record) -> Option<&'h 
     host.links.get(&record.index).filter(|link| link.name == record.config.name || link.mac == record.mac)
 }
 
-/// The interface of a port: the number that it is known by, or else its permanent MAC, or else its name.
-#[must_use]
-pub fn find<'h>(host: &'h Host, port: &PortRecord) -> Option<&'h Link> {
-    let permanent = port.before.permanent_mac;
-    let is_it =
-        |link: &&Link| link.name == port.config.name || (permanent.is_some() && link.permanent_mac == permanent);
-    host.links
-        .get(&port.before.index)
-        .filter(is_it)
-        .or_else(|| host.links.values().find(|link| permanent.is_some() && link.permanent_mac == permanent))
-        .or_else(|| host.link(&port.config.name))
-}
-
 /// A port, and what it gets.
 struct Share<'a> {
     port: &'a PortRecord,
@@ -67,7 +55,7 @@ struct Share<'a> {
 
 impl Share<'_> {
     fn subject(&self) -> Subject {
-        port::subject(self.port.id, self.link)
+        port::subject(self.port.id, &self.port.identity, self.link)
     }
 
     /// Whether it gets anything.

@@ -18,7 +18,7 @@ mod warning;
 mod wiring;
 
 pub use attach::{Taken, attach, rollback};
-pub use detach::{detach, find as find_port};
+pub use detach::detach;
 pub use names::hidden_name;
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;

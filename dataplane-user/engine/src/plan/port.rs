@@ -6,7 +6,7 @@ use crate::{
     config::{AggregateConfig, Toggle},
     host::{Feature, Host, Link},
     plan::{Refusal, Step, Subject, attach::Taken, layer3, layer3::Transfer, names},
-    record::Layer3,
+    record::{Identity, Layer3, PortRecord},
 };
 
 /// Receive-side merging in hardware, which breaks forwarding.
@@ -24,16 +24,23 @@ pub(super) const GEN_NONE: u8 = 1;
 pub(super) struct Port<'a> {
     pub id: PortId,
     pub link: &'a Link,
+    pub identity: Identity,
     pub layer3: Layer3,
 }
 
 impl<'a> Port<'a> {
+    /// An interface that shall become a port.
     pub fn new(host: &Host, id: PortId, link: &'a Link) -> Self {
-        Self { id, link, layer3: Layer3::of(host, link.index) }
+        Self { id, link, identity: Identity::of(link), layer3: Layer3::of(host, link.index) }
+    }
+
+    /// The interface of a port.
+    pub fn known(host: &Host, port: &PortRecord, link: &'a Link) -> Self {
+        Self { identity: port.identity.clone(), ..Self::new(host, port.id, link) }
     }
 
     pub fn subject(&self) -> Subject {
-        subject(self.id, self.link)
+        subject(self.id, &self.identity, self.link)
     }
 
     /// Whether it has addresses other than a link-local one that the kernel made.
@@ -127,8 +134,8 @@ impl<'a> Port<'a> {
 }
 
 /// A port as the subject of a step.
-pub(super) fn subject(id: PortId, link: &Link) -> Subject {
-    Subject::Port { id, index: link.index, name: link.name.clone() }
+pub(super) fn subject(id: PortId, identity: &Identity, link: &Link) -> Subject {
+    Subject::Port { id, index: link.index, name: link.name.clone(), identity: identity.clone() }
 }
 
 /// The step that gives a sysctl this value, if the interface has it with another one.

@@ -33,7 +33,9 @@ pub fn add_port(
         return Err(Refusal::PortIsAggregate { port: wish.name.clone() });
     }
     let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;
-    if record.ports.iter().any(|port| port.config.name == wish.name || port.before.index == link.index) {
+    if record.ports.iter().any(|port| {
+        port.config.name == wish.name || record.interface_of(host, port).is_some_and(|known| known.index == link.index)
+    }) {
         return Err(Refusal::PortTwice { port: wish.name.clone() });
     }
     port::check(host, link, taken)?;
@@ -79,12 +81,12 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<Vec<Step>
     if record.ports.len() <= usize::from(record.config.min_ports) {
         return Err(Refusal::TooFewLeft { name, port, min_ports: record.config.min_ports });
     }
-    Ok(detach::find(host, leaving).map(|link| restore(leaving, link, record)).unwrap_or_default())
+    Ok(record.interface_of(host, leaving).map(|link| restore(leaving, link, record)).unwrap_or_default())
 }
 
 /// Makes the interface what it was, but for the addresses that moved.
 fn restore(leaving: &PortRecord, link: &Link, record: &Record) -> Vec<Step> {
-    let (subject, before) = (port::subject(leaving.id, link), &leaving.before);
+    let (subject, before) = (port::subject(leaving.id, &leaving.identity, link), &leaving.before);
     let mut steps = Vec::new();
     if !before.admin_up && link.admin_up {
         steps.push(Step::SetAdmin { link: subject.clone(), up: false, was: true });
@@ -111,7 +113,7 @@ fn free_slot(record: &Record) -> Result<PortId, Refusal> {
 
 /// A host that can be reached through the new port stays so.
 fn check_reachable(host: &Host, record: &Record, port: &Port<'_>) -> Result<(), Refusal> {
-    let others = record.ports.iter().filter_map(|port| detach::find(host, port));
+    let others = record.ports.iter().filter_map(|port| record.interface_of(host, port));
     let links = others.filter(|link| has_link(link)).count() + 1;
     if has_link(port.link) && links < usize::from(record.config.min_ports) {
         return Err(Refusal::WouldStrand {

@@ -2,12 +2,7 @@
 
 use crate::{
     host::Host,
-    plan::{
-        Step, Subject, attach,
-        detach::{find, find_aggregate},
-        port::Port,
-        wiring,
-    },
+    plan::{Step, Subject, attach, detach::find_aggregate, port::Port, wiring},
     record::{PortRecord, Record},
 };
 
@@ -19,8 +14,8 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = find_aggregate(host, record) else { return Vec::new() };
     let mut steps = wiring::programs(record.config.wiring, record.device, record.hook);
     for known in &record.ports {
-        if let Some(link) = find(host, known) {
-            let port = Port::new(host, known.id, link);
+        if let Some(link) = record.interface_of(host, known) {
+            let port = Port::known(host, known, link);
             if port.carries() {
                 steps.push(Step::AttachRx { link: port.subject(), hook: record.hook });
                 steps.extend(port.open(&record.config, aggregate.mtu));
@@ -39,9 +34,11 @@ pub fn sender(record: &Record) -> Step {
     Step::AttachTx { device: record.device, hook: record.hook }
 }
 
-/// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs there.
+/// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs there;
+/// none if the port's interface is gone.
 #[must_use]
-pub fn receiver(record: &Record, port: &PortRecord) -> Step {
-    let link = Subject::Port { id: port.id, index: port.before.index, name: port.config.name.clone() };
-    Step::AttachRx { link, hook: record.hook }
+pub fn receiver(record: &Record, port: &PortRecord) -> Option<Step> {
+    let (id, name, identity) = (port.id, port.config.name.clone(), port.identity.clone());
+    let link = Subject::Port { id, index: port.index?, name, identity };
+    Some(Step::AttachRx { link, hook: record.hook })
 }

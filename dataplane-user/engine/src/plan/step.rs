@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{Device, Hook},
     host::{Address, Neighbour, Nexthop, Route},
+    record::Identity,
 };
 
 /// The interface that a step is about.
@@ -20,10 +21,12 @@ pub enum Subject {
     Port {
         /// Its slot.
         id: PortId,
-        /// Its number when the step was planned.
+        /// Its index when the step was planned; whoever carries the step out makes sure that the interface is still this one.
         index: IfIndex,
-        /// Its name when the step was planned, for messages.
+        /// Its name when the step was planned.
         name: String,
+        /// What the interface is known by.
+        identity: Identity,
     },
 }
 

@@ -96,7 +96,7 @@ fn a_port_that_comes_back_is_repaired() {
     let gone = world.index("eth1");
     world.delete_link(gone);
     let index = hosts::add_link(&mut world, 70, "eth1");
-    record.ports[1].before.index = index;
+    record.ports[1].index = None;
     for step in plan::repair(&world.host, &record) {
         world.apply(&step);
     }

@@ -6,6 +6,7 @@
 mod change;
 mod hosts;
 mod model;
+mod records;
 mod refusals;
 mod transaction;
 mod wire;

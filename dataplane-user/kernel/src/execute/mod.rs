@@ -194,8 +194,8 @@ impl Executor {
         }
     }
 
-    /// The interface that a step is about: ours by name, since their numbers are not known when the plan is made; a
-    /// port by number, since its name may have changed since.
+    /// The interface that a step is about: ours by name, since their indexes are not known when the plan is made; a
+    /// port by index, since its name may have changed since, if it is no other interface that got the index.
     fn find(&mut self, subject: &Subject) -> Result<Target, KernelError> {
         let (link, what) = match subject {
             Subject::Aggregate => (self.netlink.link_named(&self.aggregate)?, self.aggregate.clone()),
@@ -203,7 +203,14 @@ impl Executor {
                 let name = self.hidden.clone();
                 (self.on_hidden(|netlink| netlink.link_named(&name))?, name)
             }
-            Subject::Port { index, name, .. } => (self.netlink.link(*index)?, format!("port {name}")),
+            Subject::Port { index, name, identity, .. } => {
+                let link = self.netlink.link(*index)?;
+                // Asked only where the name does not tell.
+                let others = link.as_ref().is_some_and(|link| link.name != *name);
+                let aggregate = if others { self.netlink.link_named(&self.aggregate)? } else { None };
+                let mac = aggregate.map_or(identity.mac, |aggregate| aggregate.mac);
+                (link.filter(|link| identity.is_still(link, name, mac)), format!("port {name}"))
+            }
         };
         match link {
             Some(link) => Ok(Target { index: link.index, name: link.name }),

@@ -65,14 +65,11 @@ impl Executor {
         Ok(self.ends(device, aggregate, hidden))
     }
 
-    /// The number of an interface, or the one that stands for none: its pins must go all the same.
+    /// The index of an interface, or the one that stands for none: its pins must go all the same.
     fn index_or_none(&mut self, subject: &Subject) -> Result<IfIndex, KernelError> {
         match self.find(subject) {
             Ok(target) => Ok(target.index),
-            Err(KernelError::Gone(_)) => Ok(match subject {
-                Subject::Port { index, .. } => *index,
-                Subject::Aggregate | Subject::Hidden => IfIndex::NONE,
-            }),
+            Err(KernelError::Gone(_)) => Ok(IfIndex::NONE),
             Err(error) => Err(error),
         }
     }

@@ -28,7 +28,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aggctl_engine::record::{RECORD_VERSION, Record};
+use aggctl_engine::record::{self, Record};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{error::StateError, lock::Lock};
@@ -171,12 +171,12 @@ impl Store {
     /// The record, if there is one.
     ///
     /// # Errors
-    /// If it cannot be read, or another version of aggctl wrote it.
+    /// If it cannot be read, or a version of aggctl wrote it that is newer or too old to be migrated.
     pub fn record(&self) -> Result<Option<Record>, StateError> {
         let path = self.dir().join("record.json");
-        let Some(value) = read_json::<serde_json::Value>(&path)? else { return Ok(None) };
+        let Some(mut value) = read_json::<serde_json::Value>(&path)? else { return Ok(None) };
         let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
-        if found != u64::from(RECORD_VERSION) {
+        if !record::migrate(&mut value) {
             return Err(StateError::Version { path, found: u32::try_from(found).unwrap_or(u32::MAX) });
         }
         let mut record: Record =

@@ -19,7 +19,9 @@ use rustix::mount::{MountFlags, mount};
 
 use crate::{
     pair::{create_pair, each_device},
-    support::{BPFFS, apply, assert_same, executor, in_namespace, index, ip, mount_bpffs, picture, port, undo},
+    support::{
+        BPFFS, apply, assert_same, executor, in_namespace, index, ip, mount_bpffs, picture, port, port_in, undo,
+    },
     tap::Tap,
 };
 
@@ -49,7 +51,7 @@ fn hang_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
     executor.dataplane = Dataplane::at(format!("{BPFFS}/agg0"), Settings::default());
     mount("tmpfs", HOLDER, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
     (executor.wiring, executor.namespace) = (wiring, Namespace::at(format!("{HOLDER}/netns")));
-    let second = Subject::Port { id: PortId(1), index: index("p1"), name: "p1".into() };
+    let second = port_in(PortId(1), "p1");
     let mut steps = Vec::from(if wiring.has_namespace() { &[Step::CreateNamespace][..] } else { &[] });
     steps.extend([
         create_pair(device),

@@ -13,6 +13,7 @@ use aggctl_engine::{
     config::Wiring,
     host::Host,
     plan::{Step, Subject},
+    record::Identity,
 };
 use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, netns::Namespace, snapshot::snapshot};
 use aggctl_tests::wait;
@@ -109,7 +110,13 @@ pub fn executor() -> Executor {
 
 /// The interface of this name as a port.
 pub fn port(name: &str) -> Subject {
-    Subject::Port { id: PortId(0), index: index(name), name: name.into() }
+    port_in(PortId(0), name)
+}
+
+/// The interface of this name as the port in this slot.
+pub fn port_in(id: PortId, name: &str) -> Subject {
+    let link = Netlink::open().unwrap().link_named(name).unwrap().unwrap();
+    Subject::Port { id, index: link.index, name: name.into(), identity: Identity::of(&link) }
 }
 
 /// The number of the interface of this name.
