@@ -35,6 +35,15 @@ pub struct Run {
     pub directory: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// How many tests it runs.
+    pub tests: usize,
+}
+
+impl Run {
+    /// The name of its executable.
+    pub fn executable(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// What the agent says.
@@ -77,7 +86,7 @@ pub fn run(orders: &Path) -> Result<()> {
     let text = fs::read(orders).with_context(|| format!("cannot read {}", orders.display()))?;
     let orders: Orders = serde_json::from_slice(&text).context("these are no orders")?;
     Word::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
-    for Run { name, path, directory, arguments } in &orders.runs {
+    for Run { name, path, directory, arguments, .. } in &orders.runs {
         Word::Begin(name.clone()).say()?;
         let begin = Instant::now();
         let mut command = Command::new(path);

@@ -2,8 +2,12 @@
 //! rest one case that stands for the others.
 
 use aggctl_vm::Series;
+use anyhow::{Result, ensure};
 
-use super::{agent::Run, executables::Executable};
+use super::{
+    agent::Run,
+    executables::{Executable, Listed},
+};
 
 /// The package of the system tests.
 pub const SYSTEM_PACKAGE: &str = "aggctl-tests";
@@ -13,13 +17,25 @@ pub const KERNEL_PACKAGE: &str = "aggctl-kernel";
 /// How long a machine may take, seconds, unless another limit is asked for: several times what it takes on an idle host.
 pub const LIMIT: u64 = 2400;
 
-/// How many tests run at a time in a machine.
+/// How many tests of an executable run at a time.
 const THREADS: &str = "--test-threads=2";
+
+/// How much of the tests is run on kernels other than the machine's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What only those kernels can show: a few minutes.
+    Brief,
+    /// All of their portions.
+    Full,
+}
 
 /// What runs on a kernel.
 pub struct Portion {
     /// The kernel.
     pub series: Series,
+    /// What runs there when not everything does: executables, each with parts of the names of its tests (all its tests
+    /// of this portion if there are none). No machine is made where this is empty.
+    pub brief: &'static [(&'static str, &'static [&'static str])],
     /// Executables that are left out: what they try does not depend on the kernel, or another kernel tries it.
     pub absent: &'static [&'static str],
     /// Tests with one of these in their names are left out, for others that stand for them…
@@ -35,6 +51,18 @@ pub const PORTIONS: &[Portion] = &[
     // that needs a kernel with all drivers and does not care how old it is.
     Portion {
         series: Series::V6_1,
+        brief: &[
+            (HOOKS, &[]),
+            ("programs", &[]),
+            (LOADS, &[]),
+            (
+                FAILOVER,
+                &["failover_loses_a_few_pings_at_most::VETH_CLSACT", "pings_go_on_as_long_as_one_port_has_a_link::TAP"],
+            ),
+            (WIRING_DIRECT, &[CLSACT]),
+            (CRASH, &["VETH_CLSACT"]),
+            ("vm_vlan", &[]),
+        ],
         absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, "views", "warnings"],
         without: &[TAP, DIRECT, CONFIRM, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
         full: &[FAILOVER, WIRING_DIRECT],
@@ -42,6 +70,13 @@ pub const PORTIONS: &[Portion] = &[
     // The common one: tcx and netkit; all cards, and peers with team.
     Portion {
         series: Series::V6_12,
+        brief: &[
+            ("programs", &[]),
+            (FAILOVER, &["failover_loses_a_few_pings_at_most::VETH_TCX"]),
+            ("device", &[]),
+            ("vm_cards", &["E1000E", "groups_arrive"]),
+            ("vm_peers", &[]),
+        ],
         absent: &[
             HARNESS,
             REFUSALS,
@@ -70,6 +105,7 @@ pub const PORTIONS: &[Portion] = &[
     // The newest: what a kernel is most likely to break.
     Portion {
         series: Series::Newest,
+        brief: &[],
         absent: &[
             HARNESS,
             REFUSALS,
@@ -154,70 +190,156 @@ const VIRTIO: &str = "VIRTIO_";
 
 impl Portion {
     /// The runs of this portion; only tests whose names contain a word of `filter`, if there are any.
-    pub fn runs(&self, executables: &[Executable], filter: &[String]) -> Vec<Run> {
-        let suite = |executable: &Executable| match executable.package.as_str() {
-            KERNEL_PACKAGE => Some("kernel"),
-            SYSTEM_PACKAGE => Some("system"),
-            _ => None,
-        };
-        // What a person asks for by name is not left out.
-        let all = !filter.is_empty();
-        let chosen = executables
+    pub fn runs(&self, listed: &[Listed], extent: Extent, filter: &[String]) -> Vec<Run> {
+        let mut runs: Vec<Run> = listed
             .iter()
-            .filter(|executable| executable.integration && (all || !self.absent.contains(&executable.target.as_str())));
-        let without = |executable: &Executable| {
-            if all || self.full.contains(&executable.target.as_str()) { &[][..] } else { self.without }
-        };
-        let mut runs: Vec<Run> = chosen
-            .filter_map(|executable| Some(run(suite(executable)?, executable, filter, without(executable))))
+            .filter(|listed| listed.executable.integration)
+            .filter_map(|listed| {
+                let tests =
+                    listed.tests.iter().filter(|test| self.has(&listed.executable.target, test, extent, filter));
+                run(suite(&listed.executable)?, &listed.executable, tests)
+            })
             .collect();
-        for run in &mut runs {
-            run.arguments.push(THREADS.to_owned());
-        }
         // `kernel` before `system`: what the kernel refuses is seen early.
         runs.sort_by(|a, b| a.name.cmp(&b.name));
         runs
     }
+
+    fn has(&self, executable: &str, test: &str, extent: Extent, filter: &[String]) -> bool {
+        // What a person asks for by name is not left out.
+        if !filter.is_empty() {
+            return filter.iter().any(|word| test.contains(word.as_str()));
+        }
+        let without = self.without.iter().any(|word| test.contains(word));
+        let portion = !self.absent.contains(&executable) && (self.full.contains(&executable) || !without);
+        let brief = || {
+            let chosen = self.brief.iter().find(|(name, _)| *name == executable);
+            chosen.is_some_and(|(_, words)| words.is_empty() || words.iter().any(|word| test.contains(word)))
+        };
+        portion && (extent == Extent::Full || brief())
+    }
+
+    /// The names, and parts of names, that choose nothing: a test was renamed, and this table was forgotten.
+    pub fn unknown(&self, listed: &[Listed]) -> Vec<String> {
+        let target = |name: &&str| listed.iter().any(|listed| listed.executable.target == **name);
+        let part = |word: &&str| listed.iter().any(|listed| listed.tests.iter().any(|test| test.contains(*word)));
+        let of = |name: &str, word: &str| {
+            let mut same = listed.iter().filter(|listed| listed.executable.target == name);
+            same.any(|listed| listed.tests.iter().any(|test| test.contains(word)))
+        };
+        let named = self.absent.iter().chain(self.full).chain(self.brief.iter().map(|(name, _)| name));
+        let mut unknown: Vec<String> = named.filter(|name| !target(name)).map(|name| (*name).to_owned()).collect();
+        unknown.extend(self.without.iter().filter(|word| !part(word)).map(|word| (*word).to_owned()));
+        for (name, words) in self.brief {
+            let missing = words.iter().filter(|word| !of(name, word));
+            unknown.extend(missing.map(|word| format!("{name}::{word}")));
+        }
+        unknown
+    }
 }
 
-/// A run of an executable, which leaves out tests with a word of `without` in their names.
-pub fn run(suite: &str, executable: &Executable, filter: &[String], without: &[&str]) -> Run {
-    let without = without.iter().flat_map(|word| ["--skip", *word]);
-    let arguments = ["--show-output"].into_iter().chain(without).map(str::to_owned);
-    Run {
+/// Fails if a name in the portions chooses nothing.
+///
+/// # Errors
+///
+/// As said, with all of them.
+pub fn check(listed: &[Listed]) -> Result<()> {
+    for portion in PORTIONS {
+        let unknown = portion.unknown(listed);
+        let name = portion.series.name();
+        ensure!(unknown.is_empty(), "what runs on {name} is chosen by names that no test has: {}", unknown.join(", "));
+    }
+    Ok(())
+}
+
+/// The kernels that there are machines for.
+pub fn kernels(extent: Extent) -> Vec<Series> {
+    let wanted = PORTIONS.iter().filter(|portion| extent == Extent::Full || !portion.brief.is_empty());
+    wanted.map(|portion| portion.series).collect()
+}
+
+/// The suite that a test executable belongs to.
+fn suite(executable: &Executable) -> Option<&'static str> {
+    match executable.package.as_str() {
+        KERNEL_PACKAGE => Some("kernel"),
+        SYSTEM_PACKAGE => Some("system"),
+        _ => None,
+    }
+}
+
+/// The system tests on the machine's own kernel, those beside the code of their harness included.
+pub fn host_runs(listed: &[Listed], filter: &[String]) -> Vec<Run> {
+    let wanted = |test: &&String| filter.is_empty() || filter.iter().any(|word| test.contains(word.as_str()));
+    let system = listed.iter().filter(|listed| listed.executable.package == SYSTEM_PACKAGE);
+    let mut runs: Vec<Run> =
+        system.filter_map(|listed| run("system", &listed.executable, listed.tests.iter().filter(wanted))).collect();
+    // Those with the most tests first, so that no long one is left at the end.
+    runs.sort_by_key(|run| std::cmp::Reverse(run.tests));
+    runs
+}
+
+/// A run of some tests of an executable, if there are any.
+fn run<'a>(suite: &str, executable: &Executable, tests: impl Iterator<Item = &'a String>) -> Option<Run> {
+    let tests: Vec<String> = tests.cloned().collect();
+    let count = tests.len();
+    let options = ["--show-output", THREADS, "--exact"].map(str::to_owned);
+    (count > 0).then(|| Run {
         name: format!("{suite}/{}", executable.target),
         path: executable.path.clone(),
         directory: executable.directory.clone(),
-        arguments: arguments.chain(filter.iter().cloned()).collect(),
-    }
+        arguments: options.into_iter().chain(tests).collect(),
+        tests: count,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn executable(package: &str, target: &str, integration: bool) -> Executable {
+    fn listed(package: &str, target: &str, integration: bool, tests: &[&str]) -> Listed {
         let (package, target) = (package.to_owned(), target.to_owned());
-        Executable { package, target, path: "/t/x".into(), directory: "/w".into(), integration }
+        let executable = Executable { package, target, path: "/t/x".into(), directory: "/w".into(), integration };
+        Listed { executable, tests: tests.iter().map(|test| (*test).to_owned()).collect() }
+    }
+
+    const PORTION: Portion = Portion {
+        series: Series::V6_12,
+        brief: &[("failover", &["cut::VETH"])],
+        absent: &[HARNESS],
+        without: &[CLSACT],
+        full: &["failover"],
+    };
+
+    fn all() -> [Listed; 5] {
+        [
+            listed(SYSTEM_PACKAGE, "failover", true, &["cut::VETH_TCX", "cut::VETH_CLSACT", "back::VETH_TCX"]),
+            listed(SYSTEM_PACKAGE, HARNESS, true, &["pings"]),
+            listed(SYSTEM_PACKAGE, "aggctl_tests", false, &["cut"]),
+            listed(KERNEL_PACKAGE, "hooks", true, &["cut::X_CLSACT", "tcx"]),
+            listed("aggctl-engine", "plans", true, &["cut"]),
+        ]
+    }
+
+    fn chosen(extent: Extent, filter: &[&str]) -> Vec<(String, Vec<String>)> {
+        let filter: Vec<String> = filter.iter().map(|word| (*word).to_owned()).collect();
+        let runs = PORTION.runs(&all(), extent, &filter).into_iter();
+        runs.map(|run| (run.name, run.arguments[3..].to_vec())).collect()
     }
 
     #[test]
     fn a_portion_is_of_integration_tests_and_leaves_out_what_it_shall() {
-        let portion = Portion { series: Series::V6_12, absent: &[HARNESS], without: &[CLSACT], full: &["s1"] };
-        let all = [
-            executable(SYSTEM_PACKAGE, "s1", true),
-            executable(SYSTEM_PACKAGE, HARNESS, true),
-            executable(SYSTEM_PACKAGE, "aggctl_tests", false),
-            executable(KERNEL_PACKAGE, "hooks", true),
-            executable("aggctl-engine", "plans", true),
-        ];
-        let runs = portion.runs(&all, &[]);
-        let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-        assert_eq!(names, ["kernel/hooks", "system/s1"]);
-        assert_eq!(runs[0].arguments, ["--show-output", "--skip", CLSACT, THREADS]);
-        assert_eq!(runs[1].arguments, ["--show-output", THREADS]);
-        let asked = portion.runs(&all, &["failover".to_owned()]);
-        assert_eq!(asked.len(), 3);
-        assert_eq!(asked[0].arguments, ["--show-output", "failover", THREADS]);
+        let failover = ["cut::VETH_TCX", "cut::VETH_CLSACT", "back::VETH_TCX"].map(str::to_owned).to_vec();
+        let full = [("kernel/hooks".to_owned(), vec!["tcx".to_owned()]), ("system/failover".to_owned(), failover)];
+        assert_eq!(chosen(Extent::Full, &[]), full);
+        let brief = ["cut::VETH_TCX", "cut::VETH_CLSACT"].map(str::to_owned).to_vec();
+        assert_eq!(chosen(Extent::Brief, &[]), [("system/failover".to_owned(), brief)]);
+        assert_eq!(chosen(Extent::Brief, &["pings"]), [("system/harness".to_owned(), vec!["pings".to_owned()])]);
+    }
+
+    #[test]
+    fn what_chooses_nothing_is_named() {
+        assert_eq!(PORTION.unknown(&all()), Vec::<String>::new());
+        let portion = Portion { brief: &[("failover", &["renamed"]), ("gone", &[])], without: &["no such"], ..PORTION };
+        assert_eq!(portion.unknown(&all()), ["gone", "no such", "failover::renamed"]);
     }
 }

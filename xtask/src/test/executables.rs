@@ -25,6 +25,28 @@ pub struct Executable {
     pub integration: bool,
 }
 
+/// A test executable and the names of its tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The executable.
+    pub executable: Executable,
+    /// The names of its tests.
+    pub tests: Vec<String>,
+}
+
+impl Listed {
+    /// Asks an executable for its tests.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be run.
+    pub fn of(executable: Executable) -> Result<Self> {
+        let names = process::read(Command::new(&executable.path).args(["--list", "--format", "terse"]))?;
+        let tests = names.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect();
+        Ok(Self { executable, tests })
+    }
+}
+
 /// Runs `command`, a `cargo test --no-run --message-format=json`, and returns the tests that it built.
 ///
 /// # Errors

@@ -1,13 +1,14 @@
 //! Makes suites of what the agent in a machine writes.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use super::{
-    agent::Word,
+    agent::{Run, Word},
     scan::{Scanner, Tally},
     suite::Outcome,
 };
@@ -49,16 +50,26 @@ pub struct Listener(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     label: String,
+    /// How many tests each run has, by its name.
+    counts: BTreeMap<String, usize>,
+    /// How many tests are left.
+    left: usize,
     rest: Vec<u8>,
     scanner: Scanner,
     heard: Heard,
 }
 
 impl Listener {
-    /// One for a machine; `label` stands before the lines that are shown.
-    pub fn new(label: &str) -> Self {
-        let state =
-            State { label: label.to_owned(), rest: Vec::new(), scanner: Scanner::default(), heard: Heard::default() };
+    /// One for a machine with these runs; `label` stands before the lines that are shown.
+    pub fn new(label: &str, runs: &[Run]) -> Self {
+        let state = State {
+            label: label.to_owned(),
+            counts: runs.iter().map(|run| (run.name.clone(), run.tests)).collect(),
+            left: runs.iter().map(|run| run.tests).sum(),
+            rest: Vec::new(),
+            scanner: Scanner::default(),
+            heard: Heard::default(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -106,8 +117,8 @@ impl State {
                 if !succeeded && tally.failed == 0 {
                     tally.failed = 1;
                 }
-                let Tally { passed, failed, skipped, .. } = &tally;
-                self.show(&format!("{run}: {passed} passed, {failed} failed, {skipped} skipped in {seconds:.0} s"));
+                self.left = self.left.saturating_sub(self.counts.get(&run).copied().unwrap_or_default());
+                self.show(&format!("{run}: {tally} in {seconds:.0} s; {} tests left", self.left));
                 self.heard.add(&run, tally, Duration::try_from_secs_f64(seconds).unwrap_or_default());
             }
             Some(Word::Done) => self.heard.done = true,
@@ -150,7 +161,7 @@ test b ... ok
 
     #[test]
     fn a_machine_that_dies_leaves_what_ended_before() {
-        let listener = Listener::new("6.1");
+        let listener = Listener::new("6.1", &[]);
         for part in OUTPUT.as_bytes().chunks(7) {
             assert!(listener.clone().write_all(part).is_ok());
         }

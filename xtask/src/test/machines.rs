@@ -21,8 +21,8 @@ use aggctl_vm::{self as vm, Cards, Choice, Outcome, Series, Streams};
 use super::{
     BINARY_VARIABLE,
     agent::Orders,
-    choice::{PORTIONS, Portion},
-    executables::Executable,
+    choice::{Extent, PORTIONS, Portion},
+    executables::Listed,
     listener::{Heard, Listener},
     report::{Report, Where},
 };
@@ -40,7 +40,9 @@ const WAY_OUT: &str =
 /// What all machines run.
 pub struct Material<'a> {
     /// The test executables.
-    pub executables: &'a [Executable],
+    pub listed: &'a [Listed],
+    /// How much of them.
+    pub extent: Extent,
     /// The product.
     pub binary: &'a Path,
     /// Only tests whose names contain one of these, if there are any.
@@ -128,7 +130,7 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>) ->
     let file = place.join(format!("{name}.json"));
     let binary = material.binary.to_str().context("the path of the binary must be UTF-8")?.to_owned();
     let orders = Orders {
-        runs: portion.runs(material.executables, material.filter),
+        runs: portion.runs(material.listed, material.extent, material.filter),
         environment: BTreeMap::from([(BINARY_VARIABLE.to_owned(), binary)]),
     };
     fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
@@ -137,7 +139,7 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>) ->
     wish.nic = Some(CARDS);
 
     println!("=== Linux {name}, in a virtual machine");
-    let listener = Listener::new(name);
+    let listener = Listener::new(name, &orders.runs);
     let mut streams = || Streams { stdout: Box::new(listener.clone()), stderr: Box::new(std::io::stderr()) };
     let outcome = vm::run(workspace, &wish, &mut streams);
     let end = match &outcome {

@@ -10,7 +10,7 @@ mod report;
 mod scan;
 mod suite;
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, thread};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -23,8 +23,8 @@ use aggctl_tools::{
 use aggctl_vm::Series;
 
 use self::{
-    choice::SYSTEM_PACKAGE,
-    executables::Executable,
+    choice::{Extent, SYSTEM_PACKAGE},
+    executables::Listed,
     machines::Material,
     report::{HOST, Report},
 };
@@ -48,6 +48,9 @@ pub struct Wish {
     /// Leave out the virtual machines with other kernels
     #[arg(long)]
     no_vm: bool,
+    /// Run everything everywhere: also on the newest kernel, and on the others not only what they alone can show
+    #[arg(long, conflicts_with = "no_vm")]
+    full: bool,
     /// Of the virtual machines run only the one with this kernel (may be given several times)
     #[arg(long, value_name = "6.1|6.12|newest", conflicts_with = "no_vm")]
     kernel: Vec<Series>,
@@ -57,6 +60,13 @@ pub struct Wish {
     /// Carry out orders in a virtual machine
     #[arg(long, hide = true, exclusive = true, value_name = "FILE")]
     agent: Option<PathBuf>,
+}
+
+impl Wish {
+    /// A kernel that is asked for by name runs all of its portion.
+    fn extent(&self) -> Extent {
+        if self.full || !self.kernel.is_empty() { Extent::Full } else { Extent::Brief }
+    }
 }
 
 /// Runs the suites, prints a table of them, and fails when any of them did.
@@ -85,12 +95,15 @@ pub fn run(wish: &Wish) -> Result<()> {
     if system || !machines.is_empty() {
         let binary = build::all(workspace, false)?;
         let executables = executables::build(&mut test_executables(workspace))?;
+        let listed = executables.into_iter().map(Listed::of).collect::<Result<Vec<_>>>()?;
+        choice::check(&listed)?;
         if system {
-            let outcome = suite::executables(&system_runs(&executables, wish), &[(BINARY_VARIABLE, &binary)]);
-            report.add("system", HOST, outcome);
+            let runs = choice::host_runs(&listed, &wish.filter);
+            let lanes = thread::available_parallelism().map_or(1, usize::from);
+            report.add("system", HOST, suite::executables(&runs, &[(BINARY_VARIABLE, &binary)], lanes));
         }
-        let (filter, limit) = (&wish.filter, wish.vm_timeout);
-        let material = Material { executables: &executables, binary: &binary, filter, limit };
+        let (filter, limit, extent) = (&wish.filter, wish.vm_timeout, wish.extent());
+        let material = Material { listed: &listed, extent, binary: &binary, filter, limit };
         machines::run(workspace, &machines, &material, &mut report)?;
     }
 
@@ -109,7 +122,11 @@ fn machines(wish: &Wish, report: &mut Report) -> Vec<Series> {
         report.leave_out("virtual machines with other kernels", "--no-vm");
         return Vec::new();
     }
-    machines::prepare(if wish.kernel.is_empty() { &Series::ALL } else { &wish.kernel }, report)
+    let kernels = if wish.kernel.is_empty() { choice::kernels(wish.extent()) } else { wish.kernel.clone() };
+    if wish.extent() == Extent::Brief {
+        report.leave_out("what other kernels need not show again", "--full runs everything everywhere");
+    }
+    machines::prepare(&kernels, report)
 }
 
 /// Formatting and lints.
@@ -135,15 +152,6 @@ fn system_is_wanted(wish: &Wish, report: &mut Report) -> bool {
     };
     report.leave_out("system", reason);
     false
-}
-
-/// The system tests, with those that lie beside the code of their harness.
-fn system_runs(executables: &[Executable], wish: &Wish) -> Vec<agent::Run> {
-    let system = executables.iter().filter(|executable| executable.package == SYSTEM_PACKAGE);
-    let mut runs: Vec<agent::Run> =
-        system.map(|executable| choice::run("system", executable, &wish.filter, &[])).collect();
-    runs.sort_by(|a, b| a.name.cmp(&b.name));
-    runs
 }
 
 fn format(workspace: &Workspace) -> Command {

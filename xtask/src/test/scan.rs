@@ -1,6 +1,6 @@
 //! Reads what cargo's tests print.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,12 @@ impl Tally {
         self.tests.extend(other.tests);
         extend_once(&mut self.reasons, other.reasons);
         extend_once(&mut self.facts, other.facts);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 

@@ -4,6 +4,8 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -43,31 +45,56 @@ pub fn check(commands: &mut [Command]) -> Outcome {
 /// Runs tests with cargo, shows what it prints, and counts.
 pub fn tests(command: &mut Command) -> Outcome {
     let begin = Instant::now();
-    let tally = scanned(command);
+    println!("$ {}", process::describe(command));
+    let tally = scanned(command, &mut |line| println!("{line}"));
     Outcome { tally, took: begin.elapsed() }
 }
 
-/// Runs test executables one after the other, with further variables, shows what they print, and counts. The names of
-/// tests begin with that of their executable.
-pub fn executables(runs: &[Run], environment: &[(&str, &Path)]) -> Outcome {
+/// Runs test executables, some side by side, with further variables; shows what failed, and how many tests are left. The
+/// names of tests begin with that of their executable.
+pub fn executables(runs: &[Run], environment: &[(&str, &Path)], lanes: usize) -> Outcome {
     let begin = Instant::now();
-    let mut all = Tally::default();
-    for run in runs {
-        let mut command = Command::new(&run.path);
-        command.args(&run.arguments).current_dir(&run.directory).envs(environment.iter().copied());
-        let mut tally = scanned(&mut command);
-        let executable = run.name.rsplit('/').next().unwrap_or_default();
-        for test in &mut tally.tests {
-            test.name = format!("{executable}::{}", test.name);
+    let next = AtomicUsize::new(0);
+    let left = AtomicUsize::new(runs.iter().map(|run| run.tests).sum());
+    let lane = || {
+        let mut sum = Tally::default();
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            sum.add(executable(run, environment, &left));
         }
-        all.add(tally);
-    }
+        sum
+    };
+    let mut all = Tally::default();
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        for lane in lanes {
+            // A lane that panicked ran tests that nobody counted.
+            all.add(lane.join().unwrap_or(Tally { failed: 1, ..Tally::default() }));
+        }
+    });
     Outcome { tally: all, took: begin.elapsed() }
 }
 
+/// Runs one executable. What it prints is shown when it has ended, so that it does not mix with that of others.
+fn executable(run: &Run, environment: &[(&str, &Path)], left: &AtomicUsize) -> Tally {
+    let begin = Instant::now();
+    println!("{}: {} tests …", run.name, run.tests);
+    let mut command = Command::new(&run.path);
+    command.args(&run.arguments).current_dir(&run.directory).envs(environment.iter().copied());
+    let mut shown = Vec::new();
+    let mut tally = scanned(&mut command, &mut |line| shown.push(line.to_owned()));
+    for test in &mut tally.tests {
+        test.name = format!("{}::{}", run.executable(), test.name);
+    }
+    let left = left.fetch_sub(run.tests, Ordering::Relaxed) - run.tests;
+    if tally.failed > 0 {
+        println!("{}", shown.join("\n"));
+    }
+    println!("{}: {tally} in {:.0} s; {left} tests left", run.name, begin.elapsed().as_secs_f64());
+    tally
+}
+
 /// Runs a command, shows what it prints, and counts.
-fn scanned(command: &mut Command) -> Tally {
-    println!("$ {}", process::describe(command));
+fn scanned(command: &mut Command, show: &mut dyn FnMut(&str)) -> Tally {
     let mut scanner = Scanner::default();
     let succeeded = command.stdout(Stdio::piped()).spawn().and_then(|mut child| {
         if let Some(output) = child.stdout.take() {
@@ -75,7 +102,7 @@ fn scanned(command: &mut Command) -> Tally {
                 let line = line?;
                 let line = String::from_utf8_lossy(&line);
                 if scanner.line(&line) {
-                    println!("{line}");
+                    show(&line);
                 }
             }
         }
