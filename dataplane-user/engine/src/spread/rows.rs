@@ -67,6 +67,7 @@ fn claim(bucket: u32, member: &Share) -> u64 {
     let slot = u64::from(member.id.0) & SLOT;
     let dimension = DIMENSIONS[member.id.index() % ROW];
     let x = f64::from(sample(bucket, dimension.into(), SCRAMBLING)) + HALF_STEP;
-    let score = -x.ln() / f64::from(member.weight());
+    // Not that of the system's library, which may differ in the last bits from one machine to the next.
+    let score = -libm::log(x) / f64::from(member.weight());
     score.to_bits() & !SLOT | slot
 }

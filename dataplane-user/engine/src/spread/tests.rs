@@ -7,6 +7,7 @@ use super::*;
 
 mod changes;
 mod evenness;
+mod golden;
 mod turns;
 
 const BUCKETS: u32 = spread::DEFAULT_BUCKETS;
