@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that is checked, in one command.
 
 mod agent;
+mod checks;
 mod choice;
 mod executables;
 mod kernels;
@@ -15,11 +16,7 @@ use std::{path::PathBuf, process::Command, thread};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use aggctl_tools::{
-    build, process,
-    setup::{self, Build},
-    workspace::{self, Workspace},
-};
+use aggctl_tools::{build, process, setup, workspace::Workspace};
 use aggctl_vm::Series;
 
 use self::{
@@ -88,7 +85,9 @@ pub fn run(wish: &Wish) -> Result<()> {
     if wish.no_host {
         report.leave_out("this machine's own kernel", "--no-host");
     } else {
-        checks(workspace, &tools, wish, &mut report);
+        if wish.filter.is_empty() {
+            checks::run(workspace, &tools, &mut report);
+        }
         report.add("unit", HOST, suite::tests(&mut unit_tests(workspace, wish)));
     }
     let system = system_is_wanted(wish, &mut report);
@@ -129,19 +128,6 @@ fn machines(wish: &Wish, report: &mut Report) -> Vec<Series> {
     machines::prepare(&kernels, report)
 }
 
-/// Formatting and lints.
-fn checks(workspace: &Workspace, tools: &Build, wish: &Wish, report: &mut Report) {
-    if !wish.filter.is_empty() {
-        return;
-    }
-    report.add("format", HOST, suite::check(&mut [format(workspace), format_ebpf(workspace)]));
-    report.add("clippy", HOST, suite::check(&mut [clippy(workspace)]));
-    match clippy_ebpf(workspace, tools) {
-        Some(command) => report.add("clippy (eBPF)", HOST, suite::check(&mut [command])),
-        None => report.leave_out("clippy (eBPF)", &format!("{} has no clippy", tools.toolchain)),
-    }
-}
-
 /// Whether the system tests run on this machine's own kernel.
 fn system_is_wanted(wish: &Wish, report: &mut Report) -> bool {
     let reason = match (wish.no_host, wish.no_system, process::is_root()) {
@@ -152,30 +138,6 @@ fn system_is_wanted(wish: &Wish, report: &mut Report) -> bool {
     };
     report.leave_out("system", reason);
     false
-}
-
-fn format(workspace: &Workspace) -> Command {
-    let mut command = build::cargo(workspace, "fmt");
-    command.args(["--all", "--check"]);
-    command
-}
-
-fn format_ebpf(workspace: &Workspace) -> Command {
-    let mut command = Command::new(workspace::cargo());
-    command.current_dir(workspace.ebpf_crate()).args(["fmt", "--check"]);
-    command
-}
-
-fn clippy(workspace: &Workspace) -> Command {
-    let mut command = build::cargo(workspace, "clippy");
-    command.args(["--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    command
-}
-
-fn clippy_ebpf(workspace: &Workspace, tools: &Build) -> Option<Command> {
-    let mut command = build::ebpf_clippy(workspace, tools)?;
-    command.args(["--quiet", "--release", "--", "-D", "warnings"]);
-    Some(command)
 }
 
 fn unit_tests(workspace: &Workspace, wish: &Wish) -> Command {

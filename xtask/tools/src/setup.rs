@@ -50,7 +50,7 @@ pub fn build() -> Result<Build> {
 
 /// Finds or installs compiler and linker, and `extra` packages, with one call of apt.
 fn ensure(extra: &[&'static str]) -> Result<Build> {
-    let compiler = Toolchain::present().or_else(Toolchain::complete_nightly);
+    let compiler = Toolchain::present().or_else(Toolchain::install_nightly);
     let linker = linker::present();
 
     let mut wanted = extra.to_vec();
@@ -89,7 +89,7 @@ fn instructions(wanted: &[&str], compiler: bool, linker: bool) -> String {
         lines.push(format!("  as root: {}", packages::install_line(wanted)));
     } else {
         if compiler {
-            lines.push("  rustup toolchain install nightly --component rust-src".to_owned());
+            lines.push(format!("  rustup toolchain install {} --component rust-src", toolchain::NIGHTLY));
         }
         let own = |package: &&&str| !toolchain::DEBIAN_PACKAGES.contains(package);
         let others: Vec<&str> = wanted.iter().filter(own).copied().collect();

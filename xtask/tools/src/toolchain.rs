@@ -12,6 +12,12 @@ use std::{
 
 use crate::process;
 
+/// The nightly that builds the programs. It moves by hand: when another one is wanted, this and [`VERSION`] change in one
+/// commit with the figures that `cargo xtask lab` then gives and the verifiers of all kernels (`cargo xtask test --full`).
+pub const NIGHTLY: &str = "nightly-2026-05-20";
+/// What it says of itself, by which a nightly of another name is known to be the same.
+const VERSION: &str = "1.97.0-nightly (e50aa6fba 2026-05-19)";
+
 /// The target of the programs.
 pub const TARGET: &str = "bpfel-unknown-none";
 
@@ -21,8 +27,8 @@ pub const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "libstd-rust-we
 /// Where Debian puts programs.
 const DEBIAN_PROGRAMS: &str = "/usr/bin";
 
-/// How long fetching `rust-src` may take before the other route is taken.
-const COMPONENT_LIMIT: Duration = Duration::from_secs(60);
+/// How long fetching a nightly may take before the other route is taken.
+const INSTALL_LIMIT: Duration = Duration::from_secs(180);
 
 /// A compiler that is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,22 +49,23 @@ impl fmt::Display for Toolchain {
 }
 
 impl Toolchain {
-    /// The compiler that is complete now, the preferred one first. Installs nothing.
+    /// The compiler that is complete now, the preferred one first: the pinned nightly, Debian's, any other nightly.
+    /// Installs nothing.
     pub fn present() -> Option<Self> {
-        if let Some(bin) = nightly().filter(|bin| has_source(bin) && linkable(bin)) {
-            return Some(Self::Nightly(bin));
-        }
-        debian_complete().then_some(Self::Debian)
+        let complete = |bin: &PathBuf| has_source(bin) && linkable(bin);
+        let pinned = nightly(NIGHTLY).or_else(|| nightly("nightly").filter(|bin| is_pinned(bin))).filter(complete);
+        let debian = || debian_complete().then_some(Self::Debian);
+        let any = || nightly("nightly").filter(complete);
+        pinned.map(Self::Nightly).or_else(debian).or_else(|| any().map(Self::Nightly))
     }
 
-    /// Completes rustup's nightly with its `rust-src`, if there is such a nightly and rustup's server answers in time.
-    pub fn complete_nightly() -> Option<Self> {
-        let bin = nightly().filter(|bin| linkable(bin))?;
-        eprintln!("setup: fetching rust-src for rustup's nightly");
-        let mut add = Command::new("rustup");
-        add.args(["component", "add", "rust-src", "--toolchain", "nightly"]);
-        let added = process::succeeds_within(&mut add, COMPONENT_LIMIT) && has_source(&bin);
-        added.then_some(Self::Nightly(bin))
+    /// Installs the pinned nightly with its `rust-src`, if there is a rustup and its server answers in time.
+    pub fn install_nightly() -> Option<Self> {
+        process::find("rustup")?;
+        eprintln!("setup: fetching {NIGHTLY} with rust-src");
+        let mut install = Command::new("rustup");
+        install.args(["toolchain", "install", NIGHTLY, "--profile", "minimal", "--component", "rust-src"]);
+        process::succeeds_within(&mut install, INSTALL_LIMIT).then(Self::present)?
     }
 
     /// Its cargo, to which the subcommand is added, in a clean environment.
@@ -127,13 +134,18 @@ fn clean(command: &mut Command) {
     }
 }
 
-/// The directory of the programs of rustup's nightly, if one is installed.
-fn nightly() -> Option<PathBuf> {
+/// The directory of the programs of a toolchain of rustup's, if it is installed.
+fn nightly(name: &str) -> Option<PathBuf> {
     // Newer versions of rustup would download a nightly to answer the question.
     let mut which = Command::new("rustup");
-    which.env("RUSTUP_AUTO_INSTALL", "0").args(["which", "--toolchain", "nightly", "rustc"]);
+    which.env("RUSTUP_AUTO_INSTALL", "0").args(["which", "--toolchain", name, "rustc"]);
     let rustc = process::read(&mut which).ok()?;
     Path::new(rustc.trim()).parent().map(Path::to_path_buf).filter(|bin| process::executable(&bin.join("cargo")))
+}
+
+/// Whether this is the nightly that is pinned, whatever rustup calls it.
+fn is_pinned(bin: &Path) -> bool {
+    process::read(Command::new(bin.join("rustc")).arg("--version")).is_ok_and(|version| version.contains(VERSION))
 }
 
 fn has_source(bin: &Path) -> bool {
