@@ -29,6 +29,9 @@ use crate::failure::Failure;
 /// How long a lock may be held by one that is about to leave.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a controller, which has its ports to watch, waits for others that add or remove ports.
+pub const SHORT_PATIENCE: Duration = Duration::from_millis(500);
+
 /// The failure of a command on an aggregate that does not exist.
 pub fn not_there(name: &str) -> Failure {
     Failure::Refused(format!("there is no aggregate {name} in this network namespace; see `aggctl show`"))
@@ -77,6 +80,8 @@ pub fn attach(
     warn: &mut dyn FnMut(String),
 ) -> Result<Record, Failure> {
     let mut netlink = Netlink::open()?;
+    // Until the record is there that says whose ports these are.
+    let ports = store.lock_ports(PATIENCE)?;
     let host = snapshot(&mut netlink)?;
     let (mut record, warnings) = plan::attach(&host, config, &taken(store, &host)?)?;
     for warning in warnings {
@@ -87,6 +92,7 @@ pub fn attach(
     }
     record.confirm_by = confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
     store.save(&record)?;
+    drop(ports);
     let mut executor = executor(store, &record)?;
     let done = transaction::run(store, &mut record, &mut executor)
         .map_err(Failure::from)

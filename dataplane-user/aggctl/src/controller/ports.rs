@@ -79,6 +79,8 @@ impl Controller {
 
     /// Adds a port: all or nothing.
     pub(super) fn add_port(&mut self, config: &PortConfig) -> Result<Vec<String>, Failure> {
+        // Until the record says whose port it is.
+        let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
         let host = self.host()?;
         let (port, steps, warnings) =
             plan::add_port(&host, &self.record, config, &operation::taken(&self.store, &host)?)?;
@@ -121,6 +123,8 @@ impl Controller {
     /// Removes a port.
     pub(super) fn remove_port(&mut self, name: &str) -> Result<(), Failure> {
         let id = self.port_named(name)?;
+        // Until it is as it was before: nobody else shall take it as it is.
+        let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
         let host = self.host()?;
         let steps = plan::remove_port(&host, &self.record, id)?;
         self.give_up(id)?;

@@ -57,6 +57,9 @@ pub enum StateError {
         /// The holder, 0 if it did not say.
         pid: u32,
     },
+    /// Somebody else adds or removes ports.
+    #[error("ports of another aggregate of this network namespace are being added or removed; try again")]
+    PortsLocked,
 }
 
 pub(super) fn failed(call: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {

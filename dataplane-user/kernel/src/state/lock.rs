@@ -60,7 +60,32 @@ impl Store {
     }
 }
 
-/// The right to change an aggregate, until dropped.
+impl Store {
+    /// Takes the lock under which interfaces become ports, or cease to be, in this network namespace. Who makes sure that an
+    /// interface is no port of another aggregate holds it until its own record says that it is a port of this one.
+    ///
+    /// # Errors
+    /// [`StateError::PortsLocked`] if another process still holds it after `patience`.
+    pub fn lock_ports(&self, patience: Duration) -> Result<Lock, StateError> {
+        let dir = self.dir().parent().map(Path::to_owned).unwrap_or_default();
+        let until = Instant::now() + patience;
+        loop {
+            // It goes with the last aggregate, and comes with the first.
+            let file = File::open(&dir).map_err(failed("open", &dir))?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if same_file(&file, &dir) => return Ok(Lock { _file: file }),
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(StateError::PortsLocked),
+                Err(error) => return Err(failed("lock", &dir)(error.into())),
+            }
+        }
+    }
+}
+
+/// The right to change an aggregate, or which interfaces are ports, until dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
