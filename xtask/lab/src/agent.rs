@@ -10,15 +10,15 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    borrowed_nics::Pair,
     controller,
     cost::{self, CostJob},
     failover::{self, FailoverJob},
-    lent::Pair,
+    message::Message,
     profile,
     question::{Clock, Setup},
     spread::{self, SpreadJob},
     throughput::{self, ThroughputJob},
-    word::Word,
 };
 use aggctl_tools::{environment, interrupt::Interrupt, process};
 
@@ -41,7 +41,7 @@ pub struct Means {
     /// The product.
     pub binary: PathBuf,
     /// Cables between real cards, if the user lends some.
-    pub lent: Vec<Pair>,
+    pub borrowed: Vec<Pair>,
 }
 
 /// One of them.
@@ -106,7 +106,7 @@ impl fmt::Display for Job {
 pub fn run(orders: &Path) -> Result<()> {
     let text = fs::read(orders).with_context(|| format!("cannot read {}", orders.display()))?;
     let orders: Orders = serde_json::from_slice(&text).context("these are no orders")?;
-    Word::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
+    Message::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
     // All at once and before anything is measured: a module that is loaded later moves what is measured. Elsewhere than
     // in a machine some may not be there, which shows where they are used.
     let loaded = process::read(Command::new("modprobe").arg("--all").args(MODULES));
@@ -117,7 +117,7 @@ pub fn run(orders: &Path) -> Result<()> {
     let interrupt = Interrupt::catch()?;
     for job in &jobs {
         interrupt.check()?;
-        Word::Begin(job.to_string()).say()?;
+        Message::Begin(job.to_string()).say()?;
         let done = match job {
             Job::Cost(job) => cost::measure(job, &means.binary),
             Job::Spread(job) => spread::measure(job, &means.binary),
@@ -127,8 +127,8 @@ pub fn run(orders: &Path) -> Result<()> {
             Job::Load(setup) => controller::measure(setup, &means.binary),
         };
         if let Err(error) = done {
-            Word::Failed(format!("{error:#}")).say()?;
+            Message::Failed(format!("{error:#}")).say()?;
         }
     }
-    Word::Done.say()
+    Message::Done.say()
 }

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     contender::{self, Extra, Raising},
+    message::Message,
     question::Setup,
     site::{self, Site},
-    word::Word,
 };
 
 /// For how long the controller is watched while nothing happens, and while all ports flap.
@@ -50,7 +50,7 @@ pub fn measure(setup: &Setup, binary: &Path) -> Result<()> {
     let begin = Instant::now();
     let raised = match raise()? {
         Raising::Done(raised) => raised,
-        Raising::Refused(reason) => return Word::LeftOut { setup: *setup, reason }.say(),
+        Raising::Refused(reason) => return Message::LeftOut { setup: *setup, reason }.say(),
     };
     let attach_ms = begin.elapsed().as_secs_f64() * 1e3;
     let (controller, guardian) = raised.processes()?.context("this contender has no controller")?;
@@ -61,7 +61,7 @@ pub fn measure(setup: &Setup, binary: &Path) -> Result<()> {
     })?;
     let flapping = work(controller, || flap(&site))?;
     let resident_kib = [resident(controller)?, resident(guardian)?];
-    Word::Load(Load { setup: *setup, attach_ms, resident_kib, idle, flapping }).say()
+    Message::Load(Load { setup: *setup, attach_ms, resident_kib, idle, flapping }).say()
 }
 
 /// All ports lose their carriers and get them back, again and again.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     contender::{self, Extra, Raised, Raising},
+    message::Message,
     pktgen::{self, Run},
     question::{Direction, Setup, Traffic},
     schedule::SMALL_V4,
     site::{self, Site},
-    word::Word,
 };
 
 /// A MAC that nobody has: who receives such a frame drops it as soon as it has looked at it.
@@ -53,7 +53,7 @@ pub fn measure(job: &CostJob, binary: &Path) -> Result<()> {
     let site = Site::new(job.setup.ports)?;
     let raised = match contender::raise(&job.setup, &Extra::default(), &site, binary)? {
         Raising::Done(raised) => raised,
-        Raising::Refused(reason) => return Word::LeftOut { setup: job.setup, reason }.say(),
+        Raising::Refused(reason) => return Message::LeftOut { setup: job.setup, reason }.say(),
     };
     let port = busiest(&site, &raised)?;
     let mut dropping = false;
@@ -66,13 +66,13 @@ pub fn measure(job: &CostJob, binary: &Path) -> Result<()> {
             Ok(run) => run,
             // An old kernel cannot; all else is measured.
             Err(error) if !traffic.held => {
-                Word::Failed(format!("{error:#}")).say()?;
+                Message::Failed(format!("{error:#}")).say()?;
                 continue;
             }
             Err(error) => return Err(error),
         };
         let (instructions, busy) = (run.each(), run.each_busy());
-        Word::Cost(Cost { setup: job.setup, traffic: *traffic, instructions, busy }).say()?;
+        Message::Cost(Cost { setup: job.setup, traffic: *traffic, instructions, busy }).say()?;
     }
     Ok(())
 }

@@ -14,9 +14,9 @@ use super::{
     agent::Means,
     capture::Frame,
     contender::{self, Extra, Raised, Raising},
+    message::Message,
     question::{Cable, Setup},
     site::{self, Site},
-    word::Word,
 };
 
 /// The sender and a receiver that nobody is.
@@ -66,10 +66,10 @@ pub struct Failover {
 /// When the setup fails, or traffic does not come back.
 pub fn measure(job: &FailoverJob, means: &Means) -> Result<()> {
     let extra = Extra { poll: job.poll, ..Extra::default() };
-    let site = Site::of(job.cable, job.setup.ports, &means.lent)?;
+    let site = Site::of(job.cable, job.setup.ports, &means.borrowed)?;
     let raised = match contender::raise(&job.setup, &extra, &site, &means.binary)? {
         Raising::Done(raised) => raised,
-        Raising::Refused(reason) => return Word::LeftOut { setup: job.setup, reason }.say(),
+        Raising::Refused(reason) => return Message::LeftOut { setup: job.setup, reason }.say(),
     };
     address(&site, &raised)?;
     let socket = site.host.enter(|| Ok(UdpSocket::bind((HOST, 0))?))?;
@@ -82,7 +82,7 @@ pub fn measure(job: &FailoverJob, means: &Means) -> Result<()> {
         result.gap_ms.push(gap.as_secs_f64() * 1e3);
         result.lost.push(lost);
     }
-    Word::Failover(result).say()
+    Message::Failover(result).say()
 }
 
 fn address(site: &Site, raised: &Raised<'_>) -> Result<()> {

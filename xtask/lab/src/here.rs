@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 use super::{agent::Means, figures::Figures, machine, page::other, schedule, take, throughput};
 use aggctl_tools::{interrupt::Interrupt, process, workspace::Workspace};
 
-/// How many cables a measurement needs, where they are lent.
+/// How many cables a measurement needs, where they are borrowed.
 const CABLES: usize = 2;
 /// How often everything is measured; the median counts.
 const ROUNDS: u32 = 3;
@@ -21,15 +21,15 @@ pub fn run(workspace: &Workspace, means: Means, mut figures: Figures, trials: u3
     }
     // The agent hears Ctrl-C, too, and takes away what it made: we wait for it.
     let _interrupt = Interrupt::catch()?;
-    let lent = !means.lent.is_empty();
+    let borrowed = !means.borrowed.is_empty();
     ensure!(
-        !lent || means.lent.len() == CABLES,
+        !borrowed || means.borrowed.len() == CABLES,
         "give --cable {CABLES} times: the aggregate is to have {CABLES} ports"
     );
-    for pair in &means.lent {
+    for pair in &means.borrowed {
         pair.check()?;
     }
-    for group in schedule::here(ROUNDS, trials, lent) {
+    for group in schedule::here(ROUNDS, trials, borrowed) {
         for word in machine::run_here(workspace, &group, means.clone())? {
             take(&mut figures, word);
         }

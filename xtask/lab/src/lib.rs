@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod agent;
+mod borrowed_nics;
 mod capture;
 mod check;
 mod contender;
@@ -14,8 +15,8 @@ mod failover;
 mod figures;
 mod here;
 mod identity;
-mod lent;
 mod machine;
+mod message;
 mod page;
 mod pktgen;
 mod profile;
@@ -25,7 +26,6 @@ mod site;
 mod spread;
 mod taps;
 mod throughput;
-mod word;
 
 use std::{
     fs,
@@ -37,11 +37,11 @@ use clap::Args;
 
 use self::{
     agent::Means,
+    borrowed_nics::Pair,
     figures::{Figures, LeftOut},
     identity::Identity,
-    lent::Pair,
+    message::Message,
     schedule::Extent,
-    word::Word,
 };
 use aggctl_tools::{build, setup, workspace::Workspace};
 use aggctl_vm::Choice;
@@ -104,7 +104,7 @@ pub fn run(wish: &Wish) -> Result<()> {
     };
     let mut figures = Figures::new(Identity::of(workspace, &tools.toolchain)?);
     if wish.here {
-        return here::run(workspace, Means { binary, lent: wish.cable.clone() }, figures, wish.trials);
+        return here::run(workspace, Means { binary, borrowed: wish.cable.clone() }, figures, wish.trials);
     }
     let chosen = |name: &str| wish.filter.is_empty() || wish.filter.iter().any(|word| name.contains(word));
     for group in schedule::groups(extent, wish.trials).iter().filter(|group| chosen(&group.name)) {
@@ -125,24 +125,24 @@ pub fn run(wish: &Wish) -> Result<()> {
     Ok(())
 }
 
-fn take(figures: &mut Figures, word: Word) {
+fn take(figures: &mut Figures, word: Message) {
     match word {
-        Word::Kernel(kernel) => figures.identity.kernel = kernel,
-        Word::Cost(cost) => figures.costs.push(cost),
-        Word::Spread(spread) => figures.spreads.push(spread),
-        Word::Failover(failover) => figures.failovers.push(failover),
-        Word::Throughput(throughput) => figures.throughputs.push(throughput),
-        Word::Profile(profile) => figures.profiles.push(profile),
-        Word::Load(load) => figures.loads.push(load),
-        Word::LeftOut { setup, reason } => {
+        Message::Kernel(kernel) => figures.identity.kernel = kernel,
+        Message::Cost(cost) => figures.costs.push(cost),
+        Message::Spread(spread) => figures.spreads.push(spread),
+        Message::Failover(failover) => figures.failovers.push(failover),
+        Message::Throughput(throughput) => figures.throughputs.push(throughput),
+        Message::Profile(profile) => figures.profiles.push(profile),
+        Message::Load(load) => figures.loads.push(load),
+        Message::LeftOut { setup, reason } => {
             let left = LeftOut { setup, reason };
             // Every round of a measurement says it again.
             if !figures.left_out.contains(&left) {
                 figures.left_out.push(left);
             }
         }
-        Word::Failed(what) => figures.failed.push(what),
-        Word::Begin(_) | Word::Done => {}
+        Message::Failed(what) => figures.failed.push(what),
+        Message::Begin(_) | Message::Done => {}
     }
 }
 

@@ -13,9 +13,9 @@ use tempfile::NamedTempFile;
 
 use super::{
     agent::{Means, Orders},
+    message::Message,
     question::Clock,
     schedule::Group,
-    word::Word,
 };
 use aggctl_tools::workspace::Workspace;
 
@@ -29,8 +29,8 @@ const AGENT: &str = "/proc/1/exe";
 /// # Errors
 ///
 /// When the machine cannot be made or ends before its work is done.
-pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice, limit: u64) -> Result<Vec<Word>> {
-    let file = orders(workspace, group, Means { binary: binary.to_owned(), lent: Vec::new() })?;
+pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice, limit: u64) -> Result<Vec<Message>> {
+    let file = orders(workspace, group, Means { binary: binary.to_owned(), borrowed: Vec::new() })?;
     let command = [AGENT.into(), "lab".into(), "--agent".into(), file.path().into()];
     let mut wish = vm::Wish::of(kernel.clone(), limit, command.into());
     (wish.deterministic, wish.cpus) = match group.clock {
@@ -44,7 +44,7 @@ pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice,
     let outcome = vm::run(workspace, &wish, &mut streams)?;
     let words = listener.words();
     match outcome {
-        Outcome::Exited(0) if words.last() == Some(&Word::Done) => Ok(words),
+        Outcome::Exited(0) if words.last() == Some(&Message::Done) => Ok(words),
         Outcome::Exited(status) => {
             bail!("{}: the agent ended with status {status} before its work was done", group.name)
         }
@@ -57,7 +57,7 @@ pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice,
 /// # Errors
 ///
 /// When the agent cannot be started or ends before its work is done.
-pub fn run_here(workspace: &Workspace, group: &Group, means: Means) -> Result<Vec<Word>> {
+pub fn run_here(workspace: &Workspace, group: &Group, means: Means) -> Result<Vec<Message>> {
     let file = orders(workspace, group, means)?;
     println!("\n=== {}", group.name);
     let mut listener = Listener::default();
@@ -68,7 +68,7 @@ pub fn run_here(workspace: &Workspace, group: &Group, means: Means) -> Result<Ve
     io::copy(&mut stdout, &mut listener).context("cannot hear the agent")?;
     let status = agent.wait().context("cannot wait for the agent")?;
     let words = listener.words();
-    ensure!(status.success() && words.last() == Some(&Word::Done), "{}: the agent ended too early", group.name);
+    ensure!(status.success() && words.last() == Some(&Message::Done), "{}: the agent ended too early", group.name);
     Ok(words)
 }
 
@@ -89,11 +89,11 @@ struct Listener(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     rest: Vec<u8>,
-    words: Vec<Word>,
+    words: Vec<Message>,
 }
 
 impl Listener {
-    fn words(&self) -> Vec<Word> {
+    fn words(&self) -> Vec<Message> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).words)
     }
 }
@@ -105,7 +105,7 @@ impl Write for Listener {
         while let Some(end) = state.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = state.rest.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line[..end]);
-            match Word::read(line.trim_end_matches('\r')) {
+            match Message::read(line.trim_end_matches('\r')) {
                 Some(word) => {
                     word.show();
                     state.words.push(word);
@@ -126,7 +126,7 @@ mod tests {
     use std::io::Write;
 
     use super::Listener;
-    use crate::word::Word;
+    use crate::message::Message;
 
     #[test]
     fn words_are_heard_between_other_lines_and_in_parts() {
@@ -135,6 +135,6 @@ mod tests {
         for part in text.as_bytes().chunks(5) {
             listener.clone().write_all(part).unwrap();
         }
-        assert_eq!(listener.words(), [Word::Begin("a".to_owned()), Word::Done]);
+        assert_eq!(listener.words(), [Message::Begin("a".to_owned()), Message::Done]);
     }
 }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     contender::{self, Extra, Raising},
     cost,
+    message::Message,
     question::{Direction, Setup, Traffic},
     schedule::SMALL_V4,
     site::Site,
-    word::Word,
 };
 
 /// How the names of our programs begin, and the way that they are for.
@@ -53,7 +53,7 @@ pub fn measure(setup: &Setup, binary: &Path) -> Result<()> {
     let site = Site::new(setup.ports)?;
     let raised = match contender::raise(setup, &Extra::default(), &site, binary)? {
         Raising::Done(raised) => raised,
-        Raising::Refused(reason) => return Word::LeftOut { setup: *setup, reason }.say(),
+        Raising::Refused(reason) => return Message::LeftOut { setup: *setup, reason }.say(),
     };
     let port = cost::busiest(&site, &raised)?;
     for (programs, direction) in PROGRAMS {
@@ -70,7 +70,7 @@ pub fn measure(setup: &Setup, binary: &Path) -> Result<()> {
         drop(account);
         let frames = f64::from(PACKETS);
         let (runs, inside) = ((after.runs - before.runs) / frames, (after.time - before.time) / frames);
-        Word::Profile(Profile { setup: *setup, direction, runs, inside, account: with - without }).say()?;
+        Message::Profile(Profile { setup: *setup, direction, runs, inside, account: with - without }).say()?;
     }
     Ok(())
 }

@@ -10,21 +10,18 @@ use serde::{Deserialize, Serialize};
 pub enum Wiring {
     /// Everything in one namespace, everything visible.
     Shared,
-    /// The ports in a namespace of the aggregate's own.
-    Isolated,
     /// The least work while the ports stay where they are.
     Direct,
 }
 
 impl Wiring {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Shared, Self::Isolated, Self::Direct];
+    pub const ALL: [Self; 2] = [Self::Shared, Self::Direct];
 
     /// What the command line calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shared => "shared",
-            Self::Isolated => "isolated",
             Self::Direct => "direct",
         }
     }
@@ -47,13 +44,8 @@ pub enum Contender {
 
 impl Contender {
     /// All that join ports.
-    pub const AGGREGATES: [Self; 5] = [
-        Self::Bonding,
-        Self::Team,
-        Self::Aggctl(Wiring::Shared),
-        Self::Aggctl(Wiring::Isolated),
-        Self::Aggctl(Wiring::Direct),
-    ];
+    pub const AGGREGATES: [Self; 4] =
+        [Self::Bonding, Self::Team, Self::Aggctl(Wiring::Shared), Self::Aggctl(Wiring::Direct)];
 }
 
 impl fmt::Display for Contender {
@@ -114,7 +106,7 @@ pub enum Cable {
     /// A tap device, which loses its carrier as real cards do.
     Tap,
     /// Between cards that the user named.
-    Lent,
+    Borrowed,
 }
 
 impl fmt::Display for Cable {
@@ -122,7 +114,7 @@ impl fmt::Display for Cable {
         f.write_str(match self {
             Self::Veth => "veth",
             Self::Tap => "tap",
-            Self::Lent => "as named",
+            Self::Borrowed => "as named",
         })
     }
 }

@@ -13,8 +13,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
+    borrowed_nics::{Borrowed, Pair},
     capture::{Capture, Frame},
-    lent::{Lent, Pair},
     question::Cable,
     taps::Taps,
 };
@@ -45,7 +45,7 @@ enum Ends {
     /// We.
     Taps(Taps),
     /// The far namespace, and they go back to where they came from.
-    Lent(#[expect(dead_code, reason = "dropping it brings them back")] Lent),
+    Borrowed(#[expect(dead_code, reason = "dropping it brings them back")] Borrowed),
 }
 
 impl Site {
@@ -58,12 +58,12 @@ impl Site {
         Self::of(Cable::Veth, ports, &[])
     }
 
-    /// Makes it with these cables, the first of those that are lent.
+    /// Makes it with these cables, the first of those that are borrowed.
     ///
     /// # Errors
     ///
     /// When the kernel does not let us.
-    pub fn of(cable: Cable, ports: u8, lent: &[Pair]) -> Result<Self> {
+    pub fn of(cable: Cable, ports: u8, borrowed: &[Pair]) -> Result<Self> {
         let mut site = Self {
             ends: Ends::Namespace,
             host: Namespace::new("host")?,
@@ -82,12 +82,12 @@ impl Site {
                 let up: String = site.ports.iter().map(|name| format!("link set {name} up\n")).collect();
                 batch(&site.host, &up)?;
             }
-            Cable::Lent => {
-                let mut away = Lent::default();
-                for (name, pair) in site.ports.iter().zip(lent) {
-                    away.lend(pair, &site.host, &site.far, name)?;
+            Cable::Borrowed => {
+                let mut away = Borrowed::default();
+                for (name, pair) in site.ports.iter().zip(borrowed) {
+                    away.borrow(pair, &site.host, &site.far, name)?;
                 }
-                site.ends = Ends::Lent(away);
+                site.ends = Ends::Borrowed(away);
             }
         }
         site.wait_for_carriers()?;
@@ -126,7 +126,7 @@ impl Site {
     pub fn plug(&self, place: usize, on: bool) -> Result<()> {
         match &self.ends {
             Ends::Taps(taps) => taps.plug(place, on),
-            Ends::Namespace | Ends::Lent(_) => {
+            Ends::Namespace | Ends::Borrowed(_) => {
                 let state = if on { "up" } else { "down" };
                 self.far.ip(&format!("link set {} {state}", self.ports[place])).map(drop)
             }

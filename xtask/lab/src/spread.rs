@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     capture::Capture,
     contender::{self, Extra, Raised, Raising},
+    message::Message,
     pktgen,
     question::{Contender, Setup, Traffic},
     schedule::SMALL_V4,
     site::Site,
-    word::Word,
 };
 
 /// A MAC that nobody has.
@@ -70,7 +70,7 @@ pub fn measure(job: &SpreadJob, binary: &Path) -> Result<()> {
     let site = Site::new(job.setup.ports)?;
     let raised = match contender::raise(&job.setup, &extra, &site, binary)? {
         Raising::Done(raised) => raised,
-        Raising::Refused(reason) => return Word::LeftOut { setup: job.setup, reason }.say(),
+        Raising::Refused(reason) => return Message::LeftOut { setup: job.setup, reason }.say(),
     };
     thread::sleep(SETTLE);
     let before = map(&site, &raised, job.flows)?;
@@ -79,7 +79,7 @@ pub fn measure(job: &SpreadJob, binary: &Path) -> Result<()> {
     drop(raised);
     drop(site);
     let same_as_bonding = if job.parity { Some(same_as_bonding(job, &before, binary)?) } else { None };
-    Word::Spread(Spread { job: job.clone(), shares, moves, same_as_bonding }).say()
+    Message::Spread(Spread { job: job.clone(), shares, moves, same_as_bonding }).say()
 }
 
 /// How many flows take the same port with bonding.

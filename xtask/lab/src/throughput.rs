@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     agent::Means,
     contender::{self, Extra, Raising},
+    message::Message,
     question::{Cable, Clock, Direction, Setup, Transport},
     site::{self, Site},
-    word::Word,
 };
 use aggctl_testbed::{netns::Namespace, traffic::bulk};
 use aggctl_tools::process;
@@ -65,10 +65,10 @@ pub struct Throughput {
 ///
 /// When the setup fails, or the connection breaks.
 pub fn measure(job: &ThroughputJob, means: &Means) -> Result<()> {
-    let site = Site::of(job.cable, job.setup.ports, &means.lent)?;
+    let site = Site::of(job.cable, job.setup.ports, &means.borrowed)?;
     let raised = match contender::raise(&job.setup, &Extra::default(), &site, &means.binary)? {
         Raising::Done(raised) => raised,
-        Raising::Refused(reason) => return Word::LeftOut { setup: job.setup, reason }.say(),
+        Raising::Refused(reason) => return Message::LeftOut { setup: job.setup, reason }.say(),
     };
     let mut lines =
         format!("link add {BRIDGE} type bridge\nlink set {BRIDGE} up\naddress add {PEER}/24 dev {BRIDGE}\n");
@@ -89,12 +89,12 @@ pub fn measure(job: &ThroughputJob, means: &Means) -> Result<()> {
             })
         };
         run()?;
-        Word::Throughput(Throughput { job: *job, direction, rate: run()? }).say()?;
+        Message::Throughput(Throughput { job: *job, direction, rate: run()? }).say()?;
     }
     Ok(())
 }
 
-/// Offloads that are off. Dropping this switches them on again: interfaces that are lent outlive the measurement.
+/// Offloads that are off. Dropping this switches them on again: interfaces that are borrowed outlive the measurement.
 struct Switched<'a>(Vec<(&'a Namespace, String, Vec<&'static str>)>);
 
 impl<'a> Switched<'a> {

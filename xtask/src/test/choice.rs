@@ -93,7 +93,7 @@ pub const PORTIONS: &[Portion] = &[
             "frames",
             "guests",
             "namespaces",
-            "s2",
+            "online_migration",
             "views",
             "vlan_rules",
             "vm_vlan",
@@ -118,7 +118,7 @@ pub const PORTIONS: &[Portion] = &[
             "device",
             "guests",
             "namespaces",
-            "s2",
+            "online_migration",
             "views",
             "vm_vlan",
             "warnings",
@@ -133,7 +133,7 @@ const HARNESS: &str = "harness";
 /// What is refused is decided before the kernel is asked.
 const REFUSALS: &str = "refusals";
 /// Field scenario S1.
-const FAILOVER: &str = "s1";
+const FAILOVER: &str = "failover";
 /// What the dead leave in place, and those who come after them.
 const CRASH: &str = "crash";
 /// The same of programs and maps, without a controller.
@@ -141,7 +141,7 @@ const ADOPTION: &str = "adoption";
 /// Attaching programs and taking them away.
 const HOOKS: &str = "hooks";
 /// Field scenario S3, which is about what the controller makes of the same few events.
-const FLAPS: &str = "s3";
+const FLAPS: &str = "live_changes";
 /// A million frames through the programs' choice, which an emulated processor takes minutes for.
 const MILLION: &str = "selection";
 /// Modes that use several ports.

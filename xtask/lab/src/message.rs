@@ -19,7 +19,7 @@ const MARK: &str = "aggctl-lab-in-machine: ";
 /// A word.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Word {
+pub enum Message {
     /// The kernel is this.
     Kernel(String),
     /// This begins.
@@ -49,7 +49,7 @@ pub enum Word {
     Done,
 }
 
-impl Word {
+impl Message {
     /// Reads a line, if it is one of the agent's.
     pub fn read(line: &str) -> Option<Self> {
         serde_json::from_str(line.strip_prefix(MARK)?).ok()

@@ -61,7 +61,7 @@ fn show(name: &str) -> Result<Value> {
 
 /// Interfaces that are away. Dropping this brings them back under their own names.
 #[derive(Debug, Default)]
-pub struct Lent(Vec<Away>);
+pub struct Borrowed(Vec<Away>);
 
 #[derive(Debug)]
 struct Away {
@@ -71,13 +71,13 @@ struct Away {
     up: bool,
 }
 
-impl Lent {
+impl Borrowed {
     /// Moves the ends of a cable into two namespaces, where both get the same name, and sets them up.
     ///
     /// # Errors
     ///
     /// When an interface is not free or the kernel does not let us.
-    pub fn lend(&mut self, pair: &Pair, host: &Namespace, far: &Namespace, name: &str) -> Result<()> {
+    pub fn borrow(&mut self, pair: &Pair, host: &Namespace, far: &Namespace, name: &str) -> Result<()> {
         pair.check()?;
         for (own, namespace) in [(&pair.near, host), (&pair.far, far)] {
             let up = show(own)?["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "UP"));
@@ -91,7 +91,7 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for Borrowed {
     fn drop(&mut self) {
         let us = std::process::id().to_string();
         for Away { namespace, here, there, up } in &self.0 {
