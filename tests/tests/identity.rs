@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use aggctl_tests::{
-    Case, Lab, Outcome, cases,
+    Case, HostState, Lab, Outcome,
+    aggctl::binary,
+    cases, command,
     processes::kill,
     wait::{holds_for, lossy},
 };
@@ -122,6 +124,23 @@ fn a_port_is_attached_to_one_aggregate_only(case: Case) {
         let won = race(&lab, [&lines[0], &lines[1]]);
         lab.host.aggctl(&format!("detach {}", ["agg0", "agg1"][won])).ok();
     }
+}
+
+cases!(a_name_that_no_interface_can_have_is_refused_at_once: VETH_TCX);
+fn a_name_that_no_interface_can_have_is_refused_at_once(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    for name in
+        ["", " ", "a b", "a\nb", "a\tb", "agg0 ", ".", "..", "../agg0", "a/b", "-x", "--", "agg%d", "sixteen-bytes-lo"]
+    {
+        let run = |arguments: &[&str]| command::run(lab.host.command(binary().to_str().unwrap()).args(arguments));
+        for arguments in [&["attach", "--port", "eth0", "--", name][..], &["port", "add", "agg0", "--", name]] {
+            let outcome = run(arguments);
+            assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome}");
+            assert!(!outcome.stderr.contains("controller"), "{outcome}");
+        }
+    }
+    before.expect_again(&lab.host, "names that are refused");
 }
 
 fn options(case: Case) -> String {

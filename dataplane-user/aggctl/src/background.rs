@@ -42,7 +42,7 @@ impl Report {
 pub fn start(store: &Store, wish: &[u8]) -> Result<(), Failure> {
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(store.log())?;
     let mut guardian = own_binary();
-    guardian.arg("guardian").arg(store.name());
+    guardian.args(["guardian", "--", store.name()]);
     let mut guardian = guardian.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
     if let Some(mut stdin) = guardian.stdin.take() {
         stdin.write_all(wish)?;

@@ -49,7 +49,11 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal.to_string())
+        match refusal {
+            // Whatever the host.
+            Refusal::InvalidName { .. } => Self::Usage(refusal.to_string()),
+            refusal => Self::Refused(refusal.to_string()),
+        }
     }
 }
 

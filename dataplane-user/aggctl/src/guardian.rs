@@ -106,10 +106,12 @@ async fn guard(store: &Store, wish: &[u8]) -> Result<(), Failure> {
 /// Starts a controller: with a wish it attaches, without one it adopts.
 fn spawn(store: &Store, wish: Option<&[u8]>) -> Result<Child, Failure> {
     let mut command = background::own_binary();
-    command.arg("controller").arg(store.name());
+    command.arg("controller");
     if wish.is_none() {
         command.arg("--adopt");
     }
+    // Others may have renamed it to what looks like an option.
+    command.arg("--").arg(store.name());
     command.stdin(if wish.is_some() { Stdio::piped() } else { Stdio::null() });
     let mut command = tokio::process::Command::from(command);
     let mut child = command.spawn()?;

@@ -1,6 +1,5 @@
 //! `attach` and `adopt`.
 
-use aggctl_engine::plan;
 use aggctl_kernel::state::Store;
 
 use super::background::{Foreground, log_to_stderr};
@@ -17,7 +16,6 @@ use crate::{
 /// # Errors
 /// Why not; nothing was changed then.
 pub fn run(request: &AttachRequest) -> Result<(), Failure> {
-    plan::validate(&request.config)?;
     let store = operation::store(&request.config.name)?;
     if let Some(pid) = store.holder() {
         return Err(Failure::Refused(format!(

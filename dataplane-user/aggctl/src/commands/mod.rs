@@ -8,6 +8,7 @@ mod live;
 mod monitor;
 mod show;
 
+use aggctl_engine::plan;
 use aggctl_kernel::{netns, probe};
 
 use crate::{
@@ -22,9 +23,11 @@ use crate::{
 /// # Errors
 /// Why it failed.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    check_names(&arguments.command)?;
     match arguments.command {
         Command::Attach(arguments) => {
             let request = arguments.request()?;
+            plan::validate(&request.config)?;
             prepare()?;
             attach::run(&request)
         }
@@ -49,6 +52,31 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             background::controller(store(&name)?, adopt)
         }),
     }
+}
+
+/// Whether the names that were typed can be those of interfaces at all; and of those that are made, or become ports, whether
+/// they mean nothing else.
+fn check_names(command: &Command) -> Result<(), Failure> {
+    let (aggregate, port) = match command {
+        Command::Attach(_) => return Ok(()), // its request is checked as a whole
+        Command::Show { name, .. } | Command::Monitor { name, .. } => (name.as_deref(), None),
+        Command::Detach { name, .. }
+        | Command::Adopt { name, .. }
+        | Command::Confirm { name }
+        | Command::Explain { name, .. }
+        | Command::Set { name, .. }
+        | Command::Guardian { name }
+        | Command::Controller { name, .. } => (Some(name.as_str()), None),
+        Command::Port { action } => match action {
+            PortAction::Add { name, port } => {
+                plan::check_name(&port.name)?;
+                (Some(name.as_str()), None)
+            }
+            PortAction::Remove { name, port } => (Some(name.as_str()), Some(port.as_str())),
+            PortAction::Set { name, port } => (Some(name.as_str()), Some(port.name.as_str())),
+        },
+    };
+    Ok([aggregate, port].into_iter().flatten().try_for_each(plan::check_possible)?)
 }
 
 fn port(action: PortAction) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ mod wiring;
 
 pub use attach::{Taken, attach, rollback};
 pub use detach::detach;
-pub use names::hidden_name;
+pub use names::{check as check_name, check_possible, hidden_name};
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;
 pub use repair::{receiver, repair, sender};

@@ -8,21 +8,40 @@ const LIMIT: usize = 15;
 const SUFFIX: &str = "-peer";
 
 /// Whether the kernel would take `name` for an interface, and it means nothing else in /proc/sys/net.
-pub(super) fn check(name: &str) -> Result<(), Refusal> {
+///
+/// # Errors
+///
+/// If a port or an aggregate cannot have it.
+pub fn check(name: &str) -> Result<(), Refusal> {
+    check_possible(name)?;
+    let why = if name.starts_with('-') {
+        "it begins with a '-', as options do"
+    } else if matches!(name, "all" | "default") {
+        "it means all interfaces in sysctls"
+    } else if name.contains('%') {
+        "it has a '%', which the kernel replaces by a number"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::InvalidName { name: name.to_owned(), why })
+}
+
+/// Whether an interface can have this name at all, so that it may be looked for.
+///
+/// # Errors
+///
+/// If none can.
+pub fn check_possible(name: &str) -> Result<(), Refusal> {
     let why = if name.is_empty() {
         "it is empty"
     } else if name.len() > LIMIT {
         "it is longer than 15 bytes"
     } else if matches!(name, "." | "..") {
         "it names a directory"
-    } else if matches!(name, "all" | "default") {
-        "it means all interfaces in sysctls"
     } else if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
         "it has white space or control characters"
     } else if name.contains(['/', ':']) {
         "it has a '/' or ':'"
-    } else if name.contains('%') {
-        "it has a '%', which the kernel replaces by a number"
     } else {
         return Ok(());
     };
@@ -64,6 +83,23 @@ fn fnv1a(text: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_mean_something_else_are_refused() {
+        for name in
+            ["", ".", "..", "a/b", "/", "a b", " ", "a\tb", "a\nb", "a\u{a0}b", "\u{7}", "a:b", "sixteen-bytes-lo"]
+        {
+            assert!(check_possible(name).is_err(), "{name:?}");
+            assert!(check(name).is_err(), "{name:?}");
+        }
+        for name in ["-x", "--force", "-", "agg%d", "%", "all", "default"] {
+            assert!(check(name).is_err(), "{name:?}");
+            assert!(check_possible(name).is_ok(), "{name:?}: by others");
+        }
+        for name in ["agg0", "a", "a.b", "...", "fifteen-bytes-l", "a-", "a@b", "ünïcödé", "0"] {
+            assert!(check(name).is_ok(), "{name:?}");
+        }
+    }
 
     #[test]
     fn the_hidden_name_fits_and_differs() {
