@@ -31,8 +31,7 @@ impl Failure {
             Self::OutputClosed => {}
             Self::Usage(_) | Self::Refused(_) => {
                 // Whatever went into it, people and scripts get one line.
-                let line = self.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-                eprintln!("aggctl: {line}");
+                eprintln!("aggctl: {}", one_line(&self.to_string()));
             }
         }
     }
@@ -44,6 +43,31 @@ impl Failure {
             Self::Refused(_) => ExitCode::from(1),
             Self::OutputClosed => ExitCode::SUCCESS,
         }
+    }
+}
+
+/// The most characters of something typed that are said back.
+const TYPED: usize = 60;
+/// The most characters of a word; paths are longer than what is typed.
+const WORD: usize = 200;
+/// The most characters of a line.
+const LINE: usize = 1_000;
+
+/// A text with its words and itself cut where they are too long to be read, and without line breaks.
+pub fn one_line(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().map(|word| cut(word, WORD)).collect();
+    cut(&words.join(" "), LINE)
+}
+
+/// What was typed, cut where it is too long to be read.
+pub fn shorten(text: &str) -> String {
+    cut(text, TYPED)
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
+        None => text.to_owned(),
     }
 }
 

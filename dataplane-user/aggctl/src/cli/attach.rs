@@ -47,7 +47,7 @@ pub struct AttachArguments {
     #[arg(long, value_name = "RULE", value_parser = values::vlan)]
     vlan: Option<VlanConfig>,
     /// The port that is preferred over all others
-    #[arg(long, value_name = "IF")]
+    #[arg(long, value_name = "IF", value_parser = values::port_name)]
     primary: Option<String>,
     /// When a better port than the active one takes over: always, better, failure
     #[arg(long, value_parser = values::reselect, default_value = "always")]
@@ -73,7 +73,7 @@ pub struct AttachArguments {
     /// What becomes of the ports' addresses and routes: move, none (the ports must have none)
     #[arg(long, value_parser = addresses, default_value = "move")]
     addresses: Addresses,
-    /// How device, ports and programs are connected: shared
+    /// How device, ports and programs are connected: shared, direct
     #[arg(long, value_parser = wiring, default_value = "shared")]
     wiring: Wiring,
     /// What the aggregate's own device is: auto (netkit where there is it), netkit, veth
@@ -152,7 +152,7 @@ impl AttachArguments {
 }
 
 fn wiring(value: &str) -> Result<Wiring, String> {
-    values::choice(value, &[(&["shared"], Wiring::Shared), (&["direct"], Wiring::Direct)], &["isolated"], "wiring")
+    values::choice(value, &[(&["shared"], Wiring::Shared), (&["direct"], Wiring::Direct)], &["auto", "over"], "wiring")
 }
 
 fn mac_policy(value: &str) -> Result<MacPolicy, String> {

@@ -7,7 +7,7 @@ use std::{
 
 use aggctl_common::Mac;
 
-use super::values::number;
+use super::values::{number, quote};
 
 /// IPv4 and IPv6.
 const ETHERTYPES: [[u8; 2]; 2] = [[0x08, 0x00], [0x86, 0xdd]];
@@ -61,7 +61,8 @@ impl FromStr for Flow {
             vlan: None,
         };
         for part in text.split(',') {
-            let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not of the form KEY=VALUE"))?;
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| format!("{} is not of the form KEY=VALUE", quote(part)))?;
             match key {
                 "src" => source = Some(number("src", value)?),
                 "dst" => destination = Some(number("dst", value)?),
@@ -73,7 +74,8 @@ impl FromStr for Flow {
                 "vlan" => flow.vlan = Some(vlan(value)?),
                 _ => {
                     return Err(format!(
-                        "'{key}' says nothing of a flow (src, dst, proto, sport, dport, src-mac, dst-mac, vlan)"
+                        "{} says nothing of a flow (src, dst, proto, sport, dport, src-mac, dst-mac, vlan)",
+                        quote(key)
                     ));
                 }
             }

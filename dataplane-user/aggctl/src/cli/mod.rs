@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod attach;
+pub mod echo;
 mod flow;
 pub mod settings;
 mod values;

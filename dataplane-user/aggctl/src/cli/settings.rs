@@ -3,7 +3,7 @@
 use aggctl_engine::plan::{Change, Primary};
 
 use super::values;
-use crate::failure::Failure;
+use crate::failure::{Failure, shorten};
 
 /// What `set` is asked to change.
 #[derive(Debug, Default)]
@@ -22,13 +22,14 @@ pub fn parse(texts: &[String]) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     let mut seen = Vec::new();
     for text in texts {
-        let (key, value) =
-            text.split_once('=').ok_or_else(|| Failure::Usage(format!("'{text}' is not of the form KEY=VALUE")))?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("{} is not of the form KEY=VALUE", values::quote(text))))?;
         if seen.contains(&key) {
             return Err(Failure::Usage(format!("{key} is given twice")));
         }
         seen.push(key);
-        apply(&mut settings, key, value).map_err(|reason| Failure::Usage(format!("{key}={value}: {reason}")))?;
+        apply(&mut settings, key, value).map_err(|reason| Failure::Usage(format!("{}: {reason}", shorten(text))))?;
     }
     Ok(settings)
 }
@@ -36,11 +37,11 @@ pub fn parse(texts: &[String]) -> Result<Settings, Failure> {
 fn apply(settings: &mut Settings, key: &str, value: &str) -> Result<(), String> {
     let change = &mut settings.change;
     match key {
-        "active-port" | "active_port" | "active_slave" => settings.active_port = Some(value.to_owned()),
+        "active-port" | "active_port" | "active_slave" => settings.active_port = Some(values::port_name(value)?),
         "primary" => {
             change.primary = Some(match value {
-                "" | "none" => Primary::Nobody,
-                name => Primary::Port(name.to_owned()),
+                "none" => Primary::Nobody,
+                name => Primary::Port(values::port_name(name)?),
             });
         }
         "reselect" | "primary_reselect" => change.reselect = Some(values::reselect(value)?),
@@ -49,7 +50,7 @@ fn apply(settings: &mut Settings, key: &str, value: &str) -> Result<(), String> 
         "allmulti" => change.allmulti = Some(values::toggle(value)?),
         "up-delay" | "updelay" | "delay_up" => change.up_delay_ms = Some(values::delay(key, value)?),
         "down-delay" | "downdelay" | "delay_down" => change.down_delay_ms = Some(values::delay(key, value)?),
-        "poll" => change.poll_ms = Some(values::poll(value)?),
+        "poll" | "miimon" => change.poll_ms = Some(values::poll(value)?),
         "announce" | "num_grat_arp" | "num_unsol_na" if !value.contains('=') => {
             change.announce_count = Some(values::number(key, value)?);
         }

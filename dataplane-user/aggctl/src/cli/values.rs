@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
+use crate::failure::shorten;
 use aggctl_common::{hash::Policy, spread::is_table_size};
 use aggctl_engine::{
     config::{Announce, LinkWatch, Mode, Partner, PortConfig, Reselect, TableKind, Toggle},
@@ -10,6 +11,15 @@ use aggctl_engine::{
 
 /// A value that says something known but not built.
 pub const NOT_BUILT: &str = "is not built yet; see the README for what is";
+
+/// The names of a port's settings, and which setting each is.
+const PORT_KEYS: [(&str, &str); 5] = [
+    ("priority", "priority"),
+    ("prio", "priority"),
+    ("sticky", "sticky"),
+    ("nosticky", "sticky"),
+    ("weight", "weight"),
+];
 
 /// `IF[,priority=N][,sticky][,weight=N]`: what was said about a port; what was not said stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +58,17 @@ impl FromStr for PortArgument {
         let mut parts = text.split(',');
         let name = parts.next().filter(|name| !name.is_empty()).ok_or("a port needs the name of an interface")?;
         let mut port = Self { name: name.to_owned(), priority: None, sticky: None, weight: None };
+        let mut seen = Vec::new();
         for part in parts {
+            let key = part.split_once('=').map_or(part, |(key, _)| key);
+            once(&mut seen, PORT_KEYS.iter().find(|(name, _)| *name == key).map_or("", |(_, key)| key))?;
             match part.split_once('=').unwrap_or((part, "")) {
                 ("priority" | "prio", value) => port.priority = Some(number("priority", value)?),
                 ("sticky", "" | "true" | "yes" | "on") => port.sticky = Some(true),
                 ("sticky", "false" | "no" | "off") | ("nosticky", "") => port.sticky = Some(false),
                 ("weight", value) => port.weight = Some(weight(value)?),
                 (key @ ("queue-id" | "queue_id"), _) => return Err(format!("{key} {NOT_BUILT}")),
-                _ => return Err(format!("'{part}' is no setting of a port (priority=N, sticky, weight=N)")),
+                _ => return Err(format!("{} is no setting of a port (priority=N, sticky, weight=N)", quote(part))),
             }
         }
         Ok(port)
@@ -110,38 +123,79 @@ pub fn partner(value: &str) -> Result<Partner, String> {
 
 /// Which VLANs pass, and how.
 pub fn vlan(value: &str) -> Result<VlanConfig, String> {
-    value.parse().map_err(|error: InvalidVlan| error.to_string())
+    value.parse().map_err(|error: InvalidVlan| {
+        // It says back what was typed.
+        error.to_string().split(' ').map(shorten).collect::<Vec<_>>().join(" ")
+    })
 }
 
-/// `link[,up-delay=MS][,down-delay=MS][,poll=MS]`.
+/// `link[,up-delay=MS][,down-delay=MS][,poll=MS]`, or bonding's `miimon=MS`.
 pub fn link_watch(text: &str) -> Result<LinkWatch, String> {
-    let mut parts = text.split(',');
-    let kind = parts.next().unwrap_or_default();
-    match kind.split_once('=').map_or(kind, |(kind, _)| kind) {
-        "link" | "ethtool" | "miimon" => {}
-        kind @ ("arp" | "arp_ping" | "ns" | "nsna_ping") => return Err(format!("watch {kind} {NOT_BUILT}")),
-        _ => return Err(format!("'{kind}' is no watch (link)")),
-    }
+    let (kind, settings) = text.split_once(',').unwrap_or((text, ""));
     let mut watch = LinkWatch::default();
-    for part in parts {
-        match part.split_once('=').unwrap_or((part, "")) {
-            ("up-delay" | "updelay" | "delay_up", value) => watch.up_delay_ms = delay("up-delay", value)?,
-            ("down-delay" | "downdelay" | "delay_down", value) => watch.down_delay_ms = delay("down-delay", value)?,
-            ("poll", value) => watch.poll_ms = poll(value)?,
-            _ => return Err(format!("'{part}' is no setting of a link watch (up-delay=MS, down-delay=MS, poll=MS)")),
+    let mut seen = Vec::new();
+    match kind.split_once('=').map_or((kind, None), |(kind, value)| (kind, Some(value))) {
+        ("link" | "ethtool" | "miimon", None) => {}
+        ("miimon", Some(value)) => {
+            watch.poll_ms = poll(value)?;
+            seen.push("poll");
+        }
+        ("arp" | "arp_ping" | "ns" | "nsna_ping", _) => return Err(format!("watch {} {NOT_BUILT}", quote(kind))),
+        ("link" | "ethtool", Some(_)) => {
+            return Err(format!("{} has a value, and link takes none (link,poll=MS)", quote(kind)));
+        }
+        _ => return Err(format!("{} is no watch (link; not built yet: arp, ns)", quote(kind))),
+    }
+    for part in settings.split(',').filter(|_| text.contains(',')) {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let key = match key {
+            "up-delay" | "updelay" | "delay_up" => "up-delay",
+            "down-delay" | "downdelay" | "delay_down" => "down-delay",
+            "poll" | "miimon" => "poll",
+            _ => {
+                let part = quote(part);
+                return Err(format!("{part} is no setting of a link watch (up-delay=MS, down-delay=MS, poll=MS)"));
+            }
+        };
+        once(&mut seen, key)?;
+        match key {
+            "up-delay" => watch.up_delay_ms = delay(key, value)?,
+            "down-delay" => watch.down_delay_ms = delay(key, value)?,
+            _ => watch.poll_ms = poll(value)?,
         }
     }
     Ok(watch)
 }
 
+/// Notes that a key was given.
+fn once(seen: &mut Vec<&'static str>, key: &'static str) -> Result<(), String> {
+    if seen.contains(&key) {
+        return Err(format!("{key} is given twice"));
+    }
+    seen.push(key);
+    Ok(())
+}
+
+/// The name of a port.
+pub fn port_name(value: &str) -> Result<String, String> {
+    if value.is_empty() { Err("the name of a port is missing".to_owned()) } else { Ok(value.to_owned()) }
+}
+
+/// What was typed, between quotation marks and not too long to be read.
+pub fn quote(text: &str) -> String {
+    shorten(&format!("'{text}'"))
+}
+
 /// `count=N[,interval=MS]`.
 pub fn announce(text: &str) -> Result<Announce, String> {
     let mut announce = Announce::default();
+    let mut seen = Vec::new();
     for part in text.split(',') {
+        once(&mut seen, if part.starts_with("count=") { "count" } else { "interval" })?;
         match part.split_once('=') {
             Some(("count", value)) => announce.count = number("count", value)?,
             Some(("interval", value)) => announce.interval_ms = delay("interval", value)?,
-            _ => return Err(format!("'{part}' is no setting of announcements (count=N, interval=MS)")),
+            _ => return Err(format!("{} is no setting of announcements (count=N, interval=MS)", quote(part))),
         }
     }
     Ok(announce)
@@ -179,7 +233,7 @@ pub fn reselect(value: &str) -> Result<Reselect, String> {
         "always" | "0" => Ok(Reselect::Always),
         "better" | "1" => Ok(Reselect::Better),
         "failure" | "2" => Ok(Reselect::Failure),
-        _ => Err(format!("'{value}' is none of always, better, failure")),
+        _ => Err(format!("{} is none of always, better, failure", quote(value))),
     }
 }
 
@@ -189,13 +243,13 @@ pub fn toggle(value: &str) -> Result<Toggle, String> {
         "auto" => Ok(Toggle::Auto),
         "on" | "yes" | "true" => Ok(Toggle::On),
         "off" | "no" | "false" => Ok(Toggle::Off),
-        _ => Err(format!("'{value}' is none of auto, on, off")),
+        _ => Err(format!("{} is none of auto, on, off", quote(value))),
     }
 }
 
 /// A number in the range of its type.
 pub fn number<T: FromStr<Err: Display>>(what: &str, value: &str) -> Result<T, String> {
-    value.parse().map_err(|error| format!("{what}={value} is no number in range ({error})"))
+    value.parse().map_err(|error| format!("{what}={} is no number in range ({error})", shorten(value)))
 }
 
 /// One of the words that are the built choices of an option, by its own name or an alias.
@@ -207,7 +261,8 @@ pub fn choice<T: Copy>(value: &str, built: &[(&[&str], T)], later: &[&str], opti
         return Err(format!("{option} {value} {NOT_BUILT}"));
     }
     let names: Vec<_> = built.iter().filter_map(|(names, _)| names.first().copied()).collect();
-    Err(format!("'{value}' is no {option} ({}; others {NOT_BUILT})", names.join(", ")))
+    let planned = if later.is_empty() { String::new() } else { format!("; not built yet: {}", later.join(", ")) };
+    Err(format!("{} is no {option} ({}{planned})", quote(value), names.join(", ")))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub fn run(name: Option<&str>, json: bool, buckets: bool) -> Result<(), Failure>
     let cookie = netns::cookie()?;
     let text = match name {
         Some(name) => {
-            let seen = view::look(&Store::new(cookie, name), &mut netlink, buckets)?
+            let seen = view::look(&operation::store(name)?, &mut netlink, buckets)?
                 .ok_or_else(|| operation::not_there(name))?;
             if json { to_json(&seen)? } else { view::text::render(&seen) }
         }
