@@ -13,14 +13,18 @@
 //! frame that is not IP, or not whole up to the end of its IP header, is hashed by *link* alone under every policy.
 //!
 //! An ICMP error is hashed like the packet that it quotes, so that it takes the way of the flow it is about.
+
 mod fields;
+mod numbers;
 mod parse;
+mod parts;
 mod policy;
 mod usual;
 
 pub use fields::{Addresses, Fields, Link, NoAddresses, NoTransport, Ports, Transport};
 use fields::{Folded, Word};
-use parse::{Parts, parse};
+use parse::parse;
+use parts::Parts;
 pub use policy::Policy;
 
 use crate::frame::Frame;

@@ -2,8 +2,6 @@
 
 use core::net::IpAddr;
 
-use super::parse::Parts;
-
 /// The part of the hash that is taken from the Ethernet header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -156,17 +154,6 @@ pub struct Fields {
     pub quoted: bool,
     /// The hash of them, unseeded: the same that [`hash`](super::hash) gives.
     pub hash: u32,
-}
-
-impl From<Parts<Addresses, Result<Transport, NoTransport>>> for Fields {
-    fn from(parts: Parts<Addresses, Result<Transport, NoTransport>>) -> Self {
-        let (addresses, transport, quoted) = match parts.network {
-            Ok(network) => (Ok(network.addresses), network.transport, network.quoted),
-            Err(NoAddresses::Policy) => (Err(NoAddresses::Policy), Err(NoTransport::Policy), false),
-            Err(reason) => (Err(reason), Err(NoTransport::NoAddresses), false),
-        };
-        Self { link: parts.link, addresses, transport, quoted, hash: parts.hash() }
-    }
 }
 
 /// A pair of addresses of which only what the hash needs is kept: all words of both, combined into one.

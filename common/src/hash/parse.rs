@@ -3,7 +3,9 @@
 
 use super::{
     Policy,
-    fields::{AddressWords, Folded, Link, NoAddresses, NoTransport, Ports, Transport, Word},
+    fields::{AddressWords, Link, NoAddresses, NoTransport, Ports, Transport},
+    numbers::{ethertype, protocol},
+    parts::{Network, Parts},
 };
 use crate::frame::Frame;
 
@@ -11,61 +13,6 @@ use crate::frame::Frame;
 const LINK_LENGTH: usize = 14;
 /// Length of the header of an ICMP or ICMPv6 error, behind which the packet is quoted.
 const ICMP_LENGTH: usize = 8;
-
-/// Ethertypes (IEEE 802 numbers).
-pub(super) mod ethertype {
-    pub const IPV4: u16 = 0x0800;
-    pub const IPV6: u16 = 0x86dd;
-    pub const VLAN: u16 = 0x8100;
-    pub const SERVICE_VLAN: u16 = 0x88a8;
-}
-
-/// IP protocols (IANA protocol numbers).
-pub(super) mod protocol {
-    pub const ICMP: u8 = 1;
-    pub const TCP: u8 = 6;
-    pub const UDP: u8 = 17;
-    pub const DCCP: u8 = 33;
-    pub const ESP: u8 = 50;
-    pub const AH: u8 = 51;
-    pub const ICMPV6: u8 = 58;
-    pub const SCTP: u8 = 132;
-    pub const UDP_LITE: u8 = 136;
-}
-
-/// What a frame is hashed by. The kinds of addresses and transport say how much is kept of them: everything, to be shown,
-/// or a word each, for the hash alone.
-#[derive(Clone, Copy)]
-pub(super) struct Parts<A, T> {
-    /// What the Ethernet header adds, unless the policy leaves it out and there is something else.
-    pub link: Option<Link>,
-    pub network: Result<Network<A, T>, NoAddresses>,
-}
-
-/// The part of an IP packet.
-#[derive(Clone, Copy)]
-pub(super) struct Network<A, T> {
-    pub addresses: A,
-    pub transport: T,
-    /// Whether it is the packet that an ICMP error quotes.
-    pub quoted: bool,
-}
-
-impl<A: Into<Folded>, T: Into<Word>> Parts<A, T> {
-    /// The hash: see the formulas of the [module](super).
-    #[inline(always)]
-    pub fn hash(self) -> u32 {
-        let link = self.link.map(Link::word);
-        let Ok(network) = self.network else {
-            return link.unwrap_or(0);
-        };
-        let first = link.unwrap_or_else(|| network.transport.into().0);
-        let mut hash = first ^ network.addresses.into().0;
-        hash ^= hash >> 16;
-        hash ^= hash >> 8;
-        if link.is_some() { hash } else { hash >> 1 }
-    }
-}
 
 /// Finds what the policy asks for, or nothing if the frame is shorter than an Ethernet header.
 #[inline(always)]

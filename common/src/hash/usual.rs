@@ -3,7 +3,8 @@
 use super::{
     Policy,
     fields::{AddressWords, Folded, Link, NoAddresses, Ports, Transport, Word},
-    parse::{Network, Parts, ethertype, protocol},
+    numbers::{ethertype, protocol},
+    parts::{Network, Parts},
 };
 use crate::frame::Frame;
 

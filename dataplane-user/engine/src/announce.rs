@@ -13,7 +13,7 @@ use etherparse::{
     icmpv6::NeighborAdvertisementPayload,
 };
 
-use crate::{carried::Tag, host::Address};
+use crate::host::Address;
 
 /// `IFA_F_DADFAILED`: somebody else has the address.
 const DAD_FAILED: u32 = 0x08;
@@ -75,22 +75,6 @@ pub fn learning(mac: Mac) -> Vec<u8> {
     let mut frame = parts.concat();
     frame.resize(SHORTEST, 0);
     frame
-}
-
-/// An untagged frame with `tags`, the outermost first.
-#[must_use]
-pub fn tagged(frame: &[u8], tags: &[Tag]) -> Vec<u8> {
-    /// Octets of the two addresses, behind which the tags stand.
-    const ADDRESSES: usize = 12;
-
-    let (addresses, rest) = frame.split_at(ADDRESSES.min(frame.len()));
-    let mut tagged = addresses.to_vec();
-    for tag in tags {
-        tagged.extend(tag.protocol.to_be_bytes());
-        tagged.extend(tag.vlan.0.to_be_bytes());
-    }
-    tagged.extend(rest);
-    tagged
 }
 
 fn is_announced(address: &Address) -> bool {

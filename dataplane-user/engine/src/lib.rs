@@ -4,7 +4,7 @@
 //!
 //! - [`Aggregate`](aggregate::Aggregate): which ports are usable, which one is active, what must be announced. It is
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
-//! - [`announce`] and [`carried`]: the frames that say so, for the aggregate's own addresses and for all that it carries.
+//! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is behind it.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
 //!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
@@ -13,8 +13,8 @@
 pub mod action;
 pub mod aggregate;
 pub mod announce;
-pub mod carried;
 pub mod config;
+pub mod downstream;
 pub mod event;
 pub mod host;
 pub mod plan;
@@ -23,6 +23,7 @@ pub mod select;
 pub mod settings;
 pub mod spread;
 pub mod status;
+pub mod tag;
 pub mod vlan;
 pub mod watch;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aggctl_common::IfIndex;
 use aggctl_engine::{
     announce::{Role, frames_as},
-    carried::{self, Kind, Picture},
+    downstream::{self, Kind, Picture},
     vlan::VlanConfig,
 };
 
@@ -43,14 +43,14 @@ pub fn send(
 }
 
 /// The frames that tell the switches about everything that is carried through interface `of` at this moment without being
-/// its own: see [`carried::frames`]. None if `of` is not there.
+/// its own: see [`downstream::frames`]. None if `of` is not there.
 ///
 /// # Errors
 ///
 /// If the kernel cannot be asked. What goes away meanwhile is left out.
-pub fn carried(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, KernelError> {
+pub fn downstream(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, KernelError> {
     let devices = netlink.devices()?;
-    let above = carried::above(of, &devices);
+    let above = downstream::above(of, &devices);
     let is_bridge = |index: &IfIndex| matches!(devices.get(index).map(|device| device.kind), Some(Kind::Bridge { .. }));
     let ports = if above.iter().any(is_bridge) { netlink.bridge_ports()? } else { BTreeMap::new() };
     let mut stations = BTreeMap::new();
@@ -62,5 +62,5 @@ pub fn carried(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, Kerne
     let addresses = netlink.addresses()?;
     // An interface that is gone forwards nothing.
     let role = |name: &str| sysctl::role(name).unwrap_or(Role::Host);
-    Ok(carried::frames(of, &Picture { devices, ports, stations }, &addresses, role))
+    Ok(downstream::frames(of, &Picture { devices, ports, stations }, &addresses, role))
 }

@@ -69,9 +69,9 @@ impl Controller {
     fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
         let rule = &self.record.config.vlan;
         announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index, rule)?;
-        let carried = announce::carried(&mut self.executor.netlink, self.record.index)?;
-        let carried = carried.into_iter().filter_map(|frame| rule.on_wire(frame)).collect();
-        let left_out = self.outgoing.add(index, carried);
+        let downstream = announce::downstream(&mut self.executor.netlink, self.record.index)?;
+        let downstream = downstream.into_iter().filter_map(|frame| rule.on_wire(frame)).collect();
+        let left_out = self.outgoing.add(index, downstream);
         if left_out > 0 {
             warn!(left_out, "more MACs to announce than time to do so");
         }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use aggctl_common::IfIndex;
-use aggctl_engine::carried::LIMIT;
+use aggctl_engine::downstream::LIMIT;
 use aggctl_kernel::packet::{PacketSender, SendError};
 
 /// Frames sent in one go.

@@ -6,7 +6,8 @@ use etherparse::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::carried::VlanId;
+use crate::tag::{Tag, tagged};
+use aggctl_common::vlan::VlanId;
 
 const MAC: Mac = Mac([2, 0, 0, 0xaa, 0xbb, 1]);
 

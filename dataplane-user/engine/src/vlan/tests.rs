@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    announce::{learning, tagged},
-    carried,
+    announce::learning,
+    tag::{Tag, tagged},
 };
 
 const SERVICE: u16 = vlan::SERVICE;
@@ -76,7 +76,7 @@ fn untagged() -> Vec<u8> {
 }
 
 fn with(tags: &[(u16, u16)]) -> Vec<u8> {
-    let tags = tags.iter().map(|(protocol, vlan)| carried::Tag { protocol: *protocol, vlan: VlanId(*vlan) });
+    let tags = tags.iter().map(|(protocol, vlan)| Tag { protocol: *protocol, vlan: VlanId(*vlan) });
     tagged(&untagged(), &tags.collect::<Vec<_>>())
 }
 

@@ -1,7 +1,8 @@
 //! Who is behind an interface: forwarding databases of bridges, and the unicast addresses that an interface must hear.
 
 use aggctl_common::IfIndex;
-use aggctl_engine::carried::{Place, Station, VlanId};
+use aggctl_common::vlan::VlanId;
+use aggctl_engine::downstream::{Place, Station};
 use rustix::io::Errno;
 
 use super::{

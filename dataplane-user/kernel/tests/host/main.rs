@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bystanders;
-mod carried;
+mod downstream;
 mod layer3;
 mod links;
 mod namespace;

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use aggctl_common::IfIndex;
-use aggctl_engine::carried::{BridgePort, Device, Kind, PortVlan, Tag, VlanId};
+use aggctl_common::vlan::VlanId;
+use aggctl_engine::{
+    downstream::{BridgePort, Device, Kind, PortVlan},
+    tag::Tag,
+};
 
 use super::{GETLINK, HEADER, attr, header, parse, skip_stats};
 use crate::{

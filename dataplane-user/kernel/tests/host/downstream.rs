@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use aggctl_common::IfIndex;
-use aggctl_engine::carried::{LIMIT, Place, Station};
+use aggctl_engine::downstream::{LIMIT, Place, Station};
 use aggctl_kernel::{announce, netlink::Netlink};
 
 use crate::support::{feed, in_namespace, index, ip, run};
 
 /// The sources of the frames that are to be sent for what is above an interface.
 fn sources(of: IfIndex) -> BTreeSet<String> {
-    let frames = announce::carried(&mut Netlink::open().unwrap(), of).unwrap();
+    let frames = announce::downstream(&mut Netlink::open().unwrap(), of).unwrap();
     let octets = |frame: &[u8]| frame[6..12].iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>();
     frames.iter().map(|frame| octets(frame).join(":")).collect()
 }
@@ -92,7 +92,7 @@ fn a_full_forwarding_database_is_read_up_to_the_limit() {
             format!("fdb add 02:01:00:00:{:02x}:{:02x} dev g0 master static\n", number >> 8, number & 0xff)
         };
         feed("bridge -batch -", &(0..LIMIT + 100).map(add).collect::<String>());
-        assert_eq!(announce::carried(&mut Netlink::open().unwrap(), index("p0")).unwrap().len(), LIMIT);
+        assert_eq!(announce::downstream(&mut Netlink::open().unwrap(), index("p0")).unwrap().len(), LIMIT);
     });
 }
 

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use aggctl_common::vlan::VlanId;
-use aggctl_common::{IfIndex, Mac};
+use aggctl_common::{IfIndex, Mac, vlan::VlanId};
 
 use crate::{
-    announce::{Role, frames_as, learning, tagged},
+    announce::{Role, frames_as, learning},
     host::Address,
+    tag::{Tag, tagged},
 };
 
 /// The most MACs (in the sense of MAC and tags) that are announced in one round. What a switch can keep is of this
@@ -19,15 +19,6 @@ use crate::{
 pub const LIMIT: usize = 4096;
 /// The most ways that are followed, so that bridges joined in a mesh do not multiply without end.
 const WAYS: usize = 1024;
-
-/// A VLAN tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag {
-    /// Its EtherType: 0x8100 (IEEE 802.1Q) or 0x88a8 (802.1ad).
-    pub protocol: u16,
-    /// The VLAN.
-    pub vlan: VlanId,
-}
 
 /// The devices of the namespace, and who is behind those above the aggregate.
 #[derive(Clone, Debug, Default)]
