@@ -22,6 +22,7 @@ pub mod monitor;
 pub mod namespace;
 pub mod peer;
 pub mod ping;
+pub mod private_run;
 pub mod processes;
 pub mod shuttle;
 #[allow(unsafe_code, reason = "tap devices and packet sockets have no safe interface")]
@@ -40,5 +41,6 @@ pub use lab::{Lab, Link};
 pub use matrix::{Case, Hook, skip};
 pub use namespace::Namespace;
 pub use ping::Ping;
+pub use private_run::PrivateRun;
 pub use tcp::TcpSession;
 pub use wait::{holds_for, wait_for};

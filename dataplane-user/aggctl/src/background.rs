@@ -89,9 +89,11 @@ pub fn detach_from_terminal() -> Result<(), Failure> {
 /// If no controller runs.
 pub fn controller(store: &Store) -> Result<Client, Failure> {
     let name = store.name();
-    if store.record()?.is_none() {
-        return Err(operation::not_there(name));
+    if let Some(client) = Client::connect(&store.socket())? {
+        return Ok(client);
     }
-    Client::connect(&store.socket())?
-        .ok_or_else(|| Failure::Refused(format!("no controller runs for {name}; start one with `aggctl adopt {name}`")))
+    Err(match store.record()? {
+        None => operation::not_there(name),
+        Some(_) => Failure::Refused(format!("no controller runs for {name}; start one with `aggctl adopt {name}`")),
+    })
 }

@@ -1,6 +1,6 @@
 //! How commands fail: one line that says what is wrong and what to do, and an exit code that is a contract.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use aggctl_engine::plan::Refusal;
 use aggctl_kernel::{error::KernelError, probe::Missing, state::StateError, transaction::TransactionError};
@@ -31,7 +31,8 @@ impl Failure {
             Self::OutputClosed => {}
             Self::Usage(_) | Self::Refused(_) => {
                 // Whatever went into it, people and scripts get one line.
-                eprintln!("aggctl: {}", one_line(&self.to_string()));
+                // The log of a background process may be full: its exit code tells the same.
+                let _ = writeln!(std::io::stderr(), "aggctl: {}", one_line(&self.to_string()));
             }
         }
     }

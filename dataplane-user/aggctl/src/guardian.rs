@@ -67,15 +67,34 @@ async fn guard(store: &Store, wish: &[u8]) -> Result<(), Failure> {
         }
         // Nobody else puts things right meanwhile.
         let lock = operation::lock(&store)?;
-        let Some(record) = store.record()? else {
-            Report::Failed(format!("the controller ended ({}) before anything was done", describe(status))).send();
-            return Ok(());
+        let record = match store.record() {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                Report::Failed(format!("the controller ended ({}) before anything was done", describe(status))).send();
+                return Ok(());
+            }
+            Err(error) => {
+                // The aggregate is there all the same: an adopting controller rebuilds what it can, or says why not.
+                warn!(%error, "starting another controller");
+                drop(lock);
+                attaching = false;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = end.recv() => return Ok(()),
+                }
+                pause = LONGEST_PAUSE;
+                continue;
+            }
         };
         match record.phase {
+            Phase::Undoing => {
+                warn!("not everything could be undone: what is left is kept");
+                return Ok(());
+            }
             Phase::Attaching => {
                 warn!("the controller died during attach: undoing it");
-                let undone = operation::roll_back(&store, &record);
-                let outcome = undone.map_or_else(|error| error.to_string(), |()| "everything was undone".to_owned());
+                let undone = operation::roll_back(&store, record);
+                let outcome = undone.map_or_else(|error| error.to_string(), str::to_owned);
                 Report::Failed(format!("the controller died ({}) during attach; {outcome}", describe(status))).send();
                 return Ok(());
             }

@@ -91,23 +91,48 @@ pub fn attach(
         warn(warning.to_string());
     }
     record.confirm_by = confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
-    store.save(&record)?;
-    drop(ports);
     let mut executor = executor(store, &record)?;
-    let done = transaction::run(store, &mut record, &mut executor)
-        .map_err(Failure::from)
-        .and_then(|()| locate(&mut record, &mut executor));
-    if let Err(error) = done {
-        return Err(match transaction::roll_back(store, &record, &mut executor) {
-            Ok(()) => Failure::Refused(format!("{error}; everything was undone")),
-            Err(errors) => Failure::Refused(format!("{error}; could not be undone: {}", errors.join("; "))),
+    if let Err(error) = store.prepare(&record) {
+        store.remove()?;
+        return Err(Failure::Refused(format!("{error}; nothing was changed")));
+    }
+    drop(ports);
+    if let Err(error) = carry_out(store, &mut record, &mut executor) {
+        return Err(match transaction::roll_back(store, &mut record, &mut executor) {
+            Ok(steps) => Failure::Refused(format!("{error}; {}", undone(steps))),
+            Err(errors) => Failure::Refused(format!("{error}; could not be undone: {}", left(store, &errors))),
         });
     }
-    // The engine goes on with the port that the plan chose.
-    store.save_memory(&Memory { active: executor.dataplane.table()?.load().choose(), ..Memory::default() })?;
-    record.phase = Phase::Attached;
-    store.save(&record)?;
     Ok(record)
+}
+
+/// Carries out the plan of an attach, to the end: when all of it is in place, and written down as such.
+fn carry_out(store: &Store, record: &mut Record, executor: &mut Executor) -> Result<(), Failure> {
+    transaction::run(store, record, executor)?;
+    locate(record, executor)?;
+    // The engine goes on with the port that the plan chose. Without that it chooses one itself.
+    let memory = Memory { active: executor.dataplane.table()?.load().choose(), ..Memory::default() };
+    if let Err(error) = store.save_memory(&memory) {
+        warn!(%error, "cannot leave a memory for the next controller");
+    }
+    store.save(&Record { phase: Phase::Attached, ..record.clone() })?;
+    record.phase = Phase::Attached;
+    Ok(())
+}
+
+/// What a report says of steps that were undone.
+fn undone(steps: usize) -> &'static str {
+    if steps == 0 { "nothing had been changed" } else { "everything was undone" }
+}
+
+/// What a report says of what could not be done.
+fn left(store: &Store, errors: &[String]) -> String {
+    format!(
+        "{}; mend that, then `aggctl detach {} --force` tries it again ({} keeps what is left)",
+        errors.join("; "),
+        store.name(),
+        store.dir().display()
+    )
 }
 
 /// Names and numbers of the ports.
@@ -140,7 +165,7 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
         )));
     }
     // What a dying controller began is finished: adding a port.
-    transaction::run(store, &mut record, &mut executor)?;
+    transaction::resume(store, &mut record, &mut executor)?;
     // A port that was plugged out and in has another index, and another interface may have the one that it had.
     let found: Vec<_> = record.ports.iter().map(|port| record.interface_of(&host, port)).collect();
     for (port, link) in record.ports.iter_mut().zip(found) {
@@ -158,14 +183,24 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
     let table = executor.dataplane.table()?;
     if table.load() == Ports::EMPTY {
         // The maps were made anew: programs that use them must find a port in them.
-        table.publish(&stopgap(&record, &host, store.memory()?.unwrap_or_default()));
+        table.publish(&stopgap(&record, &host, memory(store)));
     }
     // Also brings the programs of this version in, without a gap.
     for step in plan::repair(&host, &record) {
         executor.apply(&step)?;
     }
-    store.save(&record)?;
     Ok(record)
+}
+
+/// What the former controller left, if it can be read.
+pub fn memory(store: &Store) -> Memory {
+    match store.memory() {
+        Ok(memory) => memory.unwrap_or_default(),
+        Err(error) => {
+            warn!(%error, "what the former controller knew is lost: link failures are counted from 0 again");
+            Memory::default()
+        }
+    }
 }
 
 /// A table that goes on with the port that was active, if it has a link, else with any that has one.
@@ -194,9 +229,9 @@ pub fn recover(store: &Store) -> Result<Option<Record>, Failure> {
     let Some(record) = store.record()? else { return Ok(None) };
     match record.phase {
         Phase::Attached => Ok(Some(record)),
-        Phase::Attaching => {
-            info!("undoing an attach that did not get to its end");
-            roll_back(store, &record).map(|()| None)
+        Phase::Attaching | Phase::Undoing => {
+            info!("undoing an attach that did not get to its end, or what could not be undone before");
+            roll_back(store, record).map(|_| None)
         }
         Phase::Detaching => {
             info!("finishing a detach");
@@ -205,14 +240,15 @@ pub fn recover(store: &Store) -> Result<Option<Record>, Failure> {
     }
 }
 
-/// Undoes an attach that did not get to its end.
+/// Undoes an attach that did not get to its end, or what could not be undone before. Returns what a report says of it.
 ///
 /// # Errors
 /// What could not be undone.
-pub fn roll_back(store: &Store, record: &Record) -> Result<(), Failure> {
-    let mut executor = executor(store, record)?;
-    transaction::roll_back(store, record, &mut executor)
-        .map_err(|errors| Failure::Refused(format!("could not be undone: {}", errors.join("; "))))
+pub fn roll_back(store: &Store, mut record: Record) -> Result<&'static str, Failure> {
+    let mut executor = executor(store, &record)?;
+    transaction::roll_back(store, &mut record, &mut executor)
+        .map(undone)
+        .map_err(|errors| Failure::Refused(format!("could not be undone: {}", left(store, &errors))))
 }
 
 /// Finishes a detach that did not get to its end.
@@ -232,7 +268,7 @@ pub fn tear_down(store: &Store, mut record: Record, host: &Host, force: bool) ->
     let steps = plan::detach(host, &record, force)?;
     let mut executor = executor(store, &record)?;
     transaction::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
-        Failure::Refused(format!("detached, but not everything could be restored: {}", errors.join("; ")))
+        Failure::Refused(format!("detached, but not everything could be restored: {}", left(store, &errors)))
     })
 }
 

@@ -64,6 +64,8 @@ pub enum Phase {
     Attached,
     /// It is being undone.
     Detaching,
+    /// It was undone, but for the steps in the journal: those could not be undone, and are to be tried again.
+    Undoing,
 }
 
 /// A port, and what it was before.

@@ -3,13 +3,15 @@
 //! Before a step is carried out the store notes that it has begun. Undoing runs the begun steps backwards; since undoing
 //! a step that never took effect does nothing, it does not matter whether the last one did.
 
+mod fault;
+
 use std::time::Instant;
 
 use aggctl_engine::{
     plan::{self, Step},
-    record::{Phase, Record},
+    record::{Entry, Phase, Record},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     error::KernelError,
@@ -27,6 +29,7 @@ pub enum TransactionError {
     #[error(transparent)]
     Step(#[from] KernelError),
     /// A fault that a test asked for.
+    #[cfg(debug_assertions)]
     #[error("the fault hook failed step {index} ({step:?})")]
     Fault {
         /// Index of the step in the journal.
@@ -41,43 +44,60 @@ pub enum TransactionError {
 /// # Errors
 /// The first step that fails. Nothing is undone: see [`roll_back`].
 pub fn run(store: &Store, record: &mut Record, executor: &mut Executor) -> Result<(), TransactionError> {
-    let fault = Fault::wanted();
+    carry_out(record, executor, |count| store.set_begun(count))
+}
+
+/// The same for the journal of an aggregate that runs already, where what cannot be written down is done all the same: doing
+/// it once more does nothing.
+///
+/// # Errors
+/// The first step that fails.
+pub fn resume(store: &Store, record: &mut Record, executor: &mut Executor) -> Result<(), TransactionError> {
+    carry_out(record, executor, |count| {
+        if let Err(error) = store.set_begun(count) {
+            warn!(%error, "cannot write down what has begun");
+        }
+        Ok(())
+    })
+}
+
+fn carry_out(
+    record: &mut Record,
+    executor: &mut Executor,
+    note: impl Fn(usize) -> Result<(), StateError>,
+) -> Result<(), TransactionError> {
     for index in 0..record.journal.len() {
         if record.journal[index].begun {
             continue;
         }
         let step = record.journal[index].step.clone();
-        if fault == Some(Fault::Fail(index)) {
-            return Err(TransactionError::Fault { index, step: Box::new(step) });
-        }
+        fault::before(index, &step)?;
         record.journal[index].begun = true;
-        store.set_begun(index + 1)?;
+        note(index + 1)?;
         let started = Instant::now();
         executor.apply(&step)?;
         debug!(index, us = started.elapsed().as_micros(), ?step, "done");
-        if fault == Some(Fault::Kill(index)) {
-            let this = rustix::process::getpid();
-            let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
-        }
+        fault::after(index);
     }
     Ok(())
 }
 
-/// Undoes an attach that did not get to its end, and forgets the aggregate. Never stops at an error.
+/// Undoes an attach that did not get to its end, and forgets the aggregate: but for the steps that could not be undone, which
+/// stay in the record. Never stops at an error. Returns how many steps were undone.
 ///
 /// # Errors
 /// All that could not be undone.
-pub fn roll_back(store: &Store, record: &Record, executor: &mut Executor) -> Result<(), Vec<String>> {
-    let mut errors = Vec::new();
-    for step in plan::rollback(record) {
-        if let Err(error) = executor.undo(step) {
-            errors.push(error.to_string());
-        }
+pub fn roll_back(store: &Store, record: &mut Record, executor: &mut Executor) -> Result<usize, Vec<String>> {
+    let steps: Vec<_> = plan::rollback(record).cloned().collect();
+    let mut left = Left::default();
+    for step in &steps {
+        left.note(step, executor.undo(step));
     }
-    finish(store, errors)
+    left.finish(store, record).map(|()| steps.len())
 }
 
-/// Carries out the steps of a detach, then forgets the aggregate. Never stops at an error.
+/// Carries out the steps of a detach, then forgets the aggregate: but for the steps that failed, which stay in the record. Never
+/// stops at an error.
 ///
 /// # Errors
 /// All that could not be done.
@@ -87,46 +107,57 @@ pub fn tear_down(
     steps: &[Step],
     executor: &mut Executor,
 ) -> Result<(), Vec<String>> {
-    let mut errors = Vec::new();
     record.phase = Phase::Detaching;
     if let Err(error) = store.save(record) {
-        errors.push(error.to_string());
+        // What is to be undone is known all the same.
+        warn!(%error, "cannot write down that a detach has begun");
     }
+    let mut left = Left::default();
     for step in steps {
         let started = Instant::now();
-        if let Err(error) = executor.apply(step) {
-            errors.push(error.to_string());
-        }
+        left.note(&step.inverse(), executor.apply(step));
         debug!(us = started.elapsed().as_micros(), ?step, "done");
     }
-    finish(store, errors)
+    left.finish(store, record)
 }
 
-fn finish(store: &Store, mut errors: Vec<String>) -> Result<(), Vec<String>> {
-    if let Err(error) = store.remove() {
-        errors.push(error.to_string());
-    }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+/// What is left to be undone.
+#[derive(Debug, Default)]
+struct Left {
+    /// The steps, in the order in which it was tried.
+    steps: Vec<Step>,
+    /// Why they could not be undone, and what else went wrong.
+    errors: Vec<String>,
 }
 
-/// A fault that a test asked for by `AGGCTL_FAULT=STEP:fail` or `AGGCTL_FAULT=STEP:kill`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// Fail before this step.
-    Fail(usize),
-    /// Die right after this step.
-    Kill(usize),
-}
-
-impl Fault {
-    fn wanted() -> Option<Self> {
-        let text = std::env::var("AGGCTL_FAULT").ok()?;
-        let (index, kind) = text.split_once(':')?;
-        let index = index.parse().ok()?;
-        match kind {
-            "fail" => Some(Self::Fail(index)),
-            "kill" => Some(Self::Kill(index)),
-            _ => None,
+impl Left {
+    /// Notes how it went with a step.
+    fn note(&mut self, step: &Step, undone: Result<(), KernelError>) {
+        let failed = undone.is_err();
+        self.errors.extend(undone.err().map(|error| error.to_string()));
+        // What was announced, or chosen among programs that are gone, is nothing that could be undone later.
+        let passes = matches!(step, Step::Announce { .. } | Step::Select { .. });
+        // What came after a step that will be done again is done again, too: it had the last word.
+        let comes_after = || self.steps.iter().any(|left| left.is_about_the_same_as(step));
+        if !passes && (failed || comes_after()) {
+            self.steps.push(step.clone());
         }
+    }
+
+    /// Forgets the aggregate, or all of it but what is left.
+    fn finish(mut self, store: &Store, record: &mut Record) -> Result<(), Vec<String>> {
+        if self.steps.is_empty() {
+            if let Err(error) = store.remove() {
+                self.errors.push(error.to_string());
+            }
+        } else {
+            record.phase = Phase::Undoing;
+            // Undoing runs backwards.
+            record.journal = self.steps.into_iter().rev().map(|step| Entry { step, begun: true }).collect();
+            if let Err(error) = store.save(record).and_then(|_| store.set_begun(record.journal.len())) {
+                self.errors.push(error.to_string());
+            }
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
 }

@@ -1,7 +1,9 @@
 //! What is said on a control socket.
 
-use aggctl_engine::{action::Notice, config::PortConfig, plan::Change, status::AggregateStatus};
+use aggctl_engine::{action::Notice, config::PortConfig, plan::Change, record::Record, status::AggregateStatus};
 use serde::{Deserialize, Serialize};
+
+use crate::controller::Behind;
 
 /// What a command asks of a controller.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +54,12 @@ pub enum Answer {
     Status {
         /// What the engine knows.
         status: AggregateStatus,
+        /// What the controller has in memory, without the journal. Older controllers did not tell.
+        #[serde(default)]
+        record: Option<Box<Record>>,
+        /// Set while the record on disk is behind that.
+        #[serde(default)]
+        behind: Option<Behind>,
     },
     /// One notice for [`Request::Monitor`].
     Notice {

@@ -36,11 +36,10 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
         }
     };
     store.create()?;
-    let done = begin(&store, start, request.foreground);
-    if done.is_err() {
-        forget(&store)?;
-    }
-    done
+    begin(&store, start, request.foreground).map_err(|failure| match forget(&store) {
+        Ok(()) => failure,
+        Err(error) => Failure::Refused(format!("{failure}; {error}")),
+    })
 }
 
 /// The configuration of an aggregate that runs without a controller. What was left half-done is put right first.
@@ -84,8 +83,8 @@ fn forget(store: &Store) -> Result<(), Failure> {
         return Ok(());
     }
     // The controller has said why, but may not have left yet. It may also have removed all of it itself.
-    let Ok(_lock) = operation::lock(store) else { return Ok(()) };
-    if store.record()?.is_none() {
+    let lock = operation::lock(store);
+    if store.record()?.is_none() && (lock.is_ok() || !store.has_lock()) {
         store.remove()?;
     }
     Ok(())

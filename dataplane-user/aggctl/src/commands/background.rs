@@ -1,6 +1,6 @@
 //! The commands that run behind the others: the controller's, and what it says to whom.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use aggctl_kernel::state::Store;
 use tracing_subscriber::EnvFilter;
@@ -29,7 +29,8 @@ pub struct Foreground;
 
 impl Voice for Foreground {
     fn warn(&self, warning: String) {
-        eprintln!("aggctl: warning: {warning}");
+        // Where nobody can hear it, it is not worth more.
+        let _ = writeln!(std::io::stderr(), "aggctl: warning: {warning}");
     }
 
     fn ready(&self) {
@@ -66,5 +67,7 @@ fn start(adopt: bool) -> Result<Start, Failure> {
 /// Sends the log to standard error; `RUST_LOG` chooses how much.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // The log is where there may be no room for it: that must not end anything.
+    log.log_internal_errors(false).init();
 }

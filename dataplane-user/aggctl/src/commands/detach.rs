@@ -30,7 +30,9 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
     // The controller may have changed it, or undone everything itself, meanwhile.
     match store.record()? {
         None => Ok(()),
-        Some(record) if record.phase == Phase::Attaching => operation::roll_back(store, &record),
+        Some(record) if matches!(record.phase, Phase::Attaching | Phase::Undoing) => {
+            operation::roll_back(store, record).map(|_| ())
+        }
         Some(record) => tear_down(store, record, force),
     }
 }

@@ -1,13 +1,11 @@
 //! Doing what the engine says.
 
-use std::time::SystemTime;
-
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::Action;
 use aggctl_kernel::{announce, error::KernelError};
 use tracing::{info, warn};
 
-use super::Controller;
+use super::{Controller, disk::now_ms};
 use crate::api::Answer;
 
 impl Controller {
@@ -45,9 +43,7 @@ impl Controller {
             Action::Announce { port } => self.on_port(*port, Self::announce),
             Action::Notice(notice) => {
                 info!(notice = %serde_json::to_string(notice).unwrap_or_default());
-                let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                let at_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-                self.server.notify(Answer::Notice { at_ms, notice: notice.clone() });
+                self.server.notify(Answer::Notice { at_ms: now_ms(), notice: notice.clone() });
                 Ok(())
             }
         }

@@ -182,10 +182,8 @@ impl Controller {
     fn tell_gone(&mut self, port: PortId) {
         self.links.forget(port);
         self.feed(Event::Gone { port });
-        if self.index_of(port).is_some()
-            && let Err(error) = self.change_record(|record| set_index(record, port, None))
-        {
-            warn!(%error, "cannot write down that a port is gone");
+        if self.index_of(port).is_some() {
+            self.change_record(|record| set_index(record, port, None));
         }
     }
 
@@ -203,10 +201,8 @@ impl Controller {
     }
 
     fn tell_aggregate(&mut self, report: &LinkReport) {
-        if report.link.mac != self.record.mac
-            && let Err(error) = self.change_record(|record| record.mac = report.link.mac)
-        {
-            warn!(%error, "cannot write down the new MAC");
+        if report.link.mac != self.record.mac {
+            self.change_record(|record| record.mac = report.link.mac);
         }
         if self.links.mtu.replace(report.link.mtu) != Some(report.link.mtu) {
             // Both ends of a pair must let the same frames through.
@@ -232,7 +228,8 @@ impl Controller {
             }
         }
         self.try_feed(Event::Configure(config.clone()))?;
-        self.reconfigure(config)
+        self.reconfigure(config);
+        Ok(())
     }
 
     fn follow_rename(&mut self, name: &str) -> Result<(), Failure> {
@@ -245,7 +242,8 @@ impl Controller {
         let mut config = self.record.config.clone();
         name.clone_into(&mut config.name);
         self.try_feed(Event::Configure(config.clone()))?;
-        self.reconfigure(config)
+        self.reconfigure(config);
+        Ok(())
     }
 
     /// Makes an interface a port again if it is one of ours that was plugged out and in.
@@ -300,7 +298,8 @@ impl Controller {
         for step in plan::repair(host, &self.record) {
             self.executor.apply(&step)?;
         }
-        self.change_record(|record| set_index(record, id, Some(index)))
+        self.change_record(|record| set_index(record, id, Some(index)));
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! meanwhile wait in the socket.
 
 mod act;
+mod disk;
 mod links;
 mod mirror;
 mod outgoing;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use aggctl_engine::{
     Event,
-    aggregate::{Aggregate, Member, Memory},
+    aggregate::{Aggregate, Member},
     config::AggregateConfig,
     record::Record,
 };
@@ -36,7 +37,8 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving};
+pub use self::disk::Behind;
+use self::{disk::Disk, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving};
 use crate::{
     api::{Asked, Server},
     failure::Failure,
@@ -92,6 +94,7 @@ pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure>
             }
         };
         controller.query_all();
+        controller.keep_disk();
         voice.ready();
         info!(aggregate = controller.store.name(), "in control");
         controller.run().await
@@ -111,7 +114,6 @@ struct Controller {
     store: Store,
     record: Record,
     engine: Aggregate,
-    remembered: Memory,
     executor: Executor,
     table: Table,
     sender: PacketSender,
@@ -122,6 +124,7 @@ struct Controller {
     carriers: Carriers,
     leaving: Vec<Leaving>,
     mirror: Mirror,
+    disk: Disk,
     place: Place,
     clock: Instant,
     end: Signal,
@@ -155,11 +158,11 @@ impl Controller {
             .iter()
             .map(|port| Member { id: port.id, ifindex: port.index.unwrap_or_default(), config: port.config.clone() })
             .collect();
-        let remembered = store.memory()?.unwrap_or_default();
+        let remembered = operation::memory(&store);
         let executor = operation::executor(&store, &record)?;
         Ok(Self {
             engine: Aggregate::new(record.config.clone(), members, record.mac, &remembered),
-            remembered,
+            disk: Disk::new(remembered),
             table: executor.dataplane.table()?,
             executor,
             sender: PacketSender::open()?,
@@ -219,7 +222,7 @@ impl Controller {
                     Flow::Go
                 }
                 Input::Housekeeping => self.keep_house()?,
-                Input::Leave => Flow::End,
+                Input::Leave => self.leave(),
             };
             if flow == Flow::End {
                 info!("leaving");
@@ -262,13 +265,19 @@ impl Controller {
             self.store.remove()?;
             return Ok(Flow::End);
         }
-        self.store.trim_log()?;
         self.query_all();
         self.take_back_named();
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
-            self.store.save(&self.record)?;
+            self.write_record();
         }
+        self.keep_disk();
         Ok(Flow::Go)
+    }
+
+    /// Leaves the dataplane to whoever comes next.
+    fn leave(&mut self) -> Flow {
+        self.keep_disk();
+        Flow::End
     }
 
     /// Undoes the aggregate from within.
@@ -291,17 +300,6 @@ impl Controller {
         }
         self.remember();
         Ok(())
-    }
-
-    /// Leaves for the next controller what it could not find out.
-    fn remember(&mut self) {
-        let memory = self.engine.memory();
-        if memory != self.remembered {
-            match self.store.save_memory(&memory) {
-                Ok(()) => self.remembered = memory,
-                Err(error) => warn!(%error, "cannot leave a memory for the next controller"),
-            }
-        }
     }
 }
 

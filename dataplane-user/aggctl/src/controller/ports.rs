@@ -66,7 +66,7 @@ impl Controller {
     }
 
     /// Takes `config` as the aggregate's, in the record too.
-    pub(super) fn reconfigure(&mut self, config: AggregateConfig) -> Result<(), Failure> {
+    pub(super) fn reconfigure(&mut self, config: AggregateConfig) {
         self.change_record(|record| {
             for port in &mut record.ports {
                 if let Some(config) = config.ports.iter().find(|config| config.name == port.config.name) {
@@ -74,7 +74,7 @@ impl Controller {
                 }
             }
             record.config = config;
-        })
+        });
     }
 
     /// Adds a port: all or nothing.
@@ -95,27 +95,28 @@ impl Controller {
     }
 
     /// Carries out the steps that make an interface a port, and begins to use it. The journal has them first, so that
-    /// an adopting controller finishes what a dying one began.
+    /// an adopting controller finishes what a dying one began: without it nothing is begun.
     pub(super) fn take_in(&mut self, port: PortRecord, steps: Vec<Step>) -> Result<(), Failure> {
         let (id, ifindex, config) = (port.id, port.index.unwrap_or_default(), port.config.clone());
         let length = self.record.journal.len();
         let before = self.record.clone();
-        self.change_record(|record| {
-            record.config.ports.push(port.config.clone());
-            record.ports.push(port);
-            record.journal.extend(steps.into_iter().map(|step| Entry { step, begun: false }));
-        })?;
+        self.record.config.ports.push(port.config.clone());
+        self.record.ports.push(port);
+        self.record.journal.extend(steps.into_iter().map(|step| Entry { step, begun: false }));
+        if let Err(error) = self.store.save(&self.record) {
+            self.record = before;
+            return Err(Failure::Refused(format!("{error}; nothing was changed, a port is added when there is room")));
+        }
         if let Err(error) = transaction::run(&self.store, &mut self.record, &mut self.executor) {
             for entry in self.record.journal[length..].iter().rev().filter(|entry| entry.begun) {
                 if let Err(error) = self.executor.undo(&entry.step) {
                     warn!(%error, "cannot undo a step");
                 }
             }
-            self.record = before;
-            self.store.set_begun(length)?;
-            self.store.save(&self.record)?;
+            self.change_record(|record| *record = before);
             return Err(error.into());
         }
+        self.write_record();
         self.try_feed(Event::PortAdded { port: id, config, ifindex })?;
         Ok(())
     }
@@ -154,8 +155,8 @@ impl Controller {
                 record.config.ports.retain(|config| config.name != port.config.name);
             }
             record.journal.retain(|entry| !is_about(&entry.step, id));
-        })?;
-        Ok(self.store.set_begun(self.record.journal.len())?)
+        });
+        Ok(())
     }
 }
 

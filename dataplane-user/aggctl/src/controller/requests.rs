@@ -10,7 +10,7 @@ use aggctl_engine::{
 use aggctl_kernel::snapshot::snapshot;
 use tokio::sync::oneshot;
 
-use super::{Controller, Flow, ports::Leaving};
+use super::{Controller, Flow, disk::Behind, ports::Leaving};
 use crate::{
     api::{Answer, Asked, Request},
     failure::Failure,
@@ -26,17 +26,20 @@ impl Controller {
             return flow;
         }
         let answer = match asked.request {
-            Request::Status => Ok(Answer::Status { status: self.engine.status() }),
-            Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(done),
+            Request::Status => Ok(self.status()),
+            Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(|()| self.done()),
             Request::AddPort { port } => self.add_port(&port).map(|warnings| Answer::Done { warnings }),
-            Request::RemovePort { port } => self.remove_port(&port).map(done),
-            Request::Confirm => self.confirm().map(done),
+            Request::RemovePort { port } => self.remove_port(&port).map(|()| self.done()),
+            Request::Confirm => {
+                self.change_record(|record| record.confirm_by = None);
+                Ok(self.done())
+            }
             Request::Leave => {
-                flow = Flow::End;
-                Ok(done(()))
+                flow = self.leave();
+                Ok(self.done())
             }
             // The server keeps these to itself.
-            Request::Monitor => Ok(done(())),
+            Request::Monitor => Ok(self.done()),
         };
         reply(asked.answer, answer);
         flow
@@ -46,8 +49,18 @@ impl Controller {
     pub(super) fn remove_leaving(&mut self) {
         let now = Instant::now();
         for leaving in self.leaving.extract_if(.., |leaving| leaving.at <= now).collect::<Vec<_>>() {
-            let answer = self.remove_port(&leaving.port).map(done);
+            let answer = self.remove_port(&leaving.port).map(|()| self.done());
             reply(leaving.answer, answer);
+        }
+    }
+
+    /// What the controller knows. The record without its journal, which nobody asks for.
+    fn status(&self) -> Answer {
+        let record = Record { journal: Vec::new(), ..self.record.clone() };
+        Answer::Status {
+            status: self.engine.status(),
+            record: Some(Box::new(record)),
+            behind: self.disk.behind().cloned(),
         }
     }
 
@@ -67,18 +80,17 @@ impl Controller {
             self.change_back(&config, &former)?;
             return Err(refusal.into());
         }
-        self.reconfigure(config)?;
+        self.reconfigure(config);
         Ok(())
     }
 
-    fn confirm(&mut self) -> Result<(), Failure> {
-        self.change_record(|record| record.confirm_by = None)
-    }
-
-    /// Changes the record, in memory and on disk.
-    pub(super) fn change_record(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), Failure> {
-        change(&mut self.record);
-        Ok(self.store.save(&self.record)?)
+    /// The answer to a request that was carried out. That it could not be written down is no reason not to.
+    fn done(&self) -> Answer {
+        let unwritten = |behind: &Behind| {
+            let name = self.store.name();
+            format!("{name} is changed, but the record on disk is not, until there is room: {}", behind.why)
+        };
+        Answer::Done { warnings: self.disk.behind().map(unwritten).into_iter().collect() }
     }
 
     /// A picture of the host as it is now.
@@ -90,8 +102,4 @@ impl Controller {
 /// Answers. A client that did not wait has had its wish all the same.
 fn reply(to: oneshot::Sender<Answer>, answer: Result<Answer, Failure>) {
     let _ = to.send(answer.unwrap_or_else(|failure| Answer::Refused { reason: failure.to_string() }));
-}
-
-fn done((): ()) -> Answer {
-    Answer::Done { warnings: Vec::new() }
 }

@@ -25,6 +25,7 @@ pub use spread::{Bucket, Spread};
 
 use crate::{
     api::{Answer, Client, Request},
+    controller::Behind,
     failure::Failure,
 };
 
@@ -33,13 +34,32 @@ const TRIES: u32 = 5;
 /// How long a guardian takes to start another.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What a live controller tells.
+struct Live {
+    status: AggregateStatus,
+    record: Option<Box<Record>>,
+    behind: Option<Behind>,
+}
+
 /// Looks at an aggregate: asks its controller, or without one the pinned maps. `with_buckets` also looks at every bucket. `None` if
 /// there is none.
 ///
 /// # Errors
 /// If the system cannot be asked.
 pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<Option<AggregateView>, Failure> {
-    let Some(record) = store.record()? else { return Ok(None) };
+    let live = status(store)?;
+    let running = live.is_some();
+    let (status, told, behind) = match live {
+        Some(Live { status, record, behind }) => (Some(status), record, behind),
+        None => (None, None, None),
+    };
+    let (record, damage) = match told {
+        Some(record) => (*record, None),
+        None => match store.find()? {
+            Some(found) => (found.record, found.damage),
+            None => return Ok(None),
+        },
+    };
     let interface = netlink.link(record.index)?;
     let mut links = BTreeMap::new();
     for port in &record.ports {
@@ -52,9 +72,7 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     let dataplane = Dataplane::at(store.pins(), Settings::of(&record.config));
     let drops = dataplane.drops().unwrap_or_default();
     let spread = Spread::of(&dataplane).unwrap_or_default();
-    let live = status(store)?;
-    let running = live.is_some();
-    let status = match live {
+    let status = match status {
         Some(status) => status,
         None => {
             let table = dataplane.table().map(|table| table.load()).unwrap_or_default();
@@ -71,18 +89,19 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     let name = |id| ports.iter().zip(&record.ports).find(|(_, port)| port.id == id).map(|(view, _)| view.name.clone());
     let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));
     let view = AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops);
-    Ok(Some(AggregateView { bucket_ports, ..view }))
+    let record_damage = damage.map(|why| format!("{why}; its second copy was read"));
+    Ok(Some(AggregateView { bucket_ports, record_behind: behind, record_damage, ..view }))
 }
 
 /// What the controller knows, if one runs. One that died between our question and its answer does not, or a guardian has
 /// started another, which is asked then.
-fn status(store: &Store) -> Result<Option<AggregateStatus>, Failure> {
+fn status(store: &Store) -> Result<Option<Live>, Failure> {
     let mut tries = 0;
     loop {
         let Some(mut client) = Client::connect(&store.socket())? else { return Ok(None) };
         tries += 1;
         match client.ask(&Request::Status) {
-            Ok(Answer::Status { status }) => return Ok(Some(status)),
+            Ok(Answer::Status { status, record, behind }) => return Ok(Some(Live { status, record, behind })),
             Ok(_) => return Ok(None),
             Err(failure) if tries == TRIES => return Err(failure),
             Err(_) => std::thread::sleep(PAUSE),
@@ -140,5 +159,6 @@ fn without_controller(name: &str, phase: Phase) -> String {
         Phase::Attached => format!("as the last controller left it; nobody watches its link: `aggctl adopt {name}`"),
         Phase::Attaching => "being attached".to_owned(),
         Phase::Detaching => format!("being detached; `aggctl detach {name}` finishes it"),
+        Phase::Undoing => format!("not everything could be undone; `aggctl detach {name} --force` tries it again"),
     }
 }

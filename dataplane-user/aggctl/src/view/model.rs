@@ -12,7 +12,7 @@ use aggctl_engine::{
 use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters};
 use serde::Serialize;
 
-use crate::operation::boot_time;
+use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
 pub const SCHEMA: u32 = 1;
@@ -78,6 +78,10 @@ pub struct AggregateView {
     pub confirm_within: Option<u64>,
     /// Its controller.
     pub controller: ControllerView,
+    /// That the record on disk is behind what the controller knows: since when (milliseconds since the Unix epoch) and why.
+    pub record_behind: Option<Behind>,
+    /// Why the record was read from its second copy, if it was.
+    pub record_damage: Option<String>,
     /// Frames of the host that were dropped, by reason.
     pub tx_drops: BTreeMap<&'static str, u64>,
     /// Its ports, in the order in which they joined.
@@ -189,6 +193,8 @@ impl AggregateView {
             allmulti: config.allmulti,
             confirm_within: record.confirm_by.map(left),
             controller: ControllerView { running: controller.is_some(), pid: controller },
+            record_behind: None,
+            record_damage: None,
             tx_drops: reasons(drops, None),
             ports,
             bucket_ports: None,

@@ -4,9 +4,14 @@ use aggctl_engine::action::Notice;
 
 /// One line: when, which aggregate, what.
 pub fn describe(at_ms: u64, aggregate: &str, notice: &Notice) -> String {
+    format!("{} {aggregate}: {}", clock_time(at_ms), words(notice))
+}
+
+/// The time of day in UTC, of milliseconds since the Unix epoch.
+pub fn clock_time(at_ms: u64) -> String {
     let (seconds, ms) = (at_ms / 1000, at_ms % 1000);
     let (hours, minutes, seconds) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z {aggregate}: {}", words(notice))
+    format!("{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z")
 }
 
 fn words(notice: &Notice) -> String {

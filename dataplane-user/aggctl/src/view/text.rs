@@ -7,7 +7,7 @@ use aggctl_engine::{
 use comfy_table::{Cell, Color, Table, presets::NOTHING};
 use owo_colors::{OwoColorize, Stream::Stdout};
 
-use super::{AggregateView, PortView};
+use super::{AggregateView, PortView, notice::clock_time};
 
 /// Buckets in a line of the picture.
 const LINE: usize = 64;
@@ -91,6 +91,11 @@ fn settings(view: &AggregateView) -> String {
         Some(pid) => format!("controller: process {pid}"),
         None => format!("controller: NONE, link changes go unseen; start one with `aggctl adopt {}`", view.name),
     });
+    lines.extend(view.record_behind.as_ref().map(|behind| {
+        let since = clock_time(behind.since_ms);
+        format!("record on disk: BEHIND since {since}, written again as soon as that can be: {}", behind.why)
+    }));
+    lines.extend(view.record_damage.as_ref().map(|damage| format!("record on disk: DAMAGED: {damage}")));
     lines.extend(
         view.confirm_within
             .map(|seconds| format!("will be undone in {seconds} s unless confirmed: `aggctl confirm {}`", view.name)),

@@ -296,6 +296,23 @@ impl Step {
         }
     }
 
+    /// Whether both change the same setting of the same interface, so that the later one decides.
+    #[must_use]
+    pub fn is_about_the_same_as(&self, other: &Self) -> bool {
+        let same_key = match (self, other) {
+            (Self::SetSysctl { key: one, .. }, Self::SetSysctl { key: other, .. })
+            | (Self::SetFeature { feature: one, .. }, Self::SetFeature { feature: other, .. }) => one == other,
+            (Self::SetAdmin { .. }, Self::SetAdmin { .. })
+            | (Self::SetMac { .. }, Self::SetMac { .. })
+            | (Self::SetMtu { .. }, Self::SetMtu { .. })
+            | (Self::SetPromisc { .. }, Self::SetPromisc { .. })
+            | (Self::SetAllmulti { .. }, Self::SetAllmulti { .. })
+            | (Self::SetAddrGenMode { .. }, Self::SetAddrGenMode { .. }) => true,
+            _ => false,
+        };
+        same_key && self.subject() == other.subject()
+    }
+
     /// The step that undoes this one.
     #[must_use]
     pub fn inverse(&self) -> Self {

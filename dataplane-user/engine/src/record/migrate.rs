@@ -30,12 +30,16 @@ fn from_3(record: &mut Value) {
         let before = &port["before"];
         let identity = ["permanent_mac", "mac", "kind"].map(|key| (key.to_owned(), before[key].clone()));
         let identity = Value::Object(identity.into_iter().collect());
+        let index = before["index"].clone();
         identities.insert(port["id"].to_string(), identity.clone());
-        port["index"] = before["index"].clone();
-        port["identity"] = identity;
+        // What is no object is no record either: that is found when it is read.
+        port.as_object_mut().into_iter().for_each(|port| {
+            port.insert("index".to_owned(), index.clone());
+            port.insert("identity".to_owned(), identity.clone());
+        });
     }
     for entry in record.get_mut("journal").and_then(Value::as_array_mut).into_iter().flatten() {
-        let fields = entry["step"].as_object_mut();
+        let fields = entry.get_mut("step").and_then(Value::as_object_mut);
         for (_, field) in fields.into_iter().flatten() {
             if let Some(subject) = field.get_mut("port").and_then(Value::as_object_mut)
                 && let Some(identity) = subject.get("id").and_then(|id| identities.get(&id.to_string()))

@@ -38,7 +38,19 @@ pub enum StateError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// A record of another version of aggctl.
+    /// A record of a newer version of aggctl.
+    #[error(
+        "{path} was written by a newer version of aggctl (layout {found}, this one knows up to {RECORD_VERSION}); nothing \
+         was changed, use that version",
+        path = path.display()
+    )]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its layout.
+        found: u32,
+    },
+    /// A record of a version of aggctl that is not known any more.
     #[error("{path} was written by another version of aggctl (layout {found}, this one knows {RECORD_VERSION})", path = path.display())]
     Version {
         /// Which.

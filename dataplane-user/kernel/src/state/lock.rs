@@ -2,13 +2,15 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io,
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
+    process,
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, major, minor};
+use tracing::warn;
 
 use super::{StateError, Store, error::failed};
 
@@ -21,7 +23,7 @@ impl Store {
         let path = self.dir().join("lock");
         let until = Instant::now() + patience;
         loop {
-            let mut file = OpenOptions::new()
+            let file = OpenOptions::new()
                 .create(true)
                 .truncate(false)
                 .read(true)
@@ -32,9 +34,10 @@ impl Store {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 // The directory may have been removed by the former holder between our opening and our locking.
                 Ok(()) if same_file(&file, &path) => {
-                    file.set_len(0)
-                        .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
-                        .map_err(failed("write", &path))?;
+                    // The lock is ours, whether there is room to write so or not.
+                    if let Err(error) = sign(&file) {
+                        warn!(%error, path = %path.display(), "cannot write who holds the lock");
+                    }
                     return Ok(Lock { _file: file });
                 }
                 Ok(()) => {}
@@ -42,19 +45,25 @@ impl Store {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
-                    return Err(StateError::Locked { name: self.name.clone(), pid: read_pid(&mut file) });
+                    return Err(StateError::Locked { name: self.name.clone(), pid: holder(&file) });
                 }
                 Err(error) => return Err(failed("lock", &path)(error.into())),
             }
         }
     }
 
+    /// Whether there is anything to be locked. Where there is no room for it, there is not.
+    #[must_use]
+    pub fn has_lock(&self) -> bool {
+        self.dir().join("lock").exists()
+    }
+
     /// The process that holds the lock: the running controller, as a rule.
     #[must_use]
     pub fn holder(&self) -> Option<u32> {
-        let mut file = File::open(self.dir().join("lock")).ok()?;
+        let file = File::open(self.dir().join("lock")).ok()?;
         match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Some(read_pid(&mut file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Some(holder(&file)),
             _ => None,
         }
     }
@@ -91,15 +100,88 @@ pub struct Lock {
     _file: File,
 }
 
-fn read_pid(file: &mut File) -> u32 {
-    let mut text = String::new();
-    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
-    read.ok().and_then(|_| text.trim().parse().ok()).unwrap_or_default()
+/// Writes our process into the file, over that of the former holder: this takes no further room.
+fn sign(file: &File) -> io::Result<()> {
+    let pid = process::id().to_string();
+    file.write_all_at(pid.as_bytes(), 0)?;
+    file.set_len(pid.len() as u64)
+}
+
+/// The process that holds the lock of this file: what it wrote there, if that is the process that the kernel knows of, else that
+/// one; 0 if neither says.
+fn holder(file: &File) -> u32 {
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let number = number(file).unwrap_or_default();
+    let mut written = [0; 16];
+    let octets = file.read_at(&mut written, 0).unwrap_or_default();
+    let written = std::str::from_utf8(&written[..octets]).ok().and_then(|text| text.trim().parse().ok());
+    let known: Vec<_> = locks.lines().filter_map(|line| locker(line, &number)).collect();
+    match written {
+        Some(written) if known.is_empty() || known.contains(&written) => written,
+        _ => known.first().copied().unwrap_or_default(),
+    }
+}
+
+/// How `/proc/locks` calls a file: device and inode.
+fn number(file: &File) -> io::Result<String> {
+    let file = file.metadata()?;
+    Ok(format!("{:02x}:{:02x}:{}", major(file.dev()), minor(file.dev()), file.ino()))
+}
+
+/// The process in a line of `/proc/locks`, if it holds the lock of the file of this number:
+/// `1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF`.
+fn locker(line: &str, number: &str) -> Option<u32> {
+    let mut words = line.split_whitespace().skip(1);
+    if words.next() != Some("FLOCK") {
+        return None;
+    }
+    let (pid, file) = (words.nth(2)?, words.next()?);
+    pid.parse().ok().filter(|_| file == number)
 }
 
 pub(super) fn same_file(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(ours), Ok(theirs)) => ours.dev() == theirs.dev() && ours.ino() == theirs.ino(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock_in(place: &Path) -> File {
+        let file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(place.join("lock")).unwrap();
+        flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_line_of_the_kernel_tells_who_holds_which_file() {
+        assert_eq!(locker("1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF", "00:19:1234"), Some(4711));
+        assert_eq!(locker("1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF", "00:20:1234"), None);
+        assert_eq!(locker("1: POSIX  ADVISORY  WRITE 4711 00:19:1234 0 EOF", "00:19:1234"), None);
+        assert_eq!(locker("1: -> FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF", "00:19:1234"), None);
+        assert_eq!(locker("", "00:19:1234"), None);
+    }
+
+    #[test]
+    fn the_holder_is_known_although_it_could_not_write_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        let file = lock_in(place.path());
+        assert_eq!(holder(&file), process::id());
+        sign(&file).unwrap();
+        assert_eq!(fs::read_to_string(place.path().join("lock")).unwrap(), process::id().to_string());
+        assert_eq!(holder(&file), process::id());
+    }
+
+    #[test]
+    fn a_shorter_name_leaves_nothing_of_a_longer_one() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("lock"), "4294967295999").unwrap();
+        let file = lock_in(place.path());
+        sign(&file).unwrap();
+        assert_eq!(fs::read_to_string(place.path().join("lock")).unwrap(), process::id().to_string());
     }
 }

@@ -4,6 +4,7 @@
 //! /run/aggctl/bpf/                          a bpffs of our own
 //! /run/aggctl/bpf/COOKIE/NAME/              pinned maps and links of one aggregate
 //! /run/aggctl/COOKIE/NAME/record.json       its record: configuration and journal
+//! /run/aggctl/COOKIE/NAME/record.spare.json a second copy of it, should the first become unreadable
 //! /run/aggctl/COOKIE/NAME/begun             how many steps of the journal have begun
 //! /run/aggctl/COOKIE/NAME/memory.json       what the next controller should know
 //! /run/aggctl/COOKIE/NAME/lock              held by the controller; holds its pid
@@ -19,6 +20,7 @@
 mod error;
 mod files;
 mod lock;
+mod record;
 mod root;
 
 use std::{
@@ -28,10 +30,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aggctl_engine::record::{self, Record};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::{error::StateError, lock::Lock};
+pub use self::{
+    error::StateError,
+    lock::Lock,
+    record::{Found, Written},
+};
 use self::{
     error::failed,
     files::{read_json, write_json},
@@ -86,7 +91,7 @@ impl Store {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed("list", &dir))?;
-            if entry.path().join("record.json").exists() {
+            if record::is_in(&entry.path()) {
                 names.extend(entry.file_name().into_string().ok());
             }
         }
@@ -166,52 +171,6 @@ impl Store {
     pub fn open_dir(&self) -> Result<File, StateError> {
         let dir = self.dir();
         File::open(&dir).map_err(failed("open", &dir))
-    }
-
-    /// The record, if there is one.
-    ///
-    /// # Errors
-    /// If it cannot be read, or a version of aggctl wrote it that is newer or too old to be migrated.
-    pub fn record(&self) -> Result<Option<Record>, StateError> {
-        let path = self.dir().join("record.json");
-        let Some(mut value) = read_json::<serde_json::Value>(&path)? else { return Ok(None) };
-        let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
-        if !record::migrate(&mut value) {
-            return Err(StateError::Version { path, found: u32::try_from(found).unwrap_or(u32::MAX) });
-        }
-        let mut record: Record =
-            serde_json::from_value(value).map_err(|source| StateError::Content { path, source })?;
-        let begun = self.begun()?;
-        for entry in record.journal.iter_mut().take(begun) {
-            entry.begun = true;
-        }
-        Ok(Some(record))
-    }
-
-    /// Replaces the record, in one step.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn save(&self, record: &Record) -> Result<(), StateError> {
-        write_json(&self.dir().join("record.json"), record)
-    }
-
-    /// Notes that the first `count` steps of the journal have begun.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn set_begun(&self, count: usize) -> Result<(), StateError> {
-        let path = self.dir().join("begun");
-        fs::write(&path, count.to_string()).map_err(failed("write", &path))
-    }
-
-    fn begun(&self) -> Result<usize, StateError> {
-        let path = self.dir().join("begun");
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.trim().parse().unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
     }
 
     /// What the former controller left for the next, if anything.

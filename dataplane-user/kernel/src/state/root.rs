@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::DirBuilderExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -24,9 +24,13 @@ impl Store {
     /// # Errors
     /// If a directory cannot be made or the bpffs not be mounted.
     pub fn create(&self) -> Result<(), StateError> {
-        let _root = lock_root()?;
-        mount_bpffs()?;
-        make_dir(&self.dir())
+        let root = lock_root()?;
+        let made = mount_bpffs().and_then(|()| make_dir(&self.dir()));
+        if made.is_err() {
+            tidy_up(&[self.dir(), self.pins()])?;
+        }
+        drop(root);
+        made
     }
 
     /// Removes all that is kept of the aggregate, and what is not needed any more above it.
@@ -40,22 +44,28 @@ impl Store {
         self.namespace().delete().map_err(StateError::Namespace)?;
         remove_tree(&self.dir())?;
         remove_tree(&pins)?;
-        // Parents go if they are empty; others may be using them.
-        for dir in [self.dir(), pins].iter().filter_map(|dir| dir.parent()) {
-            let _ = fs::remove_dir(dir);
-        }
-        let root = Path::new(ROOT);
-        let others = fs::read_dir(root).map_err(failed("list", root))?.count() > 1;
-        let bpf = root.join(BPF);
-        if !others && holds_no_pins(&bpf) {
-            // Whoever still has it open keeps it; nothing is lost by leaving it mounted then.
-            if unmount(&bpf, UnmountFlags::empty()).is_ok() || !is_bpffs(&bpf) {
-                let _ = fs::remove_dir(&bpf);
-                let _ = fs::remove_dir(root);
-            }
-        }
-        Ok(())
+        tidy_up(&[self.dir(), pins])
     }
+}
+
+/// Removes what is above the directories of an aggregate, as far as nobody else uses it. The caller holds the lock of the root.
+fn tidy_up(dirs: &[PathBuf]) -> Result<(), StateError> {
+    // Parents go if they are empty; others may be using them.
+    for dir in dirs.iter().filter_map(|dir| dir.parent()) {
+        let _ = fs::remove_dir(dir);
+    }
+    let root = Path::new(ROOT);
+    let bpf = root.join(BPF);
+    let mut entries = fs::read_dir(root).map_err(failed("list", root))?;
+    let others = entries.any(|entry| entry.is_ok_and(|entry| entry.path() != bpf));
+    if !others && holds_no_pins(&bpf) {
+        // Whoever still has it open keeps it; nothing is lost by leaving it mounted then.
+        if unmount(&bpf, UnmountFlags::empty()).is_ok() || !is_bpffs(&bpf) {
+            let _ = fs::remove_dir(&bpf);
+            let _ = fs::remove_dir(root);
+        }
+    }
+    Ok(())
 }
 
 fn make_dir(path: &Path) -> Result<(), StateError> {

@@ -1,0 +1,43 @@
+//! Faults that tests ask for by an environment variable: `STEP:fail` fails before this step of the journal, `STEP:kill` dies
+//! right after it. There is nothing of it in a release build, which `cargo xtask build --release`
+//! checks.
+
+use aggctl_engine::plan::Step;
+
+use super::TransactionError;
+
+/// What a release build must not know.
+#[cfg(debug_assertions)]
+const VARIABLE: &str = "AGGCTL_FAULT";
+
+/// Fails if a test wants this step to fail.
+#[cfg(debug_assertions)]
+pub(super) fn before(index: usize, step: &Step) -> Result<(), TransactionError> {
+    if is_wanted(index, "fail") {
+        return Err(TransactionError::Fault { index, step: Box::new(step.clone()) });
+    }
+    Ok(())
+}
+
+/// Dies if a test wants that after this step.
+#[cfg(debug_assertions)]
+pub(super) fn after(index: usize) {
+    if is_wanted(index, "kill") {
+        let this = rustix::process::getpid();
+        let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(debug_assertions)]
+fn is_wanted(index: usize, kind: &str) -> bool {
+    std::env::var(VARIABLE).is_ok_and(|wanted| wanted == format!("{index}:{kind}"))
+}
+
+#[cfg(not(debug_assertions))]
+#[allow(clippy::unnecessary_wraps, reason = "as in a debug build")]
+pub(super) fn before(_: usize, _: &Step) -> Result<(), TransactionError> {
+    Ok(())
+}
+
+#[cfg(not(debug_assertions))]
+pub(super) fn after(_: usize) {}

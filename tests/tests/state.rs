@@ -1,0 +1,243 @@
+//! What is kept in `/run/aggctl`: an aggregate that runs never depends on it, and what was lost of it concerns nobody else.
+#![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
+
+use std::{fs, path::Path, time::Duration};
+
+use aggctl_tests::{
+    Case, HostState, Lab, Namespace, PrivateRun, cases,
+    matrix::SOON,
+    processes::{alive, kill, parent},
+    wait::{lossy, patience},
+    wait_for,
+};
+use rustix::process::Pid;
+use serde_json::Value;
+
+/// Pages of a private /run: enough for an aggregate.
+const PAGES: u64 = 1024;
+/// The most free pages with which an attach is tried; some of them are enough.
+const FEW: u64 = 40;
+/// The rhythm of the pings.
+const RHYTHM: Duration = Duration::from_millis(10);
+
+/// Ends controllers and guardians; nobody starts another.
+#[track_caller]
+fn kill_all(host: &Namespace) {
+    let all = host.processes();
+    // Guardians first: their parent is in no namespace of the test.
+    let (controllers, guardians): (Vec<Pid>, Vec<Pid>) =
+        all.iter().copied().partition(|pid| parent(*pid).is_some_and(|parent| all.contains(&parent)));
+    guardians.into_iter().chain(controllers).for_each(kill);
+    // A process lets go of its locks a moment after it left its namespaces.
+    wait_for("nobody left", SOON, || !all.iter().any(|pid| alive(*pid)));
+}
+
+/// The directory of the aggregate's state in the /run that all tests share.
+fn state_of(host: &Namespace, name: &str) -> std::path::PathBuf {
+    Path::new("/run/aggctl").join(host.cookie().to_string()).join(name)
+}
+
+fn truncate(dir: &Path, names: &[&str]) {
+    names.iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
+}
+
+cases!(a_full_run_costs_no_failover: VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_full_run_costs_no_failover(case: Case) {
+    let lab = Lab::two_ports(case).with_port("eth2");
+    let run = PrivateRun::new(PAGES);
+    let ask = |line: &str| run.aggctl(&lab.host, line);
+    ask(&lab.attach_line("")).ok();
+    let processes = lab.host.processes();
+    let ping = lab.ping(RHYTHM);
+
+    run.leave(0);
+    lab.host.ip("addr add 10.9.0.1/24 dev agg0");
+    wait_for("the record on disk is known to be behind", SOON, || {
+        run.show(&lab.host, "agg0")["record_behind"]["why"].is_string()
+    });
+    assert!(ask("show agg0").ok().contains("record on disk: BEHIND since "));
+    let set = ask("set agg0 reselect=failure");
+    assert!(set.succeeded() && set.stderr.contains("warning: "), "{set}");
+    let refused = ask("port add agg0 eth2");
+    assert_eq!((refused.code, refused.complaints().len()), (Some(1), 1), "{refused}");
+    assert_eq!(run.show(&lab.host, "agg0")["ports"].as_array().unwrap().len(), 2);
+    lab.cut("eth0");
+    ping.wait_for_answer(SOON);
+    let show = run.show(&lab.host, "agg0");
+    assert_eq!((&show["active_port"], &show["reselect"]), (&Value::from("eth1"), &Value::from("failure")));
+    assert_eq!(lab.host.processes(), processes, "nobody left, nobody was started");
+    lab.restore("eth0");
+
+    kill_all(&lab.host);
+    lab.cut("eth1");
+    ping.expect_silence();
+    ask("adopt agg0").ok();
+    ping.wait_for_answer(SOON);
+
+    run.make_room();
+    wait_for("the record is written", SOON, || run.show(&lab.host, "agg0")["record_behind"].is_null());
+    ask("set agg0 min-ports=2").ok();
+    kill_all(&lab.host);
+    ask("adopt agg0").ok();
+    assert_eq!(run.show(&lab.host, "agg0")["min_ports"], 2);
+    ask("detach agg0 --force").ok();
+    wait_for("nobody left", SOON, || lab.host.processes().is_empty());
+    assert!(run.contents().is_empty(), "{:?}", run.contents());
+}
+
+cases!(with_little_room_an_attach_succeeds_or_changes_nothing: VETH_TCX, DIRECT_VETH_CLSACT);
+fn with_little_room_an_attach_succeeds_or_changes_nothing(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    let run = PrivateRun::new(PAGES);
+    let mut outcomes = [0; 2];
+    for pages in (0..=FEW).step_by(patience() as usize) {
+        run.leave(pages);
+        attach_or_nothing(&lab, &run, &before, &format!("attach with {pages} free pages"), &mut outcomes);
+    }
+    assert!(outcomes.iter().all(|count| *count > 0), "failed and succeeded: {outcomes:?}");
+    run.make_room();
+    for inodes in 0..=16 {
+        run.leave_inodes(inodes);
+        attach_or_nothing(&lab, &run, &before, &format!("attach with {inodes} free inodes"), &mut outcomes);
+    }
+}
+
+#[track_caller]
+fn attach_or_nothing(lab: &Lab, run: &PrivateRun, before: &HostState, what: &str, outcomes: &mut [u32; 2]) {
+    let outcome = run.aggctl(&lab.host, &lab.attach_line(""));
+    outcomes[usize::from(outcome.succeeded())] += 1;
+    if outcome.succeeded() {
+        assert_eq!(run.show(&lab.host, "agg0")["controller"]["running"], true, "{what}");
+        run.aggctl(&lab.host, "detach agg0").ok();
+    } else {
+        assert_eq!((outcome.code, outcome.complaints().len()), (Some(1), 1), "{what}: {outcome}");
+        before.expect_unchanged(&lab.host, what);
+    }
+    wait_for("nobody left", SOON, || lab.host.processes().is_empty());
+    before.expect_unchanged(&lab.host, what);
+    assert!(run.contents().is_empty(), "{what}: {:?}", run.contents());
+}
+
+cases!(what_has_begun_is_undone_although_its_mark_is_lost: VETH_TCX, DIRECT_VETH_CLSACT);
+fn what_has_begun_is_undone_although_its_mark_is_lost(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    for (step, mark) in [(30, ""), (60, ""), (60, "6x"), (70, "\0\0\0")] {
+        let killed =
+            lab.host.aggctl_with(&[("AGGCTL_FAULT", &format!("{step}:kill"))], &lab.attach_line("--foreground"));
+        assert_eq!(killed.code, None, "{killed}");
+        fs::write(state_of(&lab.host, "agg0").join("begun"), mark).unwrap();
+        lab.host.aggctl("detach agg0").ok();
+        before.expect_unchanged(&lab.host, &format!("a death after step {step} whose mark is {mark:?}"));
+    }
+}
+
+cases!(a_record_that_somebody_spoils_is_written_again: VETH_TCX, DIRECT_VETH_TCX);
+fn a_record_that_somebody_spoils_is_written_again(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    lab.attach("");
+    let controller = lab.host.wait_for_controller("agg0");
+    let dir = state_of(&lab.host, "agg0");
+    for spoilt in [&["record.json"][..], &["record.json", "record.spare.json"]] {
+        truncate(&dir, spoilt);
+        assert_eq!(lab.host.show("agg0").active(), Some("eth0"), "the controller tells");
+        lab.host.aggctl("set agg0 reselect=failure").ok();
+        wait_for("both copies are there", SOON, || {
+            let copies = ["record.json", "record.spare.json"].map(|name| fs::read(dir.join(name)).unwrap());
+            !copies[0].is_empty() && copies[0] == copies[1]
+        });
+    }
+    assert_eq!(lab.host.wait_for_controller("agg0"), controller);
+    lab.host.aggctl("detach agg0").ok();
+    before.expect_again(&lab.host, "detach");
+}
+
+cases!(the_second_copy_of_a_record_is_as_good: VETH_TCX, DIRECT_VETH_CLSACT);
+fn the_second_copy_of_a_record_is_as_good(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    lab.attach("--reselect failure");
+    let ping = lab.ping(RHYTHM);
+    let dir = state_of(&lab.host, "agg0");
+    let ((), stats) = ping.during(|| {
+        kill_all(&lab.host);
+        truncate(&dir, &["record.json", "memory.json"]);
+        let show = lab.host.show("agg0");
+        assert!(show.0["record_damage"].is_string() && show.0["reselect"] == "failure", "{:#}", show.0);
+        lab.host.aggctl("adopt agg0").ok();
+        lab.host.wait_for_controller("agg0");
+        assert!(lab.host.show("agg0").0["record_damage"].is_null());
+    });
+    assert_eq!(stats.lost, 0, "{stats:?}");
+    lab.host.aggctl("detach agg0").ok();
+    before.expect_again(&lab.host, "detach");
+}
+
+cases!(a_guardian_goes_on_although_the_record_is_lost: VETH_TCX);
+fn a_guardian_goes_on_although_the_record_is_lost(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let controller = lab.host.wait_for_controller("agg0");
+    let dir = state_of(&lab.host, "agg0");
+    truncate(&dir, &["record.json"]);
+    kill(controller.pid);
+    let next = lab.host.wait_for_controller("agg0");
+    assert!(next.guardian == controller.guardian && next.pid != controller.pid);
+    assert!(fs::metadata(dir.join("record.json")).unwrap().len() > 0);
+}
+
+cases!(what_could_not_be_undone_is_tried_again: VETH_TCX, DIRECT_VETH_CLSACT);
+fn what_could_not_be_undone_is_tried_again(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    let run = PrivateRun::new(PAGES);
+    let ping = lab.ping(RHYTHM);
+    run.aggctl(&lab.host, &lab.attach_line("")).ok();
+    run.enter("mount", &["--bind", "/proc/sys", "/proc/sys"]).ok();
+    run.enter("mount", &["-o", "remount,ro,bind", "/proc/sys"]).ok();
+    for line in ["detach agg0", "detach agg0 --force", "adopt agg0", &lab.attach_line("")] {
+        let failed = run.aggctl(&lab.host, line);
+        assert_eq!((failed.code, failed.complaints().len()), (Some(1), 1), "{failed}");
+        assert!(failed.stderr.contains("eth0") && failed.stderr.contains("mend that"), "{failed}");
+        assert!(run.state(&lab.host, "agg0").join("record.json").exists(), "the evidence stays: {failed}");
+        wait_for("nobody left", SOON, || lab.host.processes().is_empty());
+    }
+    assert!(!before.difference(&HostState::of(&lab.host)).is_empty());
+    run.enter("umount", &["/proc/sys"]).ok();
+    run.aggctl(&lab.host, "detach agg0 --force").ok();
+    before.expect_again(&lab.host, "an undo that was tried again");
+    assert!(run.contents().is_empty(), "{:?}", run.contents());
+    ping.wait_for_answer(SOON);
+}
+
+cases!(a_newer_record_is_left_alone: VETH_TCX, DIRECT_VETH_TCX);
+fn a_newer_record_is_left_alone(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    lab.attach("");
+    let ping = lab.ping(RHYTHM);
+    let dir = state_of(&lab.host, "agg0");
+    let ((), stats) = ping.during(|| {
+        kill_all(&lab.host);
+        let attached = HostState::of(&lab.host);
+        let ours = fs::read(dir.join("record.json")).unwrap();
+        let mut newer: Value = serde_json::from_slice(&ours).unwrap();
+        newer["version"] = 99.into();
+        fs::write(dir.join("record.json"), newer.to_string()).unwrap();
+        for line in ["adopt agg0", "set agg0 min-ports=2", "detach agg0", "detach agg0 --force", &lab.attach_line("")] {
+            let refused = lab.host.aggctl(line);
+            assert_eq!((refused.code, refused.complaints().len()), (Some(1), 1), "{refused}");
+            assert!(refused.stderr.contains("newer version"), "{refused}");
+        }
+        attached.expect_unchanged(&lab.host, "commands on a newer record");
+        assert_eq!(fs::read_to_string(dir.join("record.json")).unwrap(), newer.to_string());
+        fs::write(dir.join("record.json"), ours).unwrap();
+    });
+    assert!(stats.lost <= lossy(0), "{stats:?}");
+    lab.host.aggctl("adopt agg0").ok();
+    lab.host.wait_for_controller("agg0");
+    lab.host.aggctl("detach agg0").ok();
+    before.expect_again(&lab.host, "detach");
+}
