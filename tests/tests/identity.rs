@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use aggctl_tests::{
-    Case, HostState, Lab, Outcome,
+    Case, HostState, Lab, Namespace, Outcome,
     aggctl::binary,
     cases, command,
+    matrix::{SOON, Wiring},
     processes::kill,
     wait::{holds_for, lossy},
+    wait_for,
 };
 use serde_json::Value;
 
@@ -141,6 +143,103 @@ fn a_name_that_no_interface_can_have_is_refused_at_once(case: Case) {
         }
     }
     before.expect_again(&lab.host, "names that are refused");
+}
+
+cases!(a_port_moved_to_another_namespace_is_an_ordinary_interface_there: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_port_moved_to_another_namespace_is_an_ordinary_interface_there(case: Case) {
+    let lab = Lab::two_ports(case);
+    let other = Namespace::new("o");
+    let before = movable(&lab.host, "eth1");
+    lab.attach("");
+    let ping = lab.ping(RHYTHM);
+    for name in ["eth1", "moved0"] {
+        lab.host.wait_for_show("agg0", "eth1 waits", |show| show.state("eth1") == "standby");
+        // There, an unrelated interface has the index that the program would send to.
+        let index = index_of(&lab, if case.wiring == Wiring::Direct { "agg0" } else { "agg0-peer" });
+        other.try_ip("link del decoy");
+        other.ip(&format!("link add decoy index {index} type veth peer name decoy-end"));
+        for end in ["decoy", "decoy-end"] {
+            other.ip(&format!("link set {end} addrgenmode none"));
+            other.ip(&format!("link set {end} up"));
+        }
+        lab.host.ip(&format!("link set eth1 netns {} name {name}", other.name()));
+        wait_for("it is as before", SOON, || movable(&other, name) == before);
+        other.ip(&format!("link set {name} up"));
+        let passed = |link: &str, way: &str| other.link(link)["stats64"][way]["packets"].as_u64().unwrap();
+        let (heard, sent) = (passed(name, "rx"), passed("decoy", "tx"));
+        wait_for("the moved port hears something", SOON, || {
+            lab.client.exec("ping -c 3 -i 0.05 -W 1 -b 10.0.0.255");
+            passed(name, "rx") > heard
+        });
+        assert_eq!(passed("decoy", "tx"), sent, "nothing comes out of an unrelated interface");
+        let show = lab.host.show("agg0");
+        assert_eq!((&show.port("eth1")["ifindex"], show.state("eth1")), (&Value::Null, "down"));
+        other.ip(&format!("link set {name} netns {} name eth1", lab.host.name()));
+        lab.host.ip("link set eth1 up");
+    }
+    lab.host.wait_for_show("agg0", "eth1 is back", |show| show.state("eth1") == "standby");
+    let ((), stats) = ping.during(|| ping.run(10));
+    assert_eq!(stats.lost, 0, "{stats:?}");
+}
+
+cases!(a_port_moved_while_nobody_watched_is_released: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX);
+fn a_port_moved_while_nobody_watched_is_released(case: Case) {
+    for by in ["port remove agg0 eth1", "detach agg0"] {
+        let lab = Lab::two_ports(case);
+        let other = Namespace::new("o");
+        let before = movable(&lab.host, "eth1");
+        lab.attach("");
+        end_control(&lab);
+        lab.host.ip(&format!("link set eth1 netns {}", other.name()));
+        if by.starts_with("port") {
+            lab.host.aggctl("adopt agg0").ok();
+            lab.host.wait_for_controller("agg0");
+        }
+        let outcome = lab.host.aggctl(by);
+        assert!(outcome.succeeded(), "{outcome}");
+        assert_eq!(movable(&other, "eth1"), before, "{by}");
+    }
+}
+
+cases!(a_port_that_is_gone_is_removed_with_a_word: VETH_TCX, DIRECT_VETH_TCX);
+fn a_port_that_is_gone_is_removed_with_a_word(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    lab.host.ip("link del eth1");
+    let outcome = lab.host.aggctl("port remove agg0 eth1");
+    assert!(outcome.succeeded() && outcome.stderr.contains("eth1 is not in this network namespace"), "{outcome}");
+}
+
+cases!(an_aggregate_moved_to_another_namespace_is_dissolved: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+fn an_aggregate_moved_to_another_namespace_is_dissolved(case: Case) {
+    let lab = Lab::two_ports(case);
+    let other = Namespace::new("o");
+    let before = HostState::of(&lab.host);
+    let ping = lab.ping(RHYTHM);
+    for watched in [true, false] {
+        lab.attach("");
+        if !watched {
+            end_control(&lab);
+        }
+        let controller = watched.then(|| lab.host.wait_for_controller("agg0"));
+        lab.host.ip(&format!("link set agg0 netns {}", other.name()));
+        match controller {
+            Some(controller) => controller.expect_gone(),
+            None => assert!(!lab.host.aggctl("adopt agg0").succeeded()),
+        }
+        ping.wait_for_answer(SOON);
+        before.expect_again(&lab.host, "a move of agg0");
+        assert!(!other.ip("link show").contains("agg0"), "nothing dead is left behind");
+    }
+}
+
+/// What a port has another value of, and takes along to another namespace.
+#[track_caller]
+fn movable(namespace: &Namespace, name: &str) -> Vec<String> {
+    let link = namespace.link(name);
+    let mut seen: Vec<_> = ["address", "allmulti", "promiscuity", "mtu"].map(|key| link[key].to_string()).into();
+    seen.push(namespace.tc(&format!("qdisc show dev {name}")).ok().contains("clsact").to_string());
+    seen
 }
 
 fn options(case: Case) -> String {

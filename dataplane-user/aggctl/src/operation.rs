@@ -15,7 +15,8 @@ use aggctl_engine::{
 };
 use aggctl_kernel::{
     dataplane::{Dataplane, Expected},
-    execute::Executor,
+    ethtool,
+    execute::{self, Executor},
     netlink::Netlink,
     netns,
     snapshot::snapshot,
@@ -266,10 +267,45 @@ pub fn finish_detach(store: &Store, record: Record) -> Result<(), Failure> {
 /// A refusal, which changed nothing; or what could not be done.
 pub fn tear_down(store: &Store, mut record: Record, host: &Host, force: bool) -> Result<(), Failure> {
     let steps = plan::detach(host, &record, force)?;
+    // Each port that is not here any more: it may be elsewhere.
+    for port in record.ports.iter().filter(|port| record.interface_of(host, port).is_none()) {
+        if let Moved::Restored(errors) = restore_elsewhere(&record, port, None) {
+            info!(port = port.config.name, ?errors, "its settings were restored in another network namespace");
+        }
+    }
     let mut executor = executor(store, &record)?;
     transaction::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
         Failure::Refused(format!("detached, but not everything could be restored: {}", left(store, &errors)))
     })
+}
+
+/// What became of a port that is not in this network namespace any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It was not found in another one, or has nothing there that is ours.
+    NotFound,
+    /// It is an ordinary interface there, but for what could not be restored.
+    Restored(Vec<String>),
+}
+
+/// Looks for a port in the other network namespaces, and takes its settings as a port off there. `index`: the one that it
+/// has there, if the kernel told.
+pub fn restore_elsewhere(record: &Record, port: &PortRecord, index: Option<IfIndex>) -> Moved {
+    let restore = |netlink: &mut Netlink| {
+        let is_it = |link: &Link| plan::is_elsewhere(record, port, link, index);
+        let mut link = netlink.links().ok()?.into_iter().find(is_it)?;
+        link.features = ethtool::features(&link.name, &ethtool::FEATURES).unwrap_or_default();
+        let steps = plan::restore_elsewhere(port, &link);
+        let errors = steps.iter().filter_map(|step| execute::set_elsewhere(netlink, &link, step).err());
+        Some(errors.map(|error| error.to_string()).collect())
+    };
+    match netns::find_elsewhere(restore) {
+        Ok(found) => found.map_or(Moved::NotFound, Moved::Restored),
+        Err(error) => {
+            warn!(%error, port = port.config.name, "cannot look for it in other network namespaces");
+            Moved::NotFound
+        }
+    }
 }
 
 /// Takes the lock for a command that is about to change the aggregate itself.

@@ -1,6 +1,7 @@
 //! Namespaces: which one this is, who else is in it, those of our own, and the first process's view of the files.
 #![allow(unsafe_code, reason = "SO_NETNS_COOKIE has no safe wrapper")]
 
+mod others;
 mod private;
 
 use std::{
@@ -17,7 +18,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-pub use self::private::Namespace;
+pub use self::{others::find_elsewhere, private::Namespace};
 use crate::error::KernelError;
 
 /// `SO_NETNS_COOKIE`.

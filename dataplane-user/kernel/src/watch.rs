@@ -8,7 +8,7 @@ use std::fmt;
 
 use aggctl_common::IfIndex;
 use futures_util::{StreamExt, future::ready, stream::BoxStream};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage, link::LinkAttribute};
 use rtnetlink::{
     MulticastGroup, new_multicast_connection,
     packet_core::{NetlinkMessage, NetlinkPayload},
@@ -37,7 +37,12 @@ pub enum LinkEvent {
     /// An interface is there, or changed: ask for it.
     Changed(IfIndex),
     /// An interface is not there any more.
-    Deleted(IfIndex),
+    Deleted {
+        /// The index that it had.
+        index: IfIndex,
+        /// The index that it has in the network namespace that it was moved to, if it was.
+        elsewhere: Option<IfIndex>,
+    },
     /// An address of this interface came, changed or went.
     AddressChanged(IfIndex),
     /// A route came, changed or went.
@@ -96,6 +101,14 @@ impl Drop for Watcher {
     }
 }
 
+/// The index that an interface got where it was moved to (Linux 4.16).
+fn index_elsewhere(attribute: &LinkAttribute) -> Option<IfIndex> {
+    match attribute {
+        LinkAttribute::NewIfIndex(index) => u32::try_from(*index).ok().map(IfIndex),
+        _ => None,
+    }
+}
+
 /// What a message tells, if it is one that we wait for.
 fn event(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkEvent> {
     match &message.payload {
@@ -106,7 +119,8 @@ fn event(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkEvent> {
                 let index = IfIndex(link.header.index);
                 // A bridge says "deleted" of a port that only left it.
                 let whole = link.header.interface_family == AddressFamily::Unspec;
-                Some(if whole { LinkEvent::Deleted(index) } else { LinkEvent::Changed(index) })
+                let elsewhere = link.attributes.iter().find_map(index_elsewhere);
+                Some(if whole { LinkEvent::Deleted { index, elsewhere } } else { LinkEvent::Changed(index) })
             }
             RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
                 Some(LinkEvent::AddressChanged(IfIndex(address.header.index)))

@@ -19,7 +19,10 @@ use aggctl_kernel::{
 use tracing::{info, warn};
 
 use super::{Controller, Flow};
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    operation::{self, Moved},
+};
 
 /// Looks at all ports that events ask for come no closer together than this.
 const SURVEY_PAUSE: Duration = Duration::from_millis(1);
@@ -37,6 +40,8 @@ pub(super) struct Links {
     due: Option<Instant>,
     /// The ports of which events told since then.
     told: BTreeSet<PortId>,
+    /// The ports that went away, by the index that they had, until an event tells where they went.
+    left: BTreeMap<IfIndex, PortId>,
     /// Interfaces that will be ports again when udev has named them, and until when that is waited for.
     nameless: BTreeMap<IfIndex, Instant>,
     /// The aggregate's MTU, as last seen.
@@ -88,15 +93,21 @@ impl Controller {
                 }
                 None => self.take_back(index),
             },
-            LinkEvent::Deleted(index) if index == self.record.index => {
-                info!("the interface was deleted: detaching");
+            LinkEvent::Deleted { index, .. } if index == self.record.index => {
+                info!("the interface was deleted, or moved to another network namespace: detaching");
                 self.detach()?;
                 return Ok(Flow::End);
             }
-            LinkEvent::Deleted(index) => {
+            LinkEvent::Deleted { index, elsewhere } => {
                 self.links.nameless.remove(&index);
                 if let Some(port) = self.port_at(index) {
                     self.tell_gone(port);
+                }
+                // A question may have found out before.
+                if let Some(port) = self.links.left.remove(&index)
+                    && elsewhere.is_some()
+                {
+                    self.let_go(port, elsewhere);
                 }
             }
             LinkEvent::AddressChanged(index) if index == self.record.index => self.mirror.touch(),
@@ -106,6 +117,9 @@ impl Controller {
                 warn!("events were lost: looking at everything again");
                 self.mirror.touch();
                 self.query_all();
+                for port in std::mem::take(&mut self.links.left).into_values() {
+                    self.let_go(port, None);
+                }
                 self.take_back_any();
                 if self.executor.netlink.report(self.record.index)?.is_none() {
                     self.detach()?;
@@ -182,9 +196,27 @@ impl Controller {
     fn tell_gone(&mut self, port: PortId) {
         self.links.forget(port);
         self.feed(Event::Gone { port });
-        if self.index_of(port).is_some() {
-            self.change_record(|record| set_index(record, port, None));
+        let Some(index) = self.index_of(port) else { return };
+        self.links.left.insert(index, port);
+        // It may live on in another network namespace, where our program would send to whoever has our indexes there.
+        if let Err(error) = self.executor.dataplane.detach_rx(port, IfIndex::NONE, self.record.hook) {
+            warn!(%error, "cannot take the program off a port that is gone");
         }
+        self.change_record(|record| set_index(record, port, None));
+    }
+
+    /// Takes the settings of a port off an interface that was moved to another network namespace. That is nothing to wait
+    /// for: there may be many namespaces.
+    fn let_go(&self, port: PortId, elsewhere: Option<IfIndex>) {
+        let Some(port) = self.record.ports.iter().find(|record| record.id == port).cloned() else { return };
+        let record = self.record.clone();
+        std::thread::spawn(move || {
+            let name = port.config.name.as_str();
+            match operation::restore_elsewhere(&record, &port, elsewhere) {
+                Moved::Restored(errors) => info!(name, ?errors, "a port was moved: it has its settings back there"),
+                Moved::NotFound => warn!(name, "a port was moved to a network namespace that cannot be entered"),
+            }
+        });
     }
 
     fn tell_port(&mut self, port: PortId, report: &LinkReport) {
@@ -238,7 +270,7 @@ impl Controller {
         }
         info!(from = self.record.config.name, to = name, "the aggregate was renamed");
         self.store.rename(name)?;
-        self.executor = crate::operation::executor(&self.store, &self.record)?;
+        self.executor = operation::executor(&self.store, &self.record)?;
         let mut config = self.record.config.clone();
         name.clone_into(&mut config.name);
         self.try_feed(Event::Configure(config.clone()))?;

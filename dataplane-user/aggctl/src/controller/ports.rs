@@ -15,7 +15,11 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::Controller;
-use crate::{api::Answer, failure::Failure, operation};
+use crate::{
+    api::Answer,
+    failure::Failure,
+    operation::{self, Moved},
+};
 
 /// A port that is to be removed when what is on its way to it has come.
 #[derive(Debug)]
@@ -122,21 +126,29 @@ impl Controller {
     }
 
     /// Removes a port.
-    pub(super) fn remove_port(&mut self, name: &str) -> Result<(), Failure> {
+    pub(super) fn remove_port(&mut self, name: &str) -> Result<Vec<String>, Failure> {
         let id = self.port_named(name)?;
         // Until it is as it was before: nobody else shall take it as it is.
         let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
         let host = self.host()?;
         let steps = plan::remove_port(&host, &self.record, id)?;
+        let missing = self.record.ports.iter().find(|port| port.id == id && port.index.is_none());
+        let moved = missing.map(|port| operation::restore_elsewhere(&self.record, port, None));
         self.give_up(id)?;
-        let mut errors = Vec::new();
+        let mut errors = match &moved {
+            Some(Moved::Restored(errors)) => errors.clone(),
+            Some(Moved::NotFound) | None => Vec::new(),
+        };
         for step in &steps {
             if let Err(error) = self.executor.apply(step) {
                 errors.push(error.to_string());
             }
         }
         if errors.is_empty() {
-            Ok(())
+            let gone = (moved == Some(Moved::NotFound)).then(|| {
+                format!("the interface of {name} is not in this network namespace: nothing was restored on it now")
+            });
+            Ok(gone.into_iter().collect())
         } else {
             Err(Failure::Refused(format!(
                 "{name} was removed, but not everything could be restored: {}",

@@ -28,8 +28,8 @@ impl Controller {
         let answer = match asked.request {
             Request::Status => Ok(self.status()),
             Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(|()| self.done()),
-            Request::AddPort { port } => self.add_port(&port).map(|warnings| Answer::Done { warnings }),
-            Request::RemovePort { port } => self.remove_port(&port).map(|()| self.done()),
+            Request::AddPort { port } => self.add_port(&port).map(|warnings| self.warned(warnings)),
+            Request::RemovePort { port } => self.remove_port(&port).map(|warnings| self.warned(warnings)),
             Request::Confirm => {
                 self.change_record(|record| record.confirm_by = None);
                 Ok(self.done())
@@ -49,7 +49,7 @@ impl Controller {
     pub(super) fn remove_leaving(&mut self) {
         let now = Instant::now();
         for leaving in self.leaving.extract_if(.., |leaving| leaving.at <= now).collect::<Vec<_>>() {
-            let answer = self.remove_port(&leaving.port).map(|()| self.done());
+            let answer = self.remove_port(&leaving.port).map(|warnings| self.warned(warnings));
             reply(leaving.answer, answer);
         }
     }
@@ -86,11 +86,17 @@ impl Controller {
 
     /// The answer to a request that was carried out. That it could not be written down is no reason not to.
     fn done(&self) -> Answer {
+        self.warned(Vec::new())
+    }
+
+    /// As [`Controller::done`], with what the owner should know besides.
+    fn warned(&self, mut warnings: Vec<String>) -> Answer {
         let unwritten = |behind: &Behind| {
             let name = self.store.name();
             format!("{name} is changed, but the record on disk is not, until there is room: {}", behind.why)
         };
-        Answer::Done { warnings: self.disk.behind().map(unwritten).into_iter().collect() }
+        warnings.extend(self.disk.behind().map(unwritten));
+        Answer::Done { warnings }
     }
 
     /// A picture of the host as it is now.

@@ -321,7 +321,10 @@ impl<'a> Plan<'a> {
     /// Removes the device, its namespace and the maps; the device first, so that as long as it is there the maps are too.
     fn remove(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        if let Some(link) = self.aggregate {
+        let hidden = || self.host.links.get(&self.record.hidden_index).filter(|link| link.name == self.record.hidden);
+        // Without the aggregate here, its other end holds on to it wherever it was moved.
+        let end = self.aggregate.or_else(|| hidden().filter(|_| !self.record.config.wiring.has_namespace()));
+        if let Some(link) = end {
             let programs = wiring::programs(self.record.config.wiring, self.record.device, self.record.hook);
             steps.extend(programs.iter().rev().map(Step::inverse));
             steps.push(Step::DeletePair {

@@ -5,6 +5,7 @@
 
 mod attach;
 mod detach;
+mod elsewhere;
 mod layer3;
 mod names;
 mod port;
@@ -19,6 +20,7 @@ mod wiring;
 
 pub use attach::{Taken, attach, rollback};
 pub use detach::detach;
+pub use elsewhere::{is_elsewhere, restore_elsewhere};
 pub use names::{check as check_name, check_possible, hidden_name};
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;

@@ -218,7 +218,8 @@ impl Dataplane {
         self.attach(Role::Rx(port), &on_port(index, hook), Some((port, delivery)))
     }
 
-    /// Takes the receiving program off a port; fine if it does not hang there. The table stays as it is: the aggregate may
+    /// Takes the receiving program off a port; fine if it does not hang there. [`IfIndex::NONE`]: the interface is gone from
+    /// this network namespace; it may live on in another one. The table stays as it is: the aggregate may
     /// go on sending through the port.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ impl Pins {
 
     /// An empty directory that says that the clsact qdisc of an interface is ours. A bpffs has no ordinary files.
     pub(super) fn qdisc_mark(&self, role: Role, index: IfIndex) -> PathBuf {
-        self.0.join(format!("clsact-{role}-{index}"))
+        self.0.join(format!("{}{index}", qdisc_marks(role)))
     }
 
     /// An empty directory that says which layout the maps have.
@@ -86,9 +86,12 @@ impl Pins {
         self.0.join(format!("tables-{kind}-{size}"))
     }
 
-    /// Removes the marks whose names begin so.
+    /// Removes the marks whose names begin so; fine if there is not even the directory.
     pub(super) fn remove_marks(&self, prefix: &str) -> Result<(), DataplaneError> {
         let failed = |error| DataplaneError::pin(self.dir(), "read", error);
+        if !self.dir().is_dir() {
+            return Ok(());
+        }
         for entry in fs::read_dir(self.dir()).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.file_name().to_string_lossy().starts_with(prefix) {
@@ -97,6 +100,11 @@ impl Pins {
         }
         Ok(())
     }
+}
+
+/// What the names of all [`Pins::qdisc_mark`]s of a program begin with.
+pub(super) fn qdisc_marks(role: Role) -> String {
+    format!("clsact-{role}-")
 }
 
 /// Whether a file system that holds this path, or will hold it once it is made, is a bpffs.

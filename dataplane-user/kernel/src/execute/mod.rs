@@ -5,6 +5,7 @@ mod programs;
 use aggctl_common::IfIndex;
 use aggctl_engine::{
     config::{Device, Wiring},
+    host::Link,
     plan::{Step, Subject},
     vlan::VlanConfig,
 };
@@ -217,6 +218,15 @@ impl Executor {
             None => Err(KernelError::Gone(what)),
         }
     }
+}
+
+/// Carries out a step about the settings of an interface with a socket of its network namespace, on a thread that is there.
+///
+/// # Errors
+///
+/// What the kernel refuses.
+pub fn set_elsewhere(netlink: &mut Netlink, link: &Link, step: &Step) -> Result<(), KernelError> {
+    set(netlink, &Target { index: link.index, name: link.name.clone() }, step)
 }
 
 /// A setting of an interface of the present namespace.

@@ -128,7 +128,7 @@ impl Namespace {
 }
 
 /// Does something on a thread of its own.
-fn apart<T: Send>(act: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub(super) fn apart<T: Send>(act: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("namespace".to_owned()).spawn_scoped(scope, act)?;
         Ok(thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause)))

@@ -61,7 +61,7 @@ fn a_veth_that_loses_and_regains_its_carrier_is_seen() {
         wait(&mut watcher, carrier_of("p0", true)).await;
         let p0 = index("p0");
         ip("link del p0");
-        wait(&mut watcher, |event| *event == LinkEvent::Deleted(p0)).await;
+        wait(&mut watcher, |event| *event == LinkEvent::Deleted { index: p0, elsewhere: None }).await;
     });
 }
 
@@ -76,8 +76,8 @@ fn a_port_that_leaves_its_bridge_is_not_deleted() {
         let mut watcher = Watcher::open().await.unwrap();
         ip("link set p0 nomaster
             link del br1");
-        let last = wait(&mut watcher, |event| matches!(event, LinkEvent::Deleted(_))).await;
-        assert_eq!(last, LinkEvent::Deleted(br1), "and not {p0}");
+        let last = wait(&mut watcher, |event| matches!(event, LinkEvent::Deleted { .. })).await;
+        assert_eq!(last, LinkEvent::Deleted { index: br1, elsewhere: None }, "and not {p0}");
     });
 }
 

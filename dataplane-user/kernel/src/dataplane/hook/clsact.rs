@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
+use aggctl_common::IfIndex;
 use aya::programs::SchedClassifier;
 use rustix::io::Errno;
 
@@ -43,6 +44,10 @@ impl Hook for Clsact {
     }
 
     fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
+        if site.index == IfIndex::NONE {
+            // With the interface its qdisc went, also where it was only moved. What is left says whose that was.
+            return site.pins.remove_marks(&pins::qdisc_marks(site.role));
+        }
         let failed = |call| move |failure| DataplaneError::hook(site.index, call, failure);
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
         let filters = tc.filters(site.index, site.side).map_err(failed("list filters"))?;
