@@ -241,3 +241,42 @@ fn a_newer_record_is_left_alone(case: Case) {
     lab.host.aggctl("detach agg0").ok();
     before.expect_again(&lab.host, "detach");
 }
+
+cases!(an_aggregate_whose_record_is_lost_concerns_no_other: VETH_TCX, DIRECT_VETH_CLSACT);
+fn an_aggregate_whose_record_is_lost_concerns_no_other(case: Case) {
+    let lab = Lab::two_ports(case).with_port("eth2");
+    lab.attach("");
+    let dir = state_of(&lab.host, "agg0");
+    kill_all(&lab.host);
+    truncate(&dir, &["record.json", "record.spare.json"]);
+
+    let refused = lab.host.aggctl("attach agg1 --port eth1");
+    assert!(refused.code == Some(1) && refused.stderr.contains("agg0"), "its ports are still its own: {refused}");
+    lab.host.aggctl("attach agg1 --port eth2").ok();
+    let all: Value = serde_json::from_str(&lab.host.aggctl("show --json").ok()).unwrap();
+    let names: Vec<_> =
+        all.as_array().unwrap().iter().map(|one| (one["name"].clone(), one["problem"].is_string())).collect();
+    assert_eq!(names, [("agg0".into(), true), ("agg1".into(), false)]);
+    for line in ["show agg0", "show"] {
+        let text = lab.host.aggctl(line).ok();
+        assert!(text.contains("agg0: NOT KNOWN, ports eth0, eth1") && text.contains("detach agg0 --force"), "{text}");
+    }
+    for line in ["adopt agg0", "detach agg0", "set agg0 min-ports=2"] {
+        let refused = lab.host.aggctl(line);
+        assert_eq!((refused.code, refused.complaints().len()), (Some(1), 1), "{refused}");
+        assert!(refused.stderr.contains("detach agg0 --force"), "{refused}");
+    }
+
+    let taken_off = lab.host.aggctl("detach agg0 --force");
+    assert!(taken_off.succeeded() && taken_off.stderr.contains("warning: its record was lost"), "{taken_off}");
+    let links = lab.host.ip("link show");
+    assert!(!links.contains("agg0"), "{links}");
+    assert!(lab.host.ip("addr show dev eth0").contains("10.0.0.2/24"));
+    assert!(!dir.exists());
+    for port in ["eth0", "eth1"] {
+        let filters = lab.host.tc(&format!("filter show dev {port} ingress")).ok();
+        assert!(!filters.contains("aggctl"), "{filters}");
+    }
+    lab.ping(RHYTHM).wait_for_answer(SOON);
+    lab.host.aggctl("detach agg1").ok();
+}

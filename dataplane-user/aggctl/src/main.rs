@@ -12,6 +12,7 @@ mod controller;
 mod failure;
 mod guardian;
 mod operation;
+mod remains;
 mod view;
 
 use std::process::ExitCode;

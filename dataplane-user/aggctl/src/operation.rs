@@ -25,7 +25,7 @@ use aggctl_kernel::{
 };
 use tracing::{info, warn};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, remains};
 
 /// How long a lock may be held by one that is about to leave.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,10 +60,19 @@ pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
 pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
     let mut taken = Taken::default();
     for name in Store::names(store.cookie())?.into_iter().filter(|name| name != store.name()) {
-        if let Some(record) = Store::new(store.cookie(), &name).record()? {
-            let ports = record.ports.iter().filter_map(|port| record.interface_of(host, port));
-            taken.ports.extend(ports.map(|link| (link.index, name.clone())));
-            taken.names.insert(record.hidden);
+        let other = Store::new(store.cookie(), &name);
+        match other.record() {
+            Ok(None) => {}
+            Ok(Some(record)) => {
+                let ports = record.ports.iter().filter_map(|port| record.interface_of(host, port));
+                taken.ports.extend(ports.map(|link| (link.index, name.clone())));
+                taken.names.insert(record.hidden);
+            }
+            Err(error) => {
+                warn!(%error, name, "what another aggregate has is taken from its maps");
+                taken.ports.extend(remains::of(&other).ports.into_iter().map(|(_, index)| (index, name.clone())));
+                taken.names.insert(plan::hidden_name(&name));
+            }
         }
         taken.names.insert(name);
     }

@@ -2,6 +2,7 @@
 
 mod identity;
 mod migrate;
+mod remains;
 
 use aggctl_common::{IfIndex, Mac, PortId};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::{
 pub use self::{
     identity::Identity,
     migrate::{OLDEST_VERSION, migrate},
+    remains::Remains,
 };
 
 /// Version of the record's layout. What changed: 4 has the present index of a port and its identity in fields of their own,

@@ -18,6 +18,9 @@ use crate::{
 /// The variable that tells the build of the user side where the object is.
 const OBJECT_VARIABLE: &str = "AGGCTL_EBPF_OBJECT";
 
+/// The variable by which tests make steps fail, in debug builds.
+const FAULT_VARIABLE: &str = "AGGCTL_FAULT";
+
 /// Builds everything and returns the path of the binary.
 ///
 /// # Errors
@@ -31,7 +34,19 @@ pub fn all(workspace: &Workspace, release: bool) -> Result<PathBuf> {
         build.arg("--release");
     }
     process::run(&mut build)?;
-    Ok(workspace.aggctl(release))
+    let binary = workspace.aggctl(release);
+    if release {
+        has_no_hook(&binary)?;
+    }
+    Ok(binary)
+}
+
+/// What makes steps fail for tests is in no release.
+fn has_no_hook(binary: &Path) -> Result<()> {
+    let octets = fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
+    let found = octets.windows(FAULT_VARIABLE.len()).any(|octets| octets == FAULT_VARIABLE.as_bytes());
+    ensure!(!found, "{} contains the fault hook of the tests ({FAULT_VARIABLE})", binary.display());
+    Ok(())
 }
 
 /// The binary to be shown or measured: built with all that is needed, or in a virtual machine the one that the host built.

@@ -1,5 +1,7 @@
 //! `detach`.
 
+use std::io::Write;
+
 use aggctl_engine::{
     plan,
     record::{Phase, Record},
@@ -13,7 +15,7 @@ use aggctl_kernel::{
 use crate::{
     api::{Client, Request},
     failure::Failure,
-    operation,
+    operation, remains,
 };
 
 /// Undoes an attach.
@@ -21,6 +23,9 @@ use crate::{
 /// # Errors
 /// A refusal, which changed nothing; or what could not be restored.
 pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
+    if force && remains::is_lost(store)? {
+        return take_off(store);
+    }
     let record = store.record()?.ok_or_else(|| operation::not_there(store.name()))?;
     if record.phase == Phase::Attached {
         // Refused before the controller is sent away.
@@ -35,6 +40,14 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
         }
         Some(record) => tear_down(store, record, force),
     }
+}
+
+/// Takes off what is left of an aggregate whose record is lost.
+fn take_off(store: &Store) -> Result<(), Failure> {
+    let _lock = send_away(store, true)?;
+    let unknown = remains::take_off(store, &snapshot(&mut Netlink::open()?)?)?;
+    let _ = writeln!(std::io::stderr(), "aggctl: warning: its record was lost; not known: {}", unknown.join("; "));
+    Ok(())
 }
 
 fn tear_down(store: &Store, record: Record, force: bool) -> Result<(), Failure> {

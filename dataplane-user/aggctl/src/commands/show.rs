@@ -15,16 +15,16 @@ pub fn run(name: Option<&str>, json: bool, buckets: bool) -> Result<(), Failure>
     let cookie = netns::cookie()?;
     let text = match name {
         Some(name) => {
-            let seen = view::look(&operation::store(name)?, &mut netlink, buckets)?
-                .ok_or_else(|| operation::not_there(name))?;
-            if json { to_json(&seen)? } else { view::text::render(&seen) }
+            let seen =
+                look(&operation::store(name)?, &mut netlink, buckets)?.ok_or_else(|| operation::not_there(name))?;
+            if json { to_json(&seen)? } else { seen.render() }
         }
         None => {
             let mut all = Vec::new();
             for name in Store::names(cookie)? {
-                all.extend(view::look(&Store::new(cookie, name), &mut netlink, false)?);
+                all.extend(look(&Store::new(cookie, name), &mut netlink, false)?);
             }
-            if json { to_json(&all)? } else { all.iter().map(view::text::render).collect::<Vec<_>>().join("\n") }
+            if json { to_json(&all)? } else { all.iter().map(Seen::render).collect::<Vec<_>>().join("\n") }
         }
     };
     let mut out = std::io::stdout();
@@ -32,6 +32,31 @@ pub fn run(name: Option<&str>, json: bool, buckets: bool) -> Result<(), Failure>
         writeln!(out, "{}", text.trim_end())?;
     }
     Ok(())
+}
+
+/// What is shown of an aggregate.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Seen {
+    Whole(Box<view::AggregateView>),
+    Lost(view::LostView),
+}
+
+impl Seen {
+    fn render(&self) -> String {
+        match self {
+            Self::Whole(view) => view::text::render(view),
+            Self::Lost(lost) => lost.render(),
+        }
+    }
+}
+
+/// Looks at an aggregate. One whose record cannot be read keeps none of the others from being shown.
+fn look(store: &Store, netlink: &mut Netlink, buckets: bool) -> Result<Option<Seen>, Failure> {
+    match (view::look(store, netlink, buckets), store.find()) {
+        (Err(_), Err(problem)) => Ok(Some(Seen::Lost(view::LostView::of(store, netlink, problem.to_string())?))),
+        (seen, _) => Ok(seen?.map(|view| Seen::Whole(Box::new(view)))),
+    }
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {

@@ -1,5 +1,6 @@
 //! What `show` shows: one picture, for people and for programs.
 
+mod lost;
 mod model;
 pub mod notice;
 mod spread;
@@ -20,6 +21,7 @@ use aggctl_kernel::{
     netlink::Netlink,
     state::Store,
 };
+pub use lost::LostView;
 pub use model::{AggregateView, PortView, SCHEMA};
 pub use spread::{Bucket, Spread};
 

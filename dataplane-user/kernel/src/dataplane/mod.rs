@@ -239,6 +239,13 @@ impl Dataplane {
         Table::open(&self.pins)
     }
 
+    /// Whether a pinned link holds one of the programs to its hook. On clsact none does.
+    #[must_use]
+    pub fn has_links(&self) -> bool {
+        let ports = (0..=u8::MAX).take(MAX_PORTS).map(|slot| Role::Rx(PortId(slot)));
+        ports.into_iter().any(|role| self.pins.link(role).exists())
+    }
+
     /// How many frames the programs dropped, and why. Reasons that did not occur are left out.
     ///
     /// # Errors

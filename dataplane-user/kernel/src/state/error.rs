@@ -38,6 +38,17 @@ pub enum StateError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// Neither copy of a record can be read.
+    #[error(
+        "the record of {name} is lost: {source}, nor is there a second copy; `aggctl detach {name} --force` takes off what is \
+         found of it"
+    )]
+    Lost {
+        /// The aggregate.
+        name: String,
+        /// Why.
+        source: Box<Self>,
+    },
     /// A record of a newer version of aggctl.
     #[error(
         "{path} was written by a newer version of aggctl (layout {found}, this one knows up to {RECORD_VERSION}); nothing \

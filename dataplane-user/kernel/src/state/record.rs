@@ -59,7 +59,9 @@ impl Store {
                 Ok(Some(Found { record: self.marked(record), damage }))
             }
             (Err(error @ StateError::Newer { .. }), None) => Err(error),
-            (_, Some(error)) | (Err(error), None) => Err(error),
+            (_, Some(error)) | (Err(error), None) => {
+                Err(StateError::Lost { name: self.name.clone(), source: Box::new(error) })
+            }
             (Ok(None), None) => Ok(None),
         }
     }
