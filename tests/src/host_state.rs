@@ -7,8 +7,21 @@ use serde_json::Value;
 use crate::{Namespace, command, matrix::SOON, wait};
 
 /// What changes by itself and says nothing about configuration.
-const VOLATILE: [&str; 9] =
-    ["stats", "stats64", "expires", "used", "cache", "refcnt", "bytes", "packets", "dynamic_expires"];
+const VOLATILE: [&str; 13] = [
+    "stats",
+    "stats64",
+    "expires",
+    "used",
+    "cache",
+    "refcnt",
+    "bytes",
+    "packets",
+    "dynamic_expires",
+    "hello_timer",
+    "tcn_timer",
+    "topology_change_timer",
+    "gc_timer",
+];
 /// A lifetime that does not end, seconds.
 const FOR_EVER: u64 = u32::MAX as u64;
 

@@ -119,6 +119,11 @@ const IN_USE: &[(&[&str], Bad)] = &[
         &["nft add table netdev t", "nft add chain netdev t c { type filter hook ingress device eth1 priority 0 ; }"],
         (REFUSED, "eth1", "attach agg0 --port eth0 --port eth1"),
     ),
+    (&["ip link add br7 type bridge", "ip link set br7 up"], (REFUSED, "br7", "attach agg0 --port eth0 --port br7")),
+    (
+        &["ip link add vx7 type vxlan id 7 remote 10.0.0.1 dstport 4789"],
+        (REFUSED, "--force", "attach agg0 --port eth0 --port vx7"),
+    ),
     (&["ip tuntap add dev tun7 mode tun"], (REFUSED, "tun7", "attach agg0 --port eth0 --port tun7")),
     (&["ip link add agg0 type bridge"], (REFUSED, "agg0", "attach agg0 --port eth0 --port eth1")),
     (
@@ -198,6 +203,44 @@ fn bad_input_leaves_an_aggregate_untouched(case: Case) {
     lab.host.aggctl("port remove agg0 eth1").ok();
     let before = HostState::of(&lab.host);
     expect_refused(&lab, &before, &(REFUSED, "eth0", "port remove agg0 eth0"));
+}
+
+cases!(a_bridge_is_a_port_only_by_force: VETH_TCX);
+fn a_bridge_is_a_port_only_by_force(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    lab.host.ip("link add br7 type bridge");
+    lab.host.ip("link set br7 up");
+    let before = HostState::of(&lab.host);
+    expect_refused(&lab, &before, &(REFUSED, "br7", "port add agg0 br7"));
+    lab.host.aggctl("port add agg0 br7 --force").ok();
+    lab.host.aggctl("detach agg0").ok();
+    lab.host.aggctl("attach agg0 --port eth0 --port br7 --force").ok();
+}
+
+cases!(an_aggregate_in_use_is_detached_only_by_force: VETH_TCX, DIRECT_VETH_TCX);
+fn an_aggregate_in_use_is_detached_only_by_force(case: Case) {
+    let lab = Lab::two_ports(case);
+    let start = HostState::of(&lab.host);
+    lab.attach("");
+    let controller = lab.host.wait_for_controller("agg0");
+    lab.host.ip("link add mv0 link agg0 type macvlan mode bridge");
+    let before = HostState::of(&lab.host);
+    expect_refused(&lab, &before, &(REFUSED, "mv0", "detach agg0"));
+    lab.host.ip("link del mv0");
+
+    lab.host.ip("link add br0 type bridge");
+    lab.host.ip("link set agg0 master br0");
+    // The bridge makes the aggregate promiscuous, and the ports follow.
+    lab.host.wait_for_show("agg0", "promiscuous ports", |show| {
+        ["eth0", "eth1"].iter().all(|port| show.port(port)["promisc"] == true)
+    });
+    let before = HostState::of(&lab.host);
+    expect_refused(&lab, &before, &(REFUSED, "br0", "detach agg0"));
+    assert_eq!(lab.host.wait_for_controller("agg0"), controller);
+    lab.host.aggctl("detach agg0 --force").ok();
+    lab.host.ip("link del br0");
+    start.expect_again(&lab.host, "detach --force");
 }
 
 cases!(without_privilege_nothing_happens: VETH_TCX);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aggctl_tests::{Case, Lab, cases, guest, lab::HOST_V4, matrix::SOON, skip, wait::lossy, wait_for};
+use aggctl_tests::{Case, HostState, Lab, cases, guest, lab::HOST_V4, matrix::SOON, skip, wait::lossy, wait_for};
 
 cases!(success_is_quiet: VETH_TCX, TAP_CLSACT);
 fn success_is_quiet(case: Case) {
@@ -32,6 +32,16 @@ const NAMES_A_PORT: &[(&[&str], &str)] = &[
         ],
         "nft",
     ),
+    (
+        &[
+            "nft add table inet filter",
+            "nft add chain inet filter input { type filter hook input priority 0 ; }",
+            "nft add rule inet filter input iif eth0 counter",
+        ],
+        "inet filter input",
+    ),
+    (&["ip link add vx0 type vxlan id 7 remote 10.0.0.1 dstport 4789 dev eth0"], "vx0 (vxlan)"),
+    (&["ip maddr add 01:1b:19:00:00:00 dev eth0"], "01:1b:19:00:00:00"),
 ];
 
 cases!(what_still_names_a_port_is_warned_about: VETH_TCX);
@@ -44,6 +54,60 @@ fn what_still_names_a_port_is_warned_about(case: Case) {
         let outcome = lab.try_attach("");
         expect_warning(&outcome, part);
     }
+}
+
+cases!(strict_refuses_what_is_warned_about_otherwise: VETH_TCX, DIRECT_VETH_TCX);
+fn strict_refuses_what_is_warned_about_otherwise(case: Case) {
+    let lab = Lab::two_ports(case).with_port("eth2");
+    lab.host.ip("rule add iif eth1 lookup 77");
+    lab.host.ip("rule add oif eth2 lookup 77");
+    let before = HostState::of(&lab.host);
+    let outcome = lab.try_attach("--strict");
+    expect_strict(&outcome, "eth1");
+    before.expect_unchanged(&lab.host, "attach --strict");
+
+    lab.host.ip("rule del iif eth1 lookup 77");
+    let outcome = lab.try_attach("--strict");
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{outcome}");
+    let before = HostState::of(&lab.host);
+    let outcome = lab.host.aggctl("port add agg0 eth2 --strict");
+    expect_strict(&outcome, "eth2");
+    before.expect_unchanged(&lab.host, "port add --strict");
+    assert_eq!(lab.host.show("agg0").0["ports"].as_array().unwrap().len(), 2);
+    let outcome = lab.host.aggctl("port add agg0 eth2");
+    expect_warning(&outcome, "eth2");
+    assert_eq!(lab.host.show("agg0").0["ports"].as_array().unwrap().len(), 3);
+}
+
+/// It was refused because of `--strict`, in one line, behind one warning that names this.
+#[track_caller]
+fn expect_strict(outcome: &aggctl_tests::Outcome, part: &str) {
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome}");
+    let [line] = outcome.complaints()[..] else { panic!("{outcome}") };
+    assert!(line.contains("--strict"), "{outcome}");
+    assert!(outcome.stderr.lines().any(|line| line.contains("warning: ") && line.contains(part)), "{outcome}");
+}
+
+cases!(ports_without_a_link_are_warned_about: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
+fn ports_without_a_link_are_warned_about(case: Case) {
+    let lab = Lab::two_ports(case).with_port("eth2");
+    for port in ["eth1", "eth2"] {
+        lab.cut(port);
+        wait_for("a port without carrier", SOON, || !lab.host.has_carrier(port));
+    }
+    expect_warning(&lab.try_attach(""), "eth1 has no link");
+    expect_warning(&lab.host.aggctl("port add agg0 eth2"), "eth2 has no link");
+}
+
+cases!(a_port_that_was_down_is_warned_about_only_without_a_link: VETH_TCX);
+fn a_port_that_was_down_is_warned_about_only_without_a_link(case: Case) {
+    let lab = Lab::two_ports(case).with_port("eth2");
+    lab.host.ip("link set eth1 down");
+    let outcome = lab.try_attach("");
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{outcome}");
+    lab.host.ip("link set eth2 down");
+    lab.cut("eth2");
+    expect_warning(&lab.host.aggctl("port add agg0 eth2"), "eth2 has no link");
 }
 
 cases!(a_dhcp_client_on_a_port_is_warned_about: VETH_TCX);

@@ -14,6 +14,7 @@ use aggctl_engine::{
     settings::Settings,
 };
 use aggctl_kernel::{
+    conflicts::{self, Conflict},
     dataplane::{Dataplane, Expected},
     ethtool,
     execute::{self, Executor},
@@ -25,7 +26,7 @@ use aggctl_kernel::{
 };
 use tracing::{info, warn};
 
-use crate::{failure::Failure, remains};
+use crate::{controller::Wish, failure::Failure, remains};
 
 /// How long a lock may be held by one that is about to leave.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,24 +84,26 @@ pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
 ///
 /// # Errors
 /// Why not; everything was undone then, or the line says what was not.
-pub fn attach(
-    store: &Store,
-    config: &AggregateConfig,
-    confirm: Option<u32>,
-    warn: &mut dyn FnMut(String),
-) -> Result<Record, Failure> {
+pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Result<Record, Failure> {
     let mut netlink = Netlink::open()?;
+    // It takes its time, so before others have to wait for us.
+    let conflicts = conflicts::find(&named(&netlink.links()?, &wish.config), store.name())?;
     // Until the record is there that says whose ports these are.
     let ports = store.lock_ports(PATIENCE)?;
     let host = snapshot(&mut netlink)?;
-    let (mut record, warnings) = plan::attach(&host, config, &taken(store, &host)?)?;
+    let (mut record, warnings) = plan::attach(&host, &wish.config, &taken(store, &host)?)?;
+    if !wish.insistence.force {
+        let mut ports = wish.config.ports.iter().filter_map(|port| host.link(&port.name));
+        ports.try_for_each(plan::check_kind)?;
+    }
     for warning in warnings {
         warn(warning.to_string());
     }
-    for warning in aggctl_kernel::bystanders::warnings(&mut netlink, &ports_of(&record))? {
-        warn(warning.to_string());
+    for conflict in &conflicts {
+        warn(conflict.to_string());
     }
-    record.confirm_by = confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
+    check_conflicts(&conflicts, wish.insistence.strict)?;
+    record.confirm_by = wish.confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
     let mut executor = executor(store, &record)?;
     if let Err(error) = store.prepare(&record) {
         store.remove()?;
@@ -112,6 +115,9 @@ pub fn attach(
             Ok(steps) => Failure::Refused(format!("{error}; {}", undone(steps))),
             Err(errors) => Failure::Refused(format!("{error}; could not be undone: {}", left(store, &errors))),
         });
+    }
+    for warning in without_link(&mut executor.netlink, &record) {
+        warn(warning.to_string());
     }
     Ok(record)
 }
@@ -145,9 +151,30 @@ fn left(store: &Store, errors: &[String]) -> String {
     )
 }
 
-/// Names and numbers of the ports.
-fn ports_of(record: &Record) -> Vec<(IfIndex, String)> {
-    record.ports.iter().filter_map(|port| Some((port.index?, port.config.name.clone()))).collect()
+/// Refuses what `--strict` refuses. The conflicts have been told as warnings by then.
+///
+/// # Errors
+/// If there is one.
+pub fn check_conflicts(conflicts: &[Conflict], strict: bool) -> Result<(), Failure> {
+    match conflicts.len() {
+        count @ 1.. if strict => Err(Failure::Refused(format!(
+            "refused because of --strict: see the {count} warning(s) above; nothing was changed"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What to say of ports that have no link now.
+fn without_link(netlink: &mut Netlink, record: &Record) -> Vec<plan::Warning> {
+    let ports: Vec<_> = record.ports.iter().map(|port| port.config.name.as_str()).collect();
+    // Everything is in place: that this cannot be told is no reason to undo it.
+    netlink.links().map(|links| plan::without_link(&record.config.name, &ports, &links)).unwrap_or_default()
+}
+
+/// Numbers and names of the interfaces that are wished for as ports, as far as they are there.
+fn named(links: &[Link], config: &AggregateConfig) -> Vec<(IfIndex, String)> {
+    let is_port = |link: &&Link| config.ports.iter().any(|port| port.name == link.name);
+    links.iter().filter(is_port).map(|link| (link.index, link.name.clone())).collect()
 }
 
 /// Writes down the numbers of the interfaces that were made, and what the aggregate has.

@@ -5,14 +5,14 @@
 //! - [`dataplane`]: the programs and maps.
 //! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`] sees
 //!   to it that a plan is carried out whole or not at all, [`state`] keeps its journal.
-//! - [`watch`] reports changes of interfaces, [`probe`] and [`bystanders`] say beforehand what is missing or in
+//! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet.
 //!
 //! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod announce;
-pub mod bystanders;
+pub mod conflicts;
 pub mod dataplane;
 pub mod error;
 pub mod ethtool;

@@ -1,4 +1,5 @@
-//! nftables, as far as it concerns ports: chains on their ingress, and rules that name them. Read only.
+//! nftables, as far as it concerns ports: chains on their ingress. Read only. (Rules that name a port:
+//! [`crate::conflicts`].)
 
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rustix::io::Errno;
@@ -7,24 +8,16 @@ use crate::{
     error::KernelError,
     netlink::{
         socket::Socket,
-        tlv::{Attributes, Builder, string_of},
+        tlv::{Attributes, string_of},
     },
 };
 
 /// `NFNL_SUBSYS_NFTABLES`, in the upper half of a message's type.
-const SUBSYSTEM: u16 = 10 << 8;
+pub(crate) const SUBSYSTEM: u16 = 10 << 8;
 /// `NFT_MSG_GETCHAIN`.
 const GETCHAIN: u16 = SUBSYSTEM | 4;
-/// `NFT_MSG_GETRULE`.
-const GETRULE: u16 = SUBSYSTEM | 7;
-/// `NFT_MSG_GETSET`.
-const GETSET: u16 = SUBSYSTEM | 10;
-/// `NFT_MSG_GETSETELEM`.
-const GETSETELEM: u16 = SUBSYSTEM | 13;
-/// The type of keys that are names of interfaces, as `nft` numbers types.
-const TYPE_IFNAME: u32 = 41;
 /// Octets of `struct nfgenmsg`.
-const HEADER: usize = 4;
+pub(crate) const HEADER: usize = 4;
 /// `NFPROTO_INET`, both IPv4 and IPv6.
 const FAMILY_INET: u8 = 1;
 /// `NFPROTO_NETDEV`, hooks of one interface.
@@ -44,15 +37,6 @@ mod attr {
     pub(super) const HOOK_DEVICES: u16 = 4;
     pub(super) const DEVICE_NAME: u16 = 1;
     pub(super) const DEVICE_PREFIX: u16 = 2;
-    pub(super) const SET_TABLE: u16 = 1;
-    pub(super) const SET_NAME: u16 = 2;
-    pub(super) const SET_KEY_TYPE: u16 = 4;
-    pub(super) const ELEMENTS_TABLE: u16 = 1;
-    pub(super) const ELEMENTS_SET: u16 = 2;
-    pub(super) const ELEMENTS: u16 = 3;
-    pub(super) const RULE_TABLE: u16 = 1;
-    pub(super) const RULE_CHAIN: u16 = 2;
-    pub(super) const RULE_EXPRESSIONS: u16 = 4;
 }
 
 /// A chain on the ingress of interfaces.
@@ -89,60 +73,6 @@ impl IngressChain {
 /// If the kernel cannot be asked.
 pub fn ingress_chains() -> Result<Vec<IngressChain>, KernelError> {
     Ok(dump(GETCHAIN, "nftables chains")?.iter().filter_map(|message| parse_chain(message)).collect())
-}
-
-/// The chains that have a rule with the name of this interface in it, or with a set of names that it is in, as `nft`
-/// would print them.
-///
-/// # Errors
-///
-/// If the kernel cannot be asked.
-pub fn chains_naming(link: &str) -> Result<Vec<String>, KernelError> {
-    let sets = sets_naming(link)?;
-    let messages = dump(GETRULE, "nftables rules")?;
-    let rules = messages.iter().filter_map(|message| Rule::parse(message));
-    let concerned = rules.filter(|rule| {
-        let in_reach = |set: &&Set| set.family == rule.family && set.table == rule.table;
-        holds(rule.expressions, link) || sets.iter().filter(in_reach).any(|set| holds(rule.expressions, &set.name))
-    });
-    let mut chains: Vec<_> =
-        concerned.map(|rule| format!("{} {} {}", family_name(rule.family), rule.table, rule.chain)).collect();
-    chains.sort();
-    chains.dedup();
-    Ok(chains)
-}
-
-/// A set or map, with or without a name of its owner's.
-struct Set {
-    family: u8,
-    table: String,
-    name: String,
-}
-
-/// The sets and maps of names of interfaces that this one is in.
-fn sets_naming(link: &str) -> Result<Vec<Set>, KernelError> {
-    let mut sets = Vec::new();
-    for message in dump(GETSET, "nftables sets")? {
-        let attributes = Attributes::after(&message, HEADER);
-        let key_type = attributes.find(attr::SET_KEY_TYPE).and_then(|value| value.first_chunk().copied());
-        let names = (attributes.string(attr::SET_TABLE), attributes.string(attr::SET_NAME));
-        let (Some(family), (Some(table), Some(name))) = (message.first().copied(), names) else { continue };
-        // Others can be very large, and hold no names.
-        if key_type.map(u32::from_be_bytes) != Some(TYPE_IFNAME) {
-            continue;
-        }
-        let query = Builder::new(&[family, 0, 0, 0])
-            .push_str(attr::ELEMENTS_TABLE, &table)
-            .push_str(attr::ELEMENTS_SET, &name)
-            .finish();
-        let elements = dump_with(GETSETELEM, "nftables set elements", &query)?;
-        if elements.iter().any(|message| {
-            Attributes::after(message, HEADER).find(attr::ELEMENTS).is_some_and(|elements| holds(elements, link))
-        }) {
-            sets.push(Set { family, table, name });
-        }
-    }
-    Ok(sets)
 }
 
 /// All objects of a kind, of all families.
@@ -185,44 +115,8 @@ fn parse_chain(message: &[u8]) -> Option<IngressChain> {
     Some(IngressChain { name: format!("{} {table} {name}", family_name(family)), devices })
 }
 
-/// A rule, as far as it need be understood.
-struct Rule<'a> {
-    family: u8,
-    table: String,
-    chain: String,
-    expressions: &'a [u8],
-}
-
-impl<'a> Rule<'a> {
-    fn parse(message: &'a [u8]) -> Option<Self> {
-        let rule = Attributes::after(message, HEADER);
-        Some(Self {
-            family: *message.first()?,
-            table: rule.string(attr::RULE_TABLE)?,
-            chain: rule.string(attr::RULE_CHAIN)?,
-            expressions: rule.find(attr::RULE_EXPRESSIONS)?,
-        })
-    }
-}
-
-/// Whether the name of an interface or a set is somewhere in there. Nothing need be understood for that: names are kept
-/// as text with a NUL behind.
-fn holds(octets: &[u8], name: &str) -> bool {
-    let mut needle = name.as_bytes().to_vec();
-    needle.push(0);
-    octets.windows(needle.len()).enumerate().any(|(position, window)| {
-        // Not the tail of a longer name.
-        window == needle && position.checked_sub(1).is_none_or(|before| !is_name_octet(octets[before]))
-    })
-}
-
-/// Whether an octet can stand in the name of an interface.
-const fn is_name_octet(octet: u8) -> bool {
-    octet.is_ascii_graphic() && octet != b'/'
-}
-
 /// A family as `nft` calls it.
-const fn family_name(family: u8) -> &'static str {
+pub(crate) const fn family_name(family: u8) -> &'static str {
     match family {
         FAMILY_INET => "inet",
         2 => "ip",
@@ -258,12 +152,5 @@ mod tests {
         assert!(chain(FAMILY_NETDEV, 1, &devices).is_none(), "egress");
         assert!(chain(FAMILY_INET, INET_INGRESS, &devices).is_some());
         assert!(chain(2, 0, &devices).is_none(), "prerouting");
-    }
-
-    #[test]
-    fn a_name_is_found_as_a_whole() {
-        assert!(holds(b"\x08\0\x01\0eth1\0\0\0", "eth1"));
-        assert!(!holds(b"\x08\0\x01\0veth1\0\0\0", "eth1"));
-        assert!(!holds(b"\x08\0\x01\0eth10\0\0\0", "eth1"));
     }
 }

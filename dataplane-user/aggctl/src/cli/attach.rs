@@ -11,7 +11,7 @@ use aggctl_engine::{
 use clap::Args;
 
 use super::values::{self, PortArgument};
-use crate::failure::Failure;
+use crate::{controller::Insistence, failure::Failure};
 
 /// Options of `attach`.
 #[derive(Args, Debug)]
@@ -85,6 +85,12 @@ pub struct AttachArguments {
     /// Undo everything after so many seconds unless `aggctl confirm` is run
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     confirm: Option<u32>,
+    /// Take interfaces of any kind as ports (bridges, bonds, tunnels)
+    #[arg(long)]
+    force: bool,
+    /// Refuse, rather than warn, if anything else works on a port: rules, tunnels and sockets that name it, managers
+    #[arg(long)]
+    strict: bool,
     /// Stay in the foreground, without a guardian (for service managers)
     #[arg(long)]
     foreground: bool,
@@ -105,6 +111,8 @@ pub struct AttachRequest {
     pub config: AggregateConfig,
     /// Seconds until it is undone unless confirmed.
     pub confirm: Option<u32>,
+    /// What is said about the ports.
+    pub insistence: Insistence,
     /// Without a guardian.
     pub foreground: bool,
 }
@@ -147,7 +155,8 @@ impl AttachArguments {
         config.allmulti = self.allmulti;
         config.mac_policy = self.mac_policy;
         config.addresses = self.addresses;
-        Ok(AttachRequest { config, confirm: self.confirm, foreground: self.foreground })
+        let insistence = Insistence { force: self.force, strict: self.strict };
+        Ok(AttachRequest { config, confirm: self.confirm, insistence, foreground: self.foreground })
     }
 }
 

@@ -29,7 +29,8 @@ pub enum Command {
     Detach {
         /// The aggregate
         name: String,
-        /// Also when the port that gets the addresses has no link, or the controller does not answer
+        /// Also when the port that gets the addresses has no link, when the aggregate is in use (by a bridge, a VLAN device, …),
+        /// or when the controller does not answer
         #[arg(long)]
         force: bool,
     },
@@ -118,6 +119,12 @@ pub enum PortAction {
         /// The port and its settings: IF[,priority=N][,sticky][,weight=N]
         #[arg(value_name = "IF[,…]")]
         port: PortArgument,
+        /// Take an interface of any kind (a bridge, a bond, a tunnel)
+        #[arg(long)]
+        force: bool,
+        /// Refuse, rather than warn, if anything else works on the port
+        #[arg(long)]
+        strict: bool,
     },
     /// Remove a port; it gets its settings back
     Remove {

@@ -25,7 +25,11 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
         )));
     }
     let start = match orphan(&store)? {
-        None => Start::Attach(Wish { config: request.config.clone(), confirm: request.confirm }),
+        None => Start::Attach(Wish {
+            config: request.config.clone(),
+            confirm: request.confirm,
+            insistence: request.insistence,
+        }),
         Some(config) if config == request.config => Start::Adopt,
         Some(_) => {
             return Err(Failure::Refused(format!(

@@ -1,13 +1,17 @@
 //! The commands that ask a live controller for something.
 
-use aggctl_engine::plan::{Change, PortChange};
-use aggctl_kernel::state::Store;
+use std::fmt::Display;
+
+use aggctl_engine::plan::{self, Change, PortChange};
+use aggctl_kernel::{conflicts, netlink::Netlink, state::Store};
 
 use crate::{
     api::Request,
     background::controller,
     cli::{PortArgument, settings::Settings},
+    controller::Insistence,
     failure::Failure,
+    operation,
 };
 
 /// `set`.
@@ -26,12 +30,37 @@ pub fn confirm(store: &Store) -> Result<(), Failure> {
     ask(store, &Request::Confirm)
 }
 
-/// `port add`.
+/// `port add`. Who else works on the port is looked for here, not in the controller, which has other things to do.
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn add_port(store: &Store, port: &PortArgument) -> Result<(), Failure> {
-    ask(store, &Request::AddPort { port: port.config() })
+pub fn add_port(store: &Store, port: &PortArgument, insistence: Insistence) -> Result<(), Failure> {
+    let mut client = controller(store)?;
+    let mut netlink = Netlink::open()?;
+    let mut conflicts = Vec::new();
+    // The controller says what is wrong with an interface that is not there.
+    if let Some(link) = netlink.link_named(&port.name)? {
+        if !insistence.force {
+            plan::check_kind(&link)?;
+        }
+        conflicts = conflicts::find(&[(link.index, link.name)], store.name())?;
+    }
+    if insistence.strict {
+        warn(&conflicts);
+        operation::check_conflicts(&conflicts, true)?;
+    }
+    client.ask(&Request::AddPort { port: port.config() })?;
+    warn(&conflicts);
+    if !netlink.link_named(&port.name)?.is_some_and(|link| link.admin_up && link.carrier) {
+        warn(&[plan::Warning::PortNoLink { port: port.name.clone() }]);
+    }
+    Ok(())
+}
+
+fn warn<T: Display>(warnings: &[T]) {
+    for warning in warnings {
+        eprintln!("aggctl: warning: {warning}");
+    }
 }
 
 /// `port remove`.

@@ -13,6 +13,7 @@ use aggctl_kernel::{netns, probe};
 
 use crate::{
     cli::{Arguments, Command, PortAction, settings},
+    controller::Insistence,
     failure::Failure,
     guardian,
     operation::store,
@@ -68,7 +69,7 @@ fn check_names(command: &Command) -> Result<(), Failure> {
         | Command::Guardian { name }
         | Command::Controller { name, .. } => (Some(name.as_str()), None),
         Command::Port { action } => match action {
-            PortAction::Add { name, port } => {
+            PortAction::Add { name, port, .. } => {
                 plan::check_name(&port.name)?;
                 (Some(name.as_str()), None)
             }
@@ -81,7 +82,9 @@ fn check_names(command: &Command) -> Result<(), Failure> {
 
 fn port(action: PortAction) -> Result<(), Failure> {
     match action {
-        PortAction::Add { name, port } => live::add_port(&store(&name)?, &port),
+        PortAction::Add { name, port, force, strict } => {
+            live::add_port(&store(&name)?, &port, Insistence { force, strict })
+        }
         PortAction::Remove { name, port } => live::remove_port(&store(&name)?, port),
         PortAction::Set { name, port } => live::set_port(&store(&name)?, &port),
     }

@@ -61,6 +61,18 @@ pub struct Wish {
     pub config: AggregateConfig,
     /// Seconds until it is undone unless confirmed.
     pub confirm: Option<u32>,
+    /// What is said about the ports.
+    #[serde(default)]
+    pub insistence: Insistence,
+}
+
+/// How much is made of ports that look wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Insistence {
+    /// Interfaces of any kind are taken.
+    pub force: bool,
+    /// Whoever else works on a port is a reason to refuse, not to warn.
+    pub strict: bool,
 }
 
 /// Whom a starting controller tells how it goes.
@@ -84,7 +96,7 @@ pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure>
         let server = Server::listen(&store.socket())?;
         let mut controller = match start {
             Start::Attach(wish) => {
-                let record = operation::attach(&store, &wish.config, wish.confirm, &mut |warning| voice.warn(warning))?;
+                let record = operation::attach(&store, &wish, &mut |warning| voice.warn(warning))?;
                 Controller::new(store.clone(), lock, record.clone(), watcher, server)
                     .map_err(|failure| undone(&store, record, &failure))?
             }

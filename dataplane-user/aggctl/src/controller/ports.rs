@@ -10,7 +10,7 @@ use aggctl_engine::{
     plan::{self, Step, Subject},
     record::{Entry, PortRecord},
 };
-use aggctl_kernel::{bystanders, transaction};
+use aggctl_kernel::transaction;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -88,11 +88,7 @@ impl Controller {
         let host = self.host()?;
         let (port, steps, warnings) =
             plan::add_port(&host, &self.record, config, &operation::taken(&self.store, &host)?)?;
-        let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-        let interface = port.index.map(|index| (index, config.name.clone()));
-        warnings.extend(
-            bystanders::warnings(&mut self.executor.netlink, interface.as_slice())?.iter().map(ToString::to_string),
-        );
+        let warnings = warnings.iter().map(ToString::to_string).collect();
         self.take_in(port, steps)?;
         self.query_all();
         Ok(warnings)

@@ -282,9 +282,6 @@ impl Plan<'_> {
 
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        if !self.ports.iter().any(|port| has_link(port.link)) {
-            warnings.push(Warning::NoLink { aggregate: self.config.name.clone() });
-        }
         if self.source.link.sysctls.get(DISABLE_IPV6).is_some_and(|value| value == "1") {
             warnings.push(Warning::NoIpv6 { port: self.source.link.name.clone() });
         }

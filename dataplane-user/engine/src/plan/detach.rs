@@ -214,13 +214,25 @@ impl<'a> Plan<'a> {
     fn check(&self) -> Result<(), Refusal> {
         let Some(aggregate) = self.aggregate else { return Ok(()) };
         let name = self.record.config.name.clone();
-        if let Some(upper) = port::stacked_on(self.host, aggregate.index) {
-            return Err(Refusal::AggregateHasUpper { name, upper: upper.name.clone() });
+        if let Some(upper) = self.users_of(aggregate) {
+            return Err(Refusal::AggregateHasUpper { name, upper });
         }
         match self.shares.iter().find(|share| share.matters() && !has_link(share.link)) {
             Some(share) if has_link(aggregate) => Err(Refusal::TargetNoLink { name, port: share.link.name.clone() }),
             _ => Ok(()),
         }
+    }
+
+    /// What would be cut off with the aggregate: the bridge, bond, … that it is a port of, and the devices stacked on it.
+    fn users_of(&self, aggregate: &Link) -> Option<String> {
+        let master = aggregate.master.and_then(|index| self.host.links.get(&index));
+        let users = master.into_iter().chain(port::stacked_on(self.host, aggregate.index));
+        let described = users.map(|link| match link.kind.as_str() {
+            "" => link.name.clone(),
+            kind => format!("{} ({kind})", link.name),
+        });
+        let all = described.collect::<Vec<_>>();
+        (!all.is_empty()).then(|| shortened(&all))
     }
 
     fn steps(&self) -> Vec<Step> {
@@ -374,6 +386,16 @@ impl<'a> Plan<'a> {
 fn take_down(share: &Share<'_>) -> Option<Step> {
     let surplus = share.link.admin_up && !share.port.before.admin_up;
     surplus.then(|| Step::SetAdmin { link: share.subject(), up: false, was: true })
+}
+
+/// The first few names, and how many more there are.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let list = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
 }
 
 /// The address of the port's that this one is.

@@ -5,7 +5,7 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use crate::{
     config::{AggregateConfig, Toggle},
     host::{Feature, Host, Link},
-    plan::{Refusal, Step, Subject, attach::Taken, layer3, layer3::Transfer, names},
+    plan::{Refusal, Step, Subject, attach::Taken, kind, layer3, layer3::Transfer, names},
     record::{Identity, Layer3, PortRecord},
 };
 
@@ -205,6 +205,9 @@ pub(super) fn check(host: &Host, link: &Link, taken: &Taken) -> Result<(), Refus
     if !link.ethernet {
         return Err(Refusal::PortNotEthernet { port });
     }
+    if let Some(why) = kind::impossible(link) {
+        return Err(Refusal::PortImpossible { port, kind: link.kind.clone(), why });
+    }
     if let Some(index) = link.master {
         let master = host.links.get(&index);
         let kind = master.map(|m| m.kind.clone()).filter(|kind| !kind.is_empty());
@@ -214,7 +217,7 @@ pub(super) fn check(host: &Host, link: &Link, taken: &Taken) -> Result<(), Refus
             master: master.map_or_else(|| index.to_string(), |m| m.name.clone()),
         });
     }
-    if let Some(upper) = stacked_on(host, link.index) {
+    if let Some(upper) = stacked_on(host, link.index).find(|upper| !kind::is_tunnel(&upper.kind)) {
         return Err(Refusal::PortHasUpper { port, upper: upper.name.clone() });
     }
     let filter = link.hooks.clsact_ingress.first().map(|filter| format!("a tc filter ({filter})"));
@@ -222,7 +225,7 @@ pub(super) fn check(host: &Host, link: &Link, taken: &Taken) -> Result<(), Refus
     filter.or(chain).map_or(Ok(()), |what| Err(Refusal::PortHasHook { port, what }))
 }
 
-/// A device that is stacked on this interface.
-pub(super) fn stacked_on(host: &Host, index: IfIndex) -> Option<&Link> {
-    host.links.values().find(|link| link.lower == Some(index))
+/// The devices that are stacked on this interface.
+pub(super) fn stacked_on(host: &Host, index: IfIndex) -> impl Iterator<Item = &Link> {
+    host.links.values().filter(move |link| link.lower == Some(index))
 }

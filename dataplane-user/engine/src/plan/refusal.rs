@@ -117,6 +117,26 @@ pub enum Refusal {
         /// The port.
         port: String,
     },
+    /// The kind of the interface says that somebody else was meant.
+    #[error("port {port} is a {kind}: it {what}; name the interfaces that lead outside instead, or use --force")]
+    PortUnusual {
+        /// The port.
+        port: String,
+        /// Its kind.
+        kind: String,
+        /// What interfaces of this kind are.
+        what: &'static str,
+    },
+    /// Interfaces of this kind cannot be ports.
+    #[error("port {port} is a {kind}, which {why}; choose the interface below it")]
+    PortImpossible {
+        /// The port.
+        port: String,
+        /// Its kind.
+        kind: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// The port belongs to an aggregate of ours.
     #[error(
         "port {port} already belongs to the aggregate {aggregate}; remove it there with 'aggctl port remove {aggregate} {port}' first"
@@ -203,12 +223,12 @@ pub enum Refusal {
         /// The port.
         port: String,
     },
-    /// A device is stacked on the aggregate and would be destroyed with it.
-    #[error("{upper} is stacked on {name} and would go with it; remove {upper} first, or use --force")]
+    /// Devices are stacked on the aggregate, or it is a port of one: they would lose their way out.
+    #[error("in use on top of {name}, and cut off without it: {upper}; take them off {name} first, or use --force")]
     AggregateHasUpper {
         /// The aggregate.
         name: String,
-        /// What is stacked on it.
+        /// Those devices, with their kinds.
         upper: String,
     },
     /// The aggregate's interface is not there.

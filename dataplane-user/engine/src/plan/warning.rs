@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use crate::{host::Link, plan::attach::has_link};
+
 /// Something to know. Displayed as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
@@ -16,6 +18,13 @@ pub enum Warning {
     NoLink {
         /// The aggregate.
         aggregate: String,
+        /// Its ports.
+        ports: String,
+    },
+    /// This port has no link, others have.
+    PortNoLink {
+        /// The port.
+        port: String,
     },
     /// The port's MTU changes to that of the aggregate.
     MtuChanges {
@@ -49,7 +58,8 @@ impl fmt::Display for Warning {
             Self::TemporaryAddress { port, address } => {
                 write!(f, "the temporary address {address} of {port} becomes an ordinary one")
             }
-            Self::NoLink { aggregate } => write!(f, "no port of {aggregate} has a link yet"),
+            Self::NoLink { aggregate, ports } => write!(f, "no port of {aggregate} has a link yet: {ports}"),
+            Self::PortNoLink { port } => write!(f, "{port} has no link yet: it carries nothing until it has"),
             Self::MtuChanges { port, from, to } => write!(f, "the MTU of {port} changes from {from} to {to}"),
             Self::MacChanges { port } => {
                 write!(f, "{port} has addresses and gets another MAC: its neighbours must learn it")
@@ -60,4 +70,15 @@ impl fmt::Display for Warning {
             Self::NoIpv6 { port } => write!(f, "IPv6 is disabled on {port}, so it is on the aggregate too"),
         }
     }
+}
+
+/// What to say of ports without a link once they are ports: all of `aggregate`'s `ports`, as they are among `links` now.
+#[must_use]
+pub fn without_link(aggregate: &str, ports: &[&str], links: &[Link]) -> Vec<Warning> {
+    let linked = |port: &str| links.iter().any(|link| link.name == port && has_link(link));
+    let dead: Vec<_> = ports.iter().filter(|port| !linked(port)).collect();
+    if dead.len() == ports.len() {
+        return vec![Warning::NoLink { aggregate: aggregate.to_owned(), ports: ports.join(", ") }];
+    }
+    dead.into_iter().map(|port| Warning::PortNoLink { port: (*port).to_owned() }).collect()
 }

@@ -44,6 +44,8 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("an aggregate", |_, _, t| t.names.extend(["eth1".to_owned()]), &["eth1", "itself an aggregate"]),
     ("a hidden end", hidden_end, &["agg7-peer", "part of one"]),
     ("bridge port", bridge_port, &["eth1", "bridge", "br0", "nomaster"]),
+    ("VRF", |w, _, _| link(w).kind = "vrf".into(), &["eth1", "vrf"]),
+    ("ipvlan", |w, _, _| link(w).kind = "ipvlan".into(), &["eth1", "ipvlan", "MAC"]),
     ("VLAN on it", vlan, &["eth1.5", "eth1", "bypassed"]),
     ("tc filter", |w, _, _| link(w).hooks.clsact_ingress.push("flower pref 1".into()), &["eth1", "flower pref 1"]),
     ("nft chain", |w, _, _| link(w).hooks.nft_ingress.push("netdev t c".into()), &["eth1", "netdev t c"]),
@@ -152,13 +154,35 @@ fn veth_is_taken_where_there_is_no_netkit() {
 }
 
 #[test]
-fn ports_without_any_link_are_accepted_with_a_warning() {
+fn ports_without_a_link_are_named() {
     let (mut world, config) = hosts::plain();
-    for index in [2, 3] {
-        world.host.links.get_mut(&IfIndex(index)).unwrap().carrier = false;
+    let say = |world: &World| {
+        let links: Vec<_> = world.host.links.values().cloned().collect();
+        let warnings = plan::without_link("agg0", &["eth0", "eth1"], &links);
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(say(&world).is_empty());
+    world.host.links.get_mut(&IfIndex(3)).unwrap().carrier = false;
+    assert_eq!(say(&world), ["eth1 has no link yet: it carries nothing until it has"]);
+    world.host.links.get_mut(&IfIndex(2)).unwrap().carrier = false;
+    assert_eq!(say(&world), ["no port of agg0 has a link yet: eth0, eth1"]);
+    plan::attach(&world.host, &config, &Taken::default()).unwrap();
+}
+
+#[test]
+fn what_leads_to_several_interfaces_takes_force() {
+    let (mut world, config) = hosts::plain();
+    for kind in ["", "veth", "tun", "netkit", "dummy", "vlan", "macvlan", "macsec", "virt_wifi"] {
+        link(&mut world).kind = kind.into();
+        plan::check_kind(link(&mut world)).unwrap();
+        plan::attach(&world.host, &config, &Taken::default()).unwrap();
     }
-    let (_, warnings) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
-    assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), ["no port of agg0 has a link yet"]);
+    for kind in ["bridge", "bond", "team", "vxlan", "gretap", "geneve"] {
+        link(&mut world).kind = kind.into();
+        let refusal = plan::check_kind(link(&mut world)).unwrap_err().to_string();
+        check_words(kind, &refusal, &["eth1", kind, "--force"]);
+        plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    }
 }
 
 #[test]
@@ -195,6 +219,30 @@ fn detach_under_a_stacked_device_needs_force() {
     let refusal = plan::detach(&world.host, &record, false).unwrap_err().to_string();
     check_words("stacked", &refusal, &["agg0.5", "agg0", "--force"]);
     plan::detach(&world.host, &record, true).unwrap();
+}
+
+#[test]
+fn detach_of_a_bridge_port_needs_force() {
+    let (mut world, record) = attached();
+    let bridge = hosts::add_link(&mut world, 80, "br0");
+    world.host.links.get_mut(&bridge).unwrap().kind = "bridge".into();
+    world.host.links.get_mut(&record.index).unwrap().master = Some(bridge);
+    for index in 81..90 {
+        let vlan = hosts::add_link(&mut world, index, &format!("agg0.{index}"));
+        world.host.links.get_mut(&vlan).unwrap().lower = Some(record.index);
+    }
+    let refusal = plan::detach(&world.host, &record, false).unwrap_err().to_string();
+    check_words("bridge", &refusal, &["br0 (bridge)", "agg0.81", "6 more", "--force"]);
+    plan::detach(&world.host, &record, true).unwrap();
+}
+
+#[test]
+fn a_tunnel_is_not_bypassed() {
+    let (mut world, config) = hosts::plain();
+    let tunnel = hosts::add_link(&mut world, 80, "vx0");
+    let link = world.host.links.get_mut(&tunnel).unwrap();
+    (link.kind, link.lower) = ("vxlan".into(), Some(IfIndex(3)));
+    plan::attach(&world.host, &config, &Taken::default()).unwrap();
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod attr {
     pub(super) const PROMISCUITY: u16 = 30;
     pub(super) const AF_SPEC: u16 = 26;
     pub(super) const NET_NS_FD: u16 = 28;
+    pub(super) const GROUP: u16 = 27;
     pub(super) const EXT_MASK: u16 = 29;
     pub(super) const LINK_NETNSID: u16 = 37;
     pub(super) const GSO_MAX_SEGS: u16 = 40;
@@ -45,6 +46,7 @@ mod attr {
     pub(super) const INFO_KIND: u16 = 1;
     pub(super) const INFO_DATA: u16 = 2;
     pub(super) const VETH_PEER: u16 = 1;
+    pub(super) const VXLAN_LINK: u16 = 3;
     pub(super) const NETKIT_PEER: u16 = 1;
     pub(super) const NETKIT_PRIMARY: u16 = 2;
     pub(super) const NETKIT_POLICY: u16 = 3;
@@ -94,6 +96,13 @@ impl Netlink {
         let query = skip_stats(IfIndex::NONE).finish();
         let messages = self.dump("interfaces", GETLINK, &query)?;
         Ok(messages.iter().filter_map(|message| parse(message)).collect())
+    }
+
+    /// All interfaces, each with the group that it is in (IFLA_GROUP).
+    pub(crate) fn groups(&mut self) -> Result<Vec<(Link, u32)>, KernelError> {
+        let messages = self.dump("interfaces", GETLINK, &skip_stats(IfIndex::NONE).finish())?;
+        let group = |message: &[u8]| Attributes::after(message, HEADER).u32(attr::GROUP).unwrap_or_default();
+        Ok(messages.iter().filter_map(|message| Some((parse(message)?, group(message)))).collect())
     }
 
     /// One interface, as [`Netlink::links`] shows it. `None` if there is none of this number.
@@ -192,7 +201,12 @@ fn parse(message: &[u8]) -> Option<Link> {
     let info_kind = info.and_then(|info| info.string(attr::INFO_KIND)).unwrap_or_default();
     let pair = matches!(info_kind.as_str(), "veth" | "netkit" | "vxcan");
     let here = attributes.find(attr::LINK_NETNSID).is_none();
-    let lower = attributes.u32(attr::LINK).filter(|lower| here && !pair && *lower != 0 && *lower != index.0);
+    let lower = match info_kind.as_str() {
+        // The only kind that keeps it to itself.
+        "vxlan" => info.and_then(|info| Attributes::nested(info.find(attr::INFO_DATA)?).u32(attr::VXLAN_LINK)),
+        _ => attributes.u32(attr::LINK),
+    };
+    let lower = lower.filter(|lower| here && !pair && *lower != 0 && *lower != index.0);
     Some(Link {
         index,
         name: attributes.string(attr::IFNAME)?,

@@ -11,6 +11,11 @@ const ATTR_IIFNAME: u16 = 3;
 const ATTR_PRIORITY: u16 = 6;
 /// `FRA_OIFNAME`.
 const ATTR_OIFNAME: u16 = 17;
+/// `FRA_SUPPRESS_IFGROUP`.
+const ATTR_SUPPRESS_GROUP: u16 = 13;
+
+/// What the kernel says where a rule suppresses no group.
+const NO_GROUP: u32 = u32::MAX;
 
 /// A rule, as far as it can concern a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub struct Rule {
     pub iif: Option<String>,
     /// It matches what sockets bound to this interface send.
     pub oif: Option<String>,
+    /// Routes by interfaces of this group do not count.
+    pub suppressed_group: Option<u32>,
 }
 
 impl Netlink {
@@ -49,6 +56,7 @@ impl Netlink {
                     priority: attributes.u32(ATTR_PRIORITY).unwrap_or_default(),
                     iif: attributes.string(ATTR_IIFNAME),
                     oif: attributes.string(ATTR_OIFNAME),
+                    suppressed_group: attributes.u32(ATTR_SUPPRESS_GROUP).filter(|group| *group != NO_GROUP),
                 }
             }));
         }

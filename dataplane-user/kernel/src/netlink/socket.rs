@@ -1,6 +1,6 @@
 //! A socket that asks the kernel one question at a time.
 
-use std::{io, time::Duration};
+use std::{io, ops::ControlFlow, time::Duration};
 
 use rtnetlink::sys::{Socket as NetlinkSocket, SocketAddr};
 use rustix::{
@@ -101,6 +101,31 @@ impl Socket {
             }
         }
         Err(Failure { error: Errno::INTR.into(), message: Some("the network changed all the time".into()) })
+    }
+
+    /// Asks for all objects, and takes them one by one until `take` has enough. The socket is of no use after that, or
+    /// after an error: the kernel goes on with its answer. What changes meanwhile may be missing.
+    pub(crate) fn dump_each(
+        &mut self,
+        kind: u16,
+        payload: &[u8],
+        take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        self.send(kind, REQUEST | DUMP, payload)?;
+        loop {
+            let length = self.receive_datagram()?;
+            let mut rest = &self.buffer[..length];
+            while let Some((header, body)) = split(rest) {
+                rest = rest.get(align(HEADER + body.len())..).unwrap_or_default();
+                match header.kind {
+                    _ if header.sequence != self.sequence => {}
+                    MSG_NOOP => {}
+                    MSG_ERROR | MSG_DONE => return outcome(&header, body).map(|()| ControlFlow::Continue(())),
+                    _ if take(body).is_break() => return Ok(ControlFlow::Break(())),
+                    _ => {}
+                }
+            }
+        }
     }
 
     /// Sends one request.

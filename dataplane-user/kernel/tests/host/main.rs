@@ -2,7 +2,7 @@
 //! the test's thread.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod bystanders;
+mod conflicts;
 mod downstream;
 mod layer3;
 mod links;

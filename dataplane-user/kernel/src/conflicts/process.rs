@@ -1,0 +1,67 @@
+//! Processes: who holds which socket, and who configures interfaces by itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    time::Instant,
+};
+
+use super::{Kind, Search};
+use crate::{error::KernelError, netns};
+
+/// Programs that configure interfaces on their own (names as the kernel cuts them, to 15 octets).
+const MANAGERS: [&str; 9] = [
+    "NetworkManager",
+    "systemd-network",
+    "dhclient",
+    "dhcpcd",
+    "udhcpc",
+    "connmand",
+    "wickedd",
+    "wickedd-dhcp4",
+    "wickedd-dhcp6",
+];
+
+/// Finds the programs that configure interfaces here.
+pub(super) fn look_for_managers(search: &mut Search) -> Result<bool, KernelError> {
+    for pid in netns::processes()? {
+        if let Some(process) = name_of(pid).filter(|name| MANAGERS.contains(&name.as_str())) {
+            for port in search.interfaces.ports.clone() {
+                search.note(Kind::Manager, &port.name, format!("{process} (process {pid})"));
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The processes that hold these sockets, which are known by their inodes. A process may hold a socket of another
+/// namespace than its own, so all are looked at, as long as there is time. A socket of nobody is the kernel's.
+pub(super) fn holders(sockets: &BTreeSet<u64>, end: Instant) -> BTreeMap<u64, String> {
+    let mut holders = BTreeMap::new();
+    if sockets.is_empty() {
+        return holders;
+    }
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+        if holders.len() == sockets.len() || Instant::now() >= end {
+            break;
+        }
+        for inode in open_inodes(pid).filter(|inode| sockets.contains(inode)) {
+            let name = name_of(pid).unwrap_or_else(|| "a process".to_owned());
+            holders.entry(inode).or_insert_with(|| format!("{name} (process {pid})"));
+        }
+    }
+    holders
+}
+
+/// The inodes of what a process has open.
+fn open_inodes(pid: u32) -> impl Iterator<Item = u64> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors.filter_map(|entry| Some(fs::metadata(entry.path()).ok()?.ino()))
+}
+
+/// The name of a process.
+fn name_of(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
+}
