@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use aggctl_tests::{Case, Lab, cases, matrix::SOON, wait_for};
+use aggctl_tests::{Case, Lab, Show, cases, matrix::SOON, processes::kill, wait_for};
 use serde_json::Value;
 
 /// Whether a value is of a kind.
@@ -19,6 +19,12 @@ const AGGREGATE: &[(&str, Kind)] = &[
     ("mac", Value::is_string),
     ("mtu", |value| value == 1500),
     ("carrier", |value| value == true),
+    ("present", |value| value == true),
+    ("admin_up", |value| value == true),
+    ("last_change", Value::is_string),
+    ("last_change_ms", Value::is_u64),
+    ("defects", |value| value.as_array().is_some_and(Vec::is_empty)),
+    ("repairs", Value::is_array),
     ("active_port", |value| value == "eth0"),
     ("failover_path", |value| ["kernel", "poll", "netlink"].contains(&value.as_str().unwrap_or_default())),
     ("controller", |value| value["running"] == true && value["pid"].is_u64()),
@@ -29,6 +35,10 @@ const AGGREGATE: &[(&str, Kind)] = &[
 const PORT: &[(&str, Kind)] = &[
     ("name", |value| value == "eth0" || value == "eth1"),
     ("ifindex", Value::is_u64),
+    ("present", |value| value == true),
+    ("admin_up", |value| value == true),
+    ("last_change", Value::is_string),
+    ("last_change_ms", Value::is_u64),
     ("link", |value| value == "up"),
     ("usable", |value| value == true),
     ("state", |value| value == "active" || value == "standby"),
@@ -69,6 +79,58 @@ fn show_has_the_fields_that_are_promised(case: Case) {
         assert!(text.contains(part), "{part} in\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "no colour but on a terminal:\n{text}");
+}
+
+cases!(show_says_what_is_and_not_what_was: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
+fn show_says_what_is_and_not_what_was(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let show = lab.host.wait_for_show("agg0", "eth1 waits", |show| show.state("eth1") == "standby");
+    let changed = |show: &Show, port: &str| show.counter(port, "last_change_ms");
+    let first = show.clone();
+    let text = || lab.host.aggctl("show agg0").ok();
+    for part in ["tx packets", "tx bytes", "rx packets", "rx bytes", "last change"] {
+        assert!(text().contains(part), "{part} in\n{}", text());
+    }
+    let own = show.port("eth1")["permanent_mac"].as_str().unwrap();
+    assert_ne!(show.port("eth1")["mac"], own);
+    assert!(text().contains(own), "{own} in\n{}", text());
+
+    lab.host.ip("link set agg0 down");
+    let show = lab.host.show("agg0");
+    assert_eq!((show.carrier(), &show.0["admin_up"], &show.0["present"]), (false, &false.into(), &true.into()));
+    assert!(text().contains("administratively DOWN") && !text().contains("carries the traffic"), "{}", text());
+    lab.host.ip("link set agg0 up");
+    lab.host.wait_for_show("agg0", "carrier", Show::carrier);
+
+    lab.host.ip("link set eth1 down");
+    let show = lab.host.wait_for_show("agg0", "eth1 is disabled", |show| show.state("eth1") == "disabled");
+    let port = show.port("eth1");
+    assert_eq!((&port["admin_up"], &port["link"], &port["usable"]), (&false.into(), &"down".into(), &false.into()));
+    let show = lab.host.wait_for_show("agg0", "a new time", |show| changed(show, "eth1") > changed(&first, "eth1"));
+    assert_eq!(changed(&show, "eth0"), changed(&first, "eth0"), "nothing happened to eth0");
+    lab.host.ip("link set eth1 up");
+    let show = lab.host.wait_for_show("agg0", "eth1 waits", |show| show.state("eth1") == "standby");
+
+    // Times outlive a controller; without one it is said what the kernel says.
+    let controller = lab.host.wait_for_controller("agg0");
+    kill(controller.guardian);
+    kill(controller.pid);
+    controller.expect_gone();
+    assert_eq!(changed(&lab.host.show("agg0"), "eth1"), changed(&show, "eth1"));
+    lab.cut("eth0");
+    let show = lab.host.wait_for_show("agg0", "eth0 is down", |show| show.port("eth0")["link"] == "down");
+    assert_eq!((show.state("eth0"), &show.port("eth0")["usable"]), ("down", &false.into()));
+    assert!(!text().contains("carries the traffic"), "{}", text());
+    lab.host.ip("link del eth1");
+    let show = lab.host.show("agg0");
+    let port = show.port("eth1");
+    assert_eq!((show.carrier(), &port["present"], &port["admin_up"]), (false, &false.into(), &Value::Null));
+    assert_eq!(show.state("eth1"), "down");
+    lab.host.ip("link del agg0");
+    let show = lab.host.show("agg0");
+    assert_eq!((show.carrier(), &show.0["present"], &show.0["admin_up"]), (false, &false.into(), &Value::Null));
+    assert!(text().contains("GONE") && !text().contains("carries the traffic"), "{}", text());
 }
 
 cases!(monitor_tells_what_happens: VETH_TCX, TAP_CLSACT);

@@ -201,6 +201,8 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
             "the interface {name} was deleted meanwhile; its ports have their addresses back"
         )));
     }
+    // The bpffs may have been unmounted, which took away what nobody held open.
+    store.create()?;
     // What a dying controller began is finished: adding a port.
     transaction::resume(store, &mut record, &mut executor)?;
     // A port that was plugged out and in has another index, and another interface may have the one that it had.

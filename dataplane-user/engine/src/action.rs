@@ -122,4 +122,21 @@ pub enum Notice {
         /// Which setting.
         setting: String,
     },
+    /// Something is not as it should be, and was not repaired.
+    Defect {
+        /// What is wrong, in words.
+        what: String,
+        /// Why it was not repaired, if it may be.
+        why: Option<String>,
+    },
+    /// Something was not as it should be, and was repaired.
+    Repaired {
+        /// What was wrong, in words.
+        what: String,
+    },
+    /// What was not as it should be is so again, not by us.
+    DefectGone {
+        /// What was wrong, in words.
+        what: String,
+    },
 }

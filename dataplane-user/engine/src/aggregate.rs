@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{Action, Notice},
+    changes::Changes,
     config::{AggregateConfig, Partner, PortConfig},
     event::{AggregateState, Event, LinkState},
     select::Rules,
@@ -70,6 +71,9 @@ pub struct Memory {
     /// Whether the active port was chosen by hand.
     #[serde(default)]
     pub by_hand: bool,
+    /// When things changed last. The controller keeps it: there is no clock here.
+    #[serde(default)]
+    pub changes: Changes,
 }
 
 /// The running state of an aggregate.
@@ -204,7 +208,14 @@ impl Aggregate {
             active: self.active_port().filter(|_| !self.config.mode.shares()).map(|port| port.id),
             designated: self.designated().map(|port| port.id),
             ports,
+            ..AggregateStatus::default()
         }
+    }
+
+    /// Whether the aggregate should have carrier; `None` until all ports were reported.
+    #[must_use]
+    pub fn carrier(&self) -> Option<bool> {
+        self.carrier
     }
 
     /// The table that was published last; empty before the first.
@@ -220,7 +231,14 @@ impl Aggregate {
             active: self.active,
             link_failures: self.ports.iter().map(|port| (port.id, port.link_failures)).collect(),
             by_hand: self.by_hand,
+            changes: Changes::default(),
         }
+    }
+
+    /// Settings of ports that are not what the aggregate needs, and that are not asked for any more at present, in words.
+    #[must_use]
+    pub fn unfulfilled(&self) -> Vec<String> {
+        self.ports.iter().flat_map(|port| port.unfulfilled(self.now)).collect()
     }
 
     fn port_status(&self, port: &Port) -> PortStatus {
@@ -232,6 +250,7 @@ impl Aggregate {
             state: self.state_of(port),
             link_failures: port.link_failures,
             why: self.why(port),
+            changed_ms: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
 //! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is behind it.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
+//! - [`ledger`]: what was found wrong, when to repair it, and when to stop fighting for it.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
 //!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -13,10 +14,12 @@
 pub mod action;
 pub mod aggregate;
 pub mod announce;
+pub mod changes;
 pub mod config;
 pub mod downstream;
 pub mod event;
 pub mod host;
+pub mod ledger;
 pub mod plan;
 pub mod record;
 pub mod select;

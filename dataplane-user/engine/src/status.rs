@@ -15,6 +15,39 @@ pub struct AggregateStatus {
     pub designated: Option<PortId>,
     /// Each port, in slot order.
     pub ports: Vec<PortStatus>,
+    /// What is known to be wrong.
+    #[serde(default)]
+    pub defects: Vec<DefectStatus>,
+    /// What was found wrong lately and repaired, the latest last.
+    #[serde(default)]
+    pub repairs: Vec<RepairStatus>,
+    /// When carrier or the active port changed last: milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub changed_ms: Option<u64>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefectStatus {
+    /// A word for programs.
+    pub kind: String,
+    /// What is wrong, in words.
+    pub what: String,
+    /// Since when: milliseconds since the Unix epoch.
+    pub since_ms: Option<u64>,
+    /// What was done about it, or will be, in words.
+    pub done: String,
+}
+
+/// Something that was repaired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairStatus {
+    /// What was wrong, in words.
+    pub what: String,
+    /// When it was repaired last: milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// How many times.
+    pub times: u32,
 }
 
 /// The state of a port.
@@ -34,6 +67,9 @@ pub struct PortStatus {
     pub link_failures: u64,
     /// Why it is, or is not, in use: a phrase for people.
     pub why: String,
+    /// When its link or its part in the aggregate changed last: milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub changed_ms: Option<u64>,
 }
 
 /// A port's part in the aggregate.

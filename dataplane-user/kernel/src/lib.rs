@@ -27,4 +27,5 @@ pub mod state;
 pub mod sysctl;
 pub mod transaction;
 pub mod udev;
+pub mod verify;
 pub mod watch;

@@ -21,7 +21,7 @@ use aggctl_engine::{
 use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, Ends, Expected, Role};
 use support::{
     BPFFS,
-    attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, ports, sender},
+    attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, hanging, ports, sender},
     index, namespace, run, table,
     wire::{self, UNICAST, Wire},
 };
@@ -82,6 +82,50 @@ fn everything_outlives_the_process_and_can_be_adopted() {
         both_ways("q0", "adopted");
         assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
         detach(&dataplane, case);
+    });
+}
+
+#[test]
+fn what_is_held_lives_without_its_pins_and_can_be_pinned_again() {
+    each(|case| {
+        let dataplane = attach(case);
+        let mut held = dataplane.hold().unwrap();
+        assert_eq!(dataplane.keep(&mut held).unwrap(), Vec::<String>::new());
+        let pins = || {
+            let entries = std::fs::read_dir(format!("{BPFFS}/agg0")).unwrap().map(|entry| entry.unwrap().file_name());
+            entries.map(|name| name.into_string().unwrap()).collect::<std::collections::BTreeSet<_>>()
+        };
+        let before = pins();
+
+        // Our own changes are no loss.
+        attach_to(&dataplane, case);
+        assert_eq!(dataplane.keep(&mut held).unwrap(), Vec::<String>::new());
+
+        std::fs::remove_file(format!("{BPFFS}/agg0/rx3")).unwrap();
+        assert_eq!(dataplane.keep(&mut held).unwrap(), ["rx3"]);
+        std::fs::remove_dir_all(format!("{BPFFS}/agg0")).unwrap();
+        let lost = dataplane.keep(&mut held).unwrap();
+        assert_eq!(lost.into_iter().collect::<std::collections::BTreeSet<_>>(), before);
+        both_ways("q0", "nothing is pinned");
+
+        dataplane.pin_again(&mut held).unwrap();
+        assert_eq!(pins(), before);
+        assert_eq!(dataplane.keep(&mut held).unwrap(), Vec::<String>::new());
+        drop(held);
+        both_ways("q0", "pinned again");
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
+        detach(&dataplane, case);
+    });
+}
+
+#[test]
+fn a_held_program_is_taken_off_all_the_same() {
+    each(|case| {
+        let before = hanging();
+        let dataplane = attach(case);
+        let _held = dataplane.hold().unwrap();
+        detach(&dataplane, case);
+        assert_eq!(hanging(), before);
     });
 }
 

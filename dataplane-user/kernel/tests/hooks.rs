@@ -10,7 +10,7 @@ use aggctl_engine::{
     config::{Device, Hook, Wiring},
     settings::Settings,
 };
-use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, DropCount, tcx_supported};
+use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, DropCount, Role, tcx_supported};
 use aya::programs::{
     SchedClassifier, TcAttachType,
     tc::{self, NlOptions, TcAttachOptions},
@@ -187,10 +187,13 @@ fn foreign_filters() {
 #[test]
 fn a_foreign_program_keeps_working_and_stays() {
     each(|case| {
-        let _foreign = attach_foreign(case.hook);
+        let foreign = attach_foreign(case.hook);
         let before = hanging();
         let dataplane = attach(case);
         foreign_filters();
+        let ahead_of = |port| dataplane.programs_before(&expected(case), Role::Rx(port)).unwrap();
+        assert_eq!(ahead_of(P0), [foreign.info().unwrap().id()], "it is told");
+        assert!(ahead_of(P1).is_empty());
         dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
         foreign_filters();
         detach(&dataplane, case);

@@ -1,11 +1,11 @@
 //! Doing what the engine says.
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::Action;
+use aggctl_engine::{Action, action::Notice};
 use aggctl_kernel::{announce, error::KernelError};
 use tracing::{info, warn};
 
-use super::{Controller, disk::now_ms};
+use super::{Controller, clock::now_ms};
 use crate::api::Answer;
 
 impl Controller {
@@ -42,11 +42,16 @@ impl Controller {
             }
             Action::Announce { port } => self.on_port(*port, Self::announce),
             Action::Notice(notice) => {
-                info!(notice = %serde_json::to_string(notice).unwrap_or_default());
-                self.server.notify(Answer::Notice { at_ms: now_ms(), notice: notice.clone() });
+                self.notify(notice.clone());
                 Ok(())
             }
         }
+    }
+
+    /// Tells all who listen.
+    pub(super) fn notify(&self, notice: Notice) {
+        info!(notice = %serde_json::to_string(&notice).unwrap_or_default());
+        self.server.notify(Answer::Notice { at_ms: now_ms(), notice });
     }
 
     /// Does something to the interface of a port; nothing if it has none.

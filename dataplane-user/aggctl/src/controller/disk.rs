@@ -1,14 +1,12 @@
 //! What the controller writes down for others: it never depends on it. What it has in memory is the truth; what cannot be
 //! written is written as soon as it can be.
 
-use std::time::SystemTime;
-
 use aggctl_engine::{aggregate::Memory, record::Record};
 use aggctl_kernel::state::Written;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::Controller;
+use super::{Controller, clock::now_ms};
 
 /// That the record on disk is behind the one in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +98,7 @@ impl Controller {
     }
 
     fn write_memory(&mut self) {
-        let memory = self.engine.memory();
+        let memory = Memory { changes: self.changes.clone(), ..self.engine.memory() };
         if memory == self.disk.remembered {
             self.disk.forgetful = false;
             return;
@@ -117,10 +115,4 @@ impl Controller {
             }
         }
     }
-}
-
-/// Milliseconds since the Unix epoch.
-pub(super) fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

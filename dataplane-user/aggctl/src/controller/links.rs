@@ -64,6 +64,11 @@ impl Links {
         self.due
     }
 
+    /// The aggregate's MTU, as last seen.
+    pub(super) fn aggregate_mtu(&self) -> Option<u32> {
+        self.mtu
+    }
+
     /// The carrier of a port, as last seen.
     fn carrier(&self, port: PortId) -> Option<bool> {
         self.seen.get(&port).map(|seen| seen.carrier)
@@ -91,7 +96,12 @@ impl Controller {
                     self.links.told.insert(port);
                     self.survey();
                 }
-                None => self.take_back(index),
+                None => {
+                    if index == self.record.hidden_index {
+                        self.verify_early();
+                    }
+                    self.take_back(index);
+                }
             },
             LinkEvent::Deleted { index, .. } if index == self.record.index => {
                 info!("the interface was deleted, or moved to another network namespace: detaching");
@@ -189,6 +199,9 @@ impl Controller {
         // Its end is reported by an event.
         let Some(report) = self.executor.netlink.report(self.record.index)? else { return Ok(()) };
         self.tell_aggregate(&report);
+        if report.link.admin_up && self.engine.carrier().is_some_and(|wanted| wanted != report.link.carrier) {
+            self.verify_early();
+        }
         self.follow_rename(&report.link.name)
     }
 

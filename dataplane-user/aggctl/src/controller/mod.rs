@@ -4,6 +4,7 @@
 //! meanwhile wait in the socket.
 
 mod act;
+mod clock;
 mod disk;
 mod links;
 mod mirror;
@@ -12,14 +13,20 @@ mod place;
 mod ports;
 mod programs;
 mod requests;
+mod verify;
 
-use std::time::{Duration, Instant};
+use std::{
+    future::ready,
+    time::{Duration, Instant},
+};
 
 use aggctl_engine::{
     Event,
     aggregate::{Aggregate, Member},
+    changes::Changes,
     config::AggregateConfig,
     record::Record,
+    status::AggregateStatus,
 };
 use aggctl_kernel::{
     dataplane::Table,
@@ -38,7 +45,9 @@ use tokio::{
 use tracing::{info, warn};
 
 pub use self::disk::Behind;
-use self::{disk::Disk, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving};
+use self::{
+    disk::Disk, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving, verify::Verifier,
+};
 use crate::{
     api::{Asked, Server},
     failure::Failure,
@@ -137,6 +146,8 @@ struct Controller {
     leaving: Vec<Leaving>,
     mirror: Mirror,
     disk: Disk,
+    verifier: Verifier,
+    changes: Changes,
     place: Place,
     clock: Instant,
     end: Signal,
@@ -153,6 +164,7 @@ enum Input {
     Deadline,
     Outgoing,
     Housekeeping,
+    Verify,
     Leave,
 }
 
@@ -174,8 +186,10 @@ impl Controller {
         let executor = operation::executor(&store, &record)?;
         Ok(Self {
             engine: Aggregate::new(record.config.clone(), members, record.mac, &remembered),
+            changes: remembered.changes.clone(),
             disk: Disk::new(remembered),
             table: executor.dataplane.table()?,
+            verifier: Verifier::of(&executor)?,
             executor,
             sender: PacketSender::open()?,
             outgoing: Outgoing::default(),
@@ -209,6 +223,7 @@ impl Controller {
                 () = sleep_until(deadline) => Input::Deadline,
                 () = outgoing::turn(), if !self.outgoing.is_empty() => Input::Outgoing,
                 _ = housekeeping.tick() => Input::Housekeeping,
+                () = ready(()), if self.verifier.is_looking() => Input::Verify,
                 _ = self.end.recv() => Input::Leave,
                 _ = self.interrupt.recv() => Input::Leave,
                 // The end of a terminal means nothing to a controller.
@@ -234,6 +249,10 @@ impl Controller {
                     Flow::Go
                 }
                 Input::Housekeeping => self.keep_house()?,
+                Input::Verify => {
+                    self.verify_next();
+                    Flow::Go
+                }
                 Input::Leave => self.leave(),
             };
             if flow == Flow::End {
@@ -279,6 +298,7 @@ impl Controller {
         }
         self.query_all();
         self.take_back_named();
+        self.begin_to_verify();
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
             self.write_record();
         }
@@ -310,8 +330,20 @@ impl Controller {
         for action in actions {
             self.act(&action);
         }
+        if self.engine.carrier().is_some() {
+            self.changes.note(clock::now_ms(), &self.engine.status());
+        }
         self.remember();
         Ok(())
+    }
+
+    /// The state, for people.
+    fn present_status(&self) -> AggregateStatus {
+        let mut status = self.engine.status();
+        self.changes.date(&mut status);
+        status.defects = self.verifier.defects(self.clock);
+        status.repairs = self.verifier.repairs(self.clock);
+        status
     }
 }
 

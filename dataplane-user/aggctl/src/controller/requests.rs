@@ -58,7 +58,7 @@ impl Controller {
     fn status(&self) -> Answer {
         let record = Record { journal: Vec::new(), ..self.record.clone() };
         Answer::Status {
-            status: self.engine.status(),
+            status: self.present_status(),
             record: Some(Box::new(record)),
             behind: self.disk.behind().cloned(),
         }

@@ -5,6 +5,8 @@ mod model;
 pub mod notice;
 mod spread;
 pub mod text;
+mod time;
+mod truth;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -62,7 +64,9 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
             None => return Ok(None),
         },
     };
-    let interface = netlink.link(record.index)?;
+    // An index alone proves nothing.
+    let is_ours = |link: &Link| link.name == record.config.name || link.mac == record.mac;
+    let interface = netlink.link(record.index)?.filter(is_ours);
     let mut links = BTreeMap::new();
     for port in &record.ports {
         // An index alone proves nothing.
@@ -74,13 +78,15 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     let dataplane = Dataplane::at(store.pins(), Settings::of(&record.config));
     let drops = dataplane.drops().unwrap_or_default();
     let spread = Spread::of(&dataplane).unwrap_or_default();
-    let status = match status {
+    let mut status = match status {
         Some(status) => status,
         None => {
             let table = dataplane.table().map(|table| table.load()).unwrap_or_default();
             orphaned(store, &record, &links, &table)
         }
     };
+    let defects = truth::defects(store, &record, &status, interface.as_ref(), &links, running)?;
+    truth::correct(&mut status, &record, interface.as_ref(), &links, running);
     let mut ports = Vec::new();
     for port in &record.ports {
         let told = status.ports.iter().find(|status| status.id == port.id);
@@ -92,7 +98,7 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));
     let view = AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops);
     let record_damage = damage.map(|why| format!("{why}; its second copy was read"));
-    Ok(Some(AggregateView { bucket_ports, record_behind: behind, record_damage, ..view }))
+    Ok(Some(AggregateView { bucket_ports, defects, record_behind: behind, record_damage, ..view }))
 }
 
 /// What the controller knows, if one runs. One that died between our question and its answer does not, or a guardian has
@@ -148,12 +154,15 @@ fn orphaned(store: &Store, record: &Record, links: &BTreeMap<PortId, Link>, tabl
                 },
                 link_failures: memory.link_failures.get(&port.id).copied().unwrap_or_default(),
                 why: without_controller(store.name(), record.phase),
+                changed_ms: None,
             }
         })
         .collect();
     let enough = ports.iter().filter(|port| port.usable).count() >= usize::from(record.config.min_ports);
     let active = active.filter(|_| !record.config.mode.shares());
-    AggregateStatus { carrier: enough, active, designated: None, ports }
+    let mut status = AggregateStatus { carrier: enough, active, ports, ..AggregateStatus::default() };
+    memory.changes.date(&mut status);
+    status
 }
 
 fn without_controller(name: &str, phase: Phase) -> String {

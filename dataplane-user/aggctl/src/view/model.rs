@@ -7,11 +7,12 @@ use aggctl_engine::{
     config::{Announce, Device, Hook, LinkWatch, Mode, Partner, Reselect, TableKind, Toggle, Wiring},
     host::Link,
     record::{PortRecord, Record},
-    status::{AggregateStatus, PortState, PortStatus},
+    status::{AggregateStatus, PortState, PortStatus, RepairStatus},
 };
 use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters};
 use serde::Serialize;
 
+use super::time::rfc3339;
 use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
@@ -26,6 +27,10 @@ pub struct AggregateView {
     pub name: String,
     /// Number of its interface; null if that is gone.
     pub ifindex: Option<u32>,
+    /// Whether its interface is there.
+    pub present: bool,
+    /// Whether its interface is administratively up; null if it is gone.
+    pub admin_up: Option<bool>,
     /// How a port is chosen.
     pub mode: Mode,
     /// How device, ports and programs are connected.
@@ -52,8 +57,12 @@ pub struct AggregateView {
     pub mac: Mac,
     /// Its MTU, octets.
     pub mtu: Option<u32>,
-    /// Whether at least `min_ports` ports are usable.
+    /// Whether at least `min_ports` ports are usable, and the interface is up and has carrier.
     pub carrier: bool,
+    /// When carrier or the active port changed last, as RFC 3339 has it.
+    pub last_change: Option<String>,
+    /// The same in milliseconds since the Unix epoch.
+    pub last_change_ms: Option<u64>,
     /// Name of the port that carries the traffic; null where all do.
     pub active_port: Option<String>,
     /// Name of the port on which broadcast and multicast are accepted, where several hear the same.
@@ -84,6 +93,10 @@ pub struct AggregateView {
     pub record_damage: Option<String>,
     /// Frames of the host that were dropped, by reason.
     pub tx_drops: BTreeMap<&'static str, u64>,
+    /// What is wrong now.
+    pub defects: Vec<DefectView>,
+    /// What was wrong lately and was repaired, the latest last.
+    pub repairs: Vec<RepairView>,
     /// Its ports, in the order in which they joined.
     pub ports: Vec<PortView>,
     /// Name of each bucket's port, where that was asked for and there are buckets.
@@ -100,6 +113,30 @@ pub struct ControllerView {
     pub pid: Option<u32>,
 }
 
+/// Something that is not as it should be.
+#[derive(Debug, Serialize)]
+pub struct DefectView {
+    /// A word for programs.
+    pub defect: String,
+    /// What is wrong, in words.
+    pub what: String,
+    /// Since when, as RFC 3339 has it, if the controller found it.
+    pub since: Option<String>,
+    /// What was done about it, or will be, in words.
+    pub done: String,
+}
+
+/// Something that was repaired.
+#[derive(Debug, Serialize)]
+pub struct RepairView {
+    /// What was wrong, in words.
+    pub what: String,
+    /// When it was repaired last, as RFC 3339 has it.
+    pub at: String,
+    /// How many times.
+    pub times: u32,
+}
+
 /// A port.
 #[derive(Debug, Serialize)]
 pub struct PortView {
@@ -107,6 +144,10 @@ pub struct PortView {
     pub name: String,
     /// Number of its interface; null if that is gone.
     pub ifindex: Option<u32>,
+    /// Whether its interface is there.
+    pub present: bool,
+    /// Whether its interface is administratively up; null if it is gone.
+    pub admin_up: Option<bool>,
     /// `up` or `down`, before any delay.
     pub link: &'static str,
     /// Whether it may carry traffic.
@@ -135,6 +176,10 @@ pub struct PortView {
     pub link_failures: u64,
     /// Why it is, or is not, in use.
     pub why: String,
+    /// When its link or its state changed last, as RFC 3339 has it.
+    pub last_change: Option<String>,
+    /// The same in milliseconds since the Unix epoch.
+    pub last_change_ms: Option<u64>,
     /// Frames sent, by the interface's own count.
     pub tx_packets: Option<u64>,
     /// Octets sent.
@@ -167,6 +212,8 @@ impl AggregateView {
             schema: SCHEMA,
             name: name.to_owned(),
             ifindex: interface.map(|link| link.index.0),
+            present: interface.is_some(),
+            admin_up: interface.map(|link| link.admin_up),
             mode: config.mode,
             wiring: config.wiring,
             device: record.device,
@@ -180,7 +227,9 @@ impl AggregateView {
             vlan: config.vlan.to_string(),
             mac: interface.map_or(record.mac, |link| link.mac),
             mtu: interface.map(|link| link.mtu),
-            carrier: status.carrier,
+            carrier: status.carrier && interface.is_some_and(|link| link.admin_up && link.carrier),
+            last_change: status.changed_ms.map(rfc3339),
+            last_change_ms: status.changed_ms,
             active_port: name_of(status.active),
             designated_port: name_of(status.designated),
             failover_path: controller.map(|_| "poll"),
@@ -196,9 +245,17 @@ impl AggregateView {
             record_behind: None,
             record_damage: None,
             tx_drops: reasons(drops, None),
+            defects: Vec::new(),
+            repairs: status.repairs.iter().map(RepairView::of).collect(),
             ports,
             bucket_ports: None,
         }
+    }
+}
+
+impl RepairView {
+    fn of(repair: &RepairStatus) -> Self {
+        Self { what: repair.what.clone(), at: rfc3339(repair.at_ms), times: repair.times }
     }
 }
 
@@ -216,7 +273,9 @@ impl PortView {
         Self {
             name: link.map_or_else(|| port.config.name.clone(), |link| link.name.clone()),
             ifindex: link.map(|link| link.index.0),
-            link: if told.is_some_and(|told| told.link) { "up" } else { "down" },
+            present: link.is_some(),
+            admin_up: link.map(|link| link.admin_up),
+            link: if link.is_some_and(|link| link.admin_up && link.carrier) { "up" } else { "down" },
             usable: told.is_some_and(|told| told.usable),
             state: told.map_or(PortState::Down, |told| told.state),
             priority: port.config.priority,
@@ -230,6 +289,8 @@ impl PortView {
             promisc: link.map(|link| link.promisc),
             link_failures: told.map_or(0, |told| told.link_failures),
             why: told.map_or_else(String::new, |told| told.why.clone()),
+            last_change: told.and_then(|told| told.changed_ms).map(rfc3339),
+            last_change_ms: told.and_then(|told| told.changed_ms),
             tx_packets: counters.map(|counters| counters.tx_packets),
             tx_bytes: counters.map(|counters| counters.tx_bytes),
             rx_packets: counters.map(|counters| counters.rx_packets),

@@ -35,6 +35,10 @@ fn words(notice: &Notice) -> String {
         Notice::Present { port, present: true } => format!("{port} is there"),
         Notice::Present { port, present: false } => format!("{port} is gone"),
         Notice::Announcing { port, round, rounds } => format!("announcing through {port} ({round} of {rounds})"),
+        Notice::Defect { what, why: None } => format!("wrong: {what}"),
+        Notice::Defect { what, why: Some(why) } => format!("wrong: {what}; not repaired: {why}"),
+        Notice::Repaired { what } => format!("repaired: {what}"),
+        Notice::DefectGone { what } => format!("right again: {what}"),
         Notice::PutBack { port, setting } => format!("somebody changed {setting} of {port}: put back"),
     }
 }

@@ -18,7 +18,8 @@ const NOBODY: char = '-';
 
 /// Renders one aggregate, with a newline at the end.
 pub fn render(view: &AggregateView) -> String {
-    format!("{}\n{}\n{}\n{}", headline(view), settings(view), ports(view), buckets(view))
+    let parts = [headline(view), settings(view), defects(view), ports(view), traffic(view), buckets(view)];
+    parts.iter().filter(|part| !part.is_empty()).map(|part| format!("{part}\n")).collect()
 }
 
 /// A picture of the table of buckets, if it was asked for: a sign for each bucket, and which sign is which port.
@@ -35,8 +36,26 @@ fn buckets(view: &AggregateView) -> String {
     text
 }
 
+/// What is wrong, and what was and is repaired.
+fn defects(view: &AggregateView) -> String {
+    let wrong = view.defects.iter().map(|defect| {
+        let since = defect.since.as_ref().map(|since| format!(", since {since}")).unwrap_or_default();
+        let word = "wrong".if_supports_color(Stdout, |text| text.red()).to_string();
+        format!("  {word}: {} ({}{since})", defect.what, defect.done)
+    });
+    let repaired = view.repairs.iter().map(|repair| {
+        let times = if repair.times > 1 { format!(", {} times", repair.times) } else { String::new() };
+        format!("  repaired: {} (at {}{times})", repair.what, repair.at)
+    });
+    wrong.chain(repaired).collect::<Vec<_>>().join("\n")
+}
+
 fn headline(view: &AggregateView) -> String {
-    let carrier = if view.carrier {
+    let carrier = if !view.present {
+        "GONE: there is no such interface".if_supports_color(Stdout, |text| text.red()).to_string()
+    } else if view.admin_up == Some(false) {
+        "administratively DOWN".if_supports_color(Stdout, |text| text.red()).to_string()
+    } else if view.carrier {
         "carrier".if_supports_color(Stdout, |text| text.green()).to_string()
     } else {
         "NO CARRIER".if_supports_color(Stdout, |text| text.red()).to_string()
@@ -87,6 +106,7 @@ fn settings(view: &AggregateView) -> String {
     }
     rules.push(format!("announce {} × {} ms", view.announce.count, view.announce.interval_ms));
     lines.push(rules.join(", "));
+    lines.extend(view.last_change.as_ref().map(|at| format!("last change {at}")));
     lines.push(match view.controller.pid {
         Some(pid) => format!("controller: process {pid}"),
         None => format!("controller: NONE, link changes go unseen; start one with `aggctl adopt {}`", view.name),
@@ -107,7 +127,7 @@ fn ports(view: &AggregateView) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     let share = if view.mode.shares() { "share" } else { "prio" };
-    table.set_header(["  port", "state", "link", "speed", share, "failures", "tx", "rx", "dropped", "why"]);
+    table.set_header(["  port", "state", "link", "speed", share, "failures", "last change", "why"]);
     if std::env::var_os("NO_COLOR").is_some() {
         table.force_no_tty();
     }
@@ -117,26 +137,41 @@ fn ports(view: &AggregateView) -> String {
     table.trim_fmt()
 }
 
+/// What passed the ports, and what they are known by.
+fn traffic(view: &AggregateView) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["  port", "tx packets", "tx bytes", "rx packets", "rx bytes", "rx dropped", "permanent mac"]);
+    for port in &view.ports {
+        let mac =
+            if port.mac == Some(port.permanent_mac) { "as in use".to_owned() } else { port.permanent_mac.to_string() };
+        let counts = [port.tx_packets, port.tx_bytes, port.rx_packets, port.rx_bytes, port.rx_dropped].map(count);
+        table.add_row([vec![format!("  {}", port.name)], counts.to_vec(), vec![mac]].concat());
+    }
+    table.trim_fmt()
+}
+
+fn count(count: Option<u64>) -> String {
+    count.map_or("?".to_owned(), |count| count.to_string())
+}
+
 fn row(port: &PortView) -> Vec<Cell> {
     let colour = match port.state {
         PortState::Active | PortState::Sharing => Color::Green,
         PortState::Standby => Color::Reset,
         PortState::Down | PortState::Disabled => Color::Red,
     };
-    let count = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
     vec![
         Cell::new(format!("  {}", port.name)),
         Cell::new(word(&port.state)).fg(colour),
-        Cell::new(port.link),
+        Cell::new(if port.present { port.link } else { "gone" }),
         Cell::new(port.speed_mbps.map_or("?".to_owned(), |speed| format!("{speed}M"))),
         Cell::new(port.share.map_or_else(
             || format!("{}{}", port.priority, if port.sticky { " sticky" } else { "" }),
             |share| format!("{:.1} %", share * 100.0),
         )),
         Cell::new(port.link_failures),
-        Cell::new(count(port.tx_packets)),
-        Cell::new(count(port.rx_packets)),
-        Cell::new(count(port.rx_dropped)),
+        Cell::new(port.last_change.as_deref().unwrap_or("?")),
         Cell::new(&port.why),
     ]
 }

@@ -8,7 +8,7 @@ use crate::{
     action::{Action, Notice},
     aggregate::{
         Member,
-        setting::{Setting, Verdict},
+        setting::{Given, Setting, Verdict},
     },
     config::PortConfig,
     event::LinkState,
@@ -134,8 +134,28 @@ impl Port {
         }
     }
 
+    /// The settings that are not as they shall be, and are not asked for at present, in words.
+    pub fn unfulfilled(&self, now: Duration) -> Vec<String> {
+        let name = &self.config.name;
+        let words = |setting: &str, given: Option<(String, Option<Duration>)>| match given {
+            Some((wanted, None)) => Some(format!("{setting} of {name} is not {wanted}: its driver does not do it")),
+            Some((wanted, Some(at))) => Some(format!(
+                "{setting} of {name} is not {wanted}: somebody changes it again and again; it is put back in {} s",
+                at.saturating_sub(now).as_secs()
+            )),
+            None => None,
+        };
+        let all = [
+            words("MAC", in_words(self.mac.given(now), |mac| mac.to_string())),
+            words("MTU", in_words(self.mtu.given(now), |mtu| mtu.to_string())),
+            words("promiscuous mode", in_words(self.promisc.given(now), on_off)),
+            words("all-multicast mode", in_words(self.allmulti.given(now), on_off)),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
     /// Asks for each setting that is not as it shall be. `fresh`: the port's state was reported just now.
-    pub fn settle_settings(&mut self, wish: &Wish, fresh: bool, actions: &mut Vec<Action>) {
+    pub fn settle_settings(&mut self, now: Duration, wish: &Wish, fresh: bool, actions: &mut Vec<Action>) {
         let Presence::Present(state) = self.presence else { return };
         let port = self.id;
         let mut put = |verdict, setting: &str, action| {
@@ -148,14 +168,30 @@ impl Port {
             }
         };
         let mac = wish.mac;
-        put(self.mac.check(mac, state.mac, fresh), "MAC", Action::SetPortMac { port, mac });
+        put(self.mac.check(now, mac, state.mac, fresh), "MAC", Action::SetPortMac { port, mac });
         if let Some(mtu) = wish.mtu {
-            put(self.mtu.check(mtu, state.mtu, fresh), "MTU", Action::SetPortMtu { port, mtu });
+            put(self.mtu.check(now, mtu, state.mtu, fresh), "MTU", Action::SetPortMtu { port, mtu });
         }
         if let Some(on) = wish.promisc {
-            put(self.promisc.check(on, state.promisc, fresh), "promiscuous mode", Action::SetPromisc { port, on });
+            put(self.promisc.check(now, on, state.promisc, fresh), "promiscuous mode", Action::SetPromisc { port, on });
         }
         let on = wish.allmulti;
-        put(self.allmulti.check(on, state.allmulti, fresh), "all-multicast mode", Action::SetAllmulti { port, on });
+        put(
+            self.allmulti.check(now, on, state.allmulti, fresh),
+            "all-multicast mode",
+            Action::SetAllmulti { port, on },
+        );
     }
+}
+
+/// What a setting should be, and when it is put back, if it is.
+fn in_words<T>(given: Option<Given<T>>, word: impl FnOnce(T) -> String) -> Option<(String, Option<Duration>)> {
+    Some(match given? {
+        Given::Up(wanted) => (word(wanted), None),
+        Given::Way(wanted, at) => (word(wanted), Some(at)),
+    })
+}
+
+fn on_off(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
 }

@@ -1,8 +1,16 @@
 //! A setting of a port that the aggregate keeps at its own value.
 
+use std::time::Duration;
+
 /// How often the same value is asked for while the port keeps reporting the same other one. A driver that refuses, or
 /// rounds, must not make a busy loop; asking again starts when the wish or the report changes.
 pub(super) const TRIES: u8 = 3;
+/// How often a setting that others change is put back at once, before the pauses grow.
+const PUT_BACK_AT_ONCE: u32 = 5;
+/// The longest pause before it is put back again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+/// After this time without a change by others, all is forgotten.
+const CALM: Duration = Duration::from_secs(60);
 
 /// One setting of one port.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +20,18 @@ pub(super) struct Setting<T> {
     /// What was last asked for, and what the port reported then.
     asked: Option<(T, T)>,
     tries: u8,
+    /// How often it was put back, and when it was last.
+    put_back: u32,
+    put_back_at: Duration,
+}
+
+/// A setting that is not as it shall be, and that is not asked for at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given<T> {
+    /// The driver does not do it.
+    Up(T),
+    /// Somebody changes it again and again; it is put back at this time.
+    Way(T, Duration),
 }
 
 /// What to do about a setting.
@@ -27,17 +47,20 @@ pub(super) enum Verdict {
 
 impl<T> Default for Setting<T> {
     fn default() -> Self {
-        Self { fulfilled: None, asked: None, tries: 0 }
+        Self { fulfilled: None, asked: None, tries: 0, put_back: 0, put_back_at: Duration::ZERO }
     }
 }
 
 impl<T: Copy + PartialEq> Setting<T> {
     /// Compares what shall be with what the port reported last; `fresh` says that it was reported just now, so that
     /// an earlier request should have shown.
-    pub fn check(&mut self, wanted: T, reported: T, fresh: bool) -> Verdict {
+    pub fn check(&mut self, now: Duration, wanted: T, reported: T, fresh: bool) -> Verdict {
         if wanted == reported {
-            *self = Self { fulfilled: Some(wanted), ..Self::default() };
+            (self.fulfilled, self.asked, self.tries) = (Some(wanted), None, 0);
             return Verdict::Leave;
+        }
+        if self.fulfilled == Some(wanted) {
+            return self.put_back(now, wanted, reported);
         }
         if self.asked == Some((wanted, reported)) {
             if !fresh || self.tries >= TRIES {
@@ -48,6 +71,42 @@ impl<T: Copy + PartialEq> Setting<T> {
         }
         self.asked = Some((wanted, reported));
         self.tries = 1;
-        if self.fulfilled.take() == Some(wanted) { Verdict::PutBack } else { Verdict::Set }
+        self.fulfilled = None;
+        Verdict::Set
+    }
+
+    /// Puts back what somebody else changed, at once the first times; then ever more rarely, for there is no fight without
+    /// limit.
+    fn put_back(&mut self, now: Duration, wanted: T, reported: T) -> Verdict {
+        if now.saturating_sub(self.put_back_at) >= CALM {
+            self.put_back = 0;
+        }
+        if now < self.next() {
+            self.asked = Some((wanted, reported));
+            return Verdict::Leave;
+        }
+        self.put_back = self.put_back.saturating_add(1);
+        self.put_back_at = now;
+        (self.fulfilled, self.asked, self.tries) = (None, Some((wanted, reported)), 1);
+        Verdict::PutBack
+    }
+
+    /// No putting back before.
+    fn next(&self) -> Duration {
+        let doublings = self.put_back.saturating_sub(PUT_BACK_AT_ONCE);
+        if doublings == 0 {
+            return Duration::ZERO;
+        }
+        let pause = Duration::from_secs(1_u64.checked_shl(doublings).unwrap_or(u64::MAX)).min(LONGEST_PAUSE);
+        self.put_back_at.saturating_add(pause)
+    }
+
+    /// What it shall be, if it is not, and is not asked for at present.
+    pub fn given(&self, now: Duration) -> Option<Given<T>> {
+        let (wanted, _) = self.asked?;
+        if self.fulfilled.is_some() {
+            return (now < self.next()).then(|| Given::Way(wanted, self.next()));
+        }
+        (self.tries >= TRIES).then_some(Given::Up(wanted))
     }
 }

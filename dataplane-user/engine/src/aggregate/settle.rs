@@ -153,6 +153,7 @@ impl Aggregate {
 
     fn settle_settings(&mut self, fresh: Option<PortId>, actions: &mut Vec<Action>) {
         let MacPolicy::SameAll = self.config.mac_policy;
+        let now = self.now;
         let promiscuous = self.interface.map(|interface| interface.promiscuity > 0);
         for port in &mut self.ports {
             let filtered = port.reported().is_some_and(|state| state.vlan_filter_fixed);
@@ -170,7 +171,7 @@ impl Aggregate {
                 mac: self.mac,
                 mtu: self.interface.map(|interface| interface.mtu),
             };
-            port.settle_settings(&wish, fresh == Some(port.id), actions);
+            port.settle_settings(now, &wish, fresh == Some(port.id), actions);
         }
     }
 

@@ -26,7 +26,7 @@ pub use kind::{check_kind, is_tunnel};
 pub use names::{check as check_name, check_possible, hidden_name};
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;
-pub use repair::{receiver, repair, sender};
+pub use repair::{receiver, relay, repair, sender};
 pub use set::{Change, PortChange, Primary, set};
 pub use step::{Step, Subject};
 pub use validate::validate;

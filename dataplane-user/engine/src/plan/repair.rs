@@ -34,6 +34,12 @@ pub fn sender(record: &Record) -> Step {
     Step::AttachTx { device: record.device, hook: record.hook }
 }
 
+/// The step that hangs up the relay of a running aggregate, in the place of the one that hangs there.
+#[must_use]
+pub fn relay(record: &Record) -> Step {
+    Step::AttachRelay { hook: record.hook }
+}
+
 /// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs there;
 /// none if the port's interface is gone.
 #[must_use]

@@ -14,11 +14,12 @@ use std::{
 use aya_obj::generated::{
     bpf_cmd::{
         self, BPF_MAP_CREATE, BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_BATCH, BPF_MAP_UPDATE_ELEM,
-        BPF_OBJ_PIN,
+        BPF_OBJ_GET, BPF_OBJ_PIN,
     },
     bpf_map_type::{self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS},
 };
 use bytemuck::{Pod, Zeroable};
+use rustix::io::Errno;
 
 /// A command of bpf(2). What the attributes leave out is zero. Returns the new file descriptor of commands that make one.
 ///
@@ -33,6 +34,20 @@ pub(super) unsafe fn call(command: bpf_cmd, attributes: &impl Pod) -> io::Result
     if result < 0 { Err(io::Error::last_os_error()) } else { RawFd::try_from(result).map_err(io::Error::other) }
 }
 
+/// A command of bpf(2) that writes its answer into the attributes.
+///
+/// # Safety
+///
+/// As for [`call`].
+pub(super) unsafe fn call_back(command: bpf_cmd, attributes: &mut impl Pod) -> io::Result<()> {
+    let attributes = bytemuck::bytes_of_mut(attributes);
+    // SAFETY: the kernel reads and writes no more of the attributes than their size; the caller answers for the addresses
+    // among them.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, attributes.as_mut_ptr(), attributes.len()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// A file descriptor as bpf(2) wants it.
 pub(super) fn number(fd: BorrowedFd<'_>) -> u32 {
     fd.as_raw_fd().cast_unsigned()
@@ -41,21 +56,34 @@ pub(super) fn number(fd: BorrowedFd<'_>) -> u32 {
 /// Attributes of `BPF_OBJ_PIN` and `BPF_OBJ_GET`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Pin {
+struct Pin {
     /// Address of the path.
-    pub(super) path: u64,
+    path: u64,
     /// What to pin.
-    pub(super) fd: u32,
+    fd: u32,
     /// None are used.
-    pub(super) flags: u32,
+    flags: u32,
 }
 
-/// Lets a map or link outlive the process.
+/// Lets a map, program or link outlive the process.
 pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let place = Pin { path: path.as_ptr().expose_provenance() as u64, fd: number(object), flags: 0 };
     // SAFETY: the address is that of a string with a final zero, which lives through the call.
     unsafe { call(BPF_OBJ_PIN, &place) }.map(drop)
+}
+
+/// Opens a pinned map, program or link, if there is one.
+pub(super) fn open_pin(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let place = Pin { path: path.as_ptr().expose_provenance() as u64, fd: 0, flags: 0 };
+    // SAFETY: the address is that of a string with a final zero, which lives through the call.
+    match unsafe { call(BPF_OBJ_GET, &place) } {
+        // SAFETY: the kernel made this file descriptor for us alone.
+        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a map that is made here looks like; its keys are of four octets.

@@ -1,4 +1,4 @@
-//! What is wrong with a data path that another process left.
+//! What is wrong with a data path: one that another process left, or one that others worked on while it ran.
 
 use aggctl_common::{IfIndex, PortId, programs::Reception};
 use aggctl_engine::{config, settings::Settings};
@@ -7,7 +7,7 @@ use aya::programs::ProgramInfo;
 use super::{
     Ends, Role, Table,
     error::{DataplaneError, is_not_found},
-    hook::Site,
+    hook::{Place, Site},
     maps::{self, Condition},
     on_port,
     pins::{self, Pins},
@@ -23,6 +23,21 @@ pub struct Expected {
     pub ports: Vec<(PortId, IfIndex)>,
     /// The hook.
     pub hook: config::Hook,
+}
+
+impl Expected {
+    /// The programs, and where they should hang.
+    fn places(&self) -> impl Iterator<Item = (Role, Place)> {
+        let of_pair = wiring::of(self.ends.wiring).programs(&self.ends, self.hook);
+        let of_ports = self.ports.iter().map(|(port, index)| (Role::Rx(*port), on_port(*index, self.hook)));
+        of_pair.into_iter().chain(of_ports)
+    }
+
+    /// The programs.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Role> {
+        self.places().map(|(role, _)| role).collect()
+    }
 }
 
 /// Something that is not as it should be. [`super::Dataplane::create`], a published table and the `attach` calls repair
@@ -65,32 +80,62 @@ pub enum Defect {
 
 /// Compares the data path with what it should be.
 pub(super) fn find(pins: &Pins, settings: &Settings, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+    let mut defects = of_maps(pins, settings, expected)?;
+    // Programs without the right maps are wrong as well; that needs no saying.
+    if !defects.iter().any(|defect| matches!(defect, Defect::MapMissing(_) | Defect::MapDifferent(_))) {
+        let of_table = std::mem::take(&mut defects);
+        for (role, place) in expected.places() {
+            defects.extend(of_place(pins, settings, role, &place)?);
+        }
+        defects.extend(of_table);
+    }
+    Ok(defects)
+}
+
+/// What is wrong with the maps; if nothing is, with the interfaces in the table.
+pub(super) fn of_maps(pins: &Pins, settings: &Settings, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
     match maps::condition(pins)? {
         Condition::Good if tables::are_for(pins, settings)? => {}
         Condition::Good => return Ok(vec![Defect::MapDifferent(pins::TABLE)]),
-        // Programs without the right maps are wrong as well; that needs no saying.
         Condition::Missing(map) => return Ok(vec![Defect::MapMissing(map)]),
         Condition::Different(map) => return Ok(vec![Defect::MapDifferent(map)]),
     }
-    let mut defects = Vec::new();
     let table = Table::open(pins)?.load();
-    let of_pair = wiring::of(expected.ends.wiring).programs(&expected.ends, expected.hook);
-    let of_ports = expected.ports.iter().map(|(port, index)| (Role::Rx(*port), on_port(*index, expected.hook)));
-    for (role, place) in of_pair.into_iter().chain(of_ports) {
-        let (site, index) = (Site::new(pins, role, &place), place.index);
-        match place.attached(site)? {
-            None => defects.push(Defect::NotAttached { role, index }),
-            Some(program) if !is_current(site, settings, program)? => defects.push(Defect::Stale { role, index }),
-            Some(_) => {}
-        }
+    let in_slot = |port: &PortId| table.ifindex.get(port.index()).copied().unwrap_or(IfIndex::NONE);
+    let wrong = expected.ports.iter().filter(|(port, index)| in_slot(port) != *index);
+    Ok(wrong
+        .map(|(port, index)| Defect::WrongInterface { port: *port, found: in_slot(port), expected: *index })
+        .collect())
+}
+
+/// What is wrong with a program.
+pub(super) fn of_program(
+    pins: &Pins,
+    settings: &Settings,
+    expected: &Expected,
+    role: Role,
+) -> Result<Option<Defect>, DataplaneError> {
+    match expected.places().find(|(known, _)| *known == role) {
+        Some((_, place)) => of_place(pins, settings, role, &place),
+        None => Ok(None),
     }
-    for (port, expected) in &expected.ports {
-        let found = table.ifindex.get(port.index()).copied().unwrap_or(IfIndex::NONE);
-        if found != *expected {
-            defects.push(Defect::WrongInterface { port: *port, found, expected: *expected });
-        }
+}
+
+/// The programs of others that see frames before this one of ours.
+pub(super) fn before(pins: &Pins, expected: &Expected, role: Role) -> Result<Vec<u32>, DataplaneError> {
+    match expected.places().find(|(known, _)| *known == role) {
+        Some((_, place)) => place.before(Site::new(pins, role, &place)),
+        None => Ok(Vec::new()),
     }
-    Ok(defects)
+}
+
+fn of_place(pins: &Pins, settings: &Settings, role: Role, place: &Place) -> Result<Option<Defect>, DataplaneError> {
+    let (site, index) = (Site::new(pins, role, place), place.index);
+    Ok(match place.attached(site)? {
+        None => Some(Defect::NotAttached { role, index }),
+        Some(program) if !is_current(site, settings, program)? => Some(Defect::Stale { role, index }),
+        Some(_) => None,
+    })
 }
 
 /// Whether the program that hangs there is the pinned one, and uses the pinned maps if it uses any.

@@ -2,16 +2,17 @@
 
 mod clsact;
 mod link;
-mod netkit;
+mod linked;
 mod tc;
-mod tcx;
 
 use std::io::{self, ErrorKind};
 
 use aggctl_common::IfIndex;
 use aggctl_engine::config;
-use aya::programs::{SchedClassifier, TcAttachType};
+use aya::programs::SchedClassifier;
 
+use self::linked::Linked;
+pub use self::linked::tcx_supported;
 use super::{
     error::DataplaneError,
     pins::{self, Pins, Role},
@@ -54,6 +55,10 @@ pub(super) trait Hook: Sync {
 
     /// The kernel's number of our program that hangs there, if one does.
     fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError>;
+
+    /// The kernel's numbers of the programs of others that see frames on this hook before ours does; of all, if ours does
+    /// not hang there.
+    fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError>;
 }
 
 /// A hook of an interface, which may be in another network namespace.
@@ -100,6 +105,14 @@ impl Place {
         }
     }
 
+    /// [`Hook::before`], there.
+    pub(super) fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError> {
+        match self.there(|| self.hook.before(site)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.map_err(self.not_entered())?,
+        }
+    }
+
     /// Does something in that namespace.
     ///
     /// # Errors
@@ -121,22 +134,13 @@ impl Place {
 /// The hook that a configuration means.
 pub(super) fn of(hook: config::Hook) -> &'static dyn Hook {
     match hook {
-        config::Hook::Auto if tcx_supported() => &tcx::Tcx,
+        config::Hook::Auto if tcx_supported() => &Linked::Tcx,
         config::Hook::Auto | config::Hook::Clsact => &clsact::Clsact,
-        config::Hook::Tcx => &tcx::Tcx,
+        config::Hook::Tcx => &Linked::Tcx,
     }
 }
 
 /// The transmit of a netkit interface.
 pub(super) fn netkit() -> &'static dyn Hook {
-    &netkit::Netkit
-}
-
-/// Whether the kernel has tcx links.
-///
-/// Minimum kernel version for them: 6.6.
-#[must_use]
-pub fn tcx_supported() -> bool {
-    // Every network namespace has `lo`, up or down. Older kernels do not know the attach type.
-    SchedClassifier::query_tcx("lo", TcAttachType::Ingress).is_ok()
+    &Linked::Netkit
 }

@@ -7,6 +7,7 @@ mod bpf;
 mod defects;
 mod drops;
 mod error;
+mod held;
 mod hook;
 mod mapped;
 mod maps;
@@ -18,7 +19,13 @@ mod table;
 mod tables;
 mod wiring;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use aggctl_common::{
     IfIndex, MAX_PORTS, PortId,
@@ -33,6 +40,7 @@ pub use self::{
     defects::{Defect, Expected},
     drops::DropCount,
     error::DataplaneError,
+    held::Held,
     hook::tcx_supported,
     pins::Role,
     table::Table,
@@ -45,10 +53,12 @@ use self::{
 use crate::netns::Namespace;
 
 /// The maps and programs of one aggregate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Dataplane {
     pins: Pins,
     settings: Settings,
+    /// Whether we changed pins since [`Dataplane::keep`] was called last.
+    changed: Arc<AtomicBool>,
 }
 
 /// The pair of the aggregate's interface and its hidden end, and how it is wired.
@@ -71,7 +81,7 @@ impl Dataplane {
     /// programs.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>, settings: Settings) -> Self {
-        Self { pins: Pins::new(dir.into()), settings }
+        Self { pins: Pins::new(dir.into()), settings, changed: Arc::default() }
     }
 
     /// The settings that programs are loaded with from now on.
@@ -95,6 +105,7 @@ impl Dataplane {
     ///
     /// If the directory is in no bpffs, the programs were not built, or the kernel refuses.
     pub fn create(&self) -> Result<(), DataplaneError> {
+        self.changed.store(true, Ordering::Relaxed);
         maps::create(&self.pins, &self.settings)
     }
 
@@ -264,7 +275,75 @@ impl Dataplane {
         defects::find(&self.pins, &self.settings, expected)
     }
 
+    /// What is not as expected of the maps and the table of ports: a part of [`Dataplane::defects`].
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be looked at.
+    pub fn defects_of_maps(&self, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+        defects::of_maps(&self.pins, &self.settings, expected)
+    }
+
+    /// What is not as expected of one program: a part of [`Dataplane::defects`].
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be looked at.
+    pub fn defect_of_program(&self, expected: &Expected, role: Role) -> Result<Option<Defect>, DataplaneError> {
+        defects::of_program(&self.pins, &self.settings, expected, role)
+    }
+
+    /// The kernel's numbers of the programs of others that see frames before this one of ours does.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn programs_before(&self, expected: &Expected, role: Role) -> Result<Vec<u32>, DataplaneError> {
+        defects::before(&self.pins, expected, role)
+    }
+
+    /// Opens all that is pinned, so that it lives on without its pins as long as what is returned.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened.
+    pub fn hold(&self) -> Result<Held, DataplaneError> {
+        Held::take(&self.pins)
+    }
+
+    /// The names of the pins that others took away. What we changed ourselves since the last call is taken over.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read.
+    pub fn keep(&self, held: &mut Held) -> Result<Vec<String>, DataplaneError> {
+        // If all of it is gone, that was not us.
+        if self.changed.swap(false, Ordering::Relaxed) && self.pins.dir().is_dir() {
+            *held = Held::take(&self.pins)?;
+        }
+        held.lost(&self.pins)
+    }
+
+    /// Whether the directory of the pins is there, in a bpffs.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be told.
+    pub fn has_pins(&self) -> Result<bool, DataplaneError> {
+        Ok(self.pins.dir().is_dir() && pins::is_in_bpffs(self.pins.dir())?)
+    }
+
+    /// Pins again what is not there any more.
+    ///
+    /// # Errors
+    ///
+    /// If the directory is in no bpffs, or the kernel refuses.
+    pub fn pin_again(&self, held: &mut Held) -> Result<(), DataplaneError> {
+        held.pin_again(&self.pins)
+    }
+
     fn attach(&self, role: Role, place: &Place, globals: Option<(PortId, Delivery)>) -> Result<(), DataplaneError> {
+        self.changed.store(true, Ordering::Relaxed);
         // The loader would make a map that is missing, and nobody would know its layout.
         for map in [pins::PORTS, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS] {
             maps::id(&self.pins, map)?;
@@ -280,6 +359,7 @@ impl Dataplane {
     }
 
     fn detach(&self, role: Role, place: &Place) -> Result<(), DataplaneError> {
+        self.changed.store(true, Ordering::Relaxed);
         place.detach(Site::new(&self.pins, role, place))?;
         pins::unpin(&self.pins.program(role))
     }

@@ -168,7 +168,10 @@ impl Executor {
     }
 
     /// Does something by a netlink socket in the namespace of the hidden end.
-    fn on_hidden<T>(&mut self, act: impl FnOnce(&mut Netlink) -> Result<T, KernelError>) -> Result<T, KernelError> {
+    pub(crate) fn on_hidden<T>(
+        &mut self,
+        act: impl FnOnce(&mut Netlink) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
         let mut apart = self.apart().map(Namespace::netlink).transpose()?;
         act(apart.as_mut().unwrap_or(&mut self.netlink))
     }

@@ -4,9 +4,13 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aggctl_common::IfIndex;
 use aya::programs::SchedClassifier;
+use aya_obj::generated::bpf_attach_type::{BPF_TCX_EGRESS, BPF_TCX_INGRESS};
 use rustix::io::Errno;
 
-use super::{Hook, Side, Site, tc::Tc};
+use super::{
+    Hook, Side, Site, link,
+    tc::{Filter, Tc},
+};
 use crate::dataplane::{
     error::DataplaneError,
     pins::{self, Role},
@@ -78,6 +82,18 @@ impl Hook for Clsact {
             .filters(site.index, site.side)
             .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
         Ok(filters.into_iter().find(|filter| filter.is_ours(label(site.role))).and_then(|filter| filter.program))
+    }
+
+    fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError> {
+        let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
+        let filters = tc
+            .filters(site.index, site.side)
+            .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
+        let others = filters.into_iter().filter(Filter::sees_before_ours);
+        let kind = if site.side == Side::Ingress { BPF_TCX_INGRESS } else { BPF_TCX_EGRESS };
+        // Those on tcx come first. A kernel that does not know it has none.
+        let on_tcx = link::programs(site.index, kind).unwrap_or_default();
+        Ok(on_tcx.into_iter().chain(others.filter_map(|filter| filter.program)).collect())
     }
 }
 

@@ -1,25 +1,23 @@
-//! bpf(2) links, for the kind that the loader has no calls for.
-#![allow(unsafe_code, reason = "aya 0.14 can neither make a netkit link nor swap the program in one")]
+//! bpf(2) links to interfaces.
+#![allow(unsafe_code, reason = "aya 0.14 can neither make a netkit link nor swap the program in one, nor detach any")]
 
 use std::{
-    ffi::CString,
     io,
-    os::{
-        fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd},
     path::Path,
 };
 
 use aggctl_common::IfIndex;
 use aya_obj::generated::{
     bpf_attach_type,
-    bpf_cmd::{BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD},
+    bpf_cmd::{BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_QUERY},
 };
 use bytemuck::{Pod, Zeroable};
-use rustix::io::Errno;
 
-use crate::dataplane::bpf::{Pin, call, number, pin};
+use crate::dataplane::bpf::{call, call_back, number, open_pin, pin};
+
+/// The most programs that a hook has (`BPF_MPROG_MAX` of include/linux/bpf_mprog.h).
+const MOST_PROGRAMS: usize = 64;
 
 /// A link that holds a program to an interface.
 #[derive(Debug)]
@@ -75,16 +73,40 @@ impl Link {
 
     /// Opens a pinned one, if there is one.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let path = CString::new(path.as_os_str().as_bytes())?;
-        let place = Pin { path: path.as_ptr().expose_provenance() as u64, fd: 0, flags: 0 };
-        // SAFETY: the address is that of a string with a final zero, which lives through the call.
-        match unsafe { call(BPF_OBJ_GET, &place) } {
-            // SAFETY: the kernel made this file descriptor for us alone.
-            Ok(fd) => Ok(Some(Self(unsafe { OwnedFd::from_raw_fd(fd) }))),
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error),
-        }
+        open_pin(path).map(|fd| fd.map(Self))
     }
+}
+
+/// The numbers of the programs on a hook of an interface, in the order in which they see frames.
+pub(super) fn programs(index: IfIndex, hook: bpf_attach_type) -> io::Result<Vec<u32>> {
+    /// The beginning of the attributes of `BPF_PROG_QUERY`. The kernel fills in how many programs there are.
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    struct Programs {
+        index: u32,
+        hook: u32,
+        query_flags: u32,
+        attach_flags: u32,
+        programs: u64,
+        count: u32,
+        padding: u32,
+        program_flags: u64,
+        links: u64,
+        link_flags: u64,
+        revision: u64,
+    }
+    let mut programs = [0_u32; MOST_PROGRAMS];
+    let mut attributes = Programs {
+        index: index.0,
+        hook: hook as u32,
+        programs: programs.as_mut_ptr().expose_provenance() as u64,
+        #[allow(clippy::cast_possible_truncation, reason = "64")]
+        count: MOST_PROGRAMS as u32,
+        ..Programs::zeroed()
+    };
+    // SAFETY: the address is that of an array of as many numbers as the attributes say, which lives through the call.
+    unsafe { call_back(BPF_PROG_QUERY, &mut attributes) }?;
+    Ok(programs.into_iter().take(attributes.count as usize).collect())
 }
 
 /// Attributes of `BPF_OBJ_GET_INFO_BY_FD`.

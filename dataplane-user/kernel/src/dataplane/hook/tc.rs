@@ -67,6 +67,11 @@ impl Filter {
     pub(super) fn is_ours(&self, name: &str) -> bool {
         self.priority == PRIORITY && self.handle == HANDLE && self.name.as_deref() == Some(name)
     }
+
+    /// Whether it sees frames before a filter of ours does.
+    pub(super) fn sees_before_ours(&self) -> bool {
+        self.priority < PRIORITY
+    }
 }
 
 /// A netlink socket for traffic control.

@@ -1,0 +1,101 @@
+//! Hooks on which a link holds each program: tcx, and the transmit of netkit. A pin keeps the link when the process ends.
+
+use std::{io, os::fd::AsFd as _};
+
+use aggctl_common::IfIndex;
+use aya::programs::SchedClassifier;
+use aya_obj::generated::bpf_attach_type::{self, BPF_NETKIT_PRIMARY, BPF_TCX_EGRESS, BPF_TCX_INGRESS};
+use rustix::io::Errno;
+
+use super::{
+    Hook, Side, Site,
+    link::{self, Held, Link},
+};
+use crate::dataplane::{error::DataplaneError, pins};
+
+/// A hook of this kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Linked {
+    /// tcx. Minimum kernel version: 6.6.
+    Tcx,
+    /// The transmit of the primary end of a netkit pair. It understands the same return codes as tcx. Minimum kernel version: 6.7.
+    Netkit,
+}
+
+impl Linked {
+    /// What the kernel calls it.
+    const fn kind(self, side: Side) -> bpf_attach_type {
+        match (self, side) {
+            (Self::Tcx, Side::Ingress) => BPF_TCX_INGRESS,
+            (Self::Tcx, Side::Egress) => BPF_TCX_EGRESS,
+            (Self::Netkit, Side::Ingress | Side::Egress) => BPF_NETKIT_PRIMARY,
+        }
+    }
+}
+
+impl Hook for Linked {
+    fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+        let program = program
+            .fd()
+            .map_err(|error| DataplaneError::program(site.role.to_string(), "file descriptor", error))?
+            .as_fd();
+        if let Some(link) = open(site)? {
+            if held(site, &link)?.index == site.index {
+                return link.update(program).map_err(failed(site, "update link"));
+            }
+            // A link to an interface that is gone, or to one that used to have this role, or one that somebody detached.
+            self.detach(site)?;
+        }
+        let link = Link::create(program, site.index, self.kind(site.side)).map_err(|error| {
+            if Errno::from_io_error(&error) == Some(Errno::NODEV) {
+                DataplaneError::NoInterface(site.index)
+            } else {
+                DataplaneError::hook(site.index, "attach by a link", error)
+            }
+        })?;
+        link.pin(&site.pins.link(site.role)).map_err(failed(site, "pin"))
+    }
+
+    fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
+        let Some(link) = open(site)? else { return Ok(()) };
+        // The kernel would let go of an unpinned link only a little later, and not at all while somebody holds it open.
+        link.detach().map_err(failed(site, "detach link"))?;
+        pins::unpin(&site.pins.link(site.role))
+    }
+
+    fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError> {
+        let Some(link) = open(site)? else { return Ok(None) };
+        let held = held(site, &link)?;
+        Ok((held.index == site.index).then_some(held.program))
+    }
+
+    fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError> {
+        let programs = link::programs(site.index, self.kind(site.side))
+            .map_err(|error| DataplaneError::hook(site.index, "query programs", error))?;
+        let ours = self.attached(site)?;
+        Ok(programs.into_iter().take_while(|program| Some(*program) != ours).collect())
+    }
+}
+
+/// The pinned link, if there is one.
+fn open(site: Site<'_>) -> Result<Option<Link>, DataplaneError> {
+    Link::open(&site.pins.link(site.role)).map_err(failed(site, "open"))
+}
+
+fn held(site: Site<'_>, link: &Link) -> Result<Held, DataplaneError> {
+    link.held().map_err(failed(site, "link info"))
+}
+
+fn failed(site: Site<'_>, call: &'static str) -> impl FnOnce(io::Error) -> DataplaneError {
+    let path = site.pins.link(site.role);
+    move |error| DataplaneError::pin(path, call, error)
+}
+
+/// Whether the kernel has tcx links.
+///
+/// Minimum kernel version for them: 6.6.
+#[must_use]
+pub fn tcx_supported() -> bool {
+    // Every network namespace has `lo`, with number 1, up or down. Older kernels do not know the attach type.
+    link::programs(IfIndex(1), BPF_TCX_INGRESS).is_ok()
+}

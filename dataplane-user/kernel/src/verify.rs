@@ -1,0 +1,342 @@
+//! Looking whether an aggregate that is in place is as it should be: its pins, each program on its hook, its peer, its ports.
+//!
+//! A look is made of parts, each of which asks for one thing by a few system calls, so that a controller can do other work
+//! between two of them.
+
+use std::{fmt, net::IpAddr};
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::{
+    host::Link,
+    record::{PortRecord, Record},
+};
+
+use crate::{
+    dataplane::{self, Expected, Role},
+    error::KernelError,
+    ethtool,
+    execute::Executor,
+};
+
+/// A part of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The pins.
+    Pins,
+    /// The maps.
+    Maps,
+    /// A program on its hook.
+    Program(Role),
+    /// The peer.
+    Peer,
+    /// What of a port's settings its link does not say.
+    Features(PortId),
+}
+
+/// Something that is not as it should be, in words of the owner.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Defect {
+    /// Pins are not there.
+    Pins {
+        /// Their names; empty: the whole directory is not there.
+        lost: Vec<String>,
+    },
+    /// A map is missing, or another one than it should be.
+    Map(String),
+    /// The table of ports that programs read is not the one that was published.
+    Table,
+    /// A program does not hang on its hook.
+    NotAttached {
+        /// The program.
+        role: Role,
+        /// The interface.
+        on: String,
+    },
+    /// Another program hangs in the place of one of ours, or one of ours that uses other maps.
+    OtherProgram {
+        /// The program.
+        role: Role,
+        /// The interface.
+        on: String,
+    },
+    /// A program of others sees frames before ours does.
+    Before {
+        /// Ours.
+        role: Role,
+        /// The interface.
+        on: String,
+        /// The kernel's number of theirs.
+        program: u32,
+    },
+    /// The peer is not there.
+    PeerGone(String),
+    /// The peer is administratively up or down, and should not be.
+    PeerAdmin {
+        /// Its name.
+        peer: String,
+        /// What it is.
+        up: bool,
+    },
+    /// The peer has another MTU than the aggregate.
+    PeerMtu {
+        /// Its name.
+        peer: String,
+        /// What it is, octets.
+        found: u32,
+        /// What it should be.
+        wanted: u32,
+    },
+    /// The peer has an address.
+    PeerAddress {
+        /// Its name.
+        peer: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The peer belongs to a bridge, bond or the like.
+    PeerMaster {
+        /// Its name.
+        peer: String,
+    },
+    /// A feature of a port is on that must be off.
+    Feature {
+        /// The port.
+        port: PortId,
+        /// Its name.
+        name: String,
+        /// The feature.
+        feature: String,
+    },
+    /// A setting of a port is not what the aggregate needs.
+    Setting(String),
+    /// Something could not be looked at.
+    Unknown(String),
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pins { lost } if lost.is_empty() => f.write_str("the directory of its pins is not there"),
+            Self::Pins { lost } => write!(f, "pins are lost: {}", lost.join(", ")),
+            Self::Map(what) | Self::Setting(what) | Self::Unknown(what) => f.write_str(what),
+            Self::Table => f.write_str("the table of ports in the map is not the one that was published"),
+            Self::NotAttached { role, on } => write!(f, "program {role} is not attached to {on}"),
+            Self::OtherProgram { role, on } => write!(f, "program {role} on {on} is not the one that should be there"),
+            Self::Before { role, on, program } => write!(
+                f,
+                "program {program} of somebody else sees the frames of {on} before ours ({role}); what it does not pass on \
+                 does not reach the aggregate"
+            ),
+            Self::PeerGone(peer) => write!(f, "the peer {peer} is gone"),
+            Self::PeerAdmin { peer, up: true } => write!(f, "the peer {peer} is up without a usable port"),
+            Self::PeerAdmin { peer, up: false } => write!(f, "the peer {peer} is administratively down"),
+            Self::PeerMtu { peer, found, wanted } => write!(f, "the peer {peer} has MTU {found} instead of {wanted}"),
+            Self::PeerAddress { peer, address } => {
+                write!(f, "the peer {peer} has the address {address}; it must have none: remove it")
+            }
+            Self::PeerMaster { peer } => write!(f, "the peer {peer} was made a port of another device: release it"),
+            Self::Feature { name, feature, .. } => write!(f, "{feature} of {name} is on"),
+        }
+    }
+}
+
+impl Defect {
+    /// A word for programs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Pins { .. } => "pins",
+            Self::Map(_) => "map",
+            Self::Table => "table",
+            Self::NotAttached { .. } => "not_attached",
+            Self::OtherProgram { .. } => "other_program",
+            Self::Before { .. } => "program_before",
+            Self::PeerGone(_) => "peer_gone",
+            Self::PeerAdmin { .. } => "peer_admin",
+            Self::PeerMtu { .. } => "peer_mtu",
+            Self::PeerAddress { .. } => "peer_address",
+            Self::PeerMaster { .. } => "peer_master",
+            Self::Feature { .. } => "feature",
+            Self::Setting(_) => "setting",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// Whether the controller may repair it: it is ours alone.
+    #[must_use]
+    pub const fn is_repairable(&self) -> bool {
+        match self {
+            Self::Pins { .. }
+            | Self::Table
+            | Self::NotAttached { .. }
+            | Self::OtherProgram { .. }
+            | Self::PeerAdmin { .. }
+            | Self::PeerMtu { .. }
+            | Self::Feature { .. } => true,
+            Self::Map(_)
+            | Self::Before { .. }
+            | Self::PeerGone(_)
+            | Self::PeerAddress { .. }
+            | Self::PeerMaster { .. }
+            | Self::Setting(_)
+            | Self::Unknown(_) => false,
+        }
+    }
+}
+
+/// An aggregate that is looked at.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// What is kept about it.
+    pub record: &'a Record,
+    /// The names and numbers of its ports that are there.
+    pub ports: Vec<(PortId, IfIndex, String)>,
+    /// Whether it should have carrier; `None`: not known yet.
+    pub carrier: Option<bool>,
+    /// Its MTU, octets; `None`: not known.
+    pub mtu: Option<u32>,
+    /// The names of the pins that others took away, where that is known.
+    pub lost: Vec<String>,
+}
+
+impl Look<'_> {
+    /// All parts, in the order in which defects are best repaired.
+    #[must_use]
+    pub fn parts(&self, executor: &Executor) -> Vec<Part> {
+        let programs = self.expected(executor).roles().into_iter().map(Part::Program);
+        let features = self.ports.iter().map(|(port, _, _)| Part::Features(*port));
+        [Part::Pins, Part::Maps].into_iter().chain(programs).chain([Part::Peer]).chain(features).collect()
+    }
+
+    /// Everything that is wrong.
+    pub fn all(&self, executor: &mut Executor) -> Vec<Defect> {
+        self.parts(executor).into_iter().flat_map(|part| self.part(part, executor)).collect()
+    }
+
+    /// What is wrong with a part.
+    pub fn part(&self, part: Part, executor: &mut Executor) -> Vec<Defect> {
+        let found = match part {
+            Part::Pins => self.pins(executor),
+            Part::Maps => self.maps(executor),
+            Part::Program(role) => self.program(role, executor),
+            Part::Peer => self.peer(executor),
+            Part::Features(port) => self.features(port),
+        };
+        found.unwrap_or_else(|error| vec![Defect::Unknown(format!("cannot be looked at: {error}"))])
+    }
+
+    fn expected(&self, executor: &Executor) -> Expected {
+        let record = self.record;
+        Expected {
+            ends: executor.ends(record.device, record.index, record.hidden_index),
+            ports: self.ports.iter().map(|(port, index, _)| (*port, *index)).collect(),
+            hook: record.hook,
+        }
+    }
+
+    /// Without its directory nothing more is to be said about pins.
+    fn pins(&self, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
+        if !executor.dataplane.has_pins()? {
+            return Ok(vec![Defect::Pins { lost: Vec::new() }]);
+        }
+        Ok(if self.lost.is_empty() { Vec::new() } else { vec![Defect::Pins { lost: self.lost.clone() }] })
+    }
+
+    fn maps(&self, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
+        let found = executor.dataplane.defects_of_maps(&self.expected(executor))?;
+        Ok(found.into_iter().map(|defect| self.in_words(defect)).collect())
+    }
+
+    fn program(&self, role: Role, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
+        let expected = self.expected(executor);
+        if let Some(defect) = executor.dataplane.defect_of_program(&expected, role)? {
+            return Ok(vec![self.in_words(defect)]);
+        }
+        let on = self.place_of(role);
+        let before = executor.dataplane.programs_before(&expected, role)?;
+        Ok(before.into_iter().map(|program| Defect::Before { role, on: on.clone(), program }).collect())
+    }
+
+    fn peer(&self, executor: &mut Executor) -> Result<Vec<Defect>, KernelError> {
+        let peer = self.record.hidden.clone();
+        let Some((link, addresses)) = executor.peer(self.record.hidden_index)? else {
+            return Ok(vec![Defect::PeerGone(peer)]);
+        };
+        let peer = link.name.clone();
+        let mut defects = Vec::new();
+        if self.carrier.is_some_and(|wanted| wanted != link.admin_up) {
+            defects.push(Defect::PeerAdmin { peer: peer.clone(), up: link.admin_up });
+        }
+        if let Some(wanted) = self.mtu.filter(|wanted| *wanted != link.mtu) {
+            defects.push(Defect::PeerMtu { peer: peer.clone(), found: link.mtu, wanted });
+        }
+        if link.master.is_some() {
+            defects.push(Defect::PeerMaster { peer: peer.clone() });
+        }
+        defects.extend(addresses.into_iter().map(|address| Defect::PeerAddress { peer: peer.clone(), address }));
+        Ok(defects)
+    }
+
+    /// Features that were switched off when the port joined. Others are not asked for.
+    fn features(&self, port: PortId) -> Result<Vec<Defect>, KernelError> {
+        let known = self.record.ports.iter().find(|known| known.id == port);
+        let Some((known, (_, _, name))) = known.zip(self.ports.iter().find(|(id, _, _)| *id == port)) else {
+            return Ok(Vec::new());
+        };
+        let wanted = switched_off(known);
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = ethtool::features(name, &wanted)?;
+        let on = found.into_iter().filter(|(_, feature)| feature.on && !feature.fixed);
+        Ok(on.map(|(feature, _)| Defect::Feature { port, name: name.clone(), feature }).collect())
+    }
+
+    fn in_words(&self, defect: dataplane::Defect) -> Defect {
+        match defect {
+            dataplane::Defect::NotAttached { role, .. } => Defect::NotAttached { role, on: self.place_of(role) },
+            dataplane::Defect::Stale { role, .. } => Defect::OtherProgram { role, on: self.place_of(role) },
+            dataplane::Defect::WrongInterface { .. } => Defect::Table,
+            defect @ (dataplane::Defect::MapMissing(_) | dataplane::Defect::MapDifferent(_)) => {
+                Defect::Map(defect.to_string())
+            }
+        }
+    }
+
+    /// Where a program hangs, in words.
+    fn place_of(&self, role: Role) -> String {
+        match role {
+            Role::Tx => self.record.config.name.clone(),
+            Role::Relay => self.record.hidden.clone(),
+            Role::Rx(port) => {
+                let known = self.ports.iter().find(|(id, _, _)| *id == port);
+                known.map_or_else(|| format!("port {port}"), |(_, _, name)| name.clone())
+            }
+        }
+    }
+}
+
+/// The features of a port that were on, and that its joining switched off.
+fn switched_off(port: &PortRecord) -> Vec<&str> {
+    let was_on = port.before.features.iter().filter(|(_, feature)| feature.on && !feature.fixed);
+    was_on.map(|(name, _)| name.as_str()).collect()
+}
+
+impl Executor {
+    /// The peer, and its addresses; `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    fn peer(&mut self, index: IfIndex) -> Result<Option<(Link, Vec<IpAddr>)>, KernelError> {
+        let look = |netlink: &mut crate::netlink::Netlink| -> Result<_, KernelError> {
+            let Some(link) = netlink.link(index)? else { return Ok(None) };
+            let addresses = netlink.addresses_of(index)?.into_iter().map(|address| address.local).collect();
+            Ok(Some((link, addresses)))
+        };
+        match self.on_hidden(look) {
+            Err(KernelError::Gone(_)) => Ok(None),
+            other => other,
+        }
+    }
+}
