@@ -18,7 +18,8 @@ use aggctl_kernel::{
     dataplane::{Dataplane, Expected},
     ethtool,
     execute::{self, Executor},
-    netlink::Netlink,
+    gather,
+    netlink::{Netlink, listener::Listener},
     netns,
     snapshot::snapshot,
     state::{Lock, Store},
@@ -51,6 +52,7 @@ pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
         dataplane: Dataplane::at(store.pins(), Settings::of(&record.config)),
         aggregate: store.name().to_owned(),
         hidden: record.hidden.clone(),
+        listener: None,
     })
 }
 
@@ -80,16 +82,19 @@ pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
     Ok(taken)
 }
 
-/// Attaches: all or nothing. The caller holds the lock. `warn` is told what the owner should know.
+/// Attaches: all or nothing. The caller holds the lock. `warn` is told what the owner should know. With the record comes
+/// what heard others since before the attach, for what they do last.
 ///
 /// # Errors
 /// Why not; everything was undone then, or the line says what was not.
-pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Result<Record, Failure> {
+pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Result<(Record, Option<Listener>), Failure> {
     let mut netlink = Netlink::open()?;
     // It takes its time, so before others have to wait for us.
     let conflicts = conflicts::find(&named(&netlink.links()?, &wish.config), store.name())?;
     // Until the record is there that says whose ports these are.
     let ports = store.lock_ports(PATIENCE)?;
+    // Before the picture is taken: what is not in it must be heard.
+    let listener = Listener::open(None)?;
     let host = snapshot(&mut netlink)?;
     let (mut record, warnings) = plan::attach(&host, &wish.config, &taken(store, &host)?)?;
     if !wish.insistence.force {
@@ -105,12 +110,13 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
     check_conflicts(&conflicts, wish.insistence.strict)?;
     record.confirm_by = wish.confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
     let mut executor = executor(store, &record)?;
+    executor.listener = Some(listener);
     if let Err(error) = store.prepare(&record) {
         store.remove()?;
         return Err(Failure::Refused(format!("{error}; nothing was changed")));
     }
     drop(ports);
-    if let Err(error) = carry_out(store, &mut record, &mut executor) {
+    if let Err(error) = carry_out(store, &mut record, &mut executor, warn) {
         return Err(match transaction::roll_back(store, &mut record, &mut executor) {
             Ok(steps) => Failure::Refused(format!("{error}; {}", undone(steps))),
             Err(errors) => Failure::Refused(format!("{error}; could not be undone: {}", left(store, &errors))),
@@ -119,12 +125,22 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
     for warning in without_link(&mut executor.netlink, &record) {
         warn(warning.to_string());
     }
-    Ok(record)
+    // As long as it is known what was our own doing.
+    executor.hear(false);
+    Ok((record, executor.listener))
 }
 
-/// Carries out the plan of an attach, to the end: when all of it is in place, and written down as such.
-fn carry_out(store: &Store, record: &mut Record, executor: &mut Executor) -> Result<(), Failure> {
+/// Carries out the plan of an attach, to the end: when all of it is in place, with what came to the ports meanwhile, and written
+/// down as such.
+fn carry_out(
+    store: &Store,
+    record: &mut Record,
+    executor: &mut Executor,
+    warn_owner: &mut dyn FnMut(String),
+) -> Result<(), Failure> {
     transaction::run(store, record, executor)?;
+    // What comes even later is the controller's business.
+    gather::to_aggregate(store, record, executor, gather::ROUNDS)?.left.into_iter().for_each(warn_owner);
     locate(record, executor)?;
     // The engine goes on with the port that the plan chose. Without that it chooses one itself.
     let memory = Memory { active: executor.dataplane.table()?.load().choose(), ..Memory::default() };
@@ -196,7 +212,7 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
     let host = snapshot(&mut executor.netlink)?;
     if !host.links.contains_key(&record.index) {
         // Deleted while nobody watched: that is a detach.
-        tear_down(store, record, &host, true)?;
+        tear_down(store, record, true)?;
         return Err(Failure::Refused(format!(
             "the interface {name} was deleted meanwhile; its ports have their addresses back"
         )));
@@ -285,6 +301,7 @@ pub fn recover(store: &Store) -> Result<Option<Record>, Failure> {
 /// What could not be undone.
 pub fn roll_back(store: &Store, mut record: Record) -> Result<&'static str, Failure> {
     let mut executor = executor(store, &record)?;
+    executor.listen()?;
     transaction::roll_back(store, &mut record, &mut executor)
         .map(undone)
         .map_err(|errors| Failure::Refused(format!("could not be undone: {}", left(store, &errors))))
@@ -295,23 +312,26 @@ pub fn roll_back(store: &Store, mut record: Record) -> Result<&'static str, Fail
 /// # Errors
 /// What could not be done.
 pub fn finish_detach(store: &Store, record: Record) -> Result<(), Failure> {
-    let host = snapshot(&mut Netlink::open()?)?;
-    tear_down(store, record, &host, true)
+    tear_down(store, record, true)
 }
 
 /// Detaches. The caller holds the lock.
 ///
 /// # Errors
 /// A refusal, which changed nothing; or what could not be done.
-pub fn tear_down(store: &Store, mut record: Record, host: &Host, force: bool) -> Result<(), Failure> {
-    let steps = plan::detach(host, &record, force)?;
+pub fn tear_down(store: &Store, mut record: Record, force: bool) -> Result<(), Failure> {
+    let mut executor = executor(store, &record)?;
+    // Before the picture is taken: what is not in it must be heard.
+    executor.listen()?;
+    let host = snapshot(&mut executor.netlink)?;
+    let steps = plan::detach(&host, &record, force)?;
+    executor.keep(&host, &record, &record.ports);
     // Each port that is not here any more: it may be elsewhere.
-    for port in record.ports.iter().filter(|port| record.interface_of(host, port).is_none()) {
+    for port in record.ports.iter().filter(|port| record.interface_of(&host, port).is_none()) {
         if let Moved::Restored(errors) = restore_elsewhere(&record, port, None) {
             info!(port = port.config.name, ?errors, "its settings were restored in another network namespace");
         }
     }
-    let mut executor = executor(store, &record)?;
     transaction::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
         Failure::Refused(format!("detached, but not everything could be restored: {}", left(store, &errors)))
     })

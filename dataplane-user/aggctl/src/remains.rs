@@ -57,5 +57,5 @@ pub fn of(store: &Store) -> Remains {
 /// What could not be done.
 pub fn take_off(store: &Store, host: &Host) -> Result<Vec<String>, Failure> {
     let (record, unknown) = of(store).record(host);
-    operation::tear_down(store, record, host, true).map(|()| unknown)
+    operation::tear_down(store, record, true).map(|()| unknown)
 }

@@ -5,6 +5,7 @@
 //! - [`Aggregate`](aggregate::Aggregate): which ports are usable, which one is active, what must be announced. It is
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
 //! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is behind it.
+//! - [`arrivals`]: what others do to addresses and routes while we move them.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
 //! - [`ledger`]: what was found wrong, when to repair it, and when to stop fighting for it.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
@@ -14,6 +15,7 @@
 pub mod action;
 pub mod aggregate;
 pub mod announce;
+pub mod arrivals;
 pub mod changes;
 pub mod config;
 pub mod downstream;

@@ -4,7 +4,8 @@
 //!   errors name the thing and the call.
 //! - [`dataplane`]: the programs and maps.
 //! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`] sees
-//!   to it that a plan is carried out whole or not at all, [`state`] keeps its journal.
+//!   to it that a plan is carried out whole or not at all, [`gather`] that what came meanwhile goes the same way, [`state`]
+//!   keeps its journal.
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet.
 //!
@@ -17,6 +18,7 @@ pub mod dataplane;
 pub mod error;
 pub mod ethtool;
 pub mod execute;
+pub mod gather;
 pub mod netlink;
 pub mod netns;
 pub mod nft;

@@ -30,6 +30,22 @@ pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
             links.insert(link.index, link);
         }
     }
+    let capabilities = Capabilities { tcx: tcx_supported(), netkit: netlink.has_netkit() };
+    Ok(Host { links, capabilities, ..layer3(netlink)? })
+}
+
+/// The interfaces, without what must be asked for one by one (features, sysctls, hooks), and all that is above them.
+///
+/// # Errors
+///
+/// If the kernel cannot be asked.
+pub fn glance(netlink: &mut Netlink) -> Result<Host, KernelError> {
+    let links = netlink.links()?.into_iter().map(|link| (link.index, link)).collect();
+    Ok(Host { links, ..layer3(netlink)? })
+}
+
+/// What is above the interfaces.
+fn layer3(netlink: &mut Netlink) -> Result<Host, KernelError> {
     let nexthops = netlink.nexthops()?;
     let mut routes = netlink.routes()?;
     for route in &mut routes {
@@ -37,14 +53,8 @@ pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
             route.links = nexthop::links(id, &nexthops);
         }
     }
-    Ok(Host {
-        links,
-        addresses: netlink.addresses()?,
-        routes,
-        nexthops,
-        neighbours: netlink.neighbours()?,
-        capabilities: Capabilities { tcx: tcx_supported(), netkit: netlink.has_netkit() },
-    })
+    let (addresses, neighbours) = (netlink.addresses()?, netlink.neighbours()?);
+    Ok(Host { addresses, routes, nexthops, neighbours, ..Host::default() })
 }
 
 /// Fills in what a dump of the interfaces does not say. `None` if the interface went away.

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use crate::{
     error::KernelError,
     execute::Executor,
+    gather::{self, Return},
     state::{StateError, Store},
 };
 
@@ -90,9 +91,16 @@ fn carry_out(
 pub fn roll_back(store: &Store, record: &mut Record, executor: &mut Executor) -> Result<usize, Vec<String>> {
     let steps: Vec<_> = plan::rollback(record).cloned().collect();
     let mut left = Left::default();
+    let mut others = Return::of(executor);
     for step in &steps {
+        if matches!(step, Step::CreatePair { .. }) {
+            others.hand_back(record, executor, &mut left);
+        }
         left.note(step, executor.undo(step));
     }
+    // What came at the last moment.
+    others.hand_back(record, executor, &mut left);
+    gather::restore(record, &record.ports, executor, &mut left);
     left.finish(store, record).map(|()| steps.len())
 }
 
@@ -113,17 +121,13 @@ pub fn tear_down(
         warn!(%error, "cannot write down that a detach has begun");
     }
     let mut left = Left::default();
-    for step in steps {
-        let started = Instant::now();
-        left.note(&step.inverse(), executor.apply(step));
-        debug!(us = started.elapsed().as_micros(), ?step, "done");
-    }
+    gather::to_ports(record, steps, executor, &mut left);
     left.finish(store, record)
 }
 
 /// What is left to be undone.
 #[derive(Debug, Default)]
-struct Left {
+pub struct Left {
     /// The steps, in the order in which it was tried.
     steps: Vec<Step>,
     /// Why they could not be undone, and what else went wrong.
@@ -131,6 +135,26 @@ struct Left {
 }
 
 impl Left {
+    /// Carries out steps of which each undoes something, and never stops at an error.
+    pub fn carry_out(&mut self, steps: &[Step], executor: &mut Executor) {
+        for step in steps {
+            let started = Instant::now();
+            self.note(&step.inverse(), executor.apply(step));
+            debug!(us = started.elapsed().as_micros(), ?step, "done");
+        }
+    }
+
+    /// Notes that something failed which is no step.
+    pub fn note_error(&mut self, error: &KernelError) {
+        self.errors.push(error.to_string());
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn into_errors(self) -> Vec<String> {
+        self.errors
+    }
+
     /// Notes how it went with a step.
     fn note(&mut self, step: &Step, undone: Result<(), KernelError>) {
         let failed = undone.is_err();

@@ -2,10 +2,7 @@
 
 use std::io::Write;
 
-use aggctl_engine::{
-    plan,
-    record::{Phase, Record},
-};
+use aggctl_engine::{plan, record::Phase};
 use aggctl_kernel::{
     netlink::Netlink,
     snapshot::snapshot,
@@ -38,7 +35,11 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
         Some(record) if matches!(record.phase, Phase::Attaching | Phase::Undoing) => {
             operation::roll_back(store, record).map(|_| ())
         }
-        Some(record) => tear_down(store, record, force),
+        // One that has begun already is finished in any case.
+        Some(record) => {
+            let force = force || record.phase == Phase::Detaching;
+            operation::tear_down(store, record, force)
+        }
     }
 }
 
@@ -48,13 +49,6 @@ fn take_off(store: &Store) -> Result<(), Failure> {
     let unknown = remains::take_off(store, &snapshot(&mut Netlink::open()?)?)?;
     let _ = writeln!(std::io::stderr(), "aggctl: warning: its record was lost; not known: {}", unknown.join("; "));
     Ok(())
-}
-
-fn tear_down(store: &Store, record: Record, force: bool) -> Result<(), Failure> {
-    let host = snapshot(&mut Netlink::open()?)?;
-    // A detach that has begun already is finished in any case.
-    let force = force || record.phase == Phase::Detaching;
-    operation::tear_down(store, record, &host, force)
 }
 
 /// Asks the controller to leave, and takes its place; the dataplane stays.

@@ -121,8 +121,11 @@ impl Controller {
                 }
             }
             LinkEvent::AddressChanged(index) if index == self.record.index => self.mirror.touch(),
-            LinkEvent::AddressChanged(_) => {}
-            LinkEvent::RouteChanged => self.mirror.touch(),
+            LinkEvent::AddressChanged(_) => self.take_late(),
+            LinkEvent::RouteChanged => {
+                self.mirror.touch();
+                self.take_late();
+            }
             LinkEvent::Overrun => {
                 warn!("events were lost: looking at everything again");
                 self.mirror.touch();

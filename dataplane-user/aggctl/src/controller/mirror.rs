@@ -1,24 +1,34 @@
 //! Remembering what the aggregate has above the link, should somebody delete its interface.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use aggctl_engine::record::{Layer3, Record};
-use aggctl_kernel::{error::KernelError, netlink::Netlink};
+use aggctl_kernel::{
+    error::KernelError,
+    netlink::{Netlink, listener::Listener},
+};
 use tracing::warn;
 
 /// A refresh may take this part of the time.
 const SHARE: u32 = 20;
 
-/// When to look again.
+/// No socket has this number: what we do to the aggregate ourselves counts like what others do.
+const NOBODY: u32 = u32::MAX;
+
+/// When to look again, and what came since.
 #[derive(Debug)]
 pub struct Mirror {
     stale: bool,
     not_before: Instant,
+    listener: Option<Listener>,
 }
 
 impl Default for Mirror {
     fn default() -> Self {
-        Self { stale: true, not_before: Instant::now() }
+        Self { stale: true, not_before: Instant::now(), listener: None }
     }
 }
 
@@ -29,18 +39,27 @@ impl Mirror {
     }
 
     /// Looks again, if something changed and the last look is long enough ago. Called by a timer and not by the event
-    /// itself: while an interface is being deleted its addresses go first, and that is no change to remember.
+    /// itself: while an interface is being deleted its addresses go first, and that is no change to remember. What comes
+    /// between two looks is heard: see [`Mirror::bring_up_to_date`].
     /// Returns whether the record changed.
     pub fn refresh(&mut self, netlink: &mut Netlink, record: &mut Record) -> bool {
+        let lost = self.listener.as_mut().is_some_and(|listener| {
+            listener.hear(NOBODY, false);
+            listener.take_overrun()
+        });
+        self.stale |= lost;
         if !self.stale || Instant::now() < self.not_before {
             return false;
         }
         let started = Instant::now();
+        // Before the look, so that nothing comes between it and what is heard.
+        let listener = listen(record);
         let seen = look(netlink, record);
         self.not_before = Instant::now() + started.elapsed().saturating_mul(SHARE).min(Duration::from_secs(60));
         match seen {
             Ok(Some(layer3)) => {
                 self.stale = false;
+                self.listener = listener;
                 let changed = layer3 != record.last_seen;
                 record.last_seen = layer3;
                 changed
@@ -52,6 +71,20 @@ impl Mirror {
             }
         }
     }
+
+    /// Makes what the record remembers what the aggregate had at last: with what came to it after the last look, and
+    /// without what its owner took from it. That it lost everything with its interface is no change.
+    pub fn bring_up_to_date(&mut self, record: &mut Record) {
+        if let Some(listener) = &mut self.listener {
+            listener.hear(NOBODY, false);
+            listener.arrivals().bring_up_to_date(record.index, &mut record.last_seen);
+        }
+    }
+}
+
+fn listen(record: &Record) -> Option<Listener> {
+    let listener = Listener::open(Some(BTreeSet::from([record.index])));
+    listener.inspect_err(|error| warn!(%error, "cannot listen: what comes between two looks may be missed")).ok()
 }
 
 /// What the aggregate has now; `None` if it is gone.

@@ -6,6 +6,7 @@
 mod act;
 mod clock;
 mod disk;
+mod late;
 mod links;
 mod mirror;
 mod outgoing;
@@ -33,7 +34,6 @@ use aggctl_kernel::{
     ethtool::Carriers,
     execute::Executor,
     packet::PacketSender,
-    snapshot::snapshot,
     state::{Lock, Store},
     watch::{LinkEvent, Watcher},
 };
@@ -103,11 +103,14 @@ pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure>
         // What can fail without a trace comes first.
         let watcher = Watcher::open().await?;
         let server = Server::listen(&store.socket())?;
+        let attaches = matches!(start, Start::Attach(_));
         let mut controller = match start {
             Start::Attach(wish) => {
-                let record = operation::attach(&store, &wish, &mut |warning| voice.warn(warning))?;
-                Controller::new(store.clone(), lock, record.clone(), watcher, server)
-                    .map_err(|failure| undone(&store, record, &failure))?
+                let (record, listener) = operation::attach(&store, &wish, &mut |warning| voice.warn(warning))?;
+                let mut controller = Controller::new(store.clone(), lock, record.clone(), watcher, server)
+                    .map_err(|failure| undone(&store, record, &failure))?;
+                controller.executor.listener = listener;
+                controller
             }
             Start::Adopt => {
                 let record = operation::adopt(&store)?;
@@ -116,6 +119,11 @@ pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure>
         };
         controller.query_all();
         controller.keep_disk();
+        // Whatever is deleted by others from here on can be given back.
+        controller.mirror.refresh(&mut controller.executor.netlink, &mut controller.record);
+        if attaches {
+            controller.await_late();
+        }
         voice.ready();
         info!(aggregate = controller.store.name(), "in control");
         controller.run().await
@@ -148,6 +156,8 @@ struct Controller {
     disk: Disk,
     verifier: Verifier,
     changes: Changes,
+    /// Until when what comes to the ports goes to the aggregate.
+    late: Option<Instant>,
     place: Place,
     clock: Instant,
     end: Signal,
@@ -199,6 +209,7 @@ impl Controller {
             carriers: Carriers::open()?,
             leaving: Vec::new(),
             mirror: Mirror::default(),
+            late: None,
             place: Place::here()?,
             clock: Instant::now(),
             end: signal(SignalKind::terminate())?,
@@ -299,6 +310,7 @@ impl Controller {
         self.query_all();
         self.take_back_named();
         self.begin_to_verify();
+        self.take_late();
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
             self.write_record();
         }
@@ -314,8 +326,8 @@ impl Controller {
 
     /// Undoes the aggregate from within.
     fn detach(&mut self) -> Result<(), Failure> {
-        let host = snapshot(&mut self.executor.netlink)?;
-        operation::tear_down(&self.store, self.record.clone(), &host, true)
+        self.mirror.bring_up_to_date(&mut self.record);
+        operation::tear_down(&self.store, self.record.clone(), true)
     }
 
     /// Tells the engine, and does what it answers. An event that it refuses changes nothing.

@@ -10,7 +10,10 @@ use aggctl_engine::{
     plan::{self, Step, Subject},
     record::{Entry, PortRecord},
 };
-use aggctl_kernel::transaction;
+use aggctl_kernel::{
+    gather,
+    transaction::{self, Left},
+};
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -85,11 +88,13 @@ impl Controller {
     pub(super) fn add_port(&mut self, config: &PortConfig) -> Result<Vec<String>, Failure> {
         // Until the record says whose port it is.
         let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
+        self.listen()?;
         let host = self.host()?;
         let (port, steps, warnings) =
             plan::add_port(&host, &self.record, config, &operation::taken(&self.store, &host)?)?;
         let warnings = warnings.iter().map(ToString::to_string).collect();
         self.take_in(port, steps)?;
+        self.await_late();
         self.query_all();
         Ok(warnings)
     }
@@ -126,19 +131,20 @@ impl Controller {
         let id = self.port_named(name)?;
         // Until it is as it was before: nobody else shall take it as it is.
         let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
+        self.listen()?;
         let host = self.host()?;
         let steps = plan::remove_port(&host, &self.record, id)?;
+        let leaving: Vec<_> = self.record.ports.iter().filter(|port| port.id == id).cloned().collect();
+        self.executor.keep(&host, &self.record, &leaving);
         let missing = self.record.ports.iter().find(|port| port.id == id && port.index.is_none());
         let moved = missing.map(|port| operation::restore_elsewhere(&self.record, port, None));
         self.give_up(id)?;
-        let mut errors = match &moved {
-            Some(Moved::Restored(errors)) => errors.clone(),
-            Some(Moved::NotFound) | None => Vec::new(),
-        };
-        for step in &steps {
-            if let Err(error) = self.executor.apply(step) {
-                errors.push(error.to_string());
-            }
+        let mut left = Left::default();
+        left.carry_out(&steps, &mut self.executor);
+        gather::restore(&self.record, &leaving, &mut self.executor, &mut left);
+        let mut errors = left.into_errors();
+        if let Some(Moved::Restored(elsewhere)) = &moved {
+            errors.extend(elsewhere.iter().cloned());
         }
         if errors.is_empty() {
             let gone = (moved == Some(Moved::NotFound)).then(|| {

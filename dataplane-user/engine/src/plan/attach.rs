@@ -375,7 +375,7 @@ pub(super) fn move_in(
 }
 
 /// The address as the aggregate gets it.
-fn as_on_aggregate(address: &Address, port: &str, aggregate: &str) -> Address {
+pub(super) fn as_on_aggregate(address: &Address, port: &str, aggregate: &str) -> Address {
     let mut address = address.clone();
     address.label = address.label.map(|label| names::relabel(&label, port, aggregate));
     if address.local.is_ipv6() {

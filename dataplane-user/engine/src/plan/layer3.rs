@@ -163,6 +163,12 @@ impl Transfer<'_> {
         contested.into_iter().chain(plain).chain(gateways)
     }
 
+    /// Adds the routes that do not come with their addresses, to an interface that had them itself.
+    pub fn put_routes_back(&self) -> impl Iterator<Item = Step> {
+        let routes = self.movable(false).chain(self.movable(true));
+        routes.map(|route| self.add(route, &self.to, false))
+    }
+
     /// Makes the nexthop objects leave by the new interface.
     pub fn move_nexthops(&self) -> impl Iterator<Item = Step> {
         let go = |nexthop: &Nexthop| Step::MoveNexthop {
@@ -233,7 +239,7 @@ impl Transfer<'_> {
 }
 
 /// Whether two routes differ in nothing but how they leave, so that their order decides.
-fn is_rival(one: &Route, other: &Route) -> bool {
+pub(crate) fn is_rival(one: &Route, other: &Route) -> bool {
     let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric);
     key(one) == key(other)
 }
@@ -251,8 +257,13 @@ const RTA_PREFSRC: u16 = 7;
 const RTMSG: usize = 12;
 
 /// The gateway of a route that has one, from the message that describes it.
-pub(super) fn gateway(route: &Route) -> Option<IpAddr> {
+pub(crate) fn gateway(route: &Route) -> Option<IpAddr> {
     attribute(route, RTA_GATEWAY)
+}
+
+/// The type of service that the route is for.
+pub(crate) fn type_of_service(route: &Route) -> u8 {
+    route.wire.get(3).copied().unwrap_or_default()
 }
 
 /// The address that packets on this route leave with, where the message that describes it says one.

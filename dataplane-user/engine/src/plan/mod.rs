@@ -6,8 +6,9 @@
 mod attach;
 mod detach;
 mod elsewhere;
+mod gather;
 mod kind;
-mod layer3;
+pub(crate) mod layer3;
 mod names;
 mod port;
 mod port_change;
@@ -22,6 +23,7 @@ mod wiring;
 pub use attach::{Taken, attach, rollback};
 pub use detach::detach;
 pub use elsewhere::{is_elsewhere, restore_elsewhere};
+pub use gather::{gather, given, hand_back, is_left, note_origins, restore_arrivals};
 pub use kind::{check_kind, is_tunnel};
 pub use names::{check as check_name, check_possible, hidden_name};
 pub use port_change::{add_port, remove_port};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{Device, Hook},
     host::{Address, Neighbour, Nexthop, Route},
+    plan::port::DISABLE_IPV6,
     record::Identity,
 };
 
@@ -311,6 +312,17 @@ impl Step {
             _ => false,
         };
         same_key && self.subject() == other.subject()
+    }
+
+    /// Whether the kernel may remove more addresses and routes than the step names, without saying who asked for it.
+    #[must_use]
+    pub fn takes_more_along(&self) -> bool {
+        match self {
+            Self::DeleteAddress { .. } | Self::SetMac { .. } | Self::DeletePair { .. } => true,
+            Self::SetAdmin { up, .. } => !up,
+            Self::SetSysctl { key, value, .. } => key == DISABLE_IPV6 && value != "0",
+            _ => false,
+        }
     }
 
     /// The step that undoes this one.

@@ -1,5 +1,6 @@
 //! Carries out the steps of plans.
 
+mod hearing;
 mod programs;
 
 use aggctl_common::IfIndex;
@@ -16,7 +17,7 @@ use crate::{
     dataplane::Dataplane,
     error::KernelError,
     ethtool,
-    netlink::{Netlink, link::Pair},
+    netlink::{Netlink, link::Pair, listener::Listener},
     netns::Namespace,
     packet::PacketSender,
     sysctl,
@@ -37,6 +38,8 @@ pub struct Executor {
     pub aggregate: String,
     /// Name of its hidden end.
     pub hidden: String,
+    /// Hears what others do meanwhile, once [`Executor::listen`] was called.
+    pub listener: Option<Listener>,
 }
 
 /// An interface that a step is about, as it is now.
@@ -52,6 +55,19 @@ impl Executor {
     ///
     /// [`KernelError::Gone`] if the interface is not there, else what the kernel refuses.
     pub fn apply(&mut self, step: &Step) -> Result<(), KernelError> {
+        self.announce_removal(step);
+        let more = step.takes_more_along();
+        if more {
+            self.hear(false);
+        }
+        let done = self.carry_out(step);
+        if more {
+            self.hear(true);
+        }
+        done
+    }
+
+    fn carry_out(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
             Step::CreateNamespace => self.namespace.create(),
             Step::DeleteNamespace => self.namespace.delete(),

@@ -151,7 +151,7 @@ fn emit(index: IfIndex, address: &Address) -> Builder {
 }
 
 /// An address.
-fn parse(message: &[u8]) -> Option<Address> {
+pub(crate) fn parse(message: &[u8]) -> Option<Address> {
     let [_, prefix_len, short_flags, scope, ..] = *message.first_chunk::<HEADER>()?;
     let attributes = Attributes::after(message, HEADER);
     let far = attributes.find(attr::ADDRESS).and_then(ip_of);

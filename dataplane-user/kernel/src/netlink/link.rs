@@ -229,6 +229,11 @@ fn parse(message: &[u8]) -> Option<Link> {
     })
 }
 
+/// Whether a message about an interface says that it is administratively up.
+pub(super) fn is_up(message: &[u8]) -> bool {
+    message.get(8..).and_then(u32_of).is_some_and(|flags| flags & UP != 0)
+}
+
 /// The IPv6 address generation mode among the settings per address family.
 fn addr_gen_mode(spec: &[u8]) -> Option<u8> {
     let inet6 = Attributes::nested(Attributes::nested(spec).find(u16::from(INET6))?);

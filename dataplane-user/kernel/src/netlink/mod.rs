@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod link;
+pub mod listener;
 pub mod neighbour;
 pub mod nexthop;
 pub mod route;
@@ -52,6 +53,12 @@ impl Netlink {
     pub fn open() -> Result<Self, KernelError> {
         let open = || -> io::Result<Socket> { Socket::open(NETLINK_ROUTE) };
         Ok(Self { socket: open().map_err(|error| KernelError::refused("netlink", "open", error))? })
+    }
+
+    /// The number by which the kernel tells what this socket asked for from what others did.
+    #[must_use]
+    pub fn port(&self) -> u32 {
+        self.socket.port()
     }
 
     /// All objects of a kind.

@@ -109,7 +109,7 @@ fn emit(index: IfIndex, neighbour: &Neighbour) -> Builder {
 }
 
 /// An entry.
-fn parse(message: &[u8]) -> Option<Neighbour> {
+pub(crate) fn parse(message: &[u8]) -> Option<Neighbour> {
     let header = message.first_chunk::<HEADER>()?;
     let attributes = Attributes::after(message, HEADER);
     Some(Neighbour {

@@ -108,7 +108,7 @@ fn describe(route: &Route) -> String {
 }
 
 /// A route, if it is one that leaves by an interface and is not the kernel's own.
-fn parse(message: &[u8]) -> Option<Route> {
+pub(crate) fn parse(message: &[u8]) -> Option<Route> {
     let [family, prefix_len, _, _, short_table, protocol, _, kind, ..] = *message.first_chunk::<HEADER>()?;
     let flags = u32_of(&message[8..])?;
     let attributes = Attributes::after(message, HEADER);

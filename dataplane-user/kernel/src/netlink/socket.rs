@@ -15,7 +15,7 @@ use super::tlv::{Attributes, align};
 use crate::error::Failure;
 
 /// Octets of a message's header.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 /// How long the kernel may take to answer. It answers at once, but may have to wait for its own lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The kernel makes no answer of several messages longer than this; single ones are far shorter.
@@ -75,6 +75,12 @@ impl Socket {
         let _ = inner.set_netlink_get_strict_chk(true);
         set_socket_timeout(&inner, Timeout::Recv, Some(PATIENCE))?;
         Ok(Self { inner, sequence: 0, buffer: vec![0; BUFFER] })
+    }
+
+    /// Its own number, as the kernel names it in reports of what it asked for; 0 if it cannot be told.
+    pub(crate) fn port(&self) -> u32 {
+        let mut address = SocketAddr::new(0, 0);
+        self.inner.get_address(&mut address).map_or(0, |()| address.port_number())
     }
 
     /// Asks for a change and waits until it is made.
@@ -189,21 +195,26 @@ impl Socket {
 }
 
 /// The header of a message.
-struct Header {
-    kind: u16,
-    flags: u16,
+pub(super) struct Header {
+    /// What the message is.
+    pub(super) kind: u16,
+    /// `NLM_F_*`.
+    pub(super) flags: u16,
     sequence: u32,
+    /// The socket that asked for what is told; 0: none, or the kernel does not say.
+    pub(super) port: u32,
 }
 
 /// The first message in a buffer.
-fn split(buffer: &[u8]) -> Option<(Header, &[u8])> {
+pub(super) fn split(buffer: &[u8]) -> Option<(Header, &[u8])> {
     let length = usize::try_from(u32::from_ne_bytes(*buffer.first_chunk()?)).ok()?;
     let header = buffer.first_chunk::<HEADER>()?;
     let body = buffer.get(HEADER..length)?;
     let kind = u16::from_ne_bytes([header[4], header[5]]);
     let flags = u16::from_ne_bytes([header[6], header[7]]);
     let sequence = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
-    Some((Header { kind, flags, sequence }, body))
+    let port = u32::from_ne_bytes([header[12], header[13], header[14], header[15]]);
+    Some((Header { kind, flags, sequence, port }, body))
 }
 
 /// What an error message or the end of a dump says: zero is success.
@@ -239,7 +250,7 @@ mod tests {
         let mut capped = (-22_i32).to_ne_bytes().to_vec();
         capped.extend_from_slice(&[0; HEADER]);
         let capped = Builder::new(&capped).push_str(ATTR_MSG, "why").finish();
-        let header = Header { kind: MSG_ERROR, flags: ACK_TLVS | CAPPED, sequence: 1 };
+        let header = Header { kind: MSG_ERROR, flags: ACK_TLVS | CAPPED, sequence: 1, port: 0 };
         let failure = outcome(&header, &capped).unwrap_err();
         assert_eq!(failure.message.as_deref(), Some("why"));
         assert!(failure.is(&[Errno::INVAL]));
@@ -254,7 +265,7 @@ mod tests {
 
     #[test]
     fn zero_is_an_acknowledgement() {
-        assert!(outcome(&Header { kind: MSG_ERROR, flags: 0, sequence: 1 }, &[0; 4]).is_ok());
+        assert!(outcome(&Header { kind: MSG_ERROR, flags: 0, sequence: 1, port: 0 }, &[0; 4]).is_ok());
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub fn executor() -> Executor {
         dataplane: Dataplane::at("/nonexistent/aggctl-test", Settings::default()),
         aggregate: "agg0".into(),
         hidden: "agg0.h".into(),
+        listener: None,
     }
 }
 

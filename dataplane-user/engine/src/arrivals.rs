@@ -1,0 +1,255 @@
+//! What others give to interfaces, or take from them, while we move what is there.
+//!
+//! A picture of the host is old as soon as it is taken, and what comes after it can be gone before the next one: with the
+//! last IPv4 address of an interface the kernel flushes all its IPv4 routes, with a primary address its secondary ones, with
+//! IPv6 all of IPv6, and it does not say so of each. It does tell of all that is added, and who asked for it. So what was
+//! added and not taken away by anybody but us is still wanted, wherever it is now.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use aggctl_common::IfIndex;
+
+use crate::{
+    host::{Address, Host, Neighbour, Route},
+    plan::layer3,
+    record::Layer3,
+};
+
+/// `RTPROT_KERNEL`.
+const RTPROT_KERNEL: u8 = 2;
+/// `NUD_PERMANENT`.
+const PERMANENT: u16 = 0x80;
+/// `NTF_PROXY`.
+const PROXY: u8 = 0x08;
+
+/// Who asked for a change, as far as the kernel says. Of IPv6 addresses it never does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// This process, through the socket that carries out steps.
+    Us,
+    /// Another process.
+    Others,
+    /// The kernel by itself, or it does not say.
+    Kernel,
+}
+
+/// What a change is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An address.
+    Address(Address),
+    /// A route.
+    Route(Route),
+    /// A neighbour.
+    Neighbour(Neighbour),
+}
+
+/// What was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something was added, or changed.
+    Added {
+        /// What.
+        what: Subject,
+        /// Whether it took the place of another one (`NLM_F_REPLACE`).
+        instead: bool,
+        /// Who asked for it.
+        by: Author,
+    },
+    /// Something was removed.
+    Removed {
+        /// What.
+        what: Subject,
+        /// Who asked for it.
+        by: Author,
+    },
+    /// An interface is administratively up, or down: then it has lost what it cannot have.
+    Link {
+        /// The interface.
+        index: IfIndex,
+        /// Whether it is up.
+        up: bool,
+    },
+}
+
+/// What came to interfaces and was not taken from them by their owner since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    came: Layer3,
+    went: Layer3,
+    /// What a step of ours removed.
+    moved: Layer3,
+    down: BTreeSet<IfIndex>,
+}
+
+impl Arrivals {
+    /// A step of ours is about to remove this from the interface that it names.
+    pub fn will_move(&mut self, what: &Subject) {
+        put(&mut self.moved, what);
+    }
+
+    /// Takes in what was told. `flushing`: a step of ours was being carried out of which the kernel removes more than it says
+    /// who asked for.
+    pub fn tell(&mut self, news: News, flushing: bool) {
+        match news {
+            News::Link { index, up: true } => _ = self.down.remove(&index),
+            News::Link { index, up: false } => _ = self.down.insert(index),
+            News::Added { what, instead, by } => self.added(&what, instead, by),
+            News::Removed { what, by } => {
+                if has(&self.moved, &what) {
+                    take(&mut self.came, &what);
+                } else if self.is_owners(&what, by, flushing) {
+                    take(&mut self.came, &what);
+                    put(&mut self.went, &what);
+                }
+            }
+        }
+    }
+
+    /// Has what is on an interface, and shall stay there, looked after like what comes.
+    pub fn keep(&mut self, there: &Layer3) {
+        each(there, |what| self.added(&what, false, Author::Others));
+    }
+
+    fn added(&mut self, what: &Subject, instead: bool, by: Author) {
+        let counts = match what {
+            Subject::Address(_) => by != Author::Us,
+            // Prefix routes come and go with their addresses.
+            Subject::Route(route) => by == Author::Others || by == Author::Kernel && route.protocol != RTPROT_KERNEL,
+            Subject::Neighbour(neighbour) => {
+                if !is_lasting(neighbour) && by == Author::Others {
+                    // A neighbour that is deleted is first told of as one that failed.
+                    take(&mut self.came, what);
+                }
+                by != Author::Us && is_lasting(neighbour)
+            }
+        };
+        if !counts {
+            return;
+        }
+        if let (true, Subject::Route(route)) = (instead, what) {
+            self.came.routes.retain(|other| !layer3::is_rival(other, route) || other.links != route.links);
+        }
+        take(&mut self.went, what);
+        take(&mut self.came, what);
+        put(&mut self.came, what);
+    }
+
+    /// Whether a removal is its owner's wish, and not what the kernel makes of something else.
+    fn is_owners(&self, what: &Subject, by: Author, flushing: bool) -> bool {
+        match (by, what) {
+            (Author::Others, _) => true,
+            (Author::Kernel, Subject::Address(Address { local: IpAddr::V6(_), link, .. })) => {
+                !flushing && !self.down.contains(link)
+            }
+            (Author::Us | Author::Kernel, _) => false,
+        }
+    }
+
+    /// What came to an interface and is still wanted.
+    #[must_use]
+    pub fn of(&self, link: IfIndex) -> Layer3 {
+        of(&self.came, link)
+    }
+
+    /// Whether nothing came to any of these interfaces.
+    #[must_use]
+    pub fn is_empty_on(&self, links: &[IfIndex]) -> bool {
+        links.iter().all(|link| self.of(*link) == Layer3::default())
+    }
+
+    /// Makes `seen`, which `link` had before, what it must have been since.
+    pub fn bring_up_to_date(&self, link: IfIndex, seen: &mut Layer3) {
+        let went = of(&self.went, link);
+        each(&went, |what| take(seen, &what));
+        let came = of(&self.came, link);
+        each(&came, |what| {
+            take(seen, &what);
+            put(seen, &what);
+        });
+    }
+
+    /// Puts what is wanted and vanished back into a picture of the host, where it was.
+    pub fn complete(&self, host: &mut Host) {
+        let mut all = Layer3 {
+            addresses: std::mem::take(&mut host.addresses),
+            routes: std::mem::take(&mut host.routes),
+            nexthops: Vec::new(),
+            neighbours: std::mem::take(&mut host.neighbours),
+        };
+        each(&self.came, |what| {
+            if !has(&all, &what) {
+                put(&mut all, &what);
+            }
+        });
+        (host.addresses, host.routes, host.neighbours) = (all.addresses, all.routes, all.neighbours);
+    }
+
+    /// Forgets what was looked after: all that `taken` has of this interface.
+    pub fn forget(&mut self, taken: &Self, link: IfIndex) {
+        each(&taken.of(link), |what| take(&mut self.came, &what));
+        each(&of(&taken.moved, link), |what| take(&mut self.moved, &what));
+    }
+}
+
+/// Whether a neighbour was put there by somebody.
+fn is_lasting(neighbour: &Neighbour) -> bool {
+    neighbour.state & PERMANENT != 0 || neighbour.flags & PROXY != 0
+}
+
+fn each(all: &Layer3, mut act: impl FnMut(Subject)) {
+    all.addresses.iter().cloned().map(Subject::Address).for_each(&mut act);
+    all.routes.iter().cloned().map(Subject::Route).for_each(&mut act);
+    all.neighbours.iter().cloned().map(Subject::Neighbour).for_each(&mut act);
+}
+
+fn of(all: &Layer3, link: IfIndex) -> Layer3 {
+    Layer3 {
+        addresses: all.addresses.iter().filter(|address| address.link == link).cloned().collect(),
+        routes: all.routes.iter().filter(|route| route.links.contains(&link)).cloned().collect(),
+        nexthops: Vec::new(),
+        neighbours: all.neighbours.iter().filter(|neighbour| neighbour.link == link).cloned().collect(),
+    }
+}
+
+fn has(all: &Layer3, what: &Subject) -> bool {
+    match what {
+        Subject::Address(address) => all.addresses.iter().any(|other| is_same_address(other, address)),
+        Subject::Route(route) => all.routes.iter().any(|other| is_same_route(other, route)),
+        Subject::Neighbour(neighbour) => all.neighbours.iter().any(|other| is_same_neighbour(other, neighbour)),
+    }
+}
+
+fn put(all: &mut Layer3, what: &Subject) {
+    match what {
+        Subject::Address(address) => all.addresses.push(address.clone()),
+        Subject::Route(route) => all.routes.push(route.clone()),
+        Subject::Neighbour(neighbour) => all.neighbours.push(neighbour.clone()),
+    }
+}
+
+fn take(all: &mut Layer3, what: &Subject) {
+    match what {
+        Subject::Address(address) => all.addresses.retain(|other| !is_same_address(other, address)),
+        Subject::Route(route) => all.routes.retain(|other| !is_same_route(other, route)),
+        Subject::Neighbour(neighbour) => all.neighbours.retain(|other| !is_same_neighbour(other, neighbour)),
+    }
+}
+
+fn is_same_address(one: &Address, other: &Address) -> bool {
+    let key = |a: &Address| (a.link, a.local, a.peer, a.prefix_len);
+    key(one) == key(other)
+}
+
+fn is_same_neighbour(one: &Neighbour, other: &Neighbour) -> bool {
+    let key = |n: &Neighbour| (n.link, n.address, n.flags & PROXY);
+    key(one) == key(other)
+}
+
+fn is_same_route(one: &Route, other: &Route) -> bool {
+    let leaves_alike = |r: &Route| (r.links.clone(), r.kind, r.nexthop, layer3::gateway(r), layer3::type_of_service(r));
+    layer3::is_rival(one, other) && leaves_alike(one) == leaves_alike(other)
+}
+
+#[cfg(test)]
+mod tests;

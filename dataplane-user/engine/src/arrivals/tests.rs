@@ -1,0 +1,131 @@
+use super::*;
+
+const ETH0: IfIndex = IfIndex(2);
+const AGG0: IfIndex = IfIndex(9);
+
+fn address(local: &str, link: IfIndex) -> Subject {
+    Subject::Address(Address {
+        link,
+        local: local.parse().unwrap(),
+        peer: None,
+        prefix_len: 24,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        flags: 0x80,
+        protocol: None,
+        metric: None,
+        valid_lifetime: None,
+        preferred_lifetime: None,
+    })
+}
+
+fn route(destination: &str, protocol: u8, link: IfIndex) -> Subject {
+    Subject::Route(Route {
+        v6: destination.contains(':'),
+        destination: Some(destination.parse().unwrap()),
+        prefix_len: 24,
+        table: 254,
+        metric: 0,
+        protocol,
+        kind: 1,
+        links: vec![link],
+        gateway: false,
+        nexthop: None,
+        wire: vec![0; 12],
+    })
+}
+
+fn neighbour(state: u16) -> Subject {
+    Subject::Neighbour(Neighbour { link: ETH0, address: "10.0.0.9".parse().unwrap(), mac: None, state, flags: 0 })
+}
+
+fn added(what: &Subject, by: Author) -> News {
+    News::Added { what: what.clone(), instead: false, by }
+}
+
+fn removed(what: &Subject, by: Author) -> News {
+    News::Removed { what: what.clone(), by }
+}
+
+fn count(arrivals: &Arrivals) -> (usize, usize, usize) {
+    let Layer3 { addresses, routes, neighbours, .. } = arrivals.of(ETH0);
+    (addresses.len(), routes.len(), neighbours.len())
+}
+
+#[test]
+fn what_the_kernel_flushed_is_still_wanted_and_what_its_owner_removed_is_not() {
+    let (v4, v6) = (address("10.0.0.1", ETH0), address("fd00::1", ETH0));
+    let via = route("10.9.0.0", 3, ETH0);
+    for by in [Author::Us, Author::Kernel, Author::Others] {
+        let mut arrivals = Arrivals::default();
+        [&v4, &via].into_iter().for_each(|what| arrivals.tell(added(what, Author::Others), false));
+        [&v4, &via].into_iter().for_each(|what| arrivals.tell(removed(what, by), false));
+        let still = usize::from(by != Author::Others);
+        assert_eq!(count(&arrivals), (still, still, 0), "{by:?}");
+    }
+    // Who removes an IPv6 address is never told: only when can tell.
+    for (flushing, down, still) in [(false, false, 0), (true, false, 1), (false, true, 1)] {
+        let mut arrivals = Arrivals::default();
+        arrivals.tell(added(&v6, Author::Kernel), false);
+        arrivals.tell(News::Link { index: ETH0, up: !down }, false);
+        arrivals.tell(removed(&v6, Author::Kernel), flushing);
+        assert_eq!(count(&arrivals).0, still, "flushing: {flushing}, down: {down}");
+    }
+}
+
+#[test]
+fn what_a_step_of_ours_moved_is_not_wanted_where_it_was() {
+    let (planned, late) = (address("10.0.0.1", ETH0), address("10.0.0.2", ETH0));
+    let mut arrivals = Arrivals::default();
+    arrivals.tell(added(&planned, Author::Others), false);
+    arrivals.tell(added(&late, Author::Others), false);
+    arrivals.will_move(&planned);
+    // The second one is secondary to the first, and goes with it.
+    [&planned, &late].into_iter().for_each(|what| arrivals.tell(removed(what, Author::Us), true));
+    let mut host = Host::default();
+    arrivals.complete(&mut host);
+    assert_eq!(host.addresses.iter().map(|a| a.local.to_string()).collect::<Vec<_>>(), ["10.0.0.2"]);
+    arrivals.forget(&arrivals.clone(), ETH0);
+    assert_eq!(count(&arrivals), (0, 0, 0));
+}
+
+#[test]
+fn what_comes_by_itself_does_not_count() {
+    let mut arrivals = Arrivals::default();
+    arrivals.tell(added(&route("10.0.0.0", RTPROT_KERNEL, ETH0), Author::Kernel), false);
+    arrivals.tell(added(&route("10.8.0.0", 3, ETH0), Author::Us), false);
+    arrivals.tell(added(&neighbour(0x02), Author::Kernel), false);
+    assert!(arrivals.is_empty_on(&[ETH0]));
+    arrivals.tell(added(&neighbour(PERMANENT), Author::Others), false);
+    assert_eq!(count(&arrivals), (0, 0, 1));
+    // An owner's removal of a neighbour begins with its failure.
+    arrivals.tell(added(&neighbour(0x20), Author::Others), false);
+    assert_eq!(count(&arrivals), (0, 0, 0));
+}
+
+#[test]
+fn a_route_that_takes_the_place_of_another_leaves_one() {
+    let mut arrivals = Arrivals::default();
+    let Subject::Route(first) = route("10.9.0.0", 3, ETH0) else { unreachable!() };
+    let second = Route { kind: 6, ..first.clone() };
+    arrivals.tell(added(&Subject::Route(first), Author::Others), false);
+    arrivals.tell(News::Added { what: Subject::Route(second.clone()), instead: true, by: Author::Others }, false);
+    assert_eq!(arrivals.of(ETH0).routes, [second]);
+}
+
+#[test]
+fn a_former_look_is_brought_up_to_date() {
+    let [old, gone, new] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|local| address(local, AGG0));
+    let mut seen = Layer3::default();
+    put(&mut seen, &old);
+    put(&mut seen, &gone);
+    let mut arrivals = Arrivals::default();
+    arrivals.tell(removed(&gone, Author::Others), false);
+    arrivals.tell(added(&new, Author::Others), false);
+    // The device goes, and its addresses with it.
+    arrivals.tell(News::Link { index: AGG0, up: false }, false);
+    [&old, &new].into_iter().for_each(|what| arrivals.tell(removed(what, Author::Kernel), false));
+    arrivals.bring_up_to_date(AGG0, &mut seen);
+    assert_eq!(seen.addresses.iter().map(|a| a.local.to_string()).collect::<Vec<_>>(), ["10.0.0.1", "10.0.0.3"]);
+}
