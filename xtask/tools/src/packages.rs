@@ -28,6 +28,7 @@ pub const TOOLS: &[Tool] = &[
     tool("iperf3", "iperf3", "keeps TCP busy during a failover in tests"),
     tool("ethtool", "ethtool", "compares offloads before and after in tests"),
     tool("nft", "nftables", "puts firewall rules on ports in tests"),
+    tool("iptables-legacy", "iptables", "puts rules of the older kind on ports in tests"),
     tool("sysctl", "procps", "sets and compares sysctls of ports in tests"),
     tool("teamd", "libteam-utils", "puts a team device at the other end of the wire in tests"),
     tool("busybox", "busybox", "serves and asks for addresses in the DHCP test (udhcpd, udhcpc)"),
