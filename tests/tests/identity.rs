@@ -12,6 +12,7 @@ use aggctl_tests::{
     wait::{holds_for, lossy},
     wait_for,
 };
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 /// The rhythm of the pings.
@@ -240,6 +241,86 @@ fn movable(namespace: &Namespace, name: &str) -> Vec<String> {
     let mut seen: Vec<_> = ["address", "allmulti", "promiscuity", "mtu"].map(|key| link[key].to_string()).into();
     seen.push(namespace.tc(&format!("qdisc show dev {name}")).ok().contains("clsact").to_string());
     seen
+}
+
+cases!(an_aggregate_renamed_while_nobody_watched_is_adopted: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX);
+fn an_aggregate_renamed_while_nobody_watched_is_adopted(case: Case) {
+    // By the name that it had, or the one that it has.
+    for name in ["agg0", "lan0"] {
+        let lab = Lab::two_ports(case);
+        let before = HostState::of(&lab.host);
+        lab.attach("");
+        end_control(&lab);
+        rename(&lab, "lan0");
+        let ping = lab.ping(RHYTHM);
+        let ((), stats) = ping.during(|| {
+            lab.host.aggctl(&format!("adopt {name}")).ok();
+            lab.host.wait_for_controller("lan0");
+        });
+        assert_eq!(stats.lost, 0, "{name}: {stats:?}");
+        lab.cut("eth0");
+        ping.wait_for_answer(SOON);
+        lab.host.wait_for_show("lan0", "eth1 took over", |show| show.active() == Some("eth1"));
+        lab.restore("eth0");
+        lab.host.wait_for_show("lan0", "eth0 waits", |show| show.state("eth0") == "standby");
+        lab.host.aggctl("detach lan0").ok();
+        before.expect_again(&lab.host, "a rename, adopt and detach");
+    }
+}
+
+cases!(a_guardian_follows_a_rename_that_nobody_saw: VETH_TCX, DIRECT_VETH_TCX);
+fn a_guardian_follows_a_rename_that_nobody_saw(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let controller = lab.host.wait_for_controller("agg0");
+    kill_process(controller.pid, Signal::STOP).unwrap();
+    rename(&lab, "lan0");
+    kill(controller.pid);
+    lab.host.wait_for_show("lan0", "another controller", |show| show.controller().is_some());
+    lab.host.aggctl("detach lan0").ok();
+}
+
+cases!(an_aggregate_renamed_while_nobody_watched_is_detached: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX);
+fn an_aggregate_renamed_while_nobody_watched_is_detached(case: Case) {
+    for name in ["agg0", "lan0"] {
+        let lab = Lab::two_ports(case);
+        let before = HostState::of(&lab.host);
+        lab.attach("");
+        end_control(&lab);
+        rename(&lab, "lan0");
+        lab.host.aggctl(&format!("detach {name}")).ok();
+        before.expect_again(&lab.host, "a rename and detach");
+    }
+}
+
+cases!(a_rename_onto_the_name_of_what_was_left_is_followed: VETH_TCX, DIRECT_VETH_TCX);
+fn a_rename_onto_the_name_of_what_was_left_is_followed(case: Case) {
+    let lab = Lab::two_ports(case);
+    let before = HostState::of(&lab.host);
+    lab.attach("");
+    let controller = lab.host.wait_for_controller("agg0");
+    let states = || lab.host.state_paths().into_iter();
+    for root in states() {
+        let left = root.join("lan0/something");
+        std::fs::create_dir_all(if root.starts_with("/run/aggctl/bpf") { root.join("lan0") } else { left }).unwrap();
+    }
+    let ping = lab.ping(RHYTHM);
+    rename(&lab, "lan0");
+    let show = lab.host.wait_for_show("lan0", "the same controller", |show| show.controller().is_some());
+    assert_eq!(show.controller(), Some(controller.pid));
+    wait_for("nothing is left under the old name", SOON, || states().all(|root| !root.join("agg0").exists()));
+    lab.cut("eth0");
+    ping.wait_for_answer(SOON);
+    lab.restore("eth0");
+    lab.host.wait_for_show("lan0", "eth0 waits", |show| show.state("eth0") == "standby");
+    lab.host.aggctl("detach lan0").ok();
+    before.expect_again(&lab.host, "a rename and detach");
+}
+
+/// Gives the aggregate another name.
+#[track_caller]
+fn rename(lab: &Lab, name: &str) {
+    lab.host.ip(&format!("link set agg0 name {name}"));
 }
 
 fn options(case: Case) -> String {

@@ -45,12 +45,15 @@ pub fn not_there(name: &str) -> Failure {
 /// # Errors
 /// If no netlink socket can be had.
 pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
+    let mut netlink = Netlink::open()?;
+    // It may have been renamed while nobody watched.
+    let interface = netlink.link(record.index)?.filter(|link| record.is_aggregate(link));
     Ok(Executor {
-        netlink: Netlink::open()?,
+        netlink,
         wiring: record.config.wiring,
         namespace: store.namespace(),
         dataplane: Dataplane::at(store.pins(), Settings::of(&record.config)),
-        aggregate: store.name().to_owned(),
+        aggregate: interface.map_or_else(|| store.name().to_owned(), |link| link.name),
         hidden: record.hidden.clone(),
         listener: None,
     })
@@ -210,7 +213,7 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
     let mut record = recover(store)?.ok_or_else(|| not_there(name))?;
     let mut executor = executor(store, &record)?;
     let host = snapshot(&mut executor.netlink)?;
-    if !host.links.contains_key(&record.index) {
+    if !host.links.get(&record.index).is_some_and(|link| record.is_aggregate(link)) {
         // Deleted while nobody watched: that is a detach.
         tear_down(store, record, true)?;
         return Err(Failure::Refused(format!(
@@ -380,10 +383,18 @@ pub fn boot_time() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default()
 }
 
-/// The state of the aggregate `name` of the present network namespace.
+/// The state of the aggregate `name` of the present network namespace. That of one whose interface was renamed while nobody
+/// watched is found by the present name, too.
 ///
 /// # Errors
 /// If the namespace cannot be told.
 pub fn store(name: &str) -> Result<Store, Failure> {
-    Ok(Store::new(netns::cookie()?, name))
+    let store = Store::new(netns::cookie()?, name);
+    let Some(link) = Netlink::open()?.link_named(name)? else { return Ok(store) };
+    let keeps = |store: &Store| store.record().ok().flatten().is_some_and(|record| record.is_aggregate(&link));
+    if keeps(&store) {
+        return Ok(store);
+    }
+    let mut others = Store::names(store.cookie())?.into_iter().map(|name| Store::new(store.cookie(), name));
+    Ok(others.find(keeps).unwrap_or(store))
 }

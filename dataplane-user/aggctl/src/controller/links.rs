@@ -44,6 +44,8 @@ pub(super) struct Links {
     left: BTreeMap<IfIndex, PortId>,
     /// Interfaces that will be ports again when udev has named them, and until when that is waited for.
     nameless: BTreeMap<IfIndex, Instant>,
+    /// The new name of the aggregate that its state could not be moved to, once that was said.
+    unmoved: Option<String>,
     /// The aggregate's MTU, as last seen.
     mtu: Option<u32>,
 }
@@ -281,16 +283,26 @@ impl Controller {
     }
 
     fn follow_rename(&mut self, name: &str) -> Result<(), Failure> {
-        if name == self.record.config.name {
+        if name != self.record.config.name {
+            info!(from = self.record.config.name, to = name, "the aggregate was renamed");
+            name.clone_into(&mut self.executor.aggregate);
+            let mut config = self.record.config.clone();
+            name.clone_into(&mut config.name);
+            self.try_feed(Event::Configure(config.clone()))?;
+            self.reconfigure(config);
+        }
+        if name == self.store.name() {
             return Ok(());
         }
-        info!(from = self.record.config.name, to = name, "the aggregate was renamed");
-        self.store.rename(name)?;
-        self.executor = operation::executor(&self.store, &self.record)?;
-        let mut config = self.record.config.clone();
-        name.clone_into(&mut config.name);
-        self.try_feed(Event::Configure(config.clone()))?;
-        self.reconfigure(config);
+        // Its state stays under the former name if it must, and is tried again: nothing depends on where it is.
+        match self.store.rename(name) {
+            Ok(()) => self.executor = operation::executor(&self.store, &self.record)?,
+            Err(error) if self.links.unmoved.as_deref() != Some(name) => {
+                warn!(%error, "cannot move the state to the new name yet");
+                self.links.unmoved = Some(name.to_owned());
+            }
+            Err(_) => {}
+        }
         Ok(())
     }
 

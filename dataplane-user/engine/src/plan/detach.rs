@@ -43,7 +43,7 @@ pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Re
 
 /// The aggregate's interface, if it is there and ours.
 pub(super) fn find_aggregate<'h>(host: &'h Host, record: &Record) -> Option<&'h Link> {
-    host.links.get(&record.index).filter(|link| link.name == record.config.name || link.mac == record.mac)
+    host.links.get(&record.index).filter(|link| record.is_aggregate(link))
 }
 
 /// A port, and what it gets.

@@ -63,6 +63,13 @@ impl Record {
         self.still(host, port).or_else(|| self.returned(host, port))
     }
 
+    /// Whether `link`, which has the index of the aggregate's interface, still is that: one may be renamed, or get another
+    /// MAC, but an interface that has neither in common is a stranger.
+    #[must_use]
+    pub fn is_aggregate(&self, link: &Link) -> bool {
+        link.index == self.index && (link.name == self.config.name || link.mac == self.mac)
+    }
+
     /// The port that `link` is, by its index and its identity.
     #[must_use]
     pub fn port_of(&self, link: &Link) -> Option<&PortRecord> {

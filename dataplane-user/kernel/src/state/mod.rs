@@ -21,6 +21,7 @@ mod error;
 mod files;
 mod lock;
 mod record;
+mod rename;
 mod root;
 
 use std::{
@@ -141,18 +142,6 @@ impl Store {
             Ok(log) if log.len() > LARGEST_LOG => fs::write(&path, "").map_err(failed("empty", &path)),
             _ => Ok(()),
         }
-    }
-
-    /// Moves the state to a new name, after the interface was renamed.
-    ///
-    /// # Errors
-    /// If a directory cannot be renamed.
-    pub fn rename(&mut self, name: impl Into<String>) -> Result<(), StateError> {
-        let new = Self::new(self.cookie, name);
-        fs::rename(self.dir(), new.dir()).map_err(failed("rename", &self.dir()))?;
-        fs::rename(self.pins(), new.pins()).map_err(failed("rename", &self.pins()))?;
-        *self = new;
-        Ok(())
     }
 
     /// The state whose directory this is now, wherever a rename has moved it; `None` once it was removed.
