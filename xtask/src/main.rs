@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use aggctl_lab as lab;
-use aggctl_tools::{build, setup, workspace::Workspace};
+use aggctl_tools::{build, process, setup, workspace::Workspace};
 use aggctl_vm as vm;
 
 #[derive(Parser)]
@@ -32,6 +32,8 @@ enum Command {
     },
     /// Check formatting and lints, and run every test
     Test(test::Wish),
+    /// Write the tables of options in the documents from the table of options
+    Docs,
     /// Write the kernel table of the documents from the report of the last test
     Kernels,
     /// Show an aggregate from attach to detach under live traffic, in network namespaces of its own
@@ -70,6 +72,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             Ok(())
         }
         Command::Test(wish) => test::run(&wish),
+        Command::Docs => write_docs(&Workspace::locate()?),
         Command::Kernels => test::write_kernels(&Workspace::locate()?),
         Command::Demo => demo::run(&Workspace::locate()?),
         Command::Bench => bench::run(&Workspace::locate()?),
@@ -77,4 +80,10 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Vm(wish) => return vm::main(&wish),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// The test that compares the documents' tables with the options also writes them.
+fn write_docs(workspace: &Workspace) -> Result<()> {
+    let mut test = build::cargo(workspace, "test");
+    process::run(test.args(["--package", "aggctl-engine", "--test", "documents"]).env("AGGCTL_WRITE_DOCS", "1"))
 }

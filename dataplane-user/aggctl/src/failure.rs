@@ -2,7 +2,10 @@
 
 use std::{io::Write, process::ExitCode};
 
-use aggctl_engine::plan::Refusal;
+use aggctl_engine::{
+    options::{Invalid, shorten_to},
+    plan::Refusal,
+};
 use aggctl_kernel::{error::KernelError, probe::Missing, state::StateError, transaction::TransactionError};
 
 /// Why a command failed.
@@ -20,11 +23,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A failure of the first kind, for an option that has a meaning but no code yet.
-    pub fn not_built(option: &str) -> Self {
-        Self::Usage(format!("{option} is not built yet; see the README for what is"))
-    }
-
     /// Prints the line.
     pub fn report(&self) {
         match self {
@@ -47,8 +45,6 @@ impl Failure {
     }
 }
 
-/// The most characters of something typed that are said back.
-const TYPED: usize = 60;
 /// The most characters of a word; paths are longer than what is typed.
 const WORD: usize = 200;
 /// The most characters of a line.
@@ -56,29 +52,23 @@ const LINE: usize = 1_000;
 
 /// A text with its words and itself cut where they are too long to be read, and without line breaks.
 pub fn one_line(text: &str) -> String {
-    let words: Vec<_> = text.split_whitespace().map(|word| cut(word, WORD)).collect();
-    cut(&words.join(" "), LINE)
-}
-
-/// What was typed, cut where it is too long to be read.
-pub fn shorten(text: &str) -> String {
-    cut(text, TYPED)
-}
-
-fn cut(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
-        None => text.to_owned(),
-    }
+    let words: Vec<_> = text.split_whitespace().map(|word| shorten_to(word, WORD)).collect();
+    shorten_to(&words.join(" "), LINE)
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             // Whatever the host.
-            Refusal::InvalidName { .. } => Self::Usage(refusal.to_string()),
+            Refusal::InvalidName { .. } | Refusal::Option(_) => Self::Usage(refusal.to_string()),
             refusal => Self::Refused(refusal.to_string()),
         }
+    }
+}
+
+impl From<Invalid> for Failure {
+    fn from(invalid: Invalid) -> Self {
+        Self::Usage(invalid.to_string())
     }
 }
 

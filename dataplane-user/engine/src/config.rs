@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::vlan::VlanConfig;
 
 /// Everything that can be chosen about an aggregate. Two attaches with equal configurations mean the same aggregate.
+///
+/// What a record of an older version does not have is as it is by default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AggregateConfig {
     /// Name of the aggregate's interface.
     pub name: String,
@@ -49,12 +52,11 @@ pub struct AggregateConfig {
     pub ports: Vec<PortConfig>,
 }
 
-impl AggregateConfig {
-    /// An aggregate with default settings.
-    #[must_use]
-    pub fn new(name: impl Into<String>, ports: Vec<PortConfig>) -> Self {
+impl Default for AggregateConfig {
+    /// What an option is unless it is given.
+    fn default() -> Self {
         Self {
-            name: name.into(),
+            name: String::new(),
             mode: Mode::default(),
             hash: HashConfig::default(),
             stride: 1,
@@ -72,8 +74,16 @@ impl AggregateConfig {
             allmulti: Toggle::default(),
             mac_policy: MacPolicy::default(),
             addresses: Addresses::default(),
-            ports,
+            ports: Vec::new(),
         }
+    }
+}
+
+impl AggregateConfig {
+    /// An aggregate with default settings.
+    #[must_use]
+    pub fn new(name: impl Into<String>, ports: Vec<PortConfig>) -> Self {
+        Self { name: name.into(), ports, ..Self::default() }
     }
 
     /// What the ports are connected to. Unless it was said, modes in which several ports carry traffic take their partner to
@@ -89,6 +99,7 @@ impl AggregateConfig {
 
 /// What can be chosen about one port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PortConfig {
     /// Name of the interface.
     pub name: String,
@@ -100,11 +111,18 @@ pub struct PortConfig {
     pub weight: u8,
 }
 
+impl Default for PortConfig {
+    /// What a setting is unless it is given.
+    fn default() -> Self {
+        Self { name: String::new(), priority: 0, sticky: false, weight: 1 }
+    }
+}
+
 impl PortConfig {
     /// A port with default settings.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), priority: 0, sticky: false, weight: 1 }
+        Self { name: name.into(), ..Self::default() }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod downstream;
 pub mod event;
 pub mod host;
 pub mod ledger;
+pub mod options;
 pub mod plan;
 pub mod record;
 pub mod select;

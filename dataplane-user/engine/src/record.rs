@@ -56,6 +56,15 @@ pub struct Record {
     pub confirm_by: Option<u64>,
 }
 
+impl Record {
+    /// The configuration with what is in use for what was left to us.
+    #[must_use]
+    pub fn in_use(&self) -> AggregateConfig {
+        let config = self.config.clone();
+        AggregateConfig { device: self.device, hook: self.hook, partner: Some(config.partner()), ..config }
+    }
+}
+
 /// Where in its life an aggregate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

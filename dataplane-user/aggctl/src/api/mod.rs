@@ -9,4 +9,4 @@ mod server;
 
 pub use client::Client;
 pub use protocol::{Answer, Request};
-pub use server::{Asked, Server};
+pub use server::{Asked, Server, UNKNOWN_REQUEST};

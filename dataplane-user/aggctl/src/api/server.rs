@@ -14,6 +14,9 @@ use tracing::debug;
 
 use super::{Answer, Request};
 
+/// How the refusal of a request begins that this version does not know. Every version says so.
+pub const UNKNOWN_REQUEST: &str = "the controller does not know this request";
+
 /// A request, and where its answer goes.
 #[derive(Debug)]
 pub struct Asked {
@@ -92,11 +95,7 @@ async fn converse(
         let request = match serde_json::from_str(&line) {
             Ok(request) => request,
             Err(error) => {
-                send(
-                    writer,
-                    &Answer::Refused { reason: format!("the controller does not know this request: {error}") },
-                )
-                .await?;
+                send(writer, &Answer::Refused { reason: format!("{UNKNOWN_REQUEST}: {error}") }).await?;
                 continue;
             }
         };

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, Error};
 
-use crate::failure::shorten;
+use aggctl_engine::options::shorten;
 
 /// What clap puts into a message as it was typed.
 const TYPED: [ContextKind; 5] = [

@@ -1,13 +1,24 @@
 //! A flow, as `explain` is told of it.
 
 use std::{
+    fmt::Display,
     net::{IpAddr, Ipv4Addr},
     str::FromStr,
 };
 
 use aggctl_common::Mac;
 
-use super::values::{number, quote};
+use aggctl_engine::options::shorten;
+
+/// A number or an address in the range of its type.
+fn number<T: FromStr<Err: Display>>(what: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|error| format!("{what}={} is not in range ({error})", shorten(value)))
+}
+
+/// What was typed, between quotation marks.
+fn quote(text: &str) -> String {
+    format!("'{}'", shorten(text))
+}
 
 /// IPv4 and IPv6.
 const ETHERTYPES: [[u8; 2]; 2] = [[0x08, 0x00], [0x86, 0xdd]];

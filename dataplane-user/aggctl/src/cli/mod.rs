@@ -3,13 +3,12 @@
 mod attach;
 pub mod echo;
 mod flow;
-pub mod settings;
-mod values;
+mod syntax;
 
+use aggctl_engine::options::PortWords;
 pub use attach::{AttachArguments, AttachRequest};
 use clap::{Parser, Subcommand};
 pub use flow::Flow;
-pub use values::PortArgument;
 
 /// Link aggregation whose choice of the port is an eBPF program.
 #[derive(Debug, Parser)]
@@ -69,8 +68,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Change a live aggregate: mode=…, hash=…, buckets=N, seed=N, table=…, stride=N, partner=…, vlan=RULE|off, active-port=IF, primary=IF|none, reselect=…, min-ports=N, promisc=…, allmulti=…,
-    /// up-delay=MS, down-delay=MS, poll=MS, announce=N, announce-interval=MS
+    /// Change options of a live aggregate
+    #[command(after_help = syntax::keys())]
     Set {
         /// The aggregate
         name: String,
@@ -116,9 +115,9 @@ pub enum PortAction {
     Add {
         /// The aggregate
         name: String,
-        /// The port and its settings: IF[,priority=N][,sticky][,weight=N]
-        #[arg(value_name = "IF[,…]")]
-        port: PortArgument,
+        /// The port and its settings
+        #[arg(value_name = syntax::port(), value_parser = PortWords::read)]
+        port: PortWords,
         /// Take an interface of any kind (a bridge, a bond, a tunnel)
         #[arg(long)]
         force: bool,
@@ -138,8 +137,8 @@ pub enum PortAction {
     Set {
         /// The aggregate
         name: String,
-        /// The port and what to change: IF[,priority=N][,sticky|,nosticky][,weight=N]
-        #[arg(value_name = "IF,…")]
-        port: PortArgument,
+        /// The port and what to change; `no` before the name of a switch turns it off
+        #[arg(value_name = syntax::port(), value_parser = PortWords::read)]
+        port: PortWords,
     },
 }

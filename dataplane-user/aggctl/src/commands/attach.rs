@@ -2,7 +2,10 @@
 
 use aggctl_kernel::state::Store;
 
-use super::background::{Foreground, log_to_stderr};
+use super::{
+    background::{Foreground, log_to_stderr},
+    detach::send_away,
+};
 use crate::{
     background,
     cli::AttachRequest,
@@ -67,6 +70,19 @@ pub fn adopt(store: &Store, foreground: bool) -> Result<(), Failure> {
         return Err(Failure::Refused(format!("{} has a controller already: process {pid}", store.name())));
     }
     begin(store, Start::Adopt, foreground)
+}
+
+/// Puts a controller of this version in the place of the one that runs. The dataplane stays.
+///
+/// # Errors
+/// If that one does not leave, or no other takes over.
+pub(super) fn replace(store: &Store) -> Result<(), Failure> {
+    drop(send_away(store, false)?);
+    match adopt(store, false) {
+        // A service manager may have been faster.
+        Err(_) if store.holder().is_some() => Ok(()),
+        done => done,
+    }
 }
 
 fn begin(store: &Store, start: Start, foreground: bool) -> Result<(), Failure> {

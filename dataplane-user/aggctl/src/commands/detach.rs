@@ -52,7 +52,7 @@ fn take_off(store: &Store) -> Result<(), Failure> {
 }
 
 /// Asks the controller to leave, and takes its place; the dataplane stays.
-fn send_away(store: &Store, force: bool) -> Result<Lock, Failure> {
+pub(super) fn send_away(store: &Store, force: bool) -> Result<Lock, Failure> {
     if let Some(mut client) = Client::connect(&store.socket())? {
         // Whether it is gone is told by its lock: it may be sooner than its answer.
         let _ = client.ask(&Request::Leave);

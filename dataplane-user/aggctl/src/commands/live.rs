@@ -2,13 +2,17 @@
 
 use std::fmt::Display;
 
-use aggctl_engine::plan::{self, Change, PortChange};
+use aggctl_engine::{
+    config::PortConfig,
+    options::{HasOptions, PortWords, Said},
+    plan::{self, Change},
+};
 use aggctl_kernel::{conflicts, netlink::Netlink, state::Store};
 
+use super::attach;
 use crate::{
-    api::Request,
+    api::{Request, UNKNOWN_REQUEST},
     background::controller,
-    cli::{PortArgument, settings::Settings},
     controller::Insistence,
     failure::Failure,
     operation,
@@ -18,8 +22,9 @@ use crate::{
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn set(store: &Store, settings: Settings) -> Result<(), Failure> {
-    ask(store, &Request::Set { change: settings.change, active_port: settings.active_port })
+pub fn set(store: &Store, said: Said) -> Result<(), Failure> {
+    let change = Change { options: said.options, ..Change::default() };
+    ask(store, &Request::Set { change, active_port: said.orders.active_port })
 }
 
 /// `confirm`.
@@ -34,7 +39,7 @@ pub fn confirm(store: &Store) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn add_port(store: &Store, port: &PortArgument, insistence: Insistence) -> Result<(), Failure> {
+pub fn add_port(store: &Store, port: &PortWords, insistence: Insistence) -> Result<(), Failure> {
     let mut client = controller(store)?;
     let mut netlink = Netlink::open()?;
     let mut conflicts = Vec::new();
@@ -49,7 +54,7 @@ pub fn add_port(store: &Store, port: &PortArgument, insistence: Insistence) -> R
         warn(&conflicts);
         operation::check_conflicts(&conflicts, true)?;
     }
-    client.ask(&Request::AddPort { port: port.config() })?;
+    client.ask(&Request::AddPort { port: port.config()? })?;
     warn(&conflicts);
     if !netlink.link_named(&port.name)?.is_some_and(|link| link.admin_up && link.carrier) {
         warn(&[plan::Warning::PortNoLink { port: port.name.clone() }]);
@@ -75,18 +80,23 @@ pub fn remove_port(store: &Store, port: String) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn set_port(store: &Store, port: &PortArgument) -> Result<(), Failure> {
-    if port.priority.is_none() && port.sticky.is_none() && port.weight.is_none() {
-        let name = &port.name;
-        return Err(Failure::Usage(format!(
-            "what shall change about {name}? (priority=N, sticky, nosticky, weight=N)"
-        )));
+pub fn set_port(store: &Store, port: &PortWords) -> Result<(), Failure> {
+    if port.options.is_empty() {
+        let known: Vec<_> = PortConfig::rows().filter(|row| row.is_built()).map(|row| row.name).collect();
+        return Err(Failure::Usage(format!("what shall change about {}? ({})", port.name, known.join(", "))));
     }
-    let port_change = PortChange { priority: port.priority, sticky: port.sticky, weight: port.weight };
-    let change = Change { ports: [(port.name.clone(), port_change)].into(), ..Change::default() };
+    let change = Change { ports: [(port.name.clone(), port.options.clone())].into(), ..Change::default() };
     ask(store, &Request::Set { change, active_port: None })
 }
 
+/// Asks the controller. One of an older version that does not know the request gives way to one of this version; the
+/// dataplane stays meanwhile.
 fn ask(store: &Store, request: &Request) -> Result<(), Failure> {
-    controller(store)?.ask(request).map(|_| ())
+    match controller(store)?.ask(request) {
+        Err(Failure::Refused(reason)) if reason.starts_with(UNKNOWN_REQUEST) => {
+            attach::replace(store)?;
+            controller(store)?.ask(request).map(|_| ())
+        }
+        answer => answer.map(|_| ()),
+    }
 }

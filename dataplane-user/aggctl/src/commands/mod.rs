@@ -8,11 +8,11 @@ mod live;
 mod monitor;
 mod show;
 
-use aggctl_engine::plan;
+use aggctl_engine::{options::Said, plan};
 use aggctl_kernel::{netns, probe};
 
 use crate::{
-    cli::{Arguments, Command, PortAction, settings},
+    cli::{Arguments, Command, PortAction},
     controller::Insistence,
     failure::Failure,
     guardian,
@@ -33,9 +33,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             attach::run(&request)
         }
         Command::Set { name, settings } => {
-            let settings = settings::parse(&settings)?;
+            let mut said = Said::default();
+            settings.iter().try_for_each(|setting| said.change(setting))?;
             prepare()?;
-            live::set(&store(&name)?, settings)
+            live::set(&store(&name)?, said)
         }
         Command::Detach { name, force } => prepare().and_then(|()| detach::run(&store(&name)?, force)),
         Command::Adopt { name, foreground } => prepare().and_then(|()| attach::adopt(&store(&name)?, foreground)),

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aggctl_common::{Mac, PortId, hash::Policy};
+use aggctl_common::{Mac, PortId};
 use aggctl_engine::{
-    config::{Announce, Device, Hook, LinkWatch, Mode, Partner, Reselect, TableKind, Toggle, Wiring},
+    config::{AggregateConfig, PortConfig},
     host::Link,
+    options,
     record::{PortRecord, Record},
     status::{AggregateStatus, PortState, PortStatus, RepairStatus},
 };
 use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::time::rfc3339;
 use crate::{controller::Behind, operation::boot_time};
@@ -31,28 +33,12 @@ pub struct AggregateView {
     pub present: bool,
     /// Whether its interface is administratively up; null if it is gone.
     pub admin_up: Option<bool>,
-    /// How a port is chosen.
-    pub mode: Mode,
-    /// How device, ports and programs are connected.
-    pub wiring: Wiring,
-    /// The device in use.
-    pub device: Device,
-    /// The hook in use.
-    pub hook: Hook,
-    /// The hash policy. It is used in mode `hash`.
-    pub hash: Policy,
-    /// What the hash is mixed with.
-    pub seed: u32,
-    /// How many buckets the hash table has.
-    pub buckets: u32,
-    /// How a hash leads to a port.
-    pub table: TableKind,
-    /// How many packets a port gets in turn in mode `round-robin`.
-    pub stride: u16,
-    /// What the ports are connected to.
-    pub partner: Partner,
-    /// Which VLANs pass, and how they are tagged, as on the command line.
-    pub vlan: String,
+    /// Its options, as the table of options has them.
+    #[serde(flatten)]
+    pub options: Map<String, Value>,
+    /// The same, with what is in use for what was left to us.
+    #[serde(skip)]
+    pub config: AggregateConfig,
     /// Its MAC.
     pub mac: Mac,
     /// Its MTU, octets.
@@ -69,20 +55,6 @@ pub struct AggregateView {
     pub designated_port: Option<String>,
     /// How a failing link is seen: `poll` (besides kernel events); null if nobody looks.
     pub failover_path: Option<&'static str>,
-    /// The preferred port.
-    pub primary: Option<String>,
-    /// When a better port takes over.
-    pub reselect: Reselect,
-    /// How many ports must be usable.
-    pub min_ports: u8,
-    /// Settings of the link watch.
-    pub link_watch: LinkWatch,
-    /// Settings of announcements.
-    pub announce: Announce,
-    /// Promiscuous mode of the ports, as configured.
-    pub promisc: Toggle,
-    /// All-multicast mode of the ports, as configured.
-    pub allmulti: Toggle,
     /// Seconds until the attach is undone unless confirmed.
     pub confirm_within: Option<u64>,
     /// Its controller.
@@ -154,12 +126,12 @@ pub struct PortView {
     pub usable: bool,
     /// Its part in the aggregate.
     pub state: PortState,
-    /// Its priority.
-    pub priority: i32,
-    /// Whether it stays active once it is.
-    pub sticky: bool,
-    /// Its weight.
-    pub weight: u8,
+    /// Its settings, as the table of options has them.
+    #[serde(flatten)]
+    pub options: Map<String, Value>,
+    /// The same.
+    #[serde(skip)]
+    pub config: PortConfig,
     /// The part of the traffic that it gets, 0 to 1; null where one port carries all.
     pub share: Option<f64>,
     /// Its speed, megabits per second.
@@ -204,7 +176,7 @@ impl AggregateView {
         ports: Vec<PortView>,
         drops: &[DropCount],
     ) -> Self {
-        let config = &record.config;
+        let config = record.in_use();
         let name_of =
             |id: Option<PortId>| status.ports.iter().find(|port| Some(port.id) == id).map(|port| port.name.clone());
         let left = |at: u64| Duration::from_nanos(at.saturating_sub(boot_time())).as_secs();
@@ -214,17 +186,7 @@ impl AggregateView {
             ifindex: interface.map(|link| link.index.0),
             present: interface.is_some(),
             admin_up: interface.map(|link| link.admin_up),
-            mode: config.mode,
-            wiring: config.wiring,
-            device: record.device,
-            hook: record.hook,
-            hash: config.hash.policy,
-            seed: config.hash.seed,
-            buckets: config.hash.buckets,
-            table: config.hash.table,
-            stride: config.stride,
-            partner: config.partner(),
-            vlan: config.vlan.to_string(),
+            options: options::json(&config),
             mac: interface.map_or(record.mac, |link| link.mac),
             mtu: interface.map(|link| link.mtu),
             carrier: status.carrier && interface.is_some_and(|link| link.admin_up && link.carrier),
@@ -233,13 +195,6 @@ impl AggregateView {
             active_port: name_of(status.active),
             designated_port: name_of(status.designated),
             failover_path: controller.map(|_| "poll"),
-            primary: config.primary.clone(),
-            reselect: config.reselect,
-            min_ports: config.min_ports,
-            link_watch: config.link_watch,
-            announce: config.announce,
-            promisc: config.promisc,
-            allmulti: config.allmulti,
             confirm_within: record.confirm_by.map(left),
             controller: ControllerView { running: controller.is_some(), pid: controller },
             record_behind: None,
@@ -249,7 +204,15 @@ impl AggregateView {
             repairs: status.repairs.iter().map(RepairView::of).collect(),
             ports,
             bucket_ports: None,
+            config,
         }
+    }
+}
+
+impl AggregateView {
+    /// The word that was chosen for an option.
+    pub(super) fn word(&self, option: &str) -> String {
+        options::find::<AggregateConfig>(option).map_or_else(String::new, |row| row.kind.words(&self.config))
     }
 }
 
@@ -278,9 +241,8 @@ impl PortView {
             link: if link.is_some_and(|link| link.admin_up && link.carrier) { "up" } else { "down" },
             usable: told.is_some_and(|told| told.usable),
             state: told.map_or(PortState::Down, |told| told.state),
-            priority: port.config.priority,
-            sticky: port.config.sticky,
-            weight: port.config.weight,
+            options: options::json(&port.config),
+            config: port.config.clone(),
             share: None,
             speed_mbps: settings.and_then(|settings| settings.speed_mbps),
             duplex: settings.and_then(|settings| settings.full_duplex).map(|full| if full { "full" } else { "half" }),

@@ -1,8 +1,9 @@
 //! The text of `show`, for people: aligned, with colour only on a terminal.
 
 use aggctl_engine::{
-    config::{Mode, TableKind, Toggle},
+    options::{self, Part},
     status::PortState,
+    vlan::VlanConfig,
 };
 use comfy_table::{Cell, Color, Table, presets::NOTHING};
 use owo_colors::{OwoColorize, Stream::Stdout};
@@ -60,51 +61,26 @@ fn headline(view: &AggregateView) -> String {
     } else {
         "NO CARRIER".if_supports_color(Stdout, |text| text.red()).to_string()
     };
-    let active = match &view.active_port {
-        Some(port) => format!("active port {port}"),
-        None if view.mode.shares() => spread(view),
-        None => "no active port".to_owned(),
-    };
-    format!("{}: {}, {carrier}, {active}", view.name.if_supports_color(Stdout, |text| text.bold()), word(&view.mode),)
-}
-
-/// How traffic is spread over the ports.
-fn spread(view: &AggregateView) -> String {
-    let mut rules = match view.mode {
-        Mode::Hash => vec![view.hash.to_string(), format!("table {}", word(&view.table))],
-        Mode::RoundRobin => vec![format!("stride {}", view.stride)],
-        Mode::Random | Mode::ActiveBackup => Vec::new(),
-    };
-    if view.mode == Mode::Hash && view.table == TableKind::Stable {
-        rules.push(format!("{} buckets", view.buckets));
+    let mut parts = vec![carrier];
+    match &view.active_port {
+        Some(port) => parts.push(format!("active port {port}")),
+        None if view.config.mode.shares() => {}
+        None => parts.push("no active port".to_owned()),
     }
-    if view.mode == Mode::Hash && view.seed != 0 {
-        rules.push(format!("seed {}", view.seed));
-    }
-    rules.push(format!("partner {}", word(&view.partner)));
-    rules.join(", ")
+    parts.extend(options::shown(&view.config, Part::First));
+    let name = view.name.if_supports_color(Stdout, |text| text.bold());
+    format!("{name}: {}, {}", view.word("mode"), parts.join(", "))
 }
 
 fn settings(view: &AggregateView) -> String {
     let mut lines = Vec::new();
-    if view.vlan != "off" {
-        lines.push(format!("vlan {}", view.vlan));
+    if view.config.vlan != VlanConfig::Off {
+        lines.push(format!("vlan {}", view.config.vlan));
     }
     let mtu = view.mtu.map_or("gone".to_owned(), |mtu| format!("mtu {mtu}"));
-    let (wiring, device, hook) = (word(&view.wiring), word(&view.device), word(&view.hook));
-    lines.push(format!("mac {}, {mtu}, wiring {wiring}, device {device}, hook {hook}", view.mac));
-    let mut rules = vec![format!("reselect {}", word(&view.reselect))];
-    rules.extend(view.primary.as_ref().map(|primary| format!("primary {primary}")));
-    rules.push(format!("min-ports {}", view.min_ports));
-    let watch = view.link_watch;
-    rules.push(format!(
-        "up-delay {} ms, down-delay {} ms, poll {} ms",
-        watch.up_delay_ms, watch.down_delay_ms, watch.poll_ms
-    ));
-    if view.promisc != Toggle::Auto {
-        rules.push(format!("promisc {}", word(&view.promisc)));
-    }
-    rules.push(format!("announce {} × {} ms", view.announce.count, view.announce.interval_ms));
+    let made: Vec<_> = ["wiring", "device", "hook"].iter().map(|key| format!("{key} {}", view.word(key))).collect();
+    lines.push(format!("mac {}, {mtu}, {}", view.mac, made.join(", ")));
+    let rules = options::shown(&view.config, Part::Settings);
     lines.push(rules.join(", "));
     lines.extend(view.last_change.as_ref().map(|at| format!("last change {at}")));
     lines.push(match view.controller.pid {
@@ -126,7 +102,7 @@ fn settings(view: &AggregateView) -> String {
 fn ports(view: &AggregateView) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    let share = if view.mode.shares() { "share" } else { "prio" };
+    let share = if view.config.mode.shares() { "share" } else { "prio" };
     table.set_header(["  port", "state", "link", "speed", share, "failures", "last change", "why"]);
     if std::env::var_os("NO_COLOR").is_some() {
         table.force_no_tty();
@@ -167,7 +143,7 @@ fn row(port: &PortView) -> Vec<Cell> {
         Cell::new(if port.present { port.link } else { "gone" }),
         Cell::new(port.speed_mbps.map_or("?".to_owned(), |speed| format!("{speed}M"))),
         Cell::new(port.share.map_or_else(
-            || format!("{}{}", port.priority, if port.sticky { " sticky" } else { "" }),
+            || format!("{}{}", port.config.priority, if port.config.sticky { " sticky" } else { "" }),
             |share| format!("{:.1} %", share * 100.0),
         )),
         Cell::new(port.link_failures),

@@ -29,7 +29,7 @@ pub use names::{check as check_name, check_possible, hidden_name};
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;
 pub use repair::{receiver, relay, repair, sender};
-pub use set::{Change, PortChange, Primary, set};
+pub use set::{Change, set};
 pub use step::{Step, Subject};
 pub use validate::validate;
 pub use warning::{Warning, without_link};

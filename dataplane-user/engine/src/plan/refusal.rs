@@ -2,9 +2,14 @@
 
 use aggctl_common::MAX_PORTS;
 
+use crate::options::Invalid;
+
 /// Why nothing was done. Each is one line that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// An option has a value that it cannot have.
+    #[error(transparent)]
+    Option(#[from] Invalid),
     /// The name cannot be an interface's.
     #[error("{name:?} is no valid interface name: {why}; choose another name")]
     InvalidName {
@@ -65,26 +70,11 @@ pub enum Refusal {
         /// What was wished.
         primary: String,
     },
-    /// The poll interval is zero.
-    #[error("poll 0 is out of range; it must be at least 1 ms")]
-    PollZero,
-    /// No table has so many buckets.
-    #[error("{buckets} buckets are out of range; choose a power of two from 256 to 65536")]
-    Buckets {
-        /// What was wished.
-        buckets: u32,
-    },
     /// bonding knows of no seed.
     #[error(
         "table kernel-compat chooses the port that the kernel's bonding would: it has no seed; leave the seed out or 0"
     )]
     SeedOfKernel,
-    /// A port would get nothing.
-    #[error("port {port} has weight 0; choose 1 to 255")]
-    NoWeight {
-        /// The port.
-        port: String,
-    },
     /// A setting is for a port that the aggregate does not have.
     #[error("{port} is no port of {name}; see 'aggctl show {name}'")]
     NotAPort {

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use aggctl_common::{MAX_PORTS, spread::is_table_size};
+use aggctl_common::MAX_PORTS;
 
 use crate::{
     config::{AggregateConfig, TableKind},
+    options,
     plan::{Refusal, names},
 };
 
-/// Checks what needs no host: names, number of ports, `min_ports`, primary, ports named twice, hash, weights,
-/// VLANs.
+/// Checks what needs no host: each option by its row, and what they say together: names, number of ports, `min_ports`,
+/// primary, ports named twice, table and seed.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong.
 pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     names::check(&config.name)?;
+    options::check(config)?;
     if config.ports.is_empty() {
         return Err(Refusal::NoPort { name: config.name.clone() });
     }
@@ -26,6 +28,7 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     let mut seen = BTreeSet::new();
     for port in &config.ports {
         names::check(&port.name)?;
+        options::check(port)?;
         if port.name == config.name {
             return Err(Refusal::PortIsAggregate { port: port.name.clone() });
         }
@@ -39,17 +42,8 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     if let Some(primary) = config.primary.as_deref().filter(|primary| !seen.contains(primary)) {
         return Err(Refusal::PrimaryIsNoPort { name: config.name.clone(), primary: primary.to_owned() });
     }
-    if !is_table_size(config.hash.buckets) {
-        return Err(Refusal::Buckets { buckets: config.hash.buckets });
-    }
     if config.hash.table == TableKind::KernelCompat && config.hash.seed != 0 {
         return Err(Refusal::SeedOfKernel);
-    }
-    if let Some(port) = config.ports.iter().find(|port| port.weight == 0) {
-        return Err(Refusal::NoWeight { port: port.name.clone() });
-    }
-    if config.link_watch.poll_ms == 0 {
-        return Err(Refusal::PollZero);
     }
     Ok(())
 }

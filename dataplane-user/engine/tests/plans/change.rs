@@ -3,7 +3,8 @@
 use aggctl_common::PortId;
 use aggctl_engine::{
     config::{PortConfig, Reselect, Toggle},
-    plan::{self, Change, PortChange, Primary, Refusal, Taken},
+    options::{Assignment, PortWords, Said},
+    plan::{self, Change, Refusal, Taken},
     record::{Phase, Record},
 };
 
@@ -106,31 +107,38 @@ fn a_port_that_comes_back_is_repaired() {
     assert!(!world.host.addresses.iter().any(|a| a.link == index), "it must not speak IPv6 by itself");
 }
 
+/// What `set` is asked for.
+fn change(options: &[&str], ports: &[&str]) -> Change {
+    let mut said = Said::default();
+    options.iter().for_each(|text| said.change(text).unwrap());
+    let ports = ports.iter().map(|text| PortWords::read(text).unwrap());
+    Change { options: said.options, ports: ports.map(|words| (words.name, words.options)).collect() }
+}
+
 #[test]
 fn options_change_all_or_none() {
     let (_, record) = attached();
-    let change = Change {
-        primary: Some(Primary::Port("eth1".to_owned())),
-        reselect: Some(Reselect::Failure),
-        min_ports: Some(2),
-        promisc: Some(Toggle::On),
-        up_delay_ms: Some(200),
-        announce_count: Some(5),
-        ports: [("eth0".to_owned(), PortChange { priority: Some(7), ..PortChange::default() })].into(),
-        ..Change::default()
-    };
-    let config = plan::set(&record, &change).unwrap();
+    let wishes = ["primary=eth1", "reselect=failure", "min-ports=2", "promisc=on", "up-delay=200", "announce=5"];
+    let config = plan::set(&record, &change(&wishes, &["eth0,priority=7"])).unwrap();
     assert_eq!(config.primary.as_deref(), Some("eth1"));
     assert_eq!((config.reselect, config.min_ports, config.promisc), (Reselect::Failure, 2, Toggle::On));
     assert_eq!((config.link_watch.up_delay_ms, config.announce.count, config.ports[0].priority), (200, 5, 7));
     assert_eq!(config.link_watch.poll_ms, record.config.link_watch.poll_ms);
 
-    let wrong = Change { min_ports: Some(3), ..change.clone() };
+    let wrong = change(&["primary=eth1", "min-ports=3"], &[]);
     assert_eq!(plan::set(&record, &wrong), Err(Refusal::MinPorts { min_ports: 3, ports: 2 }));
-    let wrong = Change { ports: [("eth7".to_owned(), PortChange::default())].into(), ..change };
     let refusal = Refusal::NotAPort { name: "agg0".to_owned(), port: "eth7".to_owned() };
-    assert_eq!(plan::set(&record, &wrong), Err(refusal));
+    assert_eq!(plan::set(&record, &change(&wishes, &["eth7"])), Err(refusal));
     assert_eq!(plan::set(&record, &Change::default()), Ok(record.config.clone()));
-    let none = Change { primary: Some(Primary::Nobody), ..Change::default() };
-    assert_eq!(plan::set(&record, &none).unwrap().primary, None);
+    assert_eq!(plan::set(&record, &change(&["primary=none"], &[])).unwrap().primary, None);
+}
+
+#[test]
+fn what_another_version_asks_for_is_refused() {
+    let (_, record) = attached();
+    for (key, value, part) in [("bogus", "1", "bogus"), ("poll", "0", "1 to 60000"), ("mode", "lacp", "not built")] {
+        let options = vec![Assignment { key: key.to_owned(), value: value.to_owned() }];
+        let refusal = plan::set(&record, &Change { options, ..Change::default() }).unwrap_err().to_string();
+        assert!(refusal.contains(part), "{refusal}");
+    }
 }

@@ -49,10 +49,10 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("VLAN on it", vlan, &["eth1.5", "eth1", "bypassed"]),
     ("tc filter", |w, _, _| link(w).hooks.clsact_ingress.push("flower pref 1".into()), &["eth1", "flower pref 1"]),
     ("nft chain", |w, _, _| link(w).hooks.nft_ingress.push("netdev t c".into()), &["eth1", "netdev t c"]),
-    ("min-ports 0", |_, c, _| c.min_ports = 0, &["min-ports 0", "1 to 2"]),
+    ("min-ports 0", |_, c, _| c.min_ports = 0, &["min-ports=0", "1 to 64"]),
     ("min-ports 3", |_, c, _| c.min_ports = 3, &["min-ports 3", "1 to 2"]),
     ("primary", |_, c, _| c.primary = Some("eth7".into()), &["eth7", "no port"]),
-    ("poll 0", |_, c, _| c.link_watch.poll_ms = 0, &["poll 0"]),
+    ("poll 0", |_, c, _| c.link_watch.poll_ms = 0, &["poll=0", "1 to 60000"]),
     ("addresses none", |_, c, _| c.addresses = Addresses::None, &["eth0", "the address", "--addresses move"]),
     ("tcx", |w, c, _| (w.host.capabilities.tcx, c.hook) = (false, Hook::Tcx), &["6.6", "clsact"]),
     (

@@ -1,0 +1,41 @@
+//! What the help says of options.
+
+use aggctl_engine::{
+    config::{AggregateConfig, PortConfig},
+    options::{GROUPS, HasOptions, Live, Orders, Row},
+};
+
+/// `IF[,priority=N][,sticky]…`
+pub fn port() -> String {
+    let setting = |row: &Row<PortConfig>| match row.kind.bare() {
+        Some(_) => format!("[,{}]", row.name),
+        None => format!("[,{}={}]", row.name, row.kind.metavar()),
+    };
+    let settings: Vec<_> = PortConfig::rows().filter(|row| row.is_built()).map(setting).collect();
+    format!("IF{}", settings.concat())
+}
+
+/// What an option is, the values that it takes, and its default.
+pub fn help<C: HasOptions>(row: &Row<C>) -> String {
+    let words: Vec<_> = row
+        .kind
+        .synonyms()
+        .iter()
+        .filter(|(_, built)| *built)
+        .filter_map(|(names, _)| names.first().copied())
+        .collect();
+    let values = if words.is_empty() { row.kind.range() } else { words.join(", ") };
+    let values = if values.is_empty() { values } else { format!(" [{values}]") };
+    format!("{}{values} [default: {}]", row.help, row.kind.text(&C::default()))
+}
+
+/// The keys of `set`, a line each.
+pub fn keys() -> String {
+    let line = |name: &str, metavar: String, help: &str| format!("  {name}={metavar}\n          {help}\n");
+    let options = AggregateConfig::rows().filter(|row| row.live != Live::No);
+    let options = options.map(|row| line(row.name, row.kind.metavar(), row.help));
+    let groups = GROUPS.iter().map(|group| line(group.name, group.syntax(), group.help));
+    let orders = Orders::rows().map(|row| line(row.name, row.kind.metavar(), row.help));
+    let lines: Vec<_> = options.chain(groups).chain(orders).collect();
+    format!("Keys:\n{}\nThe names of bonding and teamd are understood, too.", lines.concat())
+}

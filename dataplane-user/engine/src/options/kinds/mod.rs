@@ -1,0 +1,93 @@
+//! How values are read and shown.
+
+mod choice;
+mod name;
+mod number;
+mod parsed;
+mod planned;
+mod switch;
+
+use std::fmt;
+
+pub use choice::{Choice, Word};
+pub use name::{Absent, Name};
+pub use number::{Number, Only};
+pub use parsed::Parsed;
+pub use planned::Planned;
+use serde_json::Value;
+pub use switch::Switch;
+
+use super::Invalid;
+
+/// The values of an option of `C`.
+pub trait Kind<C>: fmt::Debug + Sync {
+    /// Takes a value over.
+    ///
+    /// # Errors
+    ///
+    /// If it is none; nothing was changed then.
+    fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid>;
+
+    /// The present value, so that [`Kind::set`] understands it.
+    fn text(&self, config: &C) -> String;
+
+    /// The present value, for people.
+    fn words(&self, config: &C) -> String {
+        self.text(config)
+    }
+
+    /// The present value, for programs.
+    fn json(&self, config: &C) -> Value;
+
+    /// The type of [`Kind::json`].
+    fn json_type(&self) -> &'static str;
+
+    /// A word in capitals that stands for the value, or the value itself if there is but one.
+    fn metavar(&self) -> String;
+
+    /// The values: words, or a range. Empty if the syntax says all.
+    fn range(&self) -> String;
+
+    /// Values that are worth a try.
+    fn samples(&self) -> Vec<String>;
+
+    /// Each word that is a value with its other names, and whether it is built.
+    fn synonyms(&self) -> Vec<(&'static [&'static str], bool)> {
+        Vec::new()
+    }
+
+    /// What the option's name means without a value, and with a `no` before it.
+    fn bare(&self) -> Option<[&'static str; 2]> {
+        None
+    }
+
+    /// Whether it does anything yet.
+    fn is_built(&self) -> bool {
+        true
+    }
+}
+
+/// Where a value is kept.
+pub struct Field<C: 'static, T: 'static> {
+    /// Reads it.
+    pub get: fn(&C) -> T,
+    /// Writes it.
+    pub set: fn(&mut C, T),
+}
+
+impl<C, T> fmt::Debug for Field<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Field")
+    }
+}
+
+/// The field of this name.
+macro_rules! field {
+    ($of:ident . $($path:ident).+) => {
+        $crate::options::kinds::Field {
+            get: |config: &$of| Clone::clone(&config.$($path).+),
+            set: |config: &mut $of, value| config.$($path).+ = value,
+        }
+    };
+}
+pub(super) use field;

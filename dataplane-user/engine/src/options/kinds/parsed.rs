@@ -1,0 +1,57 @@
+//! Values with a syntax of their own.
+
+use std::{fmt, str::FromStr};
+
+use serde_json::Value;
+
+use super::{Field, Invalid, Kind};
+use crate::options::text::short_words;
+
+/// A value that reads and writes itself.
+#[derive(Debug)]
+pub struct Parsed<C: 'static, T: 'static> {
+    /// Where it is kept.
+    pub field: Field<C, T>,
+    /// Its syntax.
+    pub syntax: &'static str,
+    /// Values that are worth a try.
+    pub samples: &'static [&'static str],
+}
+
+impl<C: fmt::Debug, T> Kind<C> for Parsed<C, T>
+where
+    T: FromStr<Err: fmt::Display> + fmt::Display + fmt::Debug,
+{
+    fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid> {
+        if text.is_empty() {
+            return Err(Invalid::Missing { expected: self.syntax.to_owned() });
+        }
+        let invalid = |error: T::Err| Invalid::Syntax(short_words(&error.to_string()));
+        (self.field.set)(config, text.parse().map_err(invalid)?);
+        Ok(())
+    }
+
+    fn text(&self, config: &C) -> String {
+        (self.field.get)(config).to_string()
+    }
+
+    fn json(&self, config: &C) -> Value {
+        self.text(config).into()
+    }
+
+    fn json_type(&self) -> &'static str {
+        "string"
+    }
+
+    fn metavar(&self) -> String {
+        self.syntax.to_owned()
+    }
+
+    fn range(&self) -> String {
+        String::new()
+    }
+
+    fn samples(&self) -> Vec<String> {
+        self.samples.iter().map(|text| (*text).to_owned()).collect()
+    }
+}

@@ -1,0 +1,130 @@
+//! Which ports are usable, and which of them is active.
+
+use aggctl_common::MAX_PORTS;
+
+use super::Row;
+use crate::{
+    config::{AggregateConfig, Reselect},
+    options::{
+        Live, Part, Shown, Unit,
+        kinds::{Absent, Choice, Field, Name, Number, Word, field},
+    },
+};
+
+/// bonding's largest delay.
+const LONGEST_DELAY: u32 = 300_000;
+
+pub(super) static ROWS: &[Row<AggregateConfig>] = &[
+    Row {
+        name: "reselect",
+        aliases: &["primary_reselect"],
+        help: "When a better port than the active one takes over",
+        kind: &Choice {
+            field: field!(AggregateConfig.reselect),
+            words: &[
+                Word(Reselect::Always, &["always", "0"]),
+                Word(Reselect::Better, &["better", "1"]),
+                Word(Reselect::Failure, &["failure", "2"]),
+            ],
+            planned: &[],
+        },
+        live: Live::Controller,
+        json: "reselect",
+        shown: Shown::In(Part::Settings, |_| true),
+        page: "active-backup.md",
+    },
+    Row {
+        name: "primary",
+        aliases: &[],
+        help: "The port that is preferred over all others",
+        kind: &Name { field: field!(AggregateConfig.primary), absent: Absent::None },
+        live: Live::Controller,
+        json: "primary",
+        shown: Shown::In(Part::Settings, |config| config.primary.is_some()),
+        page: "active-backup.md",
+    },
+    Row {
+        name: "min-ports",
+        aliases: &["min_links"],
+        help: "How many ports must be usable for the aggregate to have carrier",
+        kind: &Number {
+            field: field!(AggregateConfig.min_ports),
+            min: 1,
+            max: MOST_PORTS,
+            unit: Unit::None,
+            only: None,
+        },
+        live: Live::Controller,
+        json: "min_ports",
+        shown: Shown::In(Part::Settings, |_| true),
+        page: "",
+    },
+    Row {
+        name: "up-delay",
+        aliases: &["updelay", "delay_up"],
+        help: "How long a link must be up before its port is usable; skipped while no other port is",
+        kind: &Number {
+            field: field!(AggregateConfig.link_watch.up_delay_ms),
+            min: 0,
+            max: LONGEST_DELAY,
+            unit: Unit::Milliseconds,
+            only: None,
+        },
+        live: Live::Controller,
+        json: "link_watch.up_delay_ms",
+        shown: Shown::In(Part::Settings, |_| true),
+        page: "active-backup.md",
+    },
+    Row {
+        name: "down-delay",
+        aliases: &["downdelay", "delay_down"],
+        help: "How long a link must be down before its port is given up",
+        kind: &Number {
+            field: field!(AggregateConfig.link_watch.down_delay_ms),
+            min: 0,
+            max: LONGEST_DELAY,
+            unit: Unit::Milliseconds,
+            only: None,
+        },
+        live: Live::Controller,
+        json: "link_watch.down_delay_ms",
+        shown: Shown::In(Part::Settings, |_| true),
+        page: "active-backup.md",
+    },
+    Row {
+        name: "poll",
+        aliases: &["miimon"],
+        help: "How often each port's link is asked for; kernel events come besides",
+        kind: &Number {
+            field: field!(AggregateConfig.link_watch.poll_ms),
+            min: 1,
+            max: 60_000,
+            unit: Unit::Milliseconds,
+            only: None,
+        },
+        live: Live::Controller,
+        json: "link_watch.poll_ms",
+        shown: Shown::In(Part::Settings, |_| true),
+        page: "active-backup.md",
+    },
+    Row {
+        name: "watch-policy",
+        aliases: &[],
+        help: "How many of its watches must find a port well: with one watch both are the same",
+        kind: &Choice {
+            field: Field { get: |_| (), set: |_, ()| {} },
+            words: &[Word((), &["any"])],
+            planned: &[&["all"]],
+        },
+        live: Live::No,
+        json: "",
+        shown: Shown::No,
+        page: "",
+    },
+];
+
+/// [`MAX_PORTS`] as a number of ports.
+const MOST_PORTS: u8 = {
+    assert!(MAX_PORTS <= 255);
+    MAX_PORTS.to_le_bytes()[0]
+};

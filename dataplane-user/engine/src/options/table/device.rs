@@ -1,0 +1,108 @@
+//! What the aggregate is made of. None of it changes while it runs.
+
+use super::Row;
+use crate::{
+    config::{Addresses, AggregateConfig, Device, Hook, MacPolicy, Wiring},
+    options::{
+        Live, Shown,
+        kinds::{Choice, Field, Planned, Word, field},
+    },
+};
+
+pub(super) static ROWS: &[Row<AggregateConfig>] = &[
+    Row {
+        name: "mac-policy",
+        aliases: &["fail_over_mac", "hwaddr_policy"],
+        help: "Who owns which MAC: all ports have the aggregate's (same-all)",
+        kind: &Choice {
+            field: field!(AggregateConfig.mac_policy),
+            words: &[Word(MacPolicy::SameAll, &["same-all", "none", "0"])],
+            planned: &[&["by-active", "active", "1"], &["only-active", "follow", "2"]],
+        },
+        live: Live::No,
+        json: "",
+        shown: Shown::No,
+        page: "",
+    },
+    Row {
+        name: "addresses",
+        aliases: &[],
+        help: "What becomes of the ports' addresses and routes: they move, or the ports must have none",
+        kind: &Choice {
+            field: field!(AggregateConfig.addresses),
+            words: &[Word(Addresses::Move, &["move"]), Word(Addresses::None, &["none"])],
+            planned: &[],
+        },
+        live: Live::No,
+        json: "",
+        shown: Shown::No,
+        page: "attach-detach.md",
+    },
+    Row {
+        name: "wiring",
+        aliases: &[],
+        help: "How device, ports and programs are connected; direct is cheaper, but what is sent does not show on the \
+               aggregate",
+        kind: &Choice {
+            field: field!(AggregateConfig.wiring),
+            words: &[Word(Wiring::Shared, &["shared"]), Word(Wiring::Direct, &["direct"])],
+            planned: &[&["auto"], &["over"]],
+        },
+        live: Live::No,
+        json: "wiring",
+        shown: Shown::No,
+        page: "wiring-direct.md",
+    },
+    Row {
+        name: "device",
+        aliases: &[],
+        help: "What the aggregate's own device is (auto: netkit where the kernel has it)",
+        kind: &Choice {
+            field: field!(AggregateConfig.device),
+            words: &[Word(Device::Auto, &["auto"]), Word(Device::Netkit, &["netkit"]), Word(Device::Veth, &["veth"])],
+            planned: &[],
+        },
+        live: Live::No,
+        json: "device",
+        shown: Shown::No,
+        page: "",
+    },
+    Row {
+        name: "hook",
+        aliases: &[],
+        help: "The kernel hook that the programs hang on (auto: tcx where the kernel has it)",
+        kind: &Choice {
+            field: field!(AggregateConfig.hook),
+            words: &[Word(Hook::Auto, &["auto"]), Word(Hook::Tcx, &["tcx"]), Word(Hook::Clsact, &["clsact"])],
+            planned: &[],
+        },
+        live: Live::No,
+        json: "hook",
+        shown: Shown::No,
+        page: "",
+    },
+    Row {
+        name: "xdp",
+        aliases: &[],
+        help: "Whether XDP programs on the ports drop what must not be received",
+        kind: &Choice {
+            field: Field { get: |_| (), set: |_, ()| {} },
+            words: &[Word((), &["off"])],
+            planned: &[&["native"], &["generic"], &["auto"]],
+        },
+        live: Live::No,
+        json: "",
+        shown: Shown::No,
+        page: "",
+    },
+    Row {
+        name: "config",
+        aliases: &[],
+        help: "A file with options",
+        kind: &Planned,
+        live: Live::No,
+        json: "",
+        shown: Shown::No,
+        page: "",
+    },
+];

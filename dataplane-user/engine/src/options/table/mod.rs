@@ -1,0 +1,55 @@
+//! The rows.
+
+mod carrier;
+mod device;
+mod ports;
+mod spreading;
+mod talking;
+
+use super::{Group, HasOptions, Head, Row};
+use crate::config::{AggregateConfig, PortConfig};
+pub use ports::Orders;
+
+impl HasOptions for AggregateConfig {
+    const OPTION: &'static str = "option";
+
+    fn rows() -> impl Iterator<Item = &'static Row<Self>> {
+        [spreading::ROWS, carrier::ROWS, talking::ROWS, device::ROWS].into_iter().flatten()
+    }
+}
+
+impl HasOptions for PortConfig {
+    const OPTION: &'static str = "setting of a port";
+
+    fn rows() -> impl Iterator<Item = &'static Row<Self>> {
+        ports::ROWS.iter()
+    }
+}
+
+impl HasOptions for Orders {
+    const OPTION: &'static str = "order";
+
+    fn rows() -> impl Iterator<Item = &'static Row<Self>> {
+        ports::ORDERS.iter()
+    }
+}
+
+/// Options that are written as one.
+pub static GROUPS: &[Group] = &[
+    Group {
+        name: "watch",
+        help: "The watch of every port",
+        heads: &[Head { names: &["link", "ethtool"], value: None }, Head { names: &["miimon"], value: Some("poll") }],
+        planned: &[&["arp", "arp_ping"], &["ns", "nsna_ping"]],
+        keys: &[("up-delay", "up-delay"), ("down-delay", "down-delay"), ("poll", "poll")],
+        bare: None,
+    },
+    Group {
+        name: "announce",
+        help: "How often the neighbours are told of a change",
+        heads: &[],
+        planned: &[],
+        keys: &[("count", "announce-count"), ("interval", "announce-interval")],
+        bare: Some("announce-count"),
+    },
+];

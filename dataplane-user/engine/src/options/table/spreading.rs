@@ -1,0 +1,144 @@
+//! Which port a frame takes.
+
+use aggctl_common::{
+    hash::Policy,
+    spread::{MAX_BUCKETS, MIN_BUCKETS, is_table_size},
+};
+
+use super::Row;
+use crate::{
+    config::{AggregateConfig, Mode, Partner, TableKind},
+    options::{
+        Live, Part, Shown, Unit,
+        kinds::{Choice, Number, Only, Parsed, Word, field},
+    },
+    vlan::VlanConfig,
+};
+
+fn hashes(config: &AggregateConfig) -> bool {
+    config.mode == Mode::Hash
+}
+
+pub(super) static ROWS: &[Row<AggregateConfig>] = &[
+    Row {
+        name: "mode",
+        aliases: &["runner.name"],
+        help: "How a port is chosen",
+        kind: &Choice {
+            field: field!(AggregateConfig.mode),
+            words: &[
+                Word(Mode::ActiveBackup, &["active-backup", "activebackup", "1"]),
+                Word(Mode::Hash, &["hash", "balance-xor", "xor", "loadbalance", "2"]),
+                Word(Mode::RoundRobin, &["round-robin", "balance-rr", "roundrobin", "0"]),
+                Word(Mode::Random, &["random"]),
+            ],
+            planned: &[
+                &["broadcast", "3"],
+                &["lacp", "802.3ad", "4"],
+                &["tlb", "balance-tlb", "5"],
+                &["alb", "balance-alb", "6"],
+            ],
+        },
+        live: Live::Programs,
+        json: "mode",
+        shown: Shown::No,
+        page: "sharing.md",
+    },
+    Row {
+        name: "hash",
+        aliases: &["xmit_hash_policy"],
+        help: "What is hashed in mode hash",
+        kind: &Choice {
+            field: field!(AggregateConfig.hash.policy),
+            words: &[
+                Word(Policy::Layer2, &["layer2", "0"]),
+                Word(Policy::Layer23, &["layer2+3", "2"]),
+                Word(Policy::Layer34, &["layer3+4", "1"]),
+            ],
+            planned: &[&["encap2+3", "3"], &["encap3+4", "4"], &["vlan+srcmac", "5"]],
+        },
+        live: Live::Programs,
+        json: "hash",
+        shown: Shown::In(Part::First, hashes),
+        page: "sharing.md",
+    },
+    Row {
+        name: "buckets",
+        aliases: &[],
+        help: "How many buckets the hash table has",
+        kind: &Number {
+            field: field!(AggregateConfig.hash.buckets),
+            min: MIN_BUCKETS,
+            max: MAX_BUCKETS,
+            unit: Unit::None,
+            only: Some(Only { name: "a power of two", holds: is_table_size }),
+        },
+        live: Live::Programs,
+        json: "buckets",
+        shown: Shown::In(Part::First, |config| hashes(config) && config.hash.table == TableKind::Stable),
+        page: "table.md",
+    },
+    Row {
+        name: "seed",
+        aliases: &[],
+        help: "What the hash is mixed with, so that aggregates in a row do not decide alike; 0: nothing",
+        kind: &Number { field: field!(AggregateConfig.hash.seed), min: 0, max: u32::MAX, unit: Unit::None, only: None },
+        live: Live::Programs,
+        json: "seed",
+        shown: Shown::In(Part::First, |config| hashes(config) && config.hash.seed != 0),
+        page: "sharing.md",
+    },
+    Row {
+        name: "table",
+        aliases: &[],
+        help: "How a hash leads to a port: stable (few flows move) or as the kernel's bonding driver does",
+        kind: &Choice {
+            field: field!(AggregateConfig.hash.table),
+            words: &[Word(TableKind::Stable, &["stable"]), Word(TableKind::KernelCompat, &["kernel-compat"])],
+            planned: &[],
+        },
+        live: Live::Programs,
+        json: "table",
+        shown: Shown::In(Part::First, hashes),
+        page: "table.md",
+    },
+    Row {
+        name: "stride",
+        aliases: &["packets_per_slave"],
+        help: "How many packets a port gets in turn in mode round-robin; 0: each packet at random",
+        kind: &Number { field: field!(AggregateConfig.stride), min: 0, max: u16::MAX, unit: Unit::None, only: None },
+        live: Live::Programs,
+        json: "stride",
+        shown: Shown::In(Part::First, |config| config.mode == Mode::RoundRobin),
+        page: "sharing.md",
+    },
+    Row {
+        name: "partner",
+        aliases: &[],
+        help: "What the ports are connected to: one group (lag), a switch that knows of none (plain), or what the mode \
+               needs (auto: lag where all ports carry traffic)",
+        kind: &Choice {
+            field: field!(AggregateConfig.partner),
+            words: &[Word(None, &["auto"]), Word(Some(Partner::Lag), &["lag"]), Word(Some(Partner::Plain), &["plain"])],
+            planned: &[],
+        },
+        live: Live::Programs,
+        json: "partner",
+        shown: Shown::In(Part::First, |config| config.mode.shares()),
+        page: "sharing.md",
+    },
+    Row {
+        name: "vlan",
+        aliases: &[],
+        help: "VLANs: the host is in this one (access), or these pass (trunk)",
+        kind: &Parsed::<_, VlanConfig> {
+            field: field!(AggregateConfig.vlan),
+            syntax: "off|access=VID|trunk=LIST[,native=VID]",
+            samples: &["off", "access=7", "trunk=1-3,10", "trunk=1-3,10,native=4"],
+        },
+        live: Live::Programs,
+        json: "vlan",
+        shown: Shown::No,
+        page: "vlan.md",
+    },
+];

@@ -1,0 +1,263 @@
+//! Every row, without knowing any of them; and the ways to write several options at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    config::{AggregateConfig, LinkWatch, Mode, Partner, PortConfig},
+    settings::Settings,
+};
+
+/// A value that no option takes.
+const JUNK: &str = "§junk";
+
+/// What `set` makes of a default configuration.
+fn after(texts: &[&str]) -> Result<AggregateConfig, Invalid> {
+    let mut said = Said::default();
+    texts.iter().try_for_each(|text| said.change(text))?;
+    let mut config = AggregateConfig::default();
+    apply(&mut config, &said.options)?;
+    Ok(config)
+}
+
+fn complaint(text: &str) -> String {
+    after(&[text]).expect_err(text).to_string()
+}
+
+/// The samples of a row bring the configuration to a value that is read back from its own text.
+fn expect_round_trips<C: HasOptions + PartialEq + std::fmt::Debug>() {
+    for row in C::rows().filter(|row| row.is_built()) {
+        let default = C::default();
+        if row.live != Live::After {
+            let mut same = default.clone();
+            row.kind.set(&mut same, &row.kind.text(&default)).unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            assert_eq!(same, default, "the default of {} is a value of it", row.name);
+        }
+        for sample in row.kind.samples() {
+            let mut config = default.clone();
+            row.kind.set(&mut config, &sample).unwrap_or_else(|error| panic!("{}={sample}: {error}", row.name));
+            let mut again = default.clone();
+            row.kind.set(&mut again, &row.kind.text(&config)).unwrap();
+            assert_eq!(config, again, "{}={sample}", row.name);
+        }
+    }
+}
+
+#[test]
+fn what_an_option_writes_it_reads() {
+    expect_round_trips::<AggregateConfig>();
+    expect_round_trips::<PortConfig>();
+    expect_round_trips::<Orders>();
+}
+
+/// Each option is found by all its names, in either spelling, and no name is two options'.
+fn expect_unique_names<C: HasOptions>(mut names: BTreeSet<String>) -> BTreeSet<String> {
+    for row in C::rows() {
+        for name in row.names() {
+            assert!(find::<C>(&name.replace('-', "_")).is_some_and(|found| found.name == row.name), "{name}");
+            assert!(names.insert(name.replace('_', "-")), "{name} is taken");
+        }
+    }
+    names
+}
+
+#[test]
+fn names_are_unique() {
+    let groups = GROUPS.iter().map(|group| group.name.to_owned()).collect();
+    expect_unique_names::<Orders>(expect_unique_names::<AggregateConfig>(groups));
+    let ports = expect_unique_names::<PortConfig>(BTreeSet::new());
+    for row in PortConfig::rows().filter(|row| row.kind.bare().is_some()) {
+        assert!(!ports.contains(&format!("no{}", row.name)), "{}", row.name);
+    }
+}
+
+/// Whatever the option: an empty value, junk, what is far out of range, a wrong unit, the same again.
+fn expect_refusals<C: HasOptions>(say: fn(&str, &str) -> Result<(), Invalid>, twice: fn(&str, &str) -> String) {
+    for row in C::rows().filter(|row| row.is_built() && row.live != Live::No) {
+        let name = row.name;
+        let sample = row.kind.samples().pop().unwrap();
+        say(name, &sample).unwrap_or_else(|error| panic!("{name}={sample}: {error}"));
+        let is_number = row.kind.json_type() == "number";
+        let known = if is_number { row.kind.range() } else { String::new() };
+        let mut wrong = vec![String::new(), "x".repeat(100_000)];
+        wrong.extend((row.kind.json_type() != "string or null").then(|| JUNK.to_owned()));
+        if is_number {
+            wrong.extend(
+                ["-99999999999", "99999999999", "99999999999999999999", "1.5", "1kg", "0x10", "--1"].map(String::from),
+            );
+        }
+        for value in wrong {
+            let complaint = say(name, &value).expect_err(name).to_string();
+            assert!(complaint.contains(name) && complaint.len() < 1_000, "{name}: {complaint}");
+            assert!(complaint.contains(&known) || complaint.contains("unit"), "{complaint} does not say {known}");
+        }
+        for earlier in row.names() {
+            assert!(twice(earlier, &sample).contains("given twice"), "{name} and {earlier}");
+        }
+    }
+}
+
+#[test]
+fn every_option_refuses_what_is_wrong() {
+    let set = |key: &str, value: &str| Said::default().change(&format!("{key}={value}"));
+    let twice = |key: &str, value: &str| {
+        let mut said = Said::default();
+        said.change(&format!("{key}={value}")).unwrap();
+        let own = find::<AggregateConfig>(key).map(|row| row.name).or(find::<Orders>(key).map(|row| row.name));
+        said.change(&format!("{}={value}", own.unwrap())).unwrap_err().to_string()
+    };
+    expect_refusals::<AggregateConfig>(set, twice);
+    expect_refusals::<Orders>(set, twice);
+    expect_refusals::<PortConfig>(
+        |key, value| PortWords::read(&format!("eth0,{key}={value}")).map(|_| ()),
+        |key, value| {
+            let own = find::<PortConfig>(key).unwrap().name;
+            PortWords::read(&format!("eth0,{key}={value},{own}={value}")).unwrap_err().to_string()
+        },
+    );
+}
+
+#[test]
+fn options_that_are_not_live_are_refused_by_set_and_taken_by_attach() {
+    for row in AggregateConfig::rows().filter(|row| row.live == Live::No && row.is_built()) {
+        let value = row.kind.samples().remove(0);
+        assert!(complaint(&format!("{}={value}", row.name)).contains("while the aggregate runs"), "{}", row.name);
+        assert_eq!(Said::default().option(row.name, &value), Ok(()));
+    }
+}
+
+#[test]
+fn what_is_planned_is_said_to_be() {
+    for row in AggregateConfig::rows().filter(|row| !row.is_built()) {
+        assert!(complaint(&format!("{}=1", row.name)).contains("not built yet"), "{}", row.name);
+    }
+    for row in AggregateConfig::rows() {
+        for (names, _) in row.kind.synonyms().iter().filter(|(_, built)| !built) {
+            for name in *names {
+                let complaint = Said::default().option(row.name, name).unwrap_err().to_string();
+                assert!(complaint.contains("not built yet"), "{complaint}");
+            }
+        }
+    }
+    assert!(complaint("watch=arp=192.0.2.1").contains("not built yet"));
+    assert!(PortWords::read("eth0,queue-id=2").unwrap_err().to_string().contains("not built yet"));
+}
+
+#[test]
+fn an_unknown_word_or_name_is_answered_with_what_is_known() {
+    for part in ["'bogus'", "active-backup, hash, round-robin, random", "broadcast, lacp, tlb, alb"] {
+        assert!(complaint("mode=bogus").contains(part), "{part}");
+    }
+    for part in ["'bogus'", "stride", "poll"] {
+        assert!(complaint("bogus=1").contains(part), "{part}");
+    }
+    assert!(PortWords::read("eth0,bogus=1").unwrap_err().to_string().contains("priority, sticky, weight"));
+}
+
+#[test]
+fn a_group_is_its_options() {
+    let watch = |up_delay_ms, down_delay_ms, poll_ms| LinkWatch { up_delay_ms, down_delay_ms, poll_ms };
+    for (text, expected) in [
+        ("watch=link", watch(0, 0, 10)),
+        ("watch=link,up-delay=5,down-delay=6,poll=7", watch(5, 6, 7)),
+        ("watch=ethtool,delay_up=5,downdelay=6,miimon=7", watch(5, 6, 7)),
+        ("watch=miimon", watch(0, 0, 10)),
+        ("watch=miimon=100", watch(0, 0, 100)),
+        ("watch=miimon=100,up-delay=2s", watch(2_000, 0, 100)),
+        ("miimon=100", watch(0, 0, 100)),
+        ("poll=1min", watch(0, 0, 60_000)),
+    ] {
+        assert_eq!(after(&[text]).map(|config| config.link_watch), Ok(expected), "{text}");
+    }
+    for (text, expected) in [("announce=count=7,interval=1s", (7, 1_000)), ("announce=7", (7, 100))] {
+        let config = after(&[text]).unwrap();
+        assert_eq!((config.announce.count, config.announce.interval_ms), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_group_that_is_wrong_is_refused() {
+    for (text, part) in [
+        ("watch=", "link[,up-delay=MS]"),
+        ("watch=lunk", "none of link, miimon; not built yet: arp, ns"),
+        ("watch=link=5", "takes no value"),
+        ("watch=link,", "up-delay=…, down-delay=…, poll=…"),
+        ("watch=link,poll", "poll=…"),
+        ("watch=link,poll=0", "poll=0: '0' is out of range (1 to 60000 ms)"),
+        ("watch=miimon=", "1 to 60000 ms"),
+        ("watch=link,poll=5,miimon=5", "poll is given twice"),
+        ("announce=often", "0 to 255"),
+        ("announce=count=256", "0 to 255"),
+        ("announce=count=1,count=1", "given twice"),
+        ("announce=count=1,stride=1", "count=…, interval=…"),
+        ("poll=2kg", "ms, s, min"),
+        ("stride=2s", "0 to 65535"),
+        ("buckets=300", "a power of two from 256 to 65536"),
+        ("wiring", "KEY=VALUE"),
+    ] {
+        assert!(complaint(text).contains(part), "{}", complaint(text));
+    }
+    let twice = after(&["watch=link,poll=5", "poll=5"]).unwrap_err().to_string();
+    assert!(twice.contains("poll is given twice"), "{twice}");
+}
+
+#[test]
+fn a_port_has_a_name_and_settings() {
+    let port = |text| PortWords::read(text).and_then(|words| words.config());
+    let expected = PortConfig { name: "eth0".into(), priority: -3, sticky: true, weight: 1 };
+    assert_eq!(port("eth0,prio=-3,sticky"), Ok(expected.clone()));
+    assert_eq!(port("eth0,priority=-3,sticky=on"), Ok(expected));
+    assert_eq!(port("eth0,nosticky"), Ok(PortConfig::new("eth0")));
+    for (text, part) in [
+        ("", "name"),
+        (",sticky", "name"),
+        ("eth0,", "setting of a port"),
+        ("eth0,noweight", "setting of a port"),
+        ("eth0,nosticky=on", "setting of a port"),
+        ("eth0,weight", "1 to 255"),
+        ("eth0,sticky,nosticky", "sticky is given twice"),
+    ] {
+        let complaint = port(text).expect_err(text).to_string();
+        assert!(complaint.contains(part), "{text}: {complaint}");
+    }
+}
+
+#[test]
+fn a_value_that_nobody_can_type_is_found() {
+    let mut config = AggregateConfig::default();
+    assert_eq!(check(&config), Ok(()));
+    config.link_watch.poll_ms = u32::MAX;
+    assert!(check(&config).unwrap_err().to_string().contains("poll=4294967295"));
+    assert!(check(&PortConfig { weight: 0, ..PortConfig::new("eth0") }).is_err());
+}
+
+#[test]
+fn programs_are_exchanged_for_the_options_that_say_so() {
+    for row in AggregateConfig::rows().filter(|row| row.is_built() && row.live != Live::No) {
+        let others = [Mode::ActiveBackup, Mode::Hash, Mode::RoundRobin, Mode::Random].map(|mode| {
+            let start = AggregateConfig { mode, partner: Some(Partner::Lag), ..AggregateConfig::default() };
+            row.kind.samples().iter().any(|sample| {
+                let mut config = start.clone();
+                row.kind.set(&mut config, sample).unwrap();
+                Settings::of(&config) != Settings::of(&start)
+            })
+        });
+        assert_eq!(others.contains(&true), row.live == Live::Programs, "{}", row.name);
+    }
+}
+
+#[test]
+fn json_has_each_option_in_its_place() {
+    let object = json(&AggregateConfig { primary: Some("eth0".into()), ..AggregateConfig::default() });
+    assert_eq!(object["link_watch"], json!({"up_delay_ms": 0, "down_delay_ms": 0, "poll_ms": 10}));
+    assert_eq!((&object["mode"], &object["primary"]), (&json!("active-backup"), &json!("eth0")));
+    for row in AggregateConfig::rows().filter(|row| !row.json.is_empty()) {
+        let place = format!("/{}", row.json.replace('.', "/"));
+        let value = serde_json::Value::from(object.clone()).pointer(&place).cloned().unwrap();
+        let kinds = [("number", value.is_number()), ("string", value.is_string()), ("boolean", value.is_boolean())];
+        let kinds: Vec<_> = kinds.iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
+        assert!(kinds.iter().any(|kind| row.kind.json_type().starts_with(kind)), "{}: {value}", row.name);
+    }
+}
