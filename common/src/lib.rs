@@ -6,6 +6,7 @@
 #![no_std]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod bound;
 pub mod control;
 pub mod destination;
 pub mod drops;
@@ -18,6 +19,7 @@ pub mod rule;
 pub mod spread;
 pub mod vlan;
 
+pub use bound::{Bound, EtherTypes};
 pub use destination::{Addresses, Destination};
 pub use drops::DropReason;
 pub use ids::{IfIndex, Mac, PortId};

@@ -3,6 +3,8 @@
 //! It reads the table through [`View`], because the programs and the controller share the table: a program must load
 //! each word once, at the moment of the decision, while a test or the controller has a copy of its own.
 
+use core::hint::cold_path;
+
 use crate::{Addresses, DropReason, IfIndex, MAX_PORTS, PortId, control::Control, programs::Reception};
 
 /// A table of ports that the rule can read, word by word. See [`crate::Ports`] for the meaning of the words.
@@ -31,7 +33,10 @@ pub enum Received {
     /// It stays with the port's own sockets.
     Port,
     /// It stays with the port's own sockets, and a copy goes to the aggregate.
-    PortAndAggregate,
+    PortAndAggregate {
+        /// Whether it is a link-local control frame: then no rule about VLANs applies to the copy.
+        control: bool,
+    },
 }
 
 /// The port that carries traffic now, where one does; where all do, the designated port: the active one if it is usable, else the first usable one in the order of
@@ -126,6 +131,8 @@ pub trait Hearer {
     fn reception(&self) -> Reception;
     /// The table of ports.
     fn table(&self) -> impl View;
+    /// Whether a socket bound to the port waits for frames of this EtherType ([`crate::Bound`]).
+    fn is_awaited(&self) -> bool;
     /// [`accept`] for this port, wherever the code for that is best kept: most frames are heard by the active port, and need no more
     /// than a look at that.
     ///
@@ -146,17 +153,35 @@ pub trait Hearer {
 #[inline(always)]
 pub fn receive(port: &impl Hearer, addresses: &Addresses) -> Result<Received, DropReason> {
     match Control::of(&addresses.destination) {
-        Control::PortOnly => return Ok(Received::Port),
-        Control::PortAndAggregate => return Ok(Received::PortAndAggregate),
-        Control::No => {}
+        Control::PortOnly => Ok(Received::Port),
+        Control::PortAndAggregate => Ok(shared(port, addresses, true)),
+        Control::No if port.is_awaited() => Ok(shared(port, addresses, false)),
+        Control::No => match port.reception() {
+            Reception::Active if is_active(&port.table(), port.slot()) => Ok(()),
+            _ => accepted(port, addresses),
+        }
+        .map(|()| Received::Aggregate),
     }
+}
+
+/// What becomes of a frame that stays with the port's own sockets in any case.
+#[inline(always)]
+fn shared(port: &impl Hearer, addresses: &Addresses, control: bool) -> Received {
+    cold_path();
+    match accepted(port, addresses) {
+        Ok(()) => Received::PortAndAggregate { control },
+        Err(_) => Received::Port,
+    }
+}
+
+/// Whether a frame with these addresses goes to the aggregate.
+#[inline(always)]
+fn accepted(port: &impl Hearer, addresses: &Addresses) -> Result<(), DropReason> {
     match port.reception() {
-        Reception::Active if is_active(&port.table(), port.slot()) => Ok(()),
         Reception::Active => port.accept(addresses.destination.is_group()),
         Reception::Designated => accept_one(&port.table(), port.slot(), addresses),
         Reception::Any => Ok(()),
     }
-    .map(|()| Received::Aggregate)
 }
 
 #[cfg(test)]

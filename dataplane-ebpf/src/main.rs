@@ -13,6 +13,7 @@
 #![feature(asm_experimental_arch)]
 
 mod action;
+mod bound;
 mod buckets;
 mod deliver;
 mod drops;

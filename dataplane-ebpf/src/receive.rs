@@ -1,5 +1,7 @@
 //! Frames that a port heard.
 
+use core::hint::cold_path;
+
 use aggctl_common::{
     Addresses, DropReason, PortId,
     programs::Reception,
@@ -7,16 +9,16 @@ use aggctl_common::{
 };
 use aya_ebpf::{Global, programs::TcContext};
 
-use crate::{action, deliver, drops, ports, vlan};
+use crate::{action, bound, deliver, drops, ports, vlan};
 
 /// The slot of the port that this copy of the program hangs on. Set when the program is loaded.
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
 
-/// The port that this copy of the program hangs on, and what it accepts. `PAGED`: seen from [`paged`].
-struct ThisPort<const PAGED: bool>(Reception);
+/// The port that this copy of the program hangs on, what it accepts, and the frame that it heard. `PAGED`: seen from [`paged`].
+struct ThisPort<'a, const PAGED: bool>(Reception, &'a TcContext);
 
-impl<const PAGED: bool> Hearer for ThisPort<PAGED> {
+impl<const PAGED: bool> Hearer for ThisPort<'_, PAGED> {
     #[inline(always)]
     fn slot(&self) -> PortId {
         slot()
@@ -33,6 +35,16 @@ impl<const PAGED: bool> Hearer for ThisPort<PAGED> {
     }
 
     #[inline(always)]
+    fn is_awaited(&self) -> bool {
+        if !bound::anybody() {
+            return false;
+        }
+        cold_path();
+        let protocol = action::protocol(self.1);
+        if PAGED { bound::is_awaited(slot(), protocol) } else { is_awaited(protocol) }
+    }
+
+    #[inline(always)]
     fn accept(&self, group: bool) -> Result<(), DropReason> {
         // The loader misplaces a call from one function outside a program's own section to another (aya-obj 0.3).
         if PAGED { rule::accept(&self.table(), self.slot(), group) } else { accept(group) }
@@ -44,6 +56,13 @@ impl<const PAGED: bool> Hearer for ThisPort<PAGED> {
 #[inline(never)]
 fn accept(group: bool) -> Result<(), DropReason> {
     rule::accept(&ports::Table, slot(), group)
+}
+
+/// As [`accept`].
+#[cold]
+#[inline(never)]
+fn is_awaited(protocol: u16) -> bool {
+    bound::is_awaited(slot(), protocol)
 }
 
 /// The slot of the port.
@@ -68,15 +87,23 @@ fn carry_out<const TAGS: bool, const PAGED: bool>(
     reception: Reception,
     addresses: &Addresses,
 ) -> i32 {
-    match rule::receive(&ThisPort::<PAGED>(reception), addresses) {
+    match rule::receive(&ThisPort::<PAGED>(reception, context), addresses) {
         Ok(Received::Aggregate) => match if TAGS { vlan::incoming(context) } else { Ok(()) } {
             Ok(()) => deliver::deliver(context),
             Err(reason) => drop(reason),
         },
-        Ok(Received::Port) => action::NEXT,
-        Ok(Received::PortAndAggregate) => {
-            deliver::copy(context);
-            action::NEXT
+        Ok(Received::Port) => action::leave(context),
+        Ok(Received::PortAndAggregate { control }) => {
+            let copied = if TAGS && !control {
+                vlan::as_incoming(context, || deliver::copy(context))
+            } else {
+                deliver::copy(context);
+                Ok(())
+            };
+            match copied {
+                Ok(()) => action::leave(context),
+                Err(reason) => drop(reason),
+            }
         }
         Err(reason) => drop(reason),
     }

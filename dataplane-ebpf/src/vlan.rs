@@ -81,6 +81,33 @@ pub fn incoming(context: &TcContext) -> Result<(), DropReason> {
     apply(context, tag, vlan::receive(&rule(), tag)?)
 }
 
+/// Does something while the frame has the tag that it has on the host, and gives it back the one that it had on the wire.
+/// Nothing is done with a frame that is not for this host.
+///
+/// # Errors
+///
+/// [`DropReason::Malformed`] if its tag cannot be changed.
+#[inline(always)]
+pub fn as_incoming(context: &TcContext, act: impl FnOnce()) -> Result<(), DropReason> {
+    let tag = match linear(context) {
+        Some(header) => tag(context, |at| header.get(at / 2).copied()),
+        None => tag(context, |at| context.load(at).ok()),
+    };
+    let Ok(tag) = tag else { return Ok(()) };
+    let Ok(change) = vlan::receive(&rule(), tag) else { return Ok(()) };
+    apply(context, tag, change)?;
+    act();
+    match (change, tag) {
+        (Change::Keep, _) | (Change::Pop | Change::Retag(_), None) => Ok(()),
+        (Change::Push(_), _) => pop_beside(context),
+        (Change::Pop, Some(tag)) => push_tag(context, tag),
+        (Change::Retag(_), Some(tag)) => {
+            pop_beside(context)?;
+            push_tag(context, tag)
+        }
+    }
+}
+
 /// The addresses, the EtherType and what comes after it, where they lie, if all of it is in the linear part of the frame.
 /// Two octets at a time, as they lie: the frame starts at an even address.
 #[inline(always)]
@@ -136,8 +163,14 @@ fn apply(context: &TcContext, tag: Option<Tag>, change: Change) -> Result<(), Dr
 /// Adds a tag, beside the frame. A tag that was there already (one further in, after [`pop`]) goes into the frame.
 #[inline(always)]
 fn push(context: &TcContext, tci: u16) -> Result<(), DropReason> {
+    push_tag(context, Tag::new(CUSTOMER, tci))
+}
+
+/// The same for a tag of any kind.
+#[inline(always)]
+fn push_tag(context: &TcContext, tag: Tag) -> Result<(), DropReason> {
     // SAFETY: the helper changes the frame, no pointer to which is kept.
-    match unsafe { bpf_skb_vlan_push(context.skb.skb, CUSTOMER.to_be(), tci) } {
+    match unsafe { bpf_skb_vlan_push(context.skb.skb, tag.tpid().to_be(), tag.tci()) } {
         0 => Ok(()),
         _ => Err(DropReason::Malformed),
     }
@@ -154,8 +187,14 @@ fn pop(context: &TcContext, tag: Option<Tag>) -> Result<(), DropReason> {
     if present == 0 && tag.is_some_and(|tag| u16::from_be(protocol as u16) != tag.tpid()) {
         return Err(DropReason::Malformed);
     }
+    pop_beside(context)
+}
+
+/// The same for a tag that is known to be beside the frame.
+#[inline(always)]
+fn pop_beside(context: &TcContext) -> Result<(), DropReason> {
     // SAFETY: the helper changes the frame, no pointer to which is kept.
-    match unsafe { bpf_skb_vlan_pop(skb) } {
+    match unsafe { bpf_skb_vlan_pop(context.skb.skb) } {
         0 => Ok(()),
         _ => Err(DropReason::Malformed),
     }

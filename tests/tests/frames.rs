@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use aggctl_tests::{
-    Capture, Case, Lab, TcpSession, capture, cases,
+    Capture, Case, Lab, TcpSession,
+    capture::is_ping,
+    cases,
     frames::{LOCAL, STRANGER, control, frame, mac, tagged},
     guest::Guest,
     lab::{HOST_V4, HOST_V6, switch_end},
     matrix::SOON,
+    processes::kill,
     sys::{Heard, PacketSocket},
     wait, wait_for,
 };
@@ -17,6 +20,8 @@ use aggctl_tests::{
 const COUNT: usize = 5;
 /// Long enough for a frame that should not come.
 const QUIET: Duration = Duration::from_millis(200);
+/// The rhythm of the pings.
+const RHYTHM: Duration = Duration::from_millis(5);
 /// The protocol number of LLDP.
 const LLDP: u16 = 0x88cc;
 /// The protocol number of LACP.
@@ -40,10 +45,129 @@ fn control_frames_stay_with_their_port(case: Case) {
             for _ in 0..COUNT {
                 sender.send(&frame(control(last), protocol, "control")).unwrap();
             }
-            let on_both = [COUNT, if also_on_aggregate { COUNT } else { 0 }];
+            // From the standby port the aggregate would hear it a second time.
+            let on_both = [COUNT, if also_on_aggregate && port == "eth0" { COUNT } else { 0 }];
             expect_counts(&what, [&on_port, &on_aggregate], on_both);
         }
     }
+    lab.host.aggctl("set agg0 active-port=eth1").ok();
+    let on_aggregate = Capture::of(&lab.host, "agg0", LLDP, |heard| by_hand(heard) && !heard.outgoing);
+    for (port, count) in [("eth1", COUNT), ("eth0", 0)] {
+        let on_port = Capture::of(&lab.host, port, LLDP, |heard| by_hand(heard) && !heard.outgoing);
+        let sender = lab.switch.enter(|| PacketSocket::open(&switch_end(port), 0)).unwrap();
+        on_aggregate.clear();
+        for _ in 0..COUNT {
+            sender.send(&frame(control(0x0e), LLDP, "control")).unwrap();
+        }
+        expect_counts(&format!("{port} after a change"), [&on_port, &on_aggregate], [COUNT, count]);
+    }
+}
+
+cases!(sockets_bound_to_a_port_hear_what_they_would_over_bonding: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+fn sockets_bound_to_a_port_hear_what_they_would_over_bonding(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let address = mac(lab.host.link("agg0")["address"].as_str().unwrap());
+    // PTP, CFM, FIP, FCoE, AoE: to groups that are no link-local ones, to this host, to everybody; more than are told apart.
+    let protocols = [
+        ([0x01, 0x1b, 0x19, 0, 0, 0], 0x88f7),
+        ([0x01, 0x80, 0xc2, 0, 0, 0x30], 0x8902),
+        ([0x01, 0x10, 0x18, 0x01, 0, 0x02], 0x8914),
+        (address, 0x8906),
+        ([0xff; 6], 0x88a2),
+    ];
+    let hear =
+        |place: &str, protocol| Capture::of(&lab.host, place, protocol, |heard| by_hand(heard) && !heard.outgoing);
+    let senders = ["sw0", "sw1"].map(|end| lab.switch.enter(|| PacketSocket::open(end, 0)).unwrap());
+    let round = |what: &str, to: [u8; 6], protocol| {
+        let captures = ["eth0", "eth1", "agg0"].map(|place| hear(place, protocol));
+        let [active, standby, aggregate] = &captures;
+        wait_for("sockets that are noticed", SOON, || {
+            senders.iter().for_each(|sender| sender.send(&frame(to, protocol, "notice")).unwrap());
+            active.count(|_| true) > 0 && standby.count(|_| true) > 0
+        });
+        wait::quiet(QUIET, || None::<()>);
+        for (sender, heard_by, on_aggregate) in [(0, active, COUNT), (1, standby, 0)] {
+            captures.iter().for_each(Capture::clear);
+            for _ in 0..COUNT {
+                senders[sender].send(&frame(to, protocol, "bound")).unwrap();
+            }
+            expect_counts(&format!("{what}: {protocol:x}"), [heard_by, aggregate], [COUNT, on_aggregate]);
+        }
+    };
+    for (to, protocol) in protocols {
+        round("one at a time", to, protocol);
+    }
+    let _all = protocols.map(|(_, protocol)| ["eth0", "eth1"].map(|port| hear(port, protocol)));
+    for (to, protocol) in protocols {
+        round("all together", to, protocol);
+    }
+    // Nobody else is there: what programs know stays.
+    let controller = lab.host.wait_for_controller("agg0");
+    kill(controller.guardian);
+    kill(controller.pid);
+    controller.expect_gone();
+    for (to, protocol) in protocols {
+        round("no controller", to, protocol);
+    }
+}
+
+cases!(a_host_answers_once_whoever_is_bound_to_its_ports: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_host_answers_once_whoever_is_bound_to_its_ports(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("");
+    let (address, client) = (lab.host.link("agg0"), lab.client.link("eth0"));
+    let [address, client] = [address, client].map(|link| mac(link["address"].as_str().unwrap()));
+    let bound = [0x0800, 0x0806, 0x86dd]
+        .map(|protocol| ["eth0", "eth1"].map(|port| Capture::of(&lab.host, port, protocol, |heard| !heard.outgoing)));
+    let request = who_has_host(client);
+    let senders = ["sw0", "sw1"].map(|end| lab.switch.enter(|| PacketSocket::open(end, 0)).unwrap());
+    let [ip, arp, ip6] = &bound;
+    wait_for("sockets that are noticed", SOON, || {
+        senders.iter().for_each(|sender| sender.send(&request).unwrap());
+        arp.iter().all(|capture| capture.count(|_| true) > 0)
+    });
+    wait::quiet(QUIET, || None::<()>);
+
+    let answers = ["sw0", "sw1"].map(|end| {
+        Capture::start(&lab.switch, end, move |heard| {
+            let answer = heard.bytes[12..14] == [0x08, 0x06] && heard.bytes[20..22] == [0, 2];
+            !heard.outgoing && answer && heard.bytes[6..12] == address
+        })
+    });
+    arp.iter().for_each(Capture::clear);
+    for _ in 0..COUNT {
+        senders.iter().for_each(|sender| sender.send(&request).unwrap());
+    }
+    expect_counts("requests", [&arp[0], &arp[1]], [COUNT, COUNT]);
+    expect_counts("answers to what the active port heard", [&answers[0], &answers[1]], [COUNT, 0]);
+
+    // What stays with a port because of its address is no more for the port to answer.
+    let request = [&control(0x0e)[..], &request[6..]].concat();
+    answers.iter().for_each(Capture::clear);
+    for _ in 0..COUNT {
+        senders.iter().for_each(|sender| sender.send(&request).unwrap());
+    }
+    expect_counts("answers to a link-local group", [&answers[0], &answers[1]], [COUNT, 0]);
+
+    for (captures, ping) in [(ip, lab.ping(RHYTHM)), (ip6, lab.ping6(RHYTHM))] {
+        let before = captures[0].count(is_ping);
+        let ((), stats) = ping.during(|| ping.run(200));
+        assert_eq!((stats.lost, stats.doubled), (0, 0), "{stats:?}");
+        let heard = captures[0].count(is_ping) - before;
+        assert!(heard as u64 >= stats.sent, "heard {heard}: {stats:?}");
+    }
+}
+
+/// An ARP request of the client's for the host's IPv4 address.
+fn who_has_host(client: [u8; 6]) -> Vec<u8> {
+    let mut request = frame([0xff; 6], 0x0806, "");
+    request[6..12].copy_from_slice(&client);
+    request[14..22].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 1]);
+    request[22..28].copy_from_slice(&client);
+    request[28..32].copy_from_slice(&[10, 0, 0, 1]);
+    request[38..42].copy_from_slice(&[10, 0, 0, 2]);
+    request
 }
 
 cases!(a_standby_port_drops_and_counts: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
@@ -133,7 +257,7 @@ fn counters_and_captures_of_the_aggregate_tell_the_truth(case: Case) {
     // All that the aggregate hears and sends, the active port does, before and after the test's own pings, too.
     let most = count("eth0");
     let before = count("agg0");
-    let capture = Capture::start(&lab.host, "agg0", capture::is_ping);
+    let capture = Capture::start(&lab.host, "agg0", is_ping);
     let ((), stats) = ping.during(|| ping.run(200));
     let heard = [false, true].map(|outgoing| capture.count(|heard| heard.outgoing == outgoing) as u64);
     let after = count("agg0");

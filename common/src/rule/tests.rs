@@ -29,6 +29,7 @@ struct Heard<'a> {
     slot: PortId,
     reception: Reception,
     ports: &'a Ports,
+    awaited: bool,
 }
 
 impl Hearer for Heard<'_> {
@@ -43,12 +44,27 @@ impl Hearer for Heard<'_> {
     fn table(&self) -> impl View {
         *self.ports
     }
+
+    fn is_awaited(&self) -> bool {
+        self.awaited
+    }
 }
 
 fn received(ports: &Ports, slot: u8, reception: Reception, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
     let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
-    receive(&Heard { slot: PortId(slot), reception, ports }, &addresses)
+    receive(&Heard { slot: PortId(slot), reception, ports, awaited: false }, &addresses)
 }
+
+/// The same for a frame for which a socket bound to the port waits.
+fn awaited(ports: &Ports, slot: u8, reception: Reception, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
+    let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
+    receive(&Heard { slot: PortId(slot), reception, ports, awaited: true }, &addresses)
+}
+
+/// A link-local frame that goes to the aggregate as well.
+const CONTROL: Received = Received::PortAndAggregate { control: true };
+/// Any other that does.
+const SHARED: Received = Received::PortAndAggregate { control: false };
 
 fn send_by_choice(ports: &Ports) -> Result<IfIndex, DropReason> {
     send(ports, choose(ports))
@@ -102,8 +118,39 @@ fn a_standby_port_delivers_nothing_but_control_frames() {
     }
     for slot in 0..3 {
         assert_eq!(heard(&ports, slot, LACP), Ok(Received::Port));
-        assert_eq!(heard(&ports, slot, STP), Ok(Received::PortAndAggregate));
+        assert_eq!(heard(&ports, slot, STP), Ok(if slot == 0 { CONTROL } else { Received::Port }));
     }
+}
+
+#[test]
+fn control_frames_reach_the_aggregate_from_where_it_takes_groups() {
+    let ports = Ports { mac: Destination::from_octets(UNICAST).word(), accept: 0b010, ..three() };
+    for slot in 0..3 {
+        let on_one = Ok(if slot == 0 { CONTROL } else { Received::Port });
+        assert_eq!(received(&ports, slot, Reception::Active, STP, NEIGHBOUR), on_one);
+        assert_eq!(received(&ports, slot, Reception::Designated, STP, NEIGHBOUR), on_one);
+        assert_eq!(received(&ports, slot, Reception::Any, STP, NEIGHBOUR), Ok(CONTROL));
+        assert_eq!(received(&ports, slot, Reception::Designated, STP, UNICAST), Ok(Received::Port), "our own");
+        let lost = Ports { usable: 0, ..ports };
+        assert_eq!(received(&lost, slot, Reception::Active, STP, NEIGHBOUR), Ok(Received::Port), "no port");
+    }
+}
+
+#[test]
+fn what_a_socket_bound_to_the_port_waits_for_stays_there_too() {
+    let ports = three();
+    for octets in [UNICAST, BROADCAST, [0x01, 0x1b, 0x19, 0, 0, 0]] {
+        assert_eq!(awaited(&ports, 0, Reception::Active, octets, NEIGHBOUR), Ok(SHARED));
+        assert_eq!(awaited(&ports, 1, Reception::Active, octets, NEIGHBOUR), Ok(Received::Port), "not dropped");
+        assert_eq!(awaited(&ports, 1, Reception::Any, octets, NEIGHBOUR), Ok(SHARED));
+    }
+    let former = Ports { accept: 0b010, ..ports };
+    assert_eq!(awaited(&former, 1, Reception::Active, UNICAST, NEIGHBOUR), Ok(SHARED));
+    assert_eq!(awaited(&former, 1, Reception::Active, BROADCAST, NEIGHBOUR), Ok(Received::Port));
+    assert_eq!(awaited(&ports, 1, Reception::Designated, UNICAST, NEIGHBOUR), Ok(SHARED));
+    assert_eq!(awaited(&ports, 1, Reception::Designated, BROADCAST, NEIGHBOUR), Ok(Received::Port));
+    assert_eq!(awaited(&ports, 1, Reception::Any, LACP, NEIGHBOUR), Ok(Received::Port));
+    assert_eq!(awaited(&ports, 0, Reception::Active, STP, NEIGHBOUR), Ok(CONTROL));
 }
 
 #[test]
@@ -121,7 +168,7 @@ fn a_lag_delivers_all_that_any_port_hears() {
         for octets in [UNICAST, BROADCAST, NEIGHBOUR] {
             assert_eq!(received(&ports, slot, Reception::Any, octets, UNICAST), Ok(Received::Aggregate));
         }
-        assert_eq!(received(&ports, slot, Reception::Any, STP, NEIGHBOUR), Ok(Received::PortAndAggregate));
+        assert_eq!(received(&ports, slot, Reception::Any, STP, NEIGHBOUR), Ok(CONTROL));
     }
 }
 
@@ -190,6 +237,7 @@ proptest! {
         let _ = send_by_choice(&ports);
         for reception in [Reception::Active, Reception::Designated, Reception::Any] {
             let _ = received(&ports, slot, reception, octets, octets);
+            let _ = awaited(&ports, slot, reception, octets, octets);
         }
     }
 }

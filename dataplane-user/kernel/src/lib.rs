@@ -19,6 +19,7 @@ pub mod error;
 pub mod ethtool;
 pub mod execute;
 pub mod gather;
+pub mod listeners;
 pub mod netlink;
 pub mod netns;
 pub mod nft;

@@ -13,12 +13,13 @@ use std::{
     time::Duration,
 };
 
-use aggctl_common::{IfIndex, LAYOUT_VERSION, Ports};
+use aggctl_common::{DropReason, IfIndex, LAYOUT_VERSION, Ports};
 use aggctl_engine::{
     config::{Hook, Wiring},
     settings::Settings,
 };
-use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, Ends, Expected, Role};
+use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, DropCount, Ends, Expected, Role};
+use aggctl_tests::wait;
 use support::{
     BPFFS,
     attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, hanging, ports, sender},
@@ -174,6 +175,30 @@ fn defects_are_found_and_repaired() {
         let wrong = |port, name| Defect::WrongInterface { port, found: IfIndex::NONE, expected: index(name) };
         assert_eq!(defects(), [wrong(P0, "p0"), wrong(P1, "p1")]);
         repair();
+    });
+}
+
+/// As versions left it that knew nothing of sockets bound to ports.
+#[test]
+fn a_data_path_without_the_map_of_bound_sockets_keeps_all_other_maps() {
+    each(|case| {
+        let dataplane = attach(case);
+        Wire::open(index("q1")).send(&wire::frame(UNICAST, "dropped on the standby port"));
+        let drops = [DropCount { port: Some(P1), reason: DropReason::Standby, packets: 1 }];
+        assert!(wait::find(Duration::from_secs(10), || (dataplane.drops().unwrap() == drops).then_some(())).is_some());
+        std::fs::remove_file(format!("{BPFFS}/agg0/bound")).unwrap();
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapMissing("bound")]);
+        dataplane.create().unwrap();
+        assert_eq!(dataplane.table().unwrap().load(), ports(), "the table is as it was");
+        let stale =
+            [("p0", P0), ("p1", P1)].map(|(name, port)| Defect::Stale { role: Role::Rx(port), index: index(name) });
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), stale);
+        both_ways("q0", "with programs that know nothing of it");
+        attach_to(&dataplane, case);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
+        assert_eq!(dataplane.drops().unwrap(), drops, "counters go on");
+        both_ways("q0", "with those that do");
+        detach(&dataplane, case);
     });
 }
 

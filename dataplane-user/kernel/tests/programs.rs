@@ -7,12 +7,12 @@ mod support;
 use std::collections::BTreeMap;
 
 use aggctl_common::{
-    Addresses, DropReason, IfIndex, MAX_PORTS, PortId, Ports,
+    Addresses, Bound, DropReason, EtherTypes, IfIndex, MAX_PORTS, PortId, Ports,
     programs::Reception,
     rule::{self, Hearer, Received, View},
 };
 use aggctl_engine::config::{Device, Hook, Wiring};
-use aggctl_kernel::dataplane::{Dataplane, Role, Table};
+use aggctl_kernel::dataplane::{BoundTable, Dataplane, Role, Table};
 use aggctl_tests::{feature::PAGED_TEST_RUNS, wait};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use proptest::{
@@ -34,8 +34,8 @@ const REDIRECT: u32 = 7;
 /// The slots whose receiving program is tried: the first, one between, the last.
 const SLOTS: [u8; 3] = [0, 5, 63];
 
-/// A port with this slot and table, where one port is active.
-struct Active<'a>(PortId, &'a Ports);
+/// A port with this slot and table, where one port is active, that hears a frame for which a socket waits, or not.
+struct Active<'a>(PortId, &'a Ports, bool);
 
 impl Hearer for Active<'_> {
     fn slot(&self) -> PortId {
@@ -49,12 +49,17 @@ impl Hearer for Active<'_> {
     fn table(&self) -> impl View {
         *self.1
     }
+
+    fn is_awaited(&self) -> bool {
+        self.2
+    }
 }
 
 /// The programs of one aggregate, loaded.
 struct Programs {
     dataplane: Dataplane,
     table: Table,
+    bound: BoundTable,
     tx: SchedClassifier,
     rx: BTreeMap<u8, SchedClassifier>,
 }
@@ -77,7 +82,13 @@ impl Programs {
                 (slot, program(Role::Rx(PortId(slot))))
             })
             .collect();
-        Self { table: dataplane.table().unwrap(), tx: program(Role::Tx), rx, dataplane }
+        Self {
+            table: dataplane.table().unwrap(),
+            bound: dataplane.bound().unwrap(),
+            tx: program(Role::Tx),
+            rx,
+            dataplane,
+        }
     }
 
     /// Runs a program; says what it returned, and what it counted.
@@ -110,11 +121,14 @@ impl Programs {
     /// Checks that `rx` of each slot does with this table what the rule says.
     fn check_rx(&self, ports: &Ports, frame: &[u8]) {
         let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
+        // In a test run the kernel leaves a tag where it is, and takes its EtherType for the frame's.
+        let (bound, ethertype) = (self.bound.load(), u16::from_be_bytes([frame[12], frame[13]]));
         for (slot, program) in &self.rx {
             let port = PortId(*slot);
-            let expected = match rule::receive(&Active(port, ports), &addresses) {
+            let awaited = bound.slots[port.index()].contain(ethertype);
+            let expected = match rule::receive(&Active(port, ports, awaited), &addresses) {
                 Ok(Received::Aggregate) => (REDIRECT, vec![]),
-                Ok(Received::Port | Received::PortAndAggregate) => (NEXT, vec![]),
+                Ok(Received::Port | Received::PortAndAggregate { .. }) => (NEXT, vec![]),
                 Err(reason) => (DROP, vec![(Some(port), reason)]),
             };
             assert_eq!(self.run(program, frame), expected, "slot {slot}, {frame:x?}, {ports:?}");
@@ -168,6 +182,14 @@ fn tables() -> Vec<Ports> {
     ]
 }
 
+/// Somebody waits for our frames on one of the ports that are tried, and on another for something else; somebody waits for more
+/// than can be told apart.
+fn bindings() -> [Bound; 2] {
+    let ours = EtherTypes::of([0x88f7, wire::ETHERTYPE]);
+    let many = EtherTypes::of((1..=5).map(|number| 0x9000 + number));
+    [Bound::of([(PortId(5), ours), (PortId(63), EtherTypes::of([0x88f7, 0x0800]))]), Bound::of([(PortId(63), many)])]
+}
+
 #[test]
 fn every_class_of_destination_in_every_kind_of_table() {
     each_wiring(|programs| {
@@ -177,6 +199,22 @@ fn every_class_of_destination_in_every_kind_of_table() {
             for destination in destinations() {
                 let frame = wire::frame(destination, "class");
                 programs.check_tx(&ports, &frame);
+                programs.check_rx(&ports, &frame);
+                programs.check_rx(&ports, &wire::tagged(&frame, 10));
+            }
+        }
+    });
+}
+
+#[test]
+fn what_sockets_bound_to_a_port_wait_for_in_every_kind_of_table() {
+    each_wiring(|programs| {
+        for (ports, bound) in tables().into_iter().flat_map(|ports| bindings().map(|bound| (ports, bound))) {
+            programs.table.publish(&ports);
+            programs.bound.publish(&bound);
+            assert_eq!(programs.bound.load(), bound);
+            for destination in [UNICAST, [0xff; 6], [0x01, 0x80, 0xc2, 0, 0, 0x02], [0x01, 0x80, 0xc2, 0, 0, 0x0e]] {
+                let frame = wire::frame(destination, "awaited");
                 programs.check_rx(&ports, &frame);
                 programs.check_rx(&ports, &wire::tagged(&frame, 10));
             }
@@ -223,9 +261,9 @@ fn frames_of_which_only_the_header_is_linear() {
                 }
             };
             let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
-            let expected = match rule::receive(&Active(PortId(0), &ports), &addresses) {
+            let expected = match rule::receive(&Active(PortId(0), &ports, false), &addresses) {
                 Ok(Received::Aggregate) => REDIRECT,
-                Ok(Received::Port | Received::PortAndAggregate) => NEXT,
+                Ok(Received::Port | Received::PortAndAggregate { .. }) => NEXT,
                 Err(_) => DROP,
             };
             assert_eq!(result.return_value, expected, "{destination:x?}");
@@ -234,20 +272,20 @@ fn frames_of_which_only_the_header_is_linear() {
 }
 
 #[test]
-fn the_copy_of_a_control_frame_arrives_on_the_aggregate() {
+fn the_copy_of_a_control_frame_arrives_on_the_aggregate_from_the_active_port() {
     each_wiring(|programs| {
-        programs.table.publish(&Ports::EMPTY);
+        programs.table.publish(&table(&[(0, IfIndex(4000)), (5, IfIndex(4001)), (63, IfIndex(4002))], 5));
         let aggregate = Wire::open(index("agg0"));
         for last in 0..=0x0f {
             let frame = wire::frame([0x01, 0x80, 0xc2, 0, 0, last], &format!("control {last}"));
             for program in programs.rx.values() {
                 assert_eq!(programs.run(program, &frame), (NEXT, vec![]));
-                if ![1, 2].contains(&last) {
-                    assert_eq!(aggregate.hear().octets, frame, "…:{last:02x}");
-                }
+            }
+            if ![1, 2].contains(&last) {
+                assert_eq!(aggregate.hear().octets, frame, "…:{last:02x}");
             }
         }
-        // Pause and slow protocols would have come before the last one.
+        // Pause, slow protocols and what the other ports heard would have come before the last one.
         assert_eq!(aggregate.poll(std::time::Duration::ZERO), None);
     });
 }

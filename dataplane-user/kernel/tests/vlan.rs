@@ -5,7 +5,7 @@
 mod support;
 
 use aggctl_common::{
-    DropReason, PortId,
+    Bound, DropReason, EtherTypes, PortId,
     vlan::{self, CUSTOMER, Change, SERVICE, Tag},
 };
 use aggctl_engine::{
@@ -250,6 +250,40 @@ fn every_rule_and_every_tag_of_real_frames() {
             let counted: u64 = dataplane.drops().unwrap().iter().map(|count: &DropCount| count.packets).sum();
             assert!(dataplane.drops().unwrap().iter().all(|count| count.reason == DropReason::Vlan));
             assert_eq!(counted, dropped, "{case}, {rule}");
+            attached::detach(&dataplane, case);
+        }
+    });
+}
+
+/// With a socket bound to the port: the copy for the aggregate is subject to the rule, what stays with the port is as it was.
+/// The kernel shows a tag that nobody on the port knows by saying that the frame is for another host.
+#[test]
+fn a_socket_bound_to_the_port_hears_frames_as_they_are_on_the_wire() {
+    const ELSEWHERE: u8 = 3;
+    const EVERYBODY: u8 = 1;
+    each(|case: Case| {
+        for rule in RULES {
+            let dataplane = with_rule(rule);
+            attached::attach_to(&dataplane, case);
+            dataplane.bound().unwrap().publish(&Bound::of([(P0, EtherTypes::of([wire::ETHERTYPE]))]));
+            let (on_port, aggregate) = (Wire::open_for(index("p0"), wire::ETHERTYPE), Wire::open(index("agg0")));
+            let sender = Wire::open(index("q0"));
+            // Behind two tags the kernel sees another protocol, for which nobody waits.
+            for tags in tags().into_iter().filter(|tags| tags.len() < 2) {
+                let (frame, marker) = (frame([0xff; 6], &tags), frame(CONTROL, &tags));
+                sender.send(&frame);
+                sender.send(&marker);
+                let expected = arriving(rule, Way::In, &frame);
+                for octets in expected.into_iter().chain([marker]) {
+                    assert_eq!(aggregate.hear().whole(), octets, "{case}, {rule}: {tags:x?}");
+                }
+                let heard = on_port.hear();
+                let in_vlan = tags.first().is_some_and(|(_, tci)| tci & 0x0fff != 0);
+                assert_eq!(heard.octets[12..], frame[12 + 4 * tags.len()..], "{case}, {rule}: {tags:x?}");
+                assert_eq!(heard.kind, if in_vlan { ELSEWHERE } else { EVERYBODY }, "{case}, {rule}: {tags:x?}");
+                on_port.hear();
+            }
+            assert_eq!(dataplane.drops().unwrap(), [], "{case}, {rule}");
             attached::detach(&dataplane, case);
         }
     });

@@ -4,6 +4,7 @@
 //! meanwhile wait in the socket.
 
 mod act;
+mod bound;
 mod clock;
 mod disk;
 mod late;
@@ -46,7 +47,8 @@ use tracing::{info, warn};
 
 pub use self::disk::Behind;
 use self::{
-    disk::Disk, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving, verify::Verifier,
+    bound::Listening, disk::Disk, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving,
+    verify::Verifier,
 };
 use crate::{
     api::{Asked, Server},
@@ -145,6 +147,7 @@ struct Controller {
     engine: Aggregate,
     executor: Executor,
     table: Table,
+    listening: Listening,
     sender: PacketSender,
     outgoing: Outgoing,
     watcher: Watcher,
@@ -171,6 +174,7 @@ enum Input {
     Link(LinkEvent),
     Asked(Asked),
     Poll,
+    Listeners,
     Deadline,
     Outgoing,
     Housekeeping,
@@ -200,6 +204,7 @@ impl Controller {
             disk: Disk::new(remembered),
             table: executor.dataplane.table()?,
             verifier: Verifier::of(&executor)?,
+            listening: Listening::new(executor.dataplane.bound()?),
             executor,
             sender: PacketSender::open()?,
             outgoing: Outgoing::default(),
@@ -223,6 +228,7 @@ impl Controller {
 
     async fn run(&mut self) -> Result<(), Failure> {
         let mut poll = poll_timer(&self.record.config);
+        let mut listeners = bound::timer();
         let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -231,6 +237,7 @@ impl Controller {
                 event = self.watcher.next() => Input::Link(event?),
                 Some(asked) = self.server.next() => Input::Asked(asked),
                 _ = poll.tick() => Input::Poll,
+                _ = listeners.tick() => Input::Listeners,
                 () = sleep_until(deadline) => Input::Deadline,
                 () = outgoing::turn(), if !self.outgoing.is_empty() => Input::Outgoing,
                 _ = housekeeping.tick() => Input::Housekeeping,
@@ -252,6 +259,10 @@ impl Controller {
                 }
                 Input::Poll => {
                     self.poll();
+                    Flow::Go
+                }
+                Input::Listeners => {
+                    self.listening.look(&self.record);
                     Flow::Go
                 }
                 Input::Deadline => self.on_deadline()?,

@@ -5,7 +5,7 @@ use aggctl_engine::{config, settings::Settings};
 use aya::programs::ProgramInfo;
 
 use super::{
-    Ends, Role, Table,
+    Ends, Role, Table, bound,
     error::{DataplaneError, is_not_found},
     hook::{Place, Site},
     maps::{self, Condition},
@@ -95,6 +95,7 @@ pub(super) fn find(pins: &Pins, settings: &Settings, expected: &Expected) -> Res
 /// What is wrong with the maps; if nothing is, with the interfaces in the table.
 pub(super) fn of_maps(pins: &Pins, settings: &Settings, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
     match maps::condition(pins)? {
+        Condition::Good if !bound::is_good(pins)? => return Ok(vec![Defect::MapMissing(pins::BOUND)]),
         Condition::Good if tables::are_for(pins, settings)? => {}
         Condition::Good => return Ok(vec![Defect::MapDifferent(pins::TABLE)]),
         Condition::Missing(map) => return Ok(vec![Defect::MapMissing(map)]),
@@ -149,8 +150,9 @@ fn is_current(site: Site<'_>, settings: &Settings, attached: u32) -> Result<bool
     let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
     let wanted = match site.role {
         Role::Tx if settings.table().is_some() => &[pins::PORTS, pins::TABLE][..],
-        Role::Rx(_) if settings.reception == Reception::Any => &[],
-        Role::Tx | Role::Rx(_) => &[pins::PORTS],
+        Role::Tx => &[pins::PORTS],
+        Role::Rx(_) if settings.reception == Reception::Any => &[pins::BOUND],
+        Role::Rx(_) => &[pins::PORTS, pins::BOUND],
         Role::Relay => &[],
     };
     let wanted = wanted.iter().map(|map| maps::id(site.pins, map)).collect::<Result<Vec<_>, _>>()?;

@@ -11,6 +11,7 @@ use aya::maps::{MapData, MapInfo, MapType};
 use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
+    bound,
     bpf::{self, Form},
     error::{DataplaneError, is_not_found},
     object,
@@ -20,12 +21,12 @@ use super::{
 
 /// The shape of a map.
 #[derive(Debug, PartialEq)]
-struct Shape {
-    kind: MapType,
-    key: u32,
-    value: u32,
-    entries: u32,
-    flags: u32,
+pub(super) struct Shape {
+    pub(super) kind: MapType,
+    pub(super) key: u32,
+    pub(super) value: u32,
+    pub(super) entries: u32,
+    pub(super) flags: u32,
 }
 
 /// The table of ports.
@@ -54,20 +55,29 @@ pub(super) enum Condition {
 /// Compares the pinned maps with what this version needs.
 pub(super) fn condition(pins: &Pins) -> Result<Condition, DataplaneError> {
     for (name, shape) in &SHAPES {
-        match MapInfo::from_pin(pins.map(name)) {
-            Ok(info) if shape_of(name, &info)? == *shape => {}
-            Ok(_) => return Ok(Condition::Different(name)),
-            Err(error) if is_not_found(&error) => return Ok(Condition::Missing(name)),
-            Err(error) => return Err(DataplaneError::map(name, "open", error)),
+        match found(pins, name)? {
+            Some(found) if found == *shape => {}
+            Some(_) => return Ok(Condition::Different(name)),
+            None => return Ok(Condition::Missing(name)),
         }
     }
     Ok(if pins.layout_mark().is_dir() { Condition::Good } else { Condition::Different("layout") })
+}
+
+/// The shape of the map that is pinned by this name, if one is.
+pub(super) fn found(pins: &Pins, name: &'static str) -> Result<Option<Shape>, DataplaneError> {
+    match MapInfo::from_pin(pins.map(name)) {
+        Ok(info) => shape_of(name, &info).map(Some),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(DataplaneError::map(name, "open", error)),
+    }
 }
 
 /// Makes and pins the maps. Good ones stay as they are; others are replaced by empty ones, which programs that are
 /// attached already do not see until they are attached again.
 pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
     if condition(pins)? == Condition::Good {
+        bound::create(pins)?;
         return tables::create(pins, settings);
     }
     if !pins::is_in_bpffs(pins.dir())? {
@@ -79,6 +89,7 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
     }
     pins::make_mark(pins.dir())?;
     pins.remove_marks("layout-")?;
+    bound::create(pins)?;
     tables::create(pins, settings)?;
     let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: PORTS.value, entries: PORTS.entries, flags: PORTS.flags };
     replace(pins, pins::PORTS, || bpf::create_map("PORTS", form, None))?;

@@ -3,6 +3,7 @@
 //! Everything is pinned in one bpffs directory, so it outlives the process; a [`Dataplane`] is no more than the path of
 //! that directory. Every call says what shall be, and succeeds if it is so already.
 
+mod bound;
 mod bpf;
 mod defects;
 mod drops;
@@ -37,6 +38,7 @@ use aggctl_engine::{
 };
 
 pub use self::{
+    bound::BoundTable,
     defects::{Defect, Expected},
     drops::DropCount,
     error::DataplaneError,
@@ -257,6 +259,15 @@ impl Dataplane {
         ports.into_iter().any(|role| self.pins.link(role).exists())
     }
 
+    /// Maps the table of what sockets bound to the ports wait for into this process.
+    ///
+    /// # Errors
+    ///
+    /// If the map is not there or cannot be mapped.
+    pub fn bound(&self) -> Result<BoundTable, DataplaneError> {
+        BoundTable::open(&self.pins)
+    }
+
     /// How many frames the programs dropped, and why. Reasons that did not occur are left out.
     ///
     /// # Errors
@@ -345,7 +356,7 @@ impl Dataplane {
     fn attach(&self, role: Role, place: &Place, globals: Option<(PortId, Delivery)>) -> Result<(), DataplaneError> {
         self.changed.store(true, Ordering::Relaxed);
         // The loader would make a map that is missing, and nobody would know its layout.
-        for map in [pins::PORTS, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS] {
+        for map in [pins::PORTS, pins::BOUND, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS] {
             maps::id(&self.pins, map)?;
         }
         let mut object = object::load(&self.pins, &self.settings, globals)?;

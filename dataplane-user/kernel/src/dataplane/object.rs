@@ -65,7 +65,7 @@ pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Deliver
         loader.override_global(global, kept(&value.to_ne_bytes()), true);
     }
     let mut object = loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(OBJECT)?;
-    for (section, pin) in [(".bss.ports", pins::PORTS), (".bss.table", pins::TABLE)] {
+    for (section, pin) in [(".bss.ports", pins::PORTS), (".bss.bound", pins::BOUND), (".bss.table", pins::TABLE)] {
         put_in_place(&mut object, section, &maps::open(pins, pin)?)?;
     }
     Ok(object)

@@ -12,6 +12,8 @@ use super::error::DataplaneError;
 
 /// Pin of the table of ports.
 pub(super) const PORTS: &str = "ports";
+/// Pin of what sockets bound to the ports wait for.
+pub(super) const BOUND: &str = "bound";
 /// Pin of the drop counters.
 pub(super) const DROPS: &str = "drops";
 

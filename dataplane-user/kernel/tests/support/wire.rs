@@ -46,6 +46,8 @@ pub struct Heard {
     pub vlan: Option<u16>,
     /// The EtherType of that tag.
     pub tpid: Option<u16>,
+    /// Whom the kernel takes it to be for (`PACKET_*` of linux/if_packet.h).
+    pub kind: u8,
 }
 
 impl Heard {
@@ -148,6 +150,11 @@ impl Wire {
         let tag = auxiliary.filter(|data| data.tp_status & libc::TP_STATUS_VLAN_VALID != 0);
         let (vlan, tpid) = (tag.map(|data| data.tp_vlan_tci), tag.map(|data| data.tp_vlan_tpid));
         let ours = [12, 16, 20].iter().any(|at| octets.get(*at..at + 2) == Some(&ETHERTYPE.to_be_bytes()[..]));
-        (ours && address.sll_pkttype != libc::PACKET_OUTGOING).then_some(Heard { octets, vlan, tpid })
+        (ours && address.sll_pkttype != libc::PACKET_OUTGOING).then_some(Heard {
+            octets,
+            vlan,
+            tpid,
+            kind: address.sll_pkttype,
+        })
     }
 }

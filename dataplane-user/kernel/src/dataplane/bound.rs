@@ -1,0 +1,94 @@
+//! The live table of what sockets bound to the ports wait for, mapped into this process.
+#![allow(unsafe_code, reason = "looks at mapped memory as what the programs take it for")]
+
+use std::{
+    mem::offset_of,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use aggctl_common::{Bound, EtherTypes, MAX_PORTS};
+use aya::maps::MapType;
+use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
+
+use super::{
+    bpf::{self, Form},
+    error::DataplaneError,
+    mapped::Mapped,
+    maps::{self, Shape},
+    pins::{self, Pins},
+};
+
+/// The size of the value.
+#[allow(clippy::cast_possible_truncation, reason = "a small constant")]
+const OCTETS: u32 = size_of::<Bound>() as u32;
+
+/// [`Bound`] word by word, as the programs read it.
+#[repr(C)]
+#[derive(Debug)]
+struct Words {
+    any: AtomicU64,
+    slots: [AtomicU64; MAX_PORTS],
+}
+
+const _: () = assert!(
+    size_of::<Words>() == size_of::<Bound>()
+        && align_of::<Words>() == align_of::<Bound>()
+        && offset_of!(Words, any) == offset_of!(Bound, any)
+        && offset_of!(Words, slots) == offset_of!(Bound, slots)
+);
+
+/// Whether the map is pinned and has the shape that it must have. Data paths that earlier versions left have none, which is
+/// nothing against their other maps.
+pub(super) fn is_good(pins: &Pins) -> Result<bool, DataplaneError> {
+    let shape = Shape { kind: MapType::Array, key: 4, value: OCTETS, entries: 1, flags: BPF_F_MMAPABLE };
+    Ok(maps::found(pins, pins::BOUND)? == Some(shape))
+}
+
+/// Makes and pins the map, with nothing in it, unless it is there.
+pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
+    if is_good(pins)? {
+        return Ok(());
+    }
+    let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: OCTETS, entries: 1, flags: BPF_F_MMAPABLE };
+    maps::replace(pins, pins::BOUND, || bpf::create_map("BOUND", form, None))
+}
+
+/// The mapped table. One process at a time may write to it: the one that holds the aggregate's lock.
+///
+/// Minimum kernel version: 5.5 (`BPF_F_MMAPABLE`).
+#[derive(Debug)]
+pub struct BoundTable(Mapped);
+
+impl BoundTable {
+    /// Maps the pinned table.
+    pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
+        Mapped::open(pins, pins::BOUND, size_of::<Words>()).map(Self)
+    }
+
+    /// The table as it is now.
+    #[must_use]
+    pub fn load(&self) -> Bound {
+        let words = self.words();
+        let mut bound = Bound { any: words.any.load(Ordering::Acquire), ..Bound::NOTHING };
+        for (to, from) in bound.slots.iter_mut().zip(&words.slots) {
+            *to = EtherTypes(from.load(Ordering::Acquire));
+        }
+        bound
+    }
+
+    /// Makes the programs use this table.
+    pub fn publish(&self, bound: &Bound) {
+        let words = self.words();
+        for (to, from) in words.slots.iter().zip(&bound.slots) {
+            to.store(from.0, Ordering::Release);
+        }
+        words.any.store(bound.any, Ordering::Release);
+    }
+
+    fn words(&self) -> &Words {
+        // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is that
+        // of `Bound`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
+        // which atomics allow.
+        unsafe { self.0.start().cast().as_ref() }
+    }
+}
