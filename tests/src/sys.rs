@@ -1,4 +1,4 @@
-//! System calls that no crate in use offers safely: tap devices and packet sockets.
+//! System calls that no crate in use offers safely: tap devices, packet sockets, and what a socket knows of itself.
 
 #![allow(clippy::cast_possible_truncation, reason = "constants and sizes of C, which fit the fields made for them")]
 
@@ -9,11 +9,14 @@ use std::{
     mem::{self, MaybeUninit},
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     ptr,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// `SOL_PACKET` option: deliver the VLAN tag and checksum state beside a frame.
 const PACKET_AUXDATA: libc::c_int = 8;
+
+/// ioctl: when the last message arrived (`SIOCGSTAMPNS_OLD` of asm/sockios.h).
+const SIOCGSTAMPNS: u32 = 0x8907;
 
 /// The answer of a call as a result.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
@@ -21,7 +24,7 @@ fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// Sets an integer option of a socket.
-fn set_option(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+fn set_option(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let size = size_of_val(&value) as libc::socklen_t;
     // SAFETY: `value` is a live integer of the size that is given.
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(&value).cast(), size) }).map(drop)
@@ -33,6 +36,43 @@ fn socket(family: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> io::
     let fd = check(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) })?;
     // SAFETY: the descriptor was opened just now and belongs to nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Gives a socket room for this many octets (the kernel doubles the number) of what was received and not read.
+///
+/// # Errors
+///
+/// As setsockopt(2); needs `CAP_NET_ADMIN`.
+pub fn set_receive_buffer(socket: &impl AsRawFd, octets: i32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, octets)
+}
+
+/// How many messages a socket has lost because there was no room for them.
+///
+/// # Errors
+///
+/// As getsockopt(2).
+pub fn overflow(socket: &impl AsRawFd) -> io::Result<u32> {
+    let mut numbers = [0_u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut size = size_of_val(&numbers) as libc::socklen_t;
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_MEMINFO);
+    // SAFETY: `numbers` and `size` are live, and `size` is that of `numbers`.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, numbers.as_mut_ptr().cast(), &raw mut size) })?;
+    Ok(numbers[libc::SK_MEMINFO_DROPS as usize])
+}
+
+/// When the message arrived that was read last from a socket. The kernel takes note of it from the first call on.
+///
+/// # Errors
+///
+/// As `SIOCGSTAMPNS`.
+pub fn arrival(socket: &impl AsRawFd) -> io::Result<SystemTime> {
+    // SAFETY: all of `timespec` may be zero.
+    let mut time: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: SIOCGSTAMPNS writes one `timespec`.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSTAMPNS as _, &raw mut time) })?;
+    let seconds = u64::try_from(time.tv_sec).map_err(io::Error::other)?;
+    Ok(SystemTime::UNIX_EPOCH + Duration::new(seconds, time.tv_nsec as u32))
 }
 
 /// The number of an interface of the calling thread's namespace.

@@ -80,8 +80,9 @@ fn failover_loses_a_few_pings_at_most(case: Case) {
             ping.run(100);
         });
         assert_eq!(lab.host.show("agg0").active(), Some(other));
+        let lost = stats.lost;
         seen.push(stats);
-        if stats.lost <= case.failover_limit() {
+        if lost <= case.failover_limit() {
             return;
         }
         lab.restore(active);
