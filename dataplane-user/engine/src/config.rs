@@ -152,6 +152,7 @@ impl Mode {
 
 /// How flows are told apart and spread over the ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HashConfig {
     /// Which fields of a frame make its hash.
     pub policy: Policy,
@@ -252,6 +253,7 @@ pub enum Reselect {
 
 /// Settings of a link watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LinkWatch {
     /// How long a link must be up before the port is usable, in milliseconds. Skipped while no other port is usable.
     pub up_delay_ms: u32,
@@ -269,6 +271,7 @@ impl Default for LinkWatch {
 
 /// What the neighbours are told after the active port changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Announce {
     /// How many times each address is announced. Zero: not at all.
     pub count: u8,
@@ -313,4 +316,42 @@ pub enum Addresses {
     Move,
     /// The ports must have none.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The object without one of its fields, at any depth: every way to leave one out.
+    fn without_one(object: &Value) -> Vec<Value> {
+        let fields = object.as_object().into_iter().flatten();
+        let mut all = Vec::new();
+        for (key, inner) in fields {
+            let mut without = object.clone();
+            without.as_object_mut().unwrap().remove(key);
+            all.push(without);
+            for inner in without_one(inner) {
+                let mut changed = object.clone();
+                changed[key] = inner;
+                all.push(changed);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn what_an_older_record_does_not_have_is_as_it_is_by_default() {
+        let config = AggregateConfig::default();
+        let all = without_one(&serde_json::to_value(&config).unwrap());
+        assert!(all.len() > 20);
+        for older in all {
+            assert_eq!(serde_json::from_value::<AggregateConfig>(older.clone()).unwrap(), config, "{older}");
+        }
+        let port = PortConfig::default();
+        for older in without_one(&serde_json::to_value(&port).unwrap()) {
+            assert_eq!(serde_json::from_value::<PortConfig>(older).unwrap(), port);
+        }
+    }
 }
