@@ -5,6 +5,7 @@ use aggctl_common::{MAX_PORTS, PortId};
 use crate::{
     config::{Addresses, PortConfig},
     host::{Address, Host, Link},
+    options,
     plan::{
         Refusal, Step, Warning,
         attach::{self, Taken, has_link},
@@ -27,6 +28,7 @@ pub fn add_port(
 ) -> Result<(PortRecord, Vec<Step>, Vec<Warning>), Refusal> {
     let config = &record.config;
     names::check(&wish.name)?;
+    options::check(wish)?;
     let aggregate =
         detach::find_aggregate(host, record).ok_or_else(|| Refusal::AggregateMissing { name: config.name.clone() })?;
     if wish.name == aggregate.name || wish.name == record.hidden {

@@ -134,6 +134,15 @@ fn options_change_all_or_none() {
 }
 
 #[test]
+fn a_port_with_a_setting_that_nobody_can_type_is_not_added() {
+    let (mut world, record) = attached();
+    hosts::add_link(&mut world, 60, "eth5");
+    let wish = PortConfig { weight: 0, ..PortConfig::new("eth5") };
+    let refusal = plan::add_port(&world.host, &record, &wish, &Taken::default()).unwrap_err().to_string();
+    assert!(refusal.contains("weight=0") && refusal.contains("1 to 255"), "{refusal}");
+}
+
+#[test]
 fn what_another_version_asks_for_is_refused() {
     let (_, record) = attached();
     for (key, value, part) in [("bogus", "1", "bogus"), ("poll", "0", "1 to 60000"), ("mode", "lacp", "not built")] {
