@@ -1,8 +1,9 @@
-//! Nothing is lost that others add while addresses and routes are on their way.
+//! Nothing is lost that others add while addresses and routes are on their way; and the aggregate has the settings of the port
+//! whose place it takes.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end at the first surprise")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     process::Command,
     sync::{
         Arc,
@@ -211,4 +212,75 @@ fn what_came_just_before_the_device_was_deleted_goes_to_its_port(case: Case) {
     let wanted: BTreeSet<_> = came.into_iter().map(str::to_owned).chain(before).collect();
     let found = wait::find(SOON, || (things_on(&lab.host, "eth0") == wanted).then_some(()));
     assert!(found.is_some(), "is: {:?}\nwanted: {wanted:?}", things_on(&lab.host, "eth0"));
+}
+
+/// Where the kernel keeps the sysctls of an interface.
+const PLACES: [&str; 4] = ["ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"];
+/// What is not carried (docs/attach-detach.md), and the coarser names of what is.
+const NOT_CARRIED: [&str; 6] =
+    ["mc_forwarding", "mtu", "stable_secret", "base_reachable_time", "retrans_time", "unres_qlen"];
+
+/// All sysctls of an interface that are carried.
+fn settings_of(host: &Namespace, link: &str) -> BTreeMap<String, String> {
+    let read = || {
+        let mut all = BTreeMap::new();
+        for place in PLACES {
+            for entry in std::fs::read_dir(format!("/proc/sys/net/{place}/{link}")).unwrap().flatten() {
+                let name = entry.file_name().into_string().unwrap();
+                if !NOT_CARRIED.contains(&name.as_str()) {
+                    all.insert(format!("{place}/{name}"), std::fs::read_to_string(entry.path()).unwrap());
+                }
+            }
+        }
+        all
+    };
+    host.enter(read)
+}
+
+/// Gives a setting of an interface another value, if the kernel takes one.
+fn change(host: &Namespace, link: &str, setting: &str, value: &str) -> bool {
+    let (place, name) = setting.rsplit_once('/').unwrap();
+    let path = format!("/proc/sys/net/{place}/{link}/{name}");
+    let Ok(number) = value.trim().parse::<i64>() else { return false };
+    // Not below zero: of some the kernel makes "-0".
+    let others = [number + 1, number + 100, (number - 1).max(0)].map(|other| other.to_string());
+    host.enter(|| {
+        others.iter().any(|other| {
+            std::fs::write(&path, other).is_ok()
+                && std::fs::read_to_string(&path).is_ok_and(|now| now.trim() != value.trim())
+        })
+    })
+}
+
+cases!(the_aggregate_has_all_settings_of_its_first_port: VETH_TCX, DIRECT_VETH_TCX, VETH_CLSACT);
+fn the_aggregate_has_all_settings_of_its_first_port(case: Case) {
+    let lab = Lab::two_ports(case);
+    // With these the host would lose its addresses, or make others.
+    let keep = ["disable_ipv6", "addr_gen_mode", "forwarding", "accept_dad", "keep_addr_on_down"];
+    let mut changed = 0;
+    for (setting, value) in settings_of(&lab.host, "eth0") {
+        if !keep.iter().any(|name| setting.ends_with(name)) {
+            changed += usize::from(change(&lab.host, "eth0", &setting, &value));
+        }
+    }
+    assert!(changed > 80, "the kernel took only {changed} other values");
+    let wanted = settings_of(&lab.host, "eth0");
+    let before = HostState::of(&lab.host);
+    lab.attach("");
+    let has = settings_of(&lab.host, "agg0");
+    let differ = wanted.iter().filter(|(key, value)| has.get(*key).is_some_and(|other| other != *value));
+    let differ: Vec<_> = differ.map(|(key, value)| (key, value.trim(), has[key].trim())).collect();
+    assert!(differ.is_empty(), "setting, eth0, agg0: {differ:?}");
+    lab.host.aggctl("detach agg0").ok();
+    before.expect_again(&lab.host, "detach");
+}
+
+cases!(the_token_is_carried: VETH_TCX, DIRECT_VETH_TCX);
+fn the_token_is_carried(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.host.ip("token set ::77 dev eth0");
+    lab.attach("");
+    assert!(lab.host.ip("token get dev agg0").contains("::77"), "{}", lab.host.ip("token"));
+    lab.host.aggctl("detach agg0").ok();
+    assert!(lab.host.ip("token get dev eth0").contains("::77"), "{}", lab.host.ip("token"));
 }

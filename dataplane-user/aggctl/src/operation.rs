@@ -21,7 +21,7 @@ use aggctl_kernel::{
     gather,
     netlink::{Netlink, listener::Listener},
     netns,
-    snapshot::snapshot,
+    snapshot::{complete_settings, snapshot},
     state::{Lock, Store},
     transaction,
 };
@@ -98,7 +98,8 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
     let ports = store.lock_ports(PATIENCE)?;
     // Before the picture is taken: what is not in it must be heard.
     let listener = Listener::open(None)?;
-    let host = snapshot(&mut netlink)?;
+    let mut host = snapshot(&mut netlink)?;
+    complete_settings(&mut host, wish.config.ports.iter().map(|port| port.name.as_str()))?;
     let (mut record, warnings) = plan::attach(&host, &wish.config, &taken(store, &host)?)?;
     if !wish.insistence.force {
         let mut ports = wish.config.ports.iter().filter_map(|port| host.link(&port.name));

@@ -2,7 +2,10 @@
 //!
 //! The kernel crate takes it; plans are made from it; tests make it up.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use aggctl_common::{IfIndex, Mac};
 use serde::{Deserialize, Serialize};
@@ -78,9 +81,12 @@ pub struct Link {
     pub gso_max_segs: u32,
     /// IPv6 address generation mode (IFLA_INET6_ADDR_GEN_MODE); `None` where the interface has no IPv6.
     pub addr_gen_mode: Option<u8>,
+    /// Interface identifier for IPv6 addresses from router advertisements (IFLA_INET6_TOKEN), where one is set.
+    #[serde(default)]
+    pub token: Option<Ipv6Addr>,
     /// Ethtool features that aggctl may switch, where the interface has them (`rx-vlan-filter`, `rx-lro`).
     pub features: BTreeMap<String, Feature>,
-    /// Per-interface sysctls that aggctl may set, as `ipv4/rp_filter`, `ipv6/disable_ipv6`, …
+    /// Per-interface sysctls that aggctl may set, as `ipv4/rp_filter`, `ipv6/disable_ipv6`, `ipv4/neigh/locktime`, …
     pub sysctls: BTreeMap<String, String>,
     /// What hangs on the interface's hooks.
     pub hooks: Hooks,

@@ -34,6 +34,21 @@ pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
     Ok(Host { links, capabilities, ..layer3(netlink)? })
 }
 
+/// Adds to a picture all sysctls of these interfaces: those that become ports, whose settings the aggregate gets. It takes
+/// some hundred reads for each.
+///
+/// # Errors
+///
+/// If one that exists cannot be read.
+pub fn complete_settings<'n>(host: &mut Host, names: impl IntoIterator<Item = &'n str>) -> Result<(), KernelError> {
+    for name in names {
+        if let Some(link) = host.links.values_mut().find(|link| link.name == name) {
+            link.sysctls = sysctl::read_all(name)?;
+        }
+    }
+    Ok(())
+}
+
 /// The interfaces, without what must be asked for one by one (features, sysctls, hooks), and all that is above them.
 ///
 /// # Errors
@@ -67,7 +82,7 @@ fn complete(netlink: &mut Netlink, link: Link, chains: &[IngressChain]) -> Resul
             BTreeMap::new()
         };
         let filters = netlink.ingress_filters(link.index)?;
-        Ok((features, sysctl::read_all(&link.name)?, filters))
+        Ok((features, sysctl::read_essential(&link.name)?, filters))
     };
     match look() {
         Ok((features, sysctls, filters)) => {

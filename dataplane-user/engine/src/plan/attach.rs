@@ -1,6 +1,9 @@
 //! Attach: from ports with addresses of their own to an aggregate that has them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv6Addr,
+};
 
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 
@@ -243,7 +246,15 @@ impl Plan<'_> {
             });
         }
         // What a new interface had does not matter: undoing the attach removes it.
-        steps.extend(link.sysctls.iter().map(|(key, value)| aggregate_sysctl(key, value, value)));
+        if !link.sysctls.is_empty() {
+            steps.push(Step::SetSysctls { link: Subject::Aggregate, values: link.sysctls.clone() });
+        }
+        // The kernel takes one only where router advertisements are heard, which the sysctls say.
+        steps.extend(link.token.map(|token| Step::SetToken {
+            link: Subject::Aggregate,
+            token,
+            was: Ipv6Addr::UNSPECIFIED,
+        }));
         if !self.ports.iter().any(|port| port.carries() && port.layer3.addresses.iter().any(is_link_local)) {
             steps.extend(self.generate_addresses());
         }

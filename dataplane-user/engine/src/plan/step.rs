@@ -1,5 +1,7 @@
 //! The steps that plans are made of.
 
+use std::{collections::BTreeMap, net::Ipv6Addr};
+
 use aggctl_common::{IfIndex, Mac, PortId};
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +141,23 @@ pub enum Step {
         /// What was.
         was: String,
     },
+    /// Give an interface that was just made the sysctls of another one, where they differ. Undoing it does nothing: the
+    /// interface goes.
+    SetSysctls {
+        /// The interface.
+        link: Subject,
+        /// What shall be, by family and name as in [`Step::SetSysctl`].
+        values: BTreeMap<String, String>,
+    },
+    /// Set the interface identifier that IPv6 addresses from router advertisements get (`ip token`).
+    SetToken {
+        /// The interface.
+        link: Subject,
+        /// What shall be; zero is none.
+        token: Ipv6Addr,
+        /// What was.
+        was: Ipv6Addr,
+    },
     /// Switch an ethtool feature.
     SetFeature {
         /// The interface.
@@ -275,6 +294,8 @@ impl Step {
             | Self::SetAllmulti { link, .. }
             | Self::SetAddrGenMode { link, .. }
             | Self::SetSysctl { link, .. }
+            | Self::SetSysctls { link, .. }
+            | Self::SetToken { link, .. }
             | Self::SetFeature { link, .. }
             | Self::AddAddress { link, .. }
             | Self::DeleteAddress { link, .. }
@@ -338,8 +359,9 @@ impl Step {
             Self::SetMtu { mtu, was, .. } => std::mem::swap(mtu, was),
             Self::SetAddrGenMode { mode, was, .. } => std::mem::swap(mode, was),
             Self::SetSysctl { value, was, .. } => std::mem::swap(value, was),
+            Self::SetToken { token, was, .. } => std::mem::swap(token, was),
             Self::MoveNexthop { to, was, .. } => std::mem::swap(to, was),
-            Self::Select { .. } | Self::Announce { .. } => {}
+            Self::Select { .. } | Self::Announce { .. } | Self::SetSysctls { .. } => {}
             Self::CreateNamespace
             | Self::DeleteNamespace
             | Self::CreatePair { .. }

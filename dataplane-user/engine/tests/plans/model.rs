@@ -94,6 +94,10 @@ impl World {
             Step::SetAllmulti { on, .. } => self.link(index).allmulti = *on,
             Step::SetAddrGenMode { mode, .. } => self.link(index).addr_gen_mode = Some(*mode),
             Step::SetSysctl { key, value, .. } => self.set_sysctl(index, key, value),
+            Step::SetSysctls { values, .. } => {
+                values.iter().for_each(|(key, value)| self.set_sysctl(index, key, value));
+            }
+            Step::SetToken { token, .. } => self.link(index).token = Some(*token).filter(|t| !t.is_unspecified()),
             Step::SetFeature { feature, on, .. } => self.link(index).features.get_mut(feature).unwrap().on = *on,
             Step::AddAddress { address, .. } => self.add_address(index, address),
             Step::DeleteAddress { address, .. } => self.delete_address(index, address),

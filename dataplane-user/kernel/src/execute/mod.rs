@@ -92,6 +92,8 @@ impl Executor {
             | Step::SetAllmulti { link, .. }
             | Step::SetAddrGenMode { link, .. }
             | Step::SetSysctl { link, .. }
+            | Step::SetSysctls { link, .. }
+            | Step::SetToken { link, .. }
             | Step::SetFeature { link, .. } => {
                 let target = self.find(link)?;
                 match self.apart().filter(|_| *link == Subject::Hidden) {
@@ -257,13 +259,11 @@ fn set(netlink: &mut Netlink, link: &Target, step: &Step) -> Result<(), KernelEr
         Step::SetPromisc { on, .. } => netlink.set_promisc(link.index, *on),
         Step::SetAllmulti { on, .. } => netlink.set_allmulti(link.index, *on),
         Step::SetAddrGenMode { mode, .. } => netlink.set_addr_gen_mode(link.index, *mode),
-        Step::SetSysctl { key, value, .. } => {
-            // Some have side effects even when nothing changes.
-            if sysctl::read(&link.name, key)?.as_deref() == Some(value) {
-                return Ok(());
-            }
-            sysctl::write(&link.name, key, value)
+        Step::SetSysctl { key, value, .. } => sysctl::set(&link.name, key, value),
+        Step::SetSysctls { values, .. } => {
+            values.iter().try_for_each(|(key, value)| sysctl::set(&link.name, key, value))
         }
+        Step::SetToken { token, .. } => netlink.set_token(link.index, *token),
         Step::SetFeature { feature, on, .. } => ethtool::set_feature(&link.name, feature, *on),
         _ => Ok(()),
     }

@@ -5,6 +5,8 @@ mod pair;
 mod report;
 mod set;
 
+use std::net::Ipv6Addr;
+
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::host::Link;
 use rustix::io::Errno;
@@ -52,6 +54,7 @@ mod attr {
     pub(super) const NETKIT_POLICY: u16 = 3;
     pub(super) const NETKIT_PEER_POLICY: u16 = 4;
     pub(super) const NETKIT_MODE: u16 = 5;
+    pub(super) const INET6_TOKEN: u16 = 7;
     pub(super) const INET6_ADDR_GEN_MODE: u16 = 8;
 }
 
@@ -225,6 +228,7 @@ fn parse(message: &[u8]) -> Option<Link> {
         gso_max_size: attributes.u32(attr::GSO_MAX_SIZE).unwrap_or_default(),
         gso_max_segs: attributes.u32(attr::GSO_MAX_SEGS).unwrap_or_default(),
         addr_gen_mode: attributes.find(attr::AF_SPEC).and_then(addr_gen_mode),
+        token: attributes.find(attr::AF_SPEC).and_then(token),
         ..Link::default()
     })
 }
@@ -238,6 +242,13 @@ pub(super) fn is_up(message: &[u8]) -> bool {
 fn addr_gen_mode(spec: &[u8]) -> Option<u8> {
     let inet6 = Attributes::nested(Attributes::nested(spec).find(u16::from(INET6))?);
     inet6.find(attr::INET6_ADDR_GEN_MODE)?.first().copied()
+}
+
+/// The interface identifier for IPv6 addresses, if one is set.
+fn token(spec: &[u8]) -> Option<Ipv6Addr> {
+    let inet6 = Attributes::nested(Attributes::nested(spec).find(u16::from(INET6))?);
+    let token = <[u8; 16]>::try_from(inet6.find(attr::INET6_TOKEN)?).ok().map(Ipv6Addr::from);
+    token.filter(|token| !token.is_unspecified())
 }
 
 /// A MAC, if it has six octets.

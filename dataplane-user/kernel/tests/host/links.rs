@@ -56,10 +56,11 @@ fn every_setting_there_and_back() {
             Step::SetAddrGenMode { link: link.clone(), mode: 1, was: 0 },
             Step::SetAdmin { link: link.clone(), up: true, was: false },
         ];
-        for key in ["ipv4/rp_filter", "ipv4/arp_announce", "ipv6/accept_ra"] {
+        for key in ["ipv4/rp_filter", "ipv4/arp_announce", "ipv4/neigh/mcast_solicit", "ipv6/accept_ra"] {
             let (key, was) = (key.to_owned(), was.sysctls[key].clone());
             steps.push(Step::SetSysctl { link: link.clone(), key, value: other(&was), was });
         }
+        steps.push(Step::SetToken { link, token: "::77".parse().unwrap(), was: std::net::Ipv6Addr::UNSPECIFIED });
         let mut executor = executor();
         for step in &steps {
             apply(&mut executor, step);

@@ -15,7 +15,13 @@ use aggctl_engine::{
     plan::{Step, Subject},
     record::Identity,
 };
-use aggctl_kernel::{dataplane::Dataplane, execute::Executor, netlink::Netlink, netns::Namespace, snapshot::snapshot};
+use aggctl_kernel::{
+    dataplane::Dataplane,
+    execute::Executor,
+    netlink::Netlink,
+    netns::Namespace,
+    snapshot::{complete_settings, snapshot},
+};
 use aggctl_tests::wait;
 use rustix::{
     mount::{MountFlags, MountPropagationFlags, mount, mount_change},
@@ -87,7 +93,9 @@ const SETTLED: Duration = Duration::from_secs(10);
 pub fn picture() -> Host {
     let mut netlink = Netlink::open().unwrap();
     let settled = || {
-        let host = snapshot(&mut netlink).unwrap();
+        let mut host = snapshot(&mut netlink).unwrap();
+        let names: Vec<_> = host.links.values().map(|link| link.name.clone()).collect();
+        complete_settings(&mut host, names.iter().map(String::as_str)).unwrap();
         // Addresses that the kernel still checks for duplicates would be others in the next picture.
         host.addresses.iter().all(|address| address.flags & IFA_F_TENTATIVE == 0).then_some(host)
     };

@@ -1,5 +1,7 @@
 //! Settings of interfaces.
 
+use std::net::Ipv6Addr;
+
 use aggctl_common::{IfIndex, Mac};
 use rustix::io::Errno;
 
@@ -96,6 +98,17 @@ impl Netlink {
         let inet6 = Builder::default().push(attr::INET6_ADDR_GEN_MODE, &[mode]);
         let spec = Builder::default().push_nested(u16::from(INET6), &inet6);
         self.change(index, "set IPv6 address generation", |message| message.push_nested(attr::AF_SPEC, &spec))
+    }
+
+    /// Sets the interface identifier of IPv6 addresses from router advertisements; zero is none.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses; `EINVAL` where the interface does not hear router advertisements.
+    pub fn set_token(&mut self, index: IfIndex, token: Ipv6Addr) -> Result<(), KernelError> {
+        let inet6 = Builder::default().push(attr::INET6_TOKEN, &token.octets());
+        let spec = Builder::default().push_nested(u16::from(INET6), &inet6);
+        self.change(index, "set IPv6 token", |message| message.push_nested(attr::AF_SPEC, &spec))
     }
 
     pub(super) fn change(
