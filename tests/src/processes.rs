@@ -32,6 +32,35 @@ pub fn session(pid: Pid) -> Option<i32> {
     stat(pid).map(|stat| stat.session)
 }
 
+/// Stops a process, which goes on existing.
+///
+/// # Panics
+///
+/// If the process is not there.
+#[track_caller]
+pub fn stop(pid: Pid) {
+    rustix::process::kill_process(pid, Signal::STOP).unwrap_or_else(|error| panic!("kill -STOP {pid:?}: {error}"));
+}
+
+/// The words of a process's command line; none if it is gone.
+pub fn words(pid: Pid) -> Vec<String> {
+    let line = fs::read(Path::new("/proc").join(pid.as_raw_pid().to_string()).join("cmdline")).unwrap_or_default();
+    let words = line.split(|octet| *octet == 0).filter(|word| !word.is_empty());
+    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// A line of `/proc/PID/status`.
+///
+/// # Panics
+///
+/// If the process is not there, or there is no such line.
+#[track_caller]
+pub fn status(pid: Pid, key: &str) -> String {
+    let text = fs::read_to_string(Path::new("/proc").join(pid.as_raw_pid().to_string()).join("status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {key} in {text}")).trim().to_owned()
+}
+
 /// kill -9.
 ///
 /// # Panics

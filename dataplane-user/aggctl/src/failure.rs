@@ -110,10 +110,7 @@ impl From<aggctl_kernel::dataplane::DataplaneError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::BrokenPipe {
-            Self::OutputClosed
-        } else {
-            Self::Refused(error.to_string())
-        }
+        // Also where somebody went away: only `output::print` knows that it was a reader of ours.
+        Self::Refused(error.to_string())
     }
 }

@@ -1,19 +1,32 @@
 //! The guardian: the small parent of a background controller.
 //!
-//! It restarts a controller that died, which then adopts; and it undoes an attach, or finishes a detach, during which the
-//! controller died. It ends when the controller leaves in good order.
+//! It starts another controller, which then adopts, in the place of one that died, or that lives but does not turn any
+//! more, which it ends; and it undoes an attach, or finishes a detach, during which the controller died. It leaves when the
+//! controller leaves in good order.
 
 use std::{
+    fs::File,
     io::{Read, Write},
+    net::Shutdown,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
     process::{ExitStatus, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use aggctl_engine::record::Phase;
-use aggctl_kernel::state::Store;
+use aggctl_engine::{
+    record::{Phase, Record},
+    supervise::{Beat, GivenUp, LOOK, Pulse, Restarts},
+};
+use aggctl_kernel::{
+    process,
+    state::{Lock, StateError, Store},
+};
 use tokio::{
+    io::AsyncReadExt,
+    net::UnixStream,
     process::Child,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
+    time::MissedTickBehavior,
 };
 use tracing::{info, warn};
 
@@ -23,107 +36,179 @@ use crate::{
     operation,
 };
 
-/// A controller that lived this long is restarted at once.
-const SETTLED: Duration = Duration::from_secs(10);
-/// The longest pause before a restart.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a controller that is asked to leave may take.
+const LEAVING: Duration = Duration::from_secs(5);
+/// How long to wait for the lock where another process may be about to put things right.
+const OTHERS: Duration = Duration::from_secs(10);
+/// The same where another one only was faster than our first controller.
+const FASTER: Duration = Duration::from_millis(100);
 
-/// Runs the guardian of `store`'s aggregate. Standard input holds the wish for an attach, and is empty for an adopt.
+/// Runs the guardian of `store`'s aggregate. To attach, the wish is read from standard input.
 ///
 /// # Errors
 /// If no controller can be started.
-pub fn run(store: &Store) -> Result<(), Failure> {
+pub fn run(store: &Store, adopt: bool) -> Result<(), Failure> {
     background::detach_from_terminal()?;
     let mut wish = Vec::new();
-    std::io::stdin().read_to_end(&mut wish)?;
+    if !adopt {
+        std::io::stdin().read_to_end(&mut wish)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(guard(store, &wish))
+    runtime.block_on(async {
+        let end = signal(SignalKind::terminate())?;
+        let guardian = Guardian { place: store.open_dir()?, store: store.clone(), end, restarts: Restarts::default() };
+        guardian.guard((!adopt).then_some(wish)).await
+    })
 }
 
-async fn guard(store: &Store, wish: &[u8]) -> Result<(), Failure> {
-    let mut end = signal(SignalKind::terminate())?;
-    let mut attaching = !wish.is_empty();
-    let mut pause = Duration::from_millis(10);
-    let place = store.open_dir()?;
-    let mut store = store.clone();
-    loop {
-        let started = Instant::now();
-        let mut child = spawn(&store, attaching.then_some(wish))?;
-        let status = tokio::select! {
-            status = child.wait() => status?,
-            _ = end.recv() => {
-                // Asked to leave: so is the controller, and the dataplane stays.
-                terminate(&child);
-                child.wait().await?
-            }
-        };
-        if status.code() == Some(0) {
-            return Ok(());
-        }
-        // The aggregate may have been renamed while the controller lived.
-        match Store::at(store.cookie(), &place) {
-            Some(present) => store = present,
-            None => return Ok(()),
-        }
-        // Nobody else puts things right meanwhile.
-        let lock = operation::lock(&store)?;
-        let record = match store.record() {
-            Ok(Some(record)) => record,
-            Ok(None) => {
-                Report::Failed(format!("the controller ended ({}) before anything was done", describe(status))).send();
+struct Guardian {
+    store: Store,
+    /// The directory of the state, wherever a rename moves it.
+    place: File,
+    /// Somebody asks us to leave.
+    end: Signal,
+    restarts: Restarts,
+}
+
+/// How a controller ended.
+struct Ended {
+    status: ExitStatus,
+    /// How long it was in control, if it ever was.
+    in_control: Option<Duration>,
+    /// It was asked to leave.
+    asked: bool,
+}
+
+impl Guardian {
+    async fn guard(mut self, mut wish: Option<Vec<u8>>) -> Result<(), Failure> {
+        loop {
+            let ended = self.watch(wish.as_deref()).await?;
+            if ended.asked || ended.status.code() == Some(0) {
                 return Ok(());
             }
-            Err(error) => {
-                // The aggregate is there all the same: an adopting controller rebuilds what it can, or says why not.
-                warn!(%error, "starting another controller");
-                drop(lock);
-                attaching = false;
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    _ = end.recv() => return Ok(()),
+            // The aggregate may have been renamed while the controller lived.
+            match Store::at(self.store.cookie(), &self.place) {
+                Some(present) => self.store = present,
+                None => return Ok(()),
+            }
+            // A controller that never was in control said itself why not.
+            let lost_a_race = ended.status.code() == Some(1) && ended.in_control.is_none();
+            let Some(lock) = self.lock(if lost_a_race { FASTER } else { OTHERS })? else {
+                info!("another process is in charge: leaving");
+                return Ok(());
+            };
+            if !self.put_right(&ended, wish.is_some())? {
+                return Ok(());
+            }
+            drop(lock);
+            let pause = self.restarts.pause(ended.in_control, ended.status.signal().is_some());
+            info!(status = %ended.status, pause_ms = pause.as_millis(), "the controller ended: starting another");
+            if let Err(error) = self.store.trim_log() {
+                warn!(%error, "cannot trim the log");
+            }
+            wish = None;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = self.end.recv() => return Ok(()),
+            }
+        }
+    }
+
+    /// Nobody else puts things right meanwhile. `None` if somebody else has the aggregate, or removed it.
+    fn lock(&self, patience: Duration) -> Result<Option<Lock>, Failure> {
+        match self.store.lock(patience) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(StateError::Locked { .. }) => Ok(None),
+            Err(_) if Store::at(self.store.cookie(), &self.place).is_none() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Undoes or finishes what the controller left half-done. Returns whether the aggregate is in place and needs another.
+    fn put_right(&self, ended: &Ended, attaching: bool) -> Result<bool, Failure> {
+        let record = match self.store.record() {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                Report::Failed(format!("the controller ended ({}) before anything was done", ended.status)).send();
+                if attaching && ended.in_control.is_none() {
+                    self.store.remove()?;
                 }
-                pause = LONGEST_PAUSE;
-                continue;
+                return Ok(false);
+            }
+            Err(error) => {
+                // Whatever became of its record, an aggregate that is there needs a controller.
+                warn!(%error, "cannot tell what the controller left");
+                return Ok(true);
             }
         };
         match record.phase {
+            Phase::Attached => Ok(true),
+            Phase::Attaching => {
+                self.undo(record, ended.status);
+                Ok(false)
+            }
             Phase::Undoing => {
                 warn!("not everything could be undone: what is left is kept");
-                return Ok(());
-            }
-            Phase::Attaching => {
-                warn!("the controller died during attach: undoing it");
-                let undone = operation::roll_back(&store, record);
-                let outcome = undone.map_or_else(|error| error.to_string(), str::to_owned);
-                Report::Failed(format!("the controller died ({}) during attach; {outcome}", describe(status))).send();
-                return Ok(());
+                Ok(false)
             }
             Phase::Detaching => {
                 warn!("the controller died during detach: finishing it");
-                return operation::finish_detach(&store, record);
+                operation::finish_detach(&self.store, record).map(|()| false)
             }
-            Phase::Attached if status.code() == Some(1) && started.elapsed() < SETTLED && !attaching => {
-                // It said why it cannot run (locked, another layout); trying again at once would say the same.
-                pause = LONGEST_PAUSE;
+        }
+    }
+
+    fn undo(&self, record: Record, status: ExitStatus) {
+        warn!("the controller died during attach: undoing it");
+        let undone = operation::roll_back(&self.store, record);
+        let outcome = undone.map_or_else(|error| error.to_string(), str::to_owned);
+        Report::Failed(format!("the controller died ({status}) during attach; {outcome}")).send();
+    }
+
+    /// Starts a controller, and waits for its end. One that is stopped, spins or hangs is ended.
+    async fn watch(&mut self, wish: Option<&[u8]>) -> Result<Ended, Failure> {
+        let (mut child, mut beats) = spawn(&self.store, wish)?;
+        let mut pulse = Pulse::default();
+        let mut asked: Option<tokio::time::Instant> = None;
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut listening = true;
+        let mut heard = [0; 64];
+        loop {
+            tokio::select! {
+                status = child.wait() => {
+                    let asked = asked.is_some();
+                    return Ok(Ended { status: status?, in_control: pulse.in_control(), asked });
+                }
+                read = beats.read(&mut heard), if listening => match read {
+                    Ok(count @ 1..) => heard.iter().take(count).filter_map(|b| Beat::from_byte(*b)).for_each(|b| pulse.hear(b)),
+                    // It is about to end.
+                    Ok(0) | Err(_) => listening = false,
+                },
+                _ = look.tick() => {
+                    let given_up = child.id().and_then(process::sight).and_then(|sight| pulse.look(sight));
+                    if let Some(why) = given_up {
+                        warn!("the controller {}: ending it", in_words(why));
+                        child.start_kill()?;
+                    } else if asked.is_some_and(|at| at.elapsed() >= LEAVING) {
+                        warn!("the controller does not leave: ending it");
+                        child.start_kill()?;
+                    }
+                }
+                _ = self.end.recv() => {
+                    // So is the controller, and the dataplane stays.
+                    terminate(&child);
+                    asked.get_or_insert_with(tokio::time::Instant::now);
+                }
             }
-            Phase::Attached => {}
         }
-        drop(lock);
-        if started.elapsed() >= SETTLED {
-            pause = Duration::from_millis(10);
-        }
-        info!(status = %describe(status), pause_ms = pause.as_millis(), "the controller ended: starting another");
-        attaching = false;
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = end.recv() => return Ok(()),
-        }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-/// Starts a controller: with a wish it attaches, without one it adopts.
-fn spawn(store: &Store, wish: Option<&[u8]>) -> Result<Child, Failure> {
+/// Starts a controller: with a wish it attaches, without one it adopts. Its standard input is a connection with us: the wish
+/// comes in, its beats go out.
+fn spawn(store: &Store, wish: Option<&[u8]>) -> Result<(Child, UnixStream), Failure> {
+    let (mut ours, its) = std::os::unix::net::UnixStream::pair()?;
     let mut command = background::own_binary();
     command.arg("controller");
     if wish.is_none() {
@@ -131,15 +216,16 @@ fn spawn(store: &Store, wish: Option<&[u8]>) -> Result<Child, Failure> {
     }
     // Others may have renamed it to what looks like an option.
     command.arg("--").arg(store.name());
-    command.stdin(if wish.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdin(Stdio::from(OwnedFd::from(its)));
     let mut command = tokio::process::Command::from(command);
-    let mut child = command.spawn()?;
-    if let (Some(wish), Some(stdin)) = (wish, child.stdin.take()) {
-        // Smaller than a pipe's buffer, so this does not wait; a controller that died already is seen by its status.
-        let mut stdin = std::fs::File::from(stdin.into_owned_fd()?);
-        let _ = stdin.write_all(wish);
-    }
-    Ok(child)
+    let child = command.spawn()?;
+    // It holds the other end, which shall be closed with it.
+    drop(command);
+    // Smaller than the connection's buffer, so this does not wait; a controller that died already is seen by its status.
+    let _ = ours.write_all(wish.unwrap_or_default());
+    let _ = ours.shutdown(Shutdown::Write);
+    ours.set_nonblocking(true)?;
+    Ok((child, UnixStream::from_std(ours)?))
 }
 
 fn terminate(child: &Child) {
@@ -149,6 +235,10 @@ fn terminate(child: &Child) {
     }
 }
 
-fn describe(status: ExitStatus) -> String {
-    status.to_string()
+fn in_words(why: GivenUp) -> &'static str {
+    match why {
+        GivenUp::Stopped => "was stopped",
+        GivenUp::Spinning => "works without end",
+        GivenUp::Waiting => "waits without end",
+    }
 }

@@ -11,8 +11,11 @@ mod commands;
 mod controller;
 mod failure;
 mod guardian;
+mod holder;
 mod operation;
+mod output;
 mod remains;
+mod timekeeper;
 mod view;
 
 use std::process::ExitCode;

@@ -20,9 +20,9 @@ use aggctl_kernel::{
     execute::{self, Executor},
     gather,
     netlink::{Netlink, listener::Listener},
-    netns,
+    netns, process,
     snapshot::{complete_settings, snapshot},
-    state::{Lock, Store},
+    state::{Lock, StateError, Store},
     transaction,
 };
 use tracing::{info, warn};
@@ -30,8 +30,10 @@ use tracing::{info, warn};
 use crate::{controller::Wish, failure::Failure, remains};
 
 /// How long a lock may be held by one that is about to leave.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long an attach waits for others that attach, or add or remove ports.
+const PORTS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a controller, which has its ports to watch, waits for others that add or remove ports.
 pub const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -95,7 +97,7 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
     // It takes its time, so before others have to wait for us.
     let conflicts = conflicts::find(&named(&netlink.links()?, &wish.config), store.name())?;
     // Until the record is there that says whose ports these are.
-    let ports = store.lock_ports(PATIENCE)?;
+    let ports = store.lock_ports(PORTS_PATIENCE)?;
     // Before the picture is taken: what is not in it must be heard.
     let listener = Listener::open(None)?;
     let mut host = snapshot(&mut netlink)?;
@@ -370,12 +372,36 @@ pub fn restore_elsewhere(record: &Record, port: &PortRecord, index: Option<IfInd
     }
 }
 
-/// Takes the lock for a command that is about to change the aggregate itself.
+/// Takes the lock for somebody who is about to change the aggregate.
 ///
 /// # Errors
-/// If a controller holds on to it.
+/// If another process holds on to it: the line says what that does. If the aggregate is gone.
 pub fn lock(store: &Store) -> Result<Lock, Failure> {
-    Ok(store.lock(PATIENCE)?)
+    store.lock(PATIENCE).map_err(|error| match error {
+        StateError::Locked { pid, .. } => busy(store, pid),
+        // The one who had it removed all.
+        _ if !store.dir().exists() => not_there(store.name()),
+        error => error.into(),
+    })
+}
+
+/// The failure of a command that came second: what process `pid` does with the aggregate.
+pub fn busy(store: &Store, pid: u32) -> Failure {
+    let name = store.name();
+    let command = process::own_arguments(pid).and_then(|words| words.into_iter().next()).unwrap_or_default();
+    let phase = store.record().map(|record| record.map(|record| record.phase));
+    Failure::Refused(match (phase, &*command) {
+        (Ok(Some(Phase::Detaching | Phase::Undoing)), _) | (_, "detach") => {
+            format!("{name} is being detached by process {pid}; try again when that is done")
+        }
+        (Ok(None | Some(Phase::Attaching)), _) => {
+            format!("{name} is being attached by process {pid}; see `aggctl show {name}` when that is done")
+        }
+        (Ok(Some(Phase::Attached)) | Err(_), _) => format!(
+            "{name} is attached already and controlled by process {pid}; change it with `aggctl set {name}`, or \
+             `aggctl detach {name}` first"
+        ),
+    })
 }
 
 /// Nanoseconds since boot, suspend included.

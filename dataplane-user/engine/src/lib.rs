@@ -29,6 +29,7 @@ pub mod select;
 pub mod settings;
 pub mod spread;
 pub mod status;
+pub mod supervise;
 pub mod tag;
 pub mod vlan;
 pub mod watch;

@@ -8,6 +8,7 @@
 //!   keeps its journal.
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet.
+//! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
 //!
 //! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -24,7 +25,9 @@ pub mod netlink;
 pub mod netns;
 pub mod nft;
 pub mod packet;
+pub mod privilege;
 pub mod probe;
+pub mod process;
 pub mod snapshot;
 pub mod state;
 pub mod sysctl;

@@ -10,7 +10,7 @@ use std::{
         fd::{AsFd, AsRawFd},
         unix::fs::MetadataExt,
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -93,13 +93,55 @@ fn current() -> Result<NamespaceId, KernelError> {
     NamespaceId::of(THIS_NETNS).map_err(|error| KernelError::refused(THIS_NETNS, "stat", error))
 }
 
-/// Whether a process that we may look at, and that is none of `except`, is in the present network namespace.
+/// Whether nobody holds the present network namespace but the processes that are `ours`: no other process is in it, or has it
+/// open, and it is mounted nowhere (as `ip netns` and containers do to hold one).
 ///
 /// # Errors
 ///
 /// If `/proc` cannot be read.
-pub fn has_others(except: &[u32]) -> Result<bool, KernelError> {
-    Ok(processes()?.iter().any(|pid| !except.contains(pid)))
+pub fn is_deserted(ours: impl Fn(u32) -> bool) -> Result<bool, KernelError> {
+    let here = current()?;
+    if is_mounted(here)? {
+        return Ok(false);
+    }
+    let pids = all_processes()?;
+    if pids.iter().any(|pid| is_in(*pid, here) && !ours(*pid)) {
+        return Ok(false);
+    }
+    // Only now, for it takes longest.
+    Ok(!pids.into_iter().any(|pid| !ours(pid) && has_open(pid, here)))
+}
+
+/// Whether a process is in this namespace, which is the present one; yes if that cannot be told.
+fn is_in(pid: u32, here: NamespaceId) -> bool {
+    match NamespaceId::of(format!("/proc/{pid}/ns/net")) {
+        Ok(id) => id == here,
+        // Not even root may look at it (a security module, or capabilities that we lack). Which files of the network it sees
+        // is open to all, and each namespace has its own.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let [its, ours] =
+                [format!("/proc/{pid}/net/dev"), "/proc/thread-self/net/dev".to_owned()].map(NamespaceId::of);
+            !matches!((its, ours), (Ok(its), Ok(ours)) if its != ours)
+        }
+        // One that has ended meanwhile is in none.
+        Err(_) => false,
+    }
+}
+
+/// Whether a namespace is mounted on a file that we see.
+fn is_mounted(namespace: NamespaceId) -> Result<bool, KernelError> {
+    const MOUNTS: &str = "/proc/thread-self/mountinfo";
+    let mounts = fs::read_to_string(MOUNTS).map_err(|error| KernelError::refused(MOUNTS, "read", error))?;
+    let root = format!("net:[{}]", namespace.inode);
+    Ok(mounts.lines().any(|mount| mount.split(' ').nth(3) == Some(&*root)))
+}
+
+/// Whether a process has a namespace open.
+fn has_open(pid: u32, namespace: NamespaceId) -> bool {
+    let link = PathBuf::from(format!("net:[{}]", namespace.inode));
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    // The name alone is asked for: what else is open may be a file that does not answer.
+    fds.map(|fd| fs::read_link(fd.path())).any(|target| target.is_ok_and(|target| target == link))
 }
 
 /// The processes in the present network namespace that we may look at.
@@ -109,10 +151,15 @@ pub fn has_others(except: &[u32]) -> Result<bool, KernelError> {
 /// If `/proc` cannot be read.
 pub fn processes() -> Result<Vec<u32>, KernelError> {
     let here = current()?;
-    let entries = fs::read_dir("/proc").map_err(|error| KernelError::refused("/proc", "read", error))?;
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids = all_processes()?.into_iter();
     // A process that ended meanwhile, or that belongs to somebody else, is in no namespace that we can see.
-    Ok(pids.filter(|pid: &u32| NamespaceId::of(format!("/proc/{pid}/ns/net")).is_ok_and(|id| id == here)).collect())
+    Ok(pids.filter(|pid| NamespaceId::of(format!("/proc/{pid}/ns/net")).is_ok_and(|id| id == here)).collect())
+}
+
+/// All processes that we see.
+fn all_processes() -> Result<Vec<u32>, KernelError> {
+    let entries = fs::read_dir("/proc").map_err(|error| KernelError::refused("/proc", "read", error))?;
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
 /// The names that `ip netns` knows the present network namespace by.
@@ -178,7 +225,7 @@ mod tests {
     #[test]
     fn this_process_is_in_its_own_namespace() {
         assert!(processes().unwrap().contains(&std::process::id()));
-        assert!(has_others(&[]).unwrap());
+        assert!(!is_deserted(|_| false).unwrap());
     }
 
     #[test]

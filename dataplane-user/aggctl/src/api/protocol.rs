@@ -37,10 +37,23 @@ pub enum Request {
     Monitor,
 }
 
+impl Request {
+    /// Whether nothing comes of it to be asked twice.
+    pub fn may_be_repeated(&self) -> bool {
+        match self {
+            Self::Status | Self::Monitor => true,
+            Self::Set { .. } | Self::AddPort { .. } | Self::RemovePort { .. } | Self::Confirm | Self::Leave => false,
+        }
+    }
+}
+
 /// What a controller answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
+    /// The request was received, and the loop that will carry it out turns. Sent again and again until that has another
+    /// answer.
+    Received,
     /// It was done.
     Done {
         /// What the owner should know all the same.

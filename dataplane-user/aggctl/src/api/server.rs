@@ -1,18 +1,32 @@
-//! The controller's end of its control socket.
+//! The controller's end of its control socket, on a thread of its own: whether the loop still turns must be told by somebody
+//! else.
 
-use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, thread, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
-        UnixListener, UnixStream,
+        UnixListener,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{broadcast, mpsc, oneshot},
+    runtime::Builder,
+    sync::{Semaphore, broadcast, mpsc, oneshot},
+    time::{sleep, timeout},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
-use super::{Answer, Request};
+use super::{Alive, Answer, Request};
+
+/// Connections at a time.
+const CONNECTIONS: usize = 64;
+/// Octets of a request. The longest that a command makes, with settings of all ports, is a tenth of that.
+const LONGEST: usize = 64 * 1024;
+/// How long a client may keep its connection without a request, or without taking an answer.
+const IDLE: Duration = Duration::from_secs(10);
+/// How often a client is told that its request is not forgotten.
+const REMINDER: Duration = Duration::from_millis(300);
+/// Pause between two looks whether the loop turns again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How the refusal of a request begins that this version does not know. Every version says so.
 pub const UNKNOWN_REQUEST: &str = "the controller does not know this request";
@@ -33,35 +47,48 @@ pub struct Server {
     notices: broadcast::Sender<Answer>,
 }
 
+/// What every conversation needs.
+#[derive(Clone)]
+struct Host {
+    asked: mpsc::Sender<Asked>,
+    notices: broadcast::Sender<Answer>,
+    alive: Alive,
+}
+
+/// What was read.
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+    End,
+}
+
 impl Server {
-    /// Listens on `path`. The caller holds the aggregate's lock, so a socket that is there belongs to nobody.
+    /// Listens on `path`, for a loop that says by `alive` whether it turns. The caller holds the aggregate's lock, so a
+    /// socket that is there belongs to nobody.
     ///
     /// # Errors
-    /// If the socket cannot be made.
-    pub fn listen(path: &Path) -> io::Result<Self> {
+    /// If the socket or the thread cannot be made.
+    pub fn listen(path: &Path, alive: Alive) -> io::Result<Self> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
+        let listener = std::os::unix::net::UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
         let (asked, requests) = mpsc::channel(8);
         let notices = broadcast::Sender::new(256);
-        let subscribe = notices.clone();
-        tokio::spawn(async move {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
-                        tokio::spawn(serve(stream, asked.clone(), subscribe.clone()));
-                    }
-                    Err(error) => {
-                        // Out of file descriptors, most likely: do not spin.
-                        debug!(%error, "accept failed");
-                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                    }
+        let host = Host { asked, notices: notices.clone(), alive };
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let serve = move || {
+            runtime.block_on(async {
+                match UnixListener::from_std(listener) {
+                    Ok(listener) => accept(listener, host).await,
+                    Err(error) => warn!(%error, "cannot listen to commands"),
                 }
-            }
-        });
+            });
+        };
+        thread::Builder::new().name("control".to_owned()).spawn(serve)?;
         Ok(Self { requests, notices })
     }
 
@@ -77,55 +104,114 @@ impl Server {
     }
 }
 
-async fn serve(stream: UnixStream, asked: mpsc::Sender<Asked>, notices: broadcast::Sender<Answer>) {
-    let (reader, mut writer) = stream.into_split();
-    if let Err(error) = converse(reader, &mut writer, &asked, &notices).await {
-        debug!(%error, "a client went away");
+async fn accept(listener: UnixListener, host: Host) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let place = places.clone().try_acquire_owned();
+                let host = host.clone();
+                tokio::spawn(async move {
+                    let (reader, writer) = stream.into_split();
+                    let served = match place {
+                        Ok(_place) => host.converse(reader, writer).await,
+                        Err(_) => refuse_all(writer).await,
+                    };
+                    if let Err(error) = served {
+                        debug!(%error, "a client went away");
+                    }
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: do not spin.
+                debug!(%error, "accept failed");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
     }
 }
 
-async fn converse(
-    reader: OwnedReadHalf,
-    writer: &mut OwnedWriteHalf,
-    asked: &mpsc::Sender<Asked>,
-    notices: &broadcast::Sender<Answer>,
-) -> io::Result<()> {
-    let mut lines = BufReader::new(reader).lines();
-    while let Some(line) = lines.next_line().await? {
-        let request = match serde_json::from_str(&line) {
-            Ok(request) => request,
-            Err(error) => {
-                send(writer, &Answer::Refused { reason: format!("{UNKNOWN_REQUEST}: {error}") }).await?;
-                continue;
-            }
-        };
-        if matches!(request, Request::Monitor) {
-            let mut following = notices.subscribe();
-            send(writer, &Answer::Done { warnings: Vec::new() }).await?;
-            loop {
-                tokio::select! {
-                    notice = following.recv() => match notice {
-                        Ok(notice) => send(writer, &notice).await?,
-                        Err(broadcast::error::RecvError::Lagged(_)) => {}
-                        Err(broadcast::error::RecvError::Closed) => return Ok(()),
-                    },
-                    line = lines.next_line() => if line?.is_none() { return Ok(()) },
+async fn refuse_all(mut writer: OwnedWriteHalf) -> io::Result<()> {
+    let reason = format!("the controller has {CONNECTIONS} connections already: end some (`aggctl monitor`?) first");
+    send(&mut writer, &Answer::Refused { reason }).await
+}
+
+impl Host {
+    async fn converse(self, reader: OwnedReadHalf, mut writer: OwnedWriteHalf) -> io::Result<()> {
+        let mut reader = BufReader::new(reader);
+        loop {
+            let line = match timeout(IDLE, read_line(&mut reader)).await.map_err(|_| io::ErrorKind::TimedOut)?? {
+                Line::Whole(line) => line,
+                Line::TooLong => {
+                    let reason = format!("a request has at most {LONGEST} octets");
+                    return send(&mut writer, &Answer::Refused { reason }).await;
+                }
+                Line::End => return Ok(()),
+            };
+            match serde_json::from_slice(&line) {
+                Ok(Request::Monitor) => return self.follow(reader, writer).await,
+                Ok(request) => self.carry_out(request, &mut writer).await?,
+                Err(error) => {
+                    let reason = format!("{UNKNOWN_REQUEST}: {error}");
+                    send(&mut writer, &Answer::Refused { reason }).await?;
                 }
             }
         }
-        let (answer, answered) = oneshot::channel();
-        if asked.send(Asked { request, answer }).await.is_err() {
-            return Ok(());
+    }
+
+    /// Passes a request on. If the loop does not turn it waits; whoever has gone away until then has not asked.
+    async fn carry_out(&self, request: Request, writer: &mut OwnedWriteHalf) -> io::Result<()> {
+        while !self.alive.is_turning() {
+            sleep(PAUSE).await;
         }
-        if let Ok(answer) = answered.await {
-            send(writer, &answer).await?;
+        send(writer, &Answer::Received).await?;
+        let (answer, mut answered) = oneshot::channel();
+        if self.asked.send(Asked { request, answer }).await.is_err() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        loop {
+            match timeout(REMINDER, &mut answered).await {
+                Ok(Ok(answer)) => return send(writer, &answer).await,
+                // The loop has ended.
+                Ok(Err(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Err(_) if self.alive.is_turning() => send(writer, &Answer::Received).await?,
+                Err(_) => {}
+            }
         }
     }
-    Ok(())
+
+    /// Tells a monitor everything, until it goes away.
+    async fn follow(&self, mut reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf) -> io::Result<()> {
+        let mut following = self.notices.subscribe();
+        send(&mut writer, &Answer::Done { warnings: Vec::new() }).await?;
+        let mut ignored = [0; 512];
+        loop {
+            tokio::select! {
+                notice = following.recv() => match notice {
+                    Ok(notice) => send(&mut writer, &notice).await?,
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+                read = reader.read(&mut ignored) => if read? == 0 { return Ok(()) },
+            }
+        }
+    }
+}
+
+/// One line, of which no more is kept than a request may have.
+async fn read_line(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Line> {
+    let mut line = Vec::new();
+    let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
+    let read = reader.take(limit + 1).read_until(b'\n', &mut line).await?;
+    Ok(match read {
+        0 => Line::End,
+        _ if line.len() > LONGEST => Line::TooLong,
+        _ => Line::Whole(line),
+    })
 }
 
 async fn send(writer: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
-    writer.write_all(&line).await
+    timeout(IDLE, writer.write_all(&line)).await.map_err(|_| io::ErrorKind::TimedOut)?
 }

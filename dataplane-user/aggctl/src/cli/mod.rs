@@ -96,6 +96,9 @@ pub enum Command {
     Guardian {
         /// The aggregate
         name: String,
+        /// Take over what is there rather than read a wish from standard input
+        #[arg(long)]
+        adopt: bool,
     },
     /// Internal: control an aggregate
     #[command(name = "controller", hide = true)]
@@ -105,6 +108,12 @@ pub enum Command {
         /// Take over what is there rather than read a wish from standard input
         #[arg(long)]
         adopt: bool,
+    },
+    /// Internal: undo an attach that nobody confirms
+    #[command(name = "timekeeper", hide = true)]
+    Timekeeper {
+        /// The aggregate
+        name: String,
     },
 }
 

@@ -1,18 +1,30 @@
 //! `attach` and `adopt`.
 
-use aggctl_kernel::state::Store;
-
-use super::{
-    background::{Foreground, log_to_stderr},
-    detach::send_away,
+use std::{
+    rc::Rc,
+    thread,
+    time::{Duration, Instant},
 };
+
+use aggctl_kernel::{
+    privilege,
+    state::{StateError, Store},
+};
+
+use super::background::{Foreground, log_to_stderr};
 use crate::{
+    api::{Client, Request, Unanswered},
     background,
     cli::AttachRequest,
     controller::{self, Start, Wish},
     failure::Failure,
-    operation,
+    holder, operation,
 };
+
+/// How long a controller that has reported its failure may take to leave.
+const LEAVING: Duration = Duration::from_secs(1);
+/// How long a guardian takes to start another controller.
+const SUCCESSION: Duration = Duration::from_millis(300);
 
 /// Attaches. Over an aggregate of the same name and options that runs without a controller it adopts.
 ///
@@ -21,11 +33,7 @@ use crate::{
 pub fn run(request: &AttachRequest) -> Result<(), Failure> {
     let store = operation::store(&request.config.name)?;
     if let Some(pid) = store.holder() {
-        return Err(Failure::Refused(format!(
-            "{name} is attached already and controlled by process {pid}; change it with `aggctl set {name}`, or \
-             `aggctl detach {name}` first",
-            name = store.name()
-        )));
+        return Err(operation::busy(&store, pid));
     }
     let start = match orphan(&store)? {
         None => Start::Attach(Wish {
@@ -54,7 +62,11 @@ fn orphan(store: &Store) -> Result<Option<aggctl_engine::config::AggregateConfig
     if store.record()?.is_none() {
         return Ok(None);
     }
-    let _lock = operation::lock(store)?;
+    let _lock = match operation::lock(store) {
+        // A detach has come to its end meanwhile.
+        Err(_) if !store.dir().exists() => return Ok(None),
+        locked => locked?,
+    };
     Ok(operation::recover(store)?.map(|record| record.config))
 }
 
@@ -66,10 +78,26 @@ pub fn adopt(store: &Store, foreground: bool) -> Result<(), Failure> {
     if store.record()?.is_none() {
         return Err(operation::not_there(store.name()));
     }
-    if let Some(pid) = store.holder() {
-        return Err(Failure::Refused(format!("{} has a controller already: process {pid}", store.name())));
+    if store.holder().is_some() && is_controlled(store)? {
+        return Ok(());
     }
     begin(store, Start::Adopt, foreground)
+}
+
+/// Whether a controller came meanwhile. One that does not answer is ended.
+fn is_controlled(store: &Store) -> Result<bool, Failure> {
+    let has_one = |pid| Failure::Refused(format!("{} has a controller already: process {pid}", store.name()));
+    match (Client::ask(&store.socket(), &Request::Status), store.holder()) {
+        (Ok(_), Some(pid)) => Err(has_one(pid)),
+        (Err(Unanswered::Silent), Some(_)) => {
+            holder::end(store)?;
+            // Its guardian starts another, if that is alive.
+            thread::sleep(SUCCESSION);
+            Ok(Client::ask(&store.socket(), &Request::Status).is_ok())
+        }
+        (_, Some(pid)) => Err(operation::busy(store, pid)),
+        (_, None) => Ok(false),
+    }
 }
 
 /// Puts a controller of this version in the place of the one that runs. The dataplane stays.
@@ -77,7 +105,7 @@ pub fn adopt(store: &Store, foreground: bool) -> Result<(), Failure> {
 /// # Errors
 /// If that one does not leave, or no other takes over.
 pub(super) fn replace(store: &Store) -> Result<(), Failure> {
-    drop(send_away(store, false)?);
+    drop(holder::replace(store, false)?);
     match adopt(store, false) {
         // A service manager may have been faster.
         Err(_) if store.holder().is_some() => Ok(()),
@@ -87,25 +115,31 @@ pub(super) fn replace(store: &Store) -> Result<(), Failure> {
 
 fn begin(store: &Store, start: Start, foreground: bool) -> Result<(), Failure> {
     if foreground {
+        privilege::give_up()?;
         log_to_stderr();
-        return controller::run(store.clone(), start, &Foreground);
+        return controller::run(store.clone(), start, Rc::new(Foreground::new()));
     }
-    let wish = match start {
-        Start::Attach(wish) => serde_json::to_vec(&wish).map_err(std::io::Error::from)?,
-        Start::Adopt => Vec::new(),
-    };
-    background::start(store, &wish)
+    match start {
+        Start::Attach(wish) => {
+            background::start(store, Some(&serde_json::to_vec(&wish).map_err(std::io::Error::from)?))
+        }
+        Start::Adopt => background::start(store, None),
+    }
 }
 
 /// Removes the directory that was made for an attach which then did not happen.
 fn forget(store: &Store) -> Result<(), Failure> {
-    if store.record()?.is_some() {
-        return Ok(());
-    }
-    // The controller has said why, but may not have left yet. It may also have removed all of it itself.
-    let lock = operation::lock(store);
-    if store.record()?.is_none() && (lock.is_ok() || !store.has_lock()) {
-        store.remove()?;
+    let until = Instant::now() + LEAVING;
+    // The controller has said why, but may not have left yet. It may also have removed all of it itself, or belong to
+    // somebody who was faster.
+    while store.record()?.is_none() && store.dir().exists() {
+        match store.lock(Duration::ZERO) {
+            Ok(_lock) if store.record()?.is_none() => store.remove()?,
+            Err(StateError::Locked { .. }) if Instant::now() < until => thread::sleep(Duration::from_millis(5)),
+            // There was no room for it.
+            Err(_) if !store.has_lock() => store.remove()?,
+            _ => break,
+        }
     }
     Ok(())
 }

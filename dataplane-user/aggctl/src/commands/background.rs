@@ -1,8 +1,14 @@
 //! The commands that run behind the others: the controller's, and what it says to whom.
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    rc::Rc,
+};
 
+use aggctl_engine::supervise::Beat;
 use aggctl_kernel::state::Store;
+use rustix::net::SendFlags;
+use sd_notify::NotifyState;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -22,10 +28,34 @@ impl Voice for Background {
     fn ready(&self) {
         Report::Ready.send();
     }
+
+    fn beat(&self, beat: Beat) {
+        // Our guardian is at the other end of standard input. One that is gone, or does not read, needs no beat.
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let _ = rustix::net::send(rustix::stdio::stdin(), &[beat.to_byte()], flags);
+    }
+
+    fn has_guardian(&self) -> bool {
+        true
+    }
 }
 
 /// A controller in the foreground: a person or a service manager is there.
-pub struct Foreground;
+pub struct Foreground {
+    /// After how many microseconds without a beat the service manager ends us, if it does.
+    watchdog: Option<u32>,
+}
+
+impl Foreground {
+    /// A controller that this process becomes.
+    pub fn new() -> Self {
+        let limit = sd_notify::watchdog_enabled();
+        Self { watchdog: limit.and_then(|limit| u32::try_from(limit.as_micros()).ok()) }
+    }
+}
+
+/// Microseconds that a long operation may take.
+const LONG: u32 = 300_000_000;
 
 impl Voice for Foreground {
     fn warn(&self, warning: String) {
@@ -35,9 +65,26 @@ impl Voice for Foreground {
 
     fn ready(&self) {
         // Without a service manager this does nothing.
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
             tracing::warn!(%error, "cannot tell the service manager that we are ready");
         }
+    }
+
+    fn beat(&self, beat: Beat) {
+        // Without WatchdogSec= this does nothing.
+        if let Some(limit) = self.watchdog {
+            let state = match beat {
+                Beat::Turn => [NotifyState::Watchdog, NotifyState::WatchdogUsec(limit)],
+                Beat::Long => [NotifyState::Watchdog, NotifyState::WatchdogUsec(LONG.max(limit))],
+            };
+            if let Err(error) = sd_notify::notify(&state) {
+                tracing::warn!(%error, "cannot tell the service manager that we live");
+            }
+        }
+    }
+
+    fn has_guardian(&self) -> bool {
+        false
     }
 }
 
@@ -47,7 +94,7 @@ impl Voice for Foreground {
 /// If it cannot begin; reported as well.
 pub fn controller(store: Store, adopt: bool) -> Result<(), Failure> {
     detach_from_terminal()?;
-    let outcome = start(adopt).and_then(|start| controller::run(store, start, &Background));
+    let outcome = start(adopt).and_then(|start| controller::run(store, start, Rc::new(Background)));
     if let Err(failure) = &outcome {
         Report::Failed(failure.to_string()).send();
     }
@@ -60,6 +107,9 @@ fn start(adopt: bool) -> Result<Start, Failure> {
     }
     let mut wish = Vec::new();
     std::io::stdin().read_to_end(&mut wish)?;
+    if wish.is_empty() {
+        return Err(Failure::Refused("the guardian died before it had said what to do".to_owned()));
+    }
     let wish = serde_json::from_slice(&wish).map_err(std::io::Error::from)?;
     Ok(Start::Attach(wish))
 }

@@ -3,17 +3,9 @@
 use std::io::Write;
 
 use aggctl_engine::{plan, record::Phase};
-use aggctl_kernel::{
-    netlink::Netlink,
-    snapshot::snapshot,
-    state::{Lock, Store},
-};
+use aggctl_kernel::{netlink::Netlink, snapshot::snapshot, state::Store};
 
-use crate::{
-    api::{Client, Request},
-    failure::Failure,
-    operation, remains,
-};
+use crate::{failure::Failure, holder, operation, remains};
 
 /// Undoes an attach.
 ///
@@ -28,7 +20,8 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
         // Refused before the controller is sent away.
         plan::detach(&snapshot(&mut Netlink::open()?)?, &record, force)?;
     }
-    let _lock = send_away(store, force)?;
+    // Somebody else was faster.
+    let Some(_lock) = holder::replace(store, force)? else { return Ok(()) };
     // The controller may have changed it, or undone everything itself, meanwhile.
     match store.record()? {
         None => Ok(()),
@@ -45,33 +38,8 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
 
 /// Takes off what is left of an aggregate whose record is lost.
 fn take_off(store: &Store) -> Result<(), Failure> {
-    let _lock = send_away(store, true)?;
+    let Some(_lock) = holder::replace(store, true)? else { return Ok(()) };
     let unknown = remains::take_off(store, &snapshot(&mut Netlink::open()?)?)?;
     let _ = writeln!(std::io::stderr(), "aggctl: warning: its record was lost; not known: {}", unknown.join("; "));
     Ok(())
-}
-
-/// Asks the controller to leave, and takes its place; the dataplane stays.
-pub(super) fn send_away(store: &Store, force: bool) -> Result<Lock, Failure> {
-    if let Some(mut client) = Client::connect(&store.socket())? {
-        // Whether it is gone is told by its lock: it may be sooner than its answer.
-        let _ = client.ask(&Request::Leave);
-    }
-    match operation::lock(store) {
-        Err(_) if force => {
-            end_holder(store)?;
-            operation::lock(store)
-        }
-        Err(failure) => Err(Failure::Refused(format!("{failure} and does not leave; --force ends it"))),
-        lock => lock,
-    }
-}
-
-/// Ends a controller that does not answer.
-fn end_holder(store: &Store) -> Result<(), Failure> {
-    let pid = store.holder().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
-    match pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL)) {
-        None | Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
-        Some(Err(error)) => Err(Failure::Refused(format!("cannot end the controller: {error}"))),
-    }
 }

@@ -1,7 +1,5 @@
 //! `explain`: which port a flow takes, and why.
 
-use std::io::Write as _;
-
 use aggctl_common::{
     IfIndex, PortId, Ports,
     hash::{self, Fields, NoAddresses, NoTransport, Transport},
@@ -17,6 +15,7 @@ use crate::{
     cli::Flow,
     failure::Failure,
     operation,
+    output::print,
     view::{Bucket, SCHEMA, Spread},
 };
 
@@ -57,8 +56,7 @@ pub fn run(store: &Store, flow: &Flow, json: bool) -> Result<(), Failure> {
     } else {
         in_words(&explanation)
     };
-    writeln!(std::io::stdout(), "{text}")?;
-    Ok(())
+    print(&text)
 }
 
 fn explain(store: &Store, record: &Record, flow: &Flow) -> Result<Explanation, Failure> {

@@ -12,7 +12,7 @@ use aggctl_kernel::{conflicts, netlink::Netlink, state::Store};
 use super::attach;
 use crate::{
     api::{Request, UNKNOWN_REQUEST},
-    background::controller,
+    background,
     controller::Insistence,
     failure::Failure,
     operation,
@@ -40,7 +40,7 @@ pub fn confirm(store: &Store) -> Result<(), Failure> {
 /// # Errors
 /// A refusal: nothing was changed.
 pub fn add_port(store: &Store, port: &PortWords, insistence: Insistence) -> Result<(), Failure> {
-    let mut client = controller(store)?;
+    ask(store, &Request::Status)?;
     let mut netlink = Netlink::open()?;
     let mut conflicts = Vec::new();
     // The controller says what is wrong with an interface that is not there.
@@ -54,7 +54,7 @@ pub fn add_port(store: &Store, port: &PortWords, insistence: Insistence) -> Resu
         warn(&conflicts);
         operation::check_conflicts(&conflicts, true)?;
     }
-    client.ask(&Request::AddPort { port: port.config()? })?;
+    ask(store, &Request::AddPort { port: port.config()? })?;
     warn(&conflicts);
     if !netlink.link_named(&port.name)?.is_some_and(|link| link.admin_up && link.carrier) {
         warn(&[plan::Warning::PortNoLink { port: port.name.clone() }]);
@@ -92,10 +92,10 @@ pub fn set_port(store: &Store, port: &PortWords) -> Result<(), Failure> {
 /// Asks the controller. One of an older version that does not know the request gives way to one of this version; the
 /// dataplane stays meanwhile.
 fn ask(store: &Store, request: &Request) -> Result<(), Failure> {
-    match controller(store)?.ask(request) {
+    match background::ask(store, request) {
         Err(Failure::Refused(reason)) if reason.starts_with(UNKNOWN_REQUEST) => {
             attach::replace(store)?;
-            controller(store)?.ask(request).map(|_| ())
+            background::ask(store, request).map(|_| ())
         }
         answer => answer.map(|_| ()),
     }

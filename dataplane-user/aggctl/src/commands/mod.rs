@@ -9,7 +9,7 @@ mod monitor;
 mod show;
 
 use aggctl_engine::{options::Said, plan};
-use aggctl_kernel::{netns, probe};
+use aggctl_kernel::{netns, privilege, probe};
 
 use crate::{
     cli::{Arguments, Command, PortAction},
@@ -17,6 +17,7 @@ use crate::{
     failure::Failure,
     guardian,
     operation::store,
+    timekeeper,
 };
 
 /// Carries out a command. What can be said about the command line alone comes before what the system says.
@@ -45,14 +46,11 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain { name, flow, json } => prepare().and_then(|()| explain::run(&store(&name)?, &flow, json)),
         Command::Port { action } => prepare().and_then(|()| port(action)),
         Command::Monitor { name, json } => prepare().and_then(|()| monitor::run(name.as_deref(), json)),
-        Command::Guardian { name } => prepare().and_then(|()| {
-            background::log_to_stderr();
-            guardian::run(&store(&name)?)
-        }),
-        Command::Controller { name, adopt } => prepare().and_then(|()| {
-            background::log_to_stderr();
-            background::controller(store(&name)?, adopt)
-        }),
+        Command::Guardian { name, adopt } => prepare_background().and_then(|()| guardian::run(&store(&name)?, adopt)),
+        Command::Controller { name, adopt } => {
+            prepare_background().and_then(|()| background::controller(store(&name)?, adopt))
+        }
+        Command::Timekeeper { name } => prepare_background().and_then(|()| timekeeper::run(&store(&name)?)),
     }
 }
 
@@ -67,7 +65,8 @@ fn check_names(command: &Command) -> Result<(), Failure> {
         | Command::Confirm { name }
         | Command::Explain { name, .. }
         | Command::Set { name, .. }
-        | Command::Guardian { name }
+        | Command::Guardian { name, .. }
+        | Command::Timekeeper { name }
         | Command::Controller { name, .. } => (Some(name.as_str()), None),
         Command::Port { action } => match action {
             PortAction::Add { name, port, .. } => {
@@ -89,6 +88,14 @@ fn port(action: PortAction) -> Result<(), Failure> {
         PortAction::Remove { name, port } => live::remove_port(&store(&name)?, port),
         PortAction::Set { name, port } => live::set_port(&store(&name)?, &port),
     }
+}
+
+/// What a process behind the commands needs, and not more.
+fn prepare_background() -> Result<(), Failure> {
+    prepare()?;
+    privilege::give_up()?;
+    background::log_to_stderr();
+    Ok(())
 }
 
 /// What every command needs: privilege, and the mount namespace in which state is kept.

@@ -1,7 +1,6 @@
 //! `monitor`.
 
 use std::{
-    io::Write,
     sync::mpsc::{Sender, channel},
     thread,
 };
@@ -11,10 +10,12 @@ use aggctl_kernel::{netns, state::Store};
 use serde::Serialize;
 
 use crate::{
-    api::{Answer, Client, Request},
-    background::controller,
+    api::{Answer, Client, Request, Unanswered},
+    background,
     failure::Failure,
-    operation, view,
+    operation,
+    output::print,
+    view,
 };
 
 /// A line of `monitor --json`.
@@ -44,8 +45,7 @@ pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
     }
     let (sender, lines) = channel();
     for name in names {
-        let mut client = controller(&operation::store(&name)?)?;
-        client.ask(&Request::Monitor)?;
+        let (mut client, _) = background::ask(&operation::store(&name)?, &Request::Monitor)?;
         client.wait_for_ever()?;
         let sender = sender.clone();
         thread::spawn(move || follow(&mut client, &name, &sender));
@@ -58,8 +58,7 @@ pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
         } else {
             view::notice::describe(line.at_ms, &line.aggregate, &line.notice)
         };
-        let mut out = std::io::stdout();
-        writeln!(out, "{text}").and_then(|()| out.flush())?;
+        print(&text)?;
     }
     Ok(())
 }
@@ -72,7 +71,8 @@ fn follow(client: &mut Client, aggregate: &str, sender: &Sender<Result<Line, Fai
             }
             Ok(Some(_)) => continue,
             Ok(None) => return,
-            Err(failure) => Err(failure),
+            Err(Unanswered::Failed(failure)) => Err(failure),
+            Err(Unanswered::Nobody | Unanswered::Silent | Unanswered::Gone) => return,
         };
         let last = line.is_err();
         if sender.send(line).is_err() || last {

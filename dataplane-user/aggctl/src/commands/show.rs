@@ -1,10 +1,8 @@
 //! `show`.
 
-use std::io::Write;
-
 use aggctl_kernel::{netlink::Netlink, netns, state::Store};
 
-use crate::{failure::Failure, operation, view};
+use crate::{failure::Failure, operation, output::print, view};
 
 /// Shows one aggregate, or all of this namespace.
 ///
@@ -27,11 +25,7 @@ pub fn run(name: Option<&str>, json: bool, buckets: bool) -> Result<(), Failure>
             if json { to_json(&all)? } else { all.iter().map(Seen::render).collect::<Vec<_>>().join("\n") }
         }
     };
-    let mut out = std::io::stdout();
-    if !text.is_empty() {
-        writeln!(out, "{}", text.trim_end())?;
-    }
-    Ok(())
+    if text.is_empty() { Ok(()) } else { print(text.trim_end()) }
 }
 
 /// What is shown of an aggregate.

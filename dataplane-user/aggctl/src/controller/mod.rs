@@ -7,6 +7,7 @@ mod act;
 mod bound;
 mod clock;
 mod disk;
+mod heart;
 mod late;
 mod links;
 mod mirror;
@@ -19,6 +20,7 @@ mod verify;
 
 use std::{
     future::ready,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -29,6 +31,7 @@ use aggctl_engine::{
     config::AggregateConfig,
     record::Record,
     status::AggregateStatus,
+    supervise::{BEAT, Beat},
 };
 use aggctl_kernel::{
     dataplane::Table,
@@ -47,13 +50,13 @@ use tracing::{info, warn};
 
 pub use self::disk::Behind;
 use self::{
-    bound::Listening, disk::Disk, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place, ports::Leaving,
-    verify::Verifier,
+    bound::Listening, disk::Disk, heart::Heart, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place,
+    ports::Leaving, verify::Verifier,
 };
 use crate::{
-    api::{Asked, Server},
+    api::{Alive, Asked, Server},
     failure::Failure,
-    operation,
+    operation, timekeeper,
 };
 
 /// What a controller is started for.
@@ -92,31 +95,42 @@ pub trait Voice {
     fn warn(&self, warning: String);
     /// The aggregate is in place and controlled.
     fn ready(&self);
+    /// The loop turned, or will not for a while.
+    fn beat(&self, beat: Beat);
+    /// Whether a guardian started it, rather than a person or a service manager who has it in the foreground.
+    fn has_guardian(&self) -> bool;
 }
 
 /// Runs the controller of `store`'s aggregate until it is asked to leave, or the aggregate is gone.
 ///
 /// # Errors
 /// If it cannot begin. An attach was undone then.
-pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure> {
-    let lock = operation::lock(&store)?;
+pub fn run(store: Store, start: Start, voice: Rc<dyn Voice>) -> Result<(), Failure> {
+    let lock = lock(&store, &start)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // What can fail without a trace comes first.
         let watcher = Watcher::open().await?;
-        let server = Server::listen(&store.socket())?;
+        let alive = Alive::new();
+        let server = Server::listen(&store.socket(), alive.clone())?;
+        let heart = Heart::new(voice.clone(), alive);
         let attaches = matches!(start, Start::Attach(_));
         let mut controller = match start {
             Start::Attach(wish) => {
+                if store.record()?.is_some() {
+                    return Err(Failure::Refused(format!("{} was attached by somebody else meanwhile", store.name())));
+                }
                 let (record, listener) = operation::attach(&store, &wish, &mut |warning| voice.warn(warning))?;
-                let mut controller = Controller::new(store.clone(), lock, record.clone(), watcher, server)
+                let timed = timekeeper::start(&store, &record);
+                let mut controller = timed
+                    .and_then(|()| Controller::new(store.clone(), lock, record.clone(), watcher, server, heart))
                     .map_err(|failure| undone(&store, record, &failure))?;
                 controller.executor.listener = listener;
                 controller
             }
             Start::Adopt => {
                 let record = operation::adopt(&store)?;
-                Controller::new(store, lock, record, watcher, server)?
+                Controller::new(store, lock, record, watcher, server, heart)?
             }
         };
         controller.query_all();
@@ -130,6 +144,17 @@ pub fn run(store: Store, start: Start, voice: &dyn Voice) -> Result<(), Failure>
         info!(aggregate = controller.store.name(), "in control");
         controller.run().await
     })
+}
+
+/// Takes the lock. To attach, the directory is made again if another one that failed to attach has just removed it.
+fn lock(store: &Store, start: &Start) -> Result<Lock, Failure> {
+    match operation::lock(store) {
+        Err(_) if matches!(start, Start::Attach(_)) && !store.dir().exists() => {
+            store.create()?;
+            operation::lock(store)
+        }
+        locked => locked,
+    }
 }
 
 /// Undoes an attach whose controller could not begin.
@@ -162,6 +187,7 @@ struct Controller {
     /// Until when what comes to the ports goes to the aggregate.
     late: Option<Instant>,
     place: Place,
+    heart: Heart,
     clock: Instant,
     end: Signal,
     interrupt: Signal,
@@ -179,6 +205,7 @@ enum Input {
     Outgoing,
     Housekeeping,
     Verify,
+    Beat,
     Leave,
 }
 
@@ -190,7 +217,14 @@ enum Flow {
 }
 
 impl Controller {
-    fn new(store: Store, lock: Lock, record: Record, watcher: Watcher, server: Server) -> Result<Self, Failure> {
+    fn new(
+        store: Store,
+        lock: Lock,
+        record: Record,
+        watcher: Watcher,
+        server: Server,
+        heart: Heart,
+    ) -> Result<Self, Failure> {
         let members = record
             .ports
             .iter()
@@ -215,7 +249,8 @@ impl Controller {
             leaving: Vec::new(),
             mirror: Mirror::default(),
             late: None,
-            place: Place::here()?,
+            place: Place::here(heart.has_guardian())?,
+            heart,
             clock: Instant::now(),
             end: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -231,6 +266,8 @@ impl Controller {
         let mut listeners = bound::timer();
         let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.next_deadline();
             let input = tokio::select! {
@@ -242,6 +279,7 @@ impl Controller {
                 () = outgoing::turn(), if !self.outgoing.is_empty() => Input::Outgoing,
                 _ = housekeeping.tick() => Input::Housekeeping,
                 () = ready(()), if self.verifier.is_looking() => Input::Verify,
+                _ = beat.tick() => Input::Beat,
                 _ = self.end.recv() => Input::Leave,
                 _ = self.interrupt.recv() => Input::Leave,
                 // The end of a terminal means nothing to a controller.
@@ -250,6 +288,8 @@ impl Controller {
             let flow = match input {
                 Input::Link(event) => self.on_link_event(event)?,
                 Input::Asked(asked) => {
+                    // Drivers may be slow.
+                    self.heart.long();
                     let period = self.record.config.link_watch.poll_ms;
                     let flow = self.on_request(asked);
                     if self.record.config.link_watch.poll_ms != period {
@@ -270,9 +310,17 @@ impl Controller {
                     self.send_outgoing();
                     Flow::Go
                 }
-                Input::Housekeeping => self.keep_house()?,
                 Input::Verify => {
                     self.verify_next();
+                    Flow::Go
+                }
+                Input::Housekeeping => {
+                    // All routes of the host, it may be.
+                    self.heart.long();
+                    self.keep_house()?
+                }
+                Input::Beat => {
+                    self.heart.turn();
                     Flow::Go
                 }
                 Input::Leave => self.leave(),
@@ -312,10 +360,10 @@ impl Controller {
     }
 
     fn keep_house(&mut self) -> Result<Flow, Failure> {
-        if self.place.is_deserted() {
-            // We are all that keeps the namespace alive: let it go, and the aggregate with it.
-            info!("the network namespace was deleted");
-            self.store.remove()?;
+        if self.place.is_deserted(&self.store) {
+            // Let it go, and the aggregate with it; interfaces that return to the host do so as they were.
+            info!("nobody else has this network namespace any more");
+            self.detach()?;
             return Ok(Flow::End);
         }
         self.query_all();
@@ -337,6 +385,7 @@ impl Controller {
 
     /// Undoes the aggregate from within.
     fn detach(&mut self) -> Result<(), Failure> {
+        self.heart.long();
         self.mirror.bring_up_to_date(&mut self.record);
         operation::tear_down(&self.store, self.record.clone(), true)
     }

@@ -101,6 +101,7 @@ impl Controller {
 
     /// A picture of the host as it is now.
     pub(super) fn host(&mut self) -> Result<aggctl_engine::host::Host, Failure> {
+        self.heart.long();
         Ok(snapshot(&mut self.executor.netlink)?)
     }
 }

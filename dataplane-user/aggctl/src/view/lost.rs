@@ -56,7 +56,7 @@ impl LostView {
             ifindex: netlink.link_named(store.name())?.map(|link| link.index.0),
             mode: None,
             wiring: remains.wiring,
-            controller: ControllerView { running: pid.is_some(), pid },
+            controller: ControllerView { running: pid.is_some(), answers: pid.map(|_| false), pid },
             ports,
         })
     }

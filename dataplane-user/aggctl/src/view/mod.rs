@@ -8,7 +8,7 @@ pub mod text;
 mod time;
 mod truth;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aggctl_common::{PortId, Ports};
 use aggctl_engine::{
@@ -24,26 +24,14 @@ use aggctl_kernel::{
     state::Store,
 };
 pub use lost::LostView;
-pub use model::{AggregateView, PortView, SCHEMA};
+pub use model::{AggregateView, ControllerView, PortView, SCHEMA};
 pub use spread::{Bucket, Spread};
 
 use crate::{
-    api::{Answer, Client, Request},
+    api::{Answer, Client, Request, Unanswered},
     controller::Behind,
     failure::Failure,
 };
-
-/// How often a controller that goes away while it is asked is asked again.
-const TRIES: u32 = 5;
-/// How long a guardian takes to start another.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// What a live controller tells.
-struct Live {
-    status: AggregateStatus,
-    record: Option<Box<Record>>,
-    behind: Option<Behind>,
-}
 
 /// Looks at an aggregate: asks its controller, or without one the pinned maps. `with_buckets` also looks at every bucket. `None` if
 /// there is none.
@@ -51,11 +39,12 @@ struct Live {
 /// # Errors
 /// If the system cannot be asked.
 pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<Option<AggregateView>, Failure> {
-    let live = status(store)?;
-    let running = live.is_some();
-    let (status, told, behind) = match live {
-        Some(Live { status, record, behind }) => (Some(status), record, behind),
-        None => (None, None, None),
+    let asked = ask(store)?;
+    let controller = ControllerView::of(store, &asked);
+    let (silent, running) = (matches!(asked, Asked::Silent), matches!(asked, Asked::Told(_)));
+    let (status, told, behind) = match asked {
+        Asked::Told(live) => (Some(live.status), live.record, live.behind),
+        Asked::Nobody | Asked::Silent => (None, None, None),
     };
     let (record, damage) = match told {
         Some(record) => (*record, None),
@@ -82,7 +71,8 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
         Some(status) => status,
         None => {
             let table = dataplane.table().map(|table| table.load()).unwrap_or_default();
-            orphaned(store, &record, &links, &table)
+            let why = unasked(store.name(), record.phase, silent);
+            orphaned(store, &record, &links, &table, &why)
         }
     };
     let defects = truth::defects(store, &record, &status, interface.as_ref(), &links, running)?;
@@ -93,7 +83,6 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
         let share = spread.as_ref().map(|spread| spread.share(port.id));
         ports.push(PortView { share, ..look_at_port(netlink, port, told, links.get(&port.id), &drops)? });
     }
-    let controller = running.then(|| store.holder()).flatten();
     let name = |id| ports.iter().zip(&record.ports).find(|(_, port)| port.id == id).map(|(view, _)| view.name.clone());
     let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));
     let view = AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops);
@@ -101,19 +90,32 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     Ok(Some(AggregateView { bucket_ports, defects, record_behind: behind, record_damage, ..view }))
 }
 
-/// What the controller knows, if one runs. One that died between our question and its answer does not, or a guardian has
-/// started another, which is asked then.
-fn status(store: &Store) -> Result<Option<Live>, Failure> {
-    let mut tries = 0;
-    loop {
-        let Some(mut client) = Client::connect(&store.socket())? else { return Ok(None) };
-        tries += 1;
-        match client.ask(&Request::Status) {
-            Ok(Answer::Status { status, record, behind }) => return Ok(Some(Live { status, record, behind })),
-            Ok(_) => return Ok(None),
-            Err(failure) if tries == TRIES => return Err(failure),
-            Err(_) => std::thread::sleep(PAUSE),
+/// What a live controller tells.
+struct Live {
+    status: AggregateStatus,
+    record: Option<Box<Record>>,
+    behind: Option<Behind>,
+}
+
+/// What came of asking a controller.
+enum Asked {
+    /// What it knows.
+    Told(Box<Live>),
+    /// There is none.
+    Nobody,
+    /// There is one, and it does not answer.
+    Silent,
+}
+
+/// Asks the controller, if one runs.
+fn ask(store: &Store) -> Result<Asked, Failure> {
+    match Client::ask(&store.socket(), &Request::Status) {
+        Ok((_, Answer::Status { status, record, behind })) => {
+            Ok(Asked::Told(Box::new(Live { status, record, behind })))
         }
+        Ok(_) | Err(Unanswered::Nobody) => Ok(Asked::Nobody),
+        Err(Unanswered::Silent | Unanswered::Gone) => Ok(Asked::Silent),
+        Err(Unanswered::Failed(failure)) => Err(failure),
     }
 }
 
@@ -130,8 +132,14 @@ fn look_at_port(
     Ok(PortView::new(port, told, link, counters.as_ref(), speed.as_ref(), drops))
 }
 
-/// What can be told of an aggregate that nobody controls.
-fn orphaned(store: &Store, record: &Record, links: &BTreeMap<PortId, Link>, table: &Ports) -> AggregateStatus {
+/// What can be told of an aggregate whose controller cannot be asked.
+fn orphaned(
+    store: &Store,
+    record: &Record,
+    links: &BTreeMap<PortId, Link>,
+    table: &Ports,
+    why: &str,
+) -> AggregateStatus {
     let active = table.choose();
     let memory: aggctl_engine::aggregate::Memory = store.memory().ok().flatten().unwrap_or_default();
     let ports: Vec<_> = record
@@ -153,7 +161,7 @@ fn orphaned(store: &Store, record: &Record, links: &BTreeMap<PortId, Link>, tabl
                     (false, false) => PortState::Down,
                 },
                 link_failures: memory.link_failures.get(&port.id).copied().unwrap_or_default(),
-                why: without_controller(store.name(), record.phase),
+                why: why.to_owned(),
                 changed_ms: None,
             }
         })
@@ -165,8 +173,10 @@ fn orphaned(store: &Store, record: &Record, links: &BTreeMap<PortId, Link>, tabl
     status
 }
 
-fn without_controller(name: &str, phase: Phase) -> String {
+/// Why nobody says more about a port than the maps.
+fn unasked(name: &str, phase: Phase, silent: bool) -> String {
     match phase {
+        Phase::Attached if silent => "as the maps say; the controller does not answer, and may not watch".to_owned(),
         Phase::Attached => format!("as the last controller left it; nobody watches its link: `aggctl adopt {name}`"),
         Phase::Attaching => "being attached".to_owned(),
         Phase::Detaching => format!("being detached; `aggctl detach {name}` finishes it"),

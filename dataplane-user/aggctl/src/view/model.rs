@@ -10,11 +10,11 @@ use aggctl_engine::{
     record::{PortRecord, Record},
     status::{AggregateStatus, PortState, PortStatus, RepairStatus},
 };
-use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters};
+use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters, state::Store};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::time::rfc3339;
+use super::{Asked, time::rfc3339};
 use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
@@ -81,8 +81,23 @@ pub struct AggregateView {
 pub struct ControllerView {
     /// Whether one runs.
     pub running: bool,
+    /// Whether it answers; null if none runs.
+    pub answers: Option<bool>,
     /// Its process.
     pub pid: Option<u32>,
+}
+
+impl ControllerView {
+    /// What there is to say of a controller that was asked.
+    pub(super) fn of(store: &Store, asked: &Asked) -> Self {
+        let answers = match asked {
+            Asked::Told(_) => Some(true),
+            Asked::Silent => Some(false),
+            Asked::Nobody => None,
+        };
+        let pid = answers.and_then(|_| store.holder());
+        Self { running: answers.is_some() && pid.is_some(), answers: answers.filter(|_| pid.is_some()), pid }
+    }
 }
 
 /// Something that is not as it should be.
@@ -172,7 +187,7 @@ impl AggregateView {
         record: &Record,
         interface: Option<&Link>,
         status: &AggregateStatus,
-        controller: Option<u32>,
+        controller: ControllerView,
         ports: Vec<PortView>,
         drops: &[DropCount],
     ) -> Self {
@@ -194,9 +209,9 @@ impl AggregateView {
             last_change_ms: status.changed_ms,
             active_port: name_of(status.active),
             designated_port: name_of(status.designated),
-            failover_path: controller.map(|_| "poll"),
+            failover_path: (controller.answers == Some(true)).then_some("poll"),
             confirm_within: record.confirm_by.map(left),
-            controller: ControllerView { running: controller.is_some(), pid: controller },
+            controller,
             record_behind: None,
             record_damage: None,
             tx_drops: reasons(drops, None),

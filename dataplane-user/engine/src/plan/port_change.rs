@@ -5,12 +5,12 @@ use aggctl_common::{MAX_PORTS, PortId};
 use crate::{
     config::{Addresses, PortConfig},
     host::{Address, Host, Link},
-    options,
     plan::{
         Refusal, Step, Warning,
         attach::{self, Taken, has_link},
-        detach, layer3, names,
+        detach, layer3,
         port::{self, DISABLE_IPV6, Port, RP_FILTER},
+        validate::check_port,
     },
     record::{PortRecord, Record},
 };
@@ -27,8 +27,7 @@ pub fn add_port(
     taken: &Taken,
 ) -> Result<(PortRecord, Vec<Step>, Vec<Warning>), Refusal> {
     let config = &record.config;
-    names::check(&wish.name)?;
-    options::check(wish)?;
+    check_port(wish)?;
     let aggregate =
         detach::find_aggregate(host, record).ok_or_else(|| Refusal::AggregateMissing { name: config.name.clone() })?;
     if wish.name == aggregate.name || wish.name == record.hidden {

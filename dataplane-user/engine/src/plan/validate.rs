@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use aggctl_common::MAX_PORTS;
 
 use crate::{
-    config::{AggregateConfig, TableKind},
+    config::{AggregateConfig, PortConfig, TableKind},
     options,
     plan::{Refusal, names},
 };
 
 /// Checks what needs no host: each option by its row, and what they say together: names, number of ports, `min_ports`,
-/// primary, ports named twice, table and seed.
+/// primary, ports named twice, table and seed, VLANs.
 ///
 /// # Errors
 ///
@@ -27,8 +27,7 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     }
     let mut seen = BTreeSet::new();
     for port in &config.ports {
-        names::check(&port.name)?;
-        options::check(port)?;
+        check_port(port)?;
         if port.name == config.name {
             return Err(Refusal::PortIsAggregate { port: port.name.clone() });
         }
@@ -45,5 +44,14 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     if config.hash.table == TableKind::KernelCompat && config.hash.seed != 0 {
         return Err(Refusal::SeedOfKernel);
     }
-    Ok(())
+    match config.vlan.out_of_range() {
+        Some(vid) => Err(Refusal::Vlan { vid }),
+        None => Ok(()),
+    }
+}
+
+/// Checks what is wished of one port.
+pub(super) fn check_port(config: &PortConfig) -> Result<(), Refusal> {
+    names::check(&config.name)?;
+    Ok(options::check(config)?)
 }

@@ -1,11 +1,12 @@
 //! What is refused, and in which words.
 
-use aggctl_common::{IfIndex, PortId};
+use aggctl_common::{IfIndex, PortId, vlan::VlanId};
 use aggctl_engine::{
     config::{Addresses, AggregateConfig, Device, Hook, PortConfig, Wiring},
     host::Link,
     plan::{self, Step, Taken},
     record::Phase,
+    vlan::VlanConfig,
 };
 
 use crate::{
@@ -53,6 +54,13 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("min-ports 3", |_, c, _| c.min_ports = 3, &["min-ports 3", "1 to 2"]),
     ("primary", |_, c, _| c.primary = Some("eth7".into()), &["eth7", "no port"]),
     ("poll 0", |_, c, _| c.link_watch.poll_ms = 0, &["poll=0", "1 to 60000"]),
+    ("long poll", |_, c, _| c.link_watch.poll_ms = u32::MAX, &["poll=4294967295", "60000"]),
+    ("up-delay", |_, c, _| c.link_watch.up_delay_ms = 300_001, &["up-delay=300001", "300000"]),
+    ("down-delay", |_, c, _| c.link_watch.down_delay_ms = 300_001, &["down-delay=300001", "300000"]),
+    ("announce", |_, c, _| c.announce.interval_ms = 300_001, &["announce-interval=300001", "300000"]),
+    ("weight 0", |_, c, _| c.ports[0].weight = 0, &["eth0", "weight=0"]),
+    ("VLAN 0", |_, c, _| c.vlan = VlanConfig::Access { vid: VlanId(0) }, &["VLAN 0", "4094"]),
+    ("VLAN 4095", |_, c, _| c.vlan = VlanConfig::Access { vid: VlanId(4095) }, &["VLAN 4095", "4094"]),
     ("addresses none", |_, c, _| c.addresses = Addresses::None, &["eth0", "the address", "--addresses move"]),
     ("tcx", |w, c, _| (w.host.capabilities.tcx, c.hook) = (false, Hook::Tcx), &["6.6", "clsact"]),
     (

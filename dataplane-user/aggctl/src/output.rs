@@ -1,0 +1,17 @@
+//! What commands print.
+
+use std::io::{self, Write as _};
+
+use crate::failure::Failure;
+
+/// Prints lines. That their reader went away is a failure of its own kind, of which nobody needs to be told.
+///
+/// # Errors
+/// If they cannot be printed.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => Failure::Refused(format!("cannot print: {error}")),
+    })
+}
