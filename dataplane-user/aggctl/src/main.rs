@@ -6,6 +6,10 @@
 
 mod api;
 mod background;
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments are the help there, and brackets mean what may be left out"
+)]
 mod cli;
 mod commands;
 mod controller;
