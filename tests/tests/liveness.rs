@@ -250,6 +250,10 @@ fn the_socket_bears_what_is_sent_to_it(case: Case) {
     }
     assert!(sent < 8 << 20, "the controller reads on and on");
     // Whatever is asked is checked as if it was typed.
+    let set = |key: &str, value: &str| {
+        let change = json!({"options": [{"key": key, "value": value}], "ports": {}});
+        json!({"request": "set_options", "change": change, "active_port": null})
+    };
     for (request, complaint) in [
         (
             json!({"request": "add_port", "port": {"name": "eth2", "priority": 0, "sticky": false, "weight": 0}}),
@@ -259,11 +263,11 @@ fn the_socket_bears_what_is_sent_to_it(case: Case) {
             json!({"request": "add_port", "port": {"name": "../eth2", "priority": 0, "sticky": false, "weight": 1}}),
             "name",
         ),
-        (json!({"request": "set", "change": {"poll_ms": u32::MAX}, "active_port": null}), "poll=4294967295"),
-        (json!({"request": "set", "change": {"poll_ms": 0}, "active_port": null}), "poll=0"),
-        (json!({"request": "set", "change": {"up_delay_ms": 300_001}, "active_port": null}), "up-delay=300001"),
-        (json!({"request": "set", "change": {"min_ports": 3}, "active_port": null}), "min-ports 3"),
-        (json!({"request": "set", "change": {"vlan": {"access": {"vid": 4095}}}, "active_port": null}), "VLAN 4095"),
+        (set("poll", "4294967295"), "poll=4294967295"),
+        (set("poll", "0"), "poll=0"),
+        (set("up-delay", "300001"), "up-delay=300001"),
+        (set("min-ports", "3"), "min-ports 3"),
+        (set("vlan", "access=4095"), "4094"),
         (json!({"request": "what"}), "does not know"),
     ] {
         let answer = ask(&lab.host, &request);

@@ -58,9 +58,9 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("up-delay", |_, c, _| c.link_watch.up_delay_ms = 300_001, &["up-delay=300001", "300000"]),
     ("down-delay", |_, c, _| c.link_watch.down_delay_ms = 300_001, &["down-delay=300001", "300000"]),
     ("announce", |_, c, _| c.announce.interval_ms = 300_001, &["announce-interval=300001", "300000"]),
-    ("weight 0", |_, c, _| c.ports[0].weight = 0, &["eth0", "weight=0"]),
-    ("VLAN 0", |_, c, _| c.vlan = VlanConfig::Access { vid: VlanId(0) }, &["VLAN 0", "4094"]),
-    ("VLAN 4095", |_, c, _| c.vlan = VlanConfig::Access { vid: VlanId(4095) }, &["VLAN 4095", "4094"]),
+    ("weight 0", |_, c, _| c.ports[0].weight = 0, &["weight=0", "1 to 255"]),
+    ("VLAN 0", |_, c, _| c.vlan = VlanConfig::Access { vid: VlanId(0) }, &["vlan=access=0", "4094"]),
+    ("VLAN 4095", |_, c, _| c.vlan = VlanConfig::Access { vid: VlanId(4095) }, &["vlan=access=4095", "4094"]),
     ("addresses none", |_, c, _| c.addresses = Addresses::None, &["eth0", "the address", "--addresses move"]),
     ("tcx", |w, c, _| (w.host.capabilities.tcx, c.hook) = (false, Hook::Tcx), &["6.6", "clsact"]),
     (
