@@ -132,17 +132,6 @@ impl From<VlanList> for String {
 }
 
 impl VlanConfig {
-    /// A VLAN of its own that none can be.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<VlanId> {
-        let vid = match self {
-            Self::Off => None,
-            Self::Access { vid } => Some(*vid),
-            Self::Trunk { native, .. } => *native,
-        };
-        vid.filter(|vid| !(1..=VlanId::MAX.0).contains(&vid.0))
-    }
-
     /// What the programs are given.
     #[must_use]
     pub fn globals(&self) -> Globals {

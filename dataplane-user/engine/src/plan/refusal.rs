@@ -1,6 +1,6 @@
 //! Why a plan is not made.
 
-use aggctl_common::{MAX_PORTS, vlan::VlanId};
+use aggctl_common::MAX_PORTS;
 
 use crate::options::Invalid;
 
@@ -69,12 +69,6 @@ pub enum Refusal {
         name: String,
         /// What was wished.
         primary: String,
-    },
-    /// Not a VLAN.
-    #[error("VLAN {vid} is out of range; choose 1 to 4094")]
-    Vlan {
-        /// What was wished.
-        vid: VlanId,
     },
     /// bonding knows of no seed.
     #[error(

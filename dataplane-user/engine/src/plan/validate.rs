@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Checks what needs no host: each option by its row, and what they say together: names, number of ports, `min_ports`,
-/// primary, ports named twice, table and seed, VLANs.
+/// primary, ports named twice, table and seed.
 ///
 /// # Errors
 ///
@@ -44,10 +44,7 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     if config.hash.table == TableKind::KernelCompat && config.hash.seed != 0 {
         return Err(Refusal::SeedOfKernel);
     }
-    match config.vlan.out_of_range() {
-        Some(vid) => Err(Refusal::Vlan { vid }),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Checks what is wished of one port.
