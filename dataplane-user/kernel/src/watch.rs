@@ -3,131 +3,226 @@
 //! Events only say that something happened. For carrier they may come up to a second late, because the kernel batches the
 //! loss of carrier, and one may be older than what is known already; so they carry no state. Only a question shows the
 //! truth at once (see [`crate::netlink::Netlink::report`]), and it also makes the kernel send what it held back.
+//!
+//! Others may cause any number of them. So they are read many at a time, no more than their kind and interface is looked
+//! at, and what happened to one interface several times is told once.
+#![allow(unsafe_code, reason = "tokio takes the caller's word that a descriptor stays what it is")]
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use aggctl_common::IfIndex;
-use futures_util::{StreamExt, future::ready, stream::BoxStream};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage, link::LinkAttribute};
-use rtnetlink::{
-    MulticastGroup, new_multicast_connection,
-    packet_core::{NetlinkMessage, NetlinkPayload},
-    sys::AsyncSocket,
-};
-use rustix::{io::Errno, net::sockopt};
-use tokio::task::AbortHandle;
+use rtnetlink::sys::Socket as NetlinkSocket;
+use rustix::{io::Errno, net::RecvFlags};
+use tokio::{io::unix::AsyncFd, time::Instant};
 
-use crate::error::{Failure, KernelError};
-
-/// Octets of events that may wait for us.
-const BUFFER: usize = 4 * 1024 * 1024;
-
-/// What the watcher listens to.
-const GROUPS: [MulticastGroup; 5] = [
-    MulticastGroup::Link,
-    MulticastGroup::Ipv4Ifaddr,
-    MulticastGroup::Ipv6Ifaddr,
-    MulticastGroup::Ipv4Route,
-    MulticastGroup::Ipv6Route,
-];
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinkEvent {
-    /// An interface is there, or changed: ask for it.
-    Changed(IfIndex),
-    /// An interface is not there any more.
-    Deleted {
-        /// The index that it had.
-        index: IfIndex,
-        /// The index that it has in the network namespace that it was moved to, if it was.
-        elsewhere: Option<IfIndex>,
+use crate::{
+    error::KernelError,
+    netlink::{
+        listener::{self, DATAGRAM},
+        socket::{HEADER, split},
+        tlv::{Attributes, align, u32_of},
     },
-    /// An address of this interface came, changed or went.
-    AddressChanged(IfIndex),
+};
+
+/// Groups: `RTNLGRP_LINK`, and addresses and routes of IPv4 and IPv6.
+const GROUPS: [u32; 5] = [1, 5, 7, 9, 11];
+/// Datagrams that are read in one go.
+const MOST: usize = 512;
+/// Between two batches. The first event after a silence waits for nothing.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Octets of `struct ifinfomsg`.
+const LINK_HEADER: usize = 16;
+/// `IFLA_NEW_IFINDEX`: the index where an interface was moved to (Linux 4.16).
+const NEW_IFINDEX: u16 = 49;
+
+/// What happened since it was asked for last, each thing once. Whatever is deleted was so before it changed: its index is
+/// another interface's by now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Interfaces that are not there any more: the index that each had, and the one that it has in the network namespace
+    /// that it was moved to, if it was.
+    pub deleted: BTreeMap<IfIndex, Option<IfIndex>>,
+    /// Interfaces that are there, or changed: ask for them.
+    pub changed: BTreeSet<IfIndex>,
+    /// Interfaces of which an address came, changed or went.
+    pub addresses: BTreeSet<IfIndex>,
     /// A route came, changed or went.
-    RouteChanged,
+    pub routes: bool,
     /// Events were lost: look at everything again.
-    Overrun,
+    pub overrun: bool,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes in what a datagram tells.
+    fn read(&mut self, mut datagram: &[u8]) {
+        while let Some((header, body)) = split(datagram) {
+            datagram = datagram.get(align(HEADER + body.len())..).unwrap_or_default();
+            // Interfaces and addresses have their index in the same place.
+            let index = body.get(4..).and_then(u32_of).map(IfIndex);
+            match (header.kind, index) {
+                (libc::RTM_NEWLINK, Some(index)) => {
+                    self.changed.insert(index);
+                }
+                (libc::RTM_DELLINK, Some(index)) => self.delete(index, body),
+                (libc::RTM_NEWADDR | libc::RTM_DELADDR, Some(index)) => {
+                    self.addresses.insert(index);
+                }
+                (libc::RTM_NEWROUTE | libc::RTM_DELROUTE, _) => self.routes = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn delete(&mut self, index: IfIndex, body: &[u8]) {
+        // A bridge says "deleted" of a port that only left it; it names its family.
+        if body.first() != Some(&0) {
+            self.changed.insert(index);
+            return;
+        }
+        self.changed.remove(&index);
+        let elsewhere = Attributes::after(body, LINK_HEADER).u32(NEW_IFINDEX).map(IfIndex);
+        let known = self.deleted.entry(index).or_default();
+        *known = known.or(elsewhere);
+    }
 }
 
 /// Listens to what happens in the network namespace in which it was opened.
+#[derive(Debug)]
 pub struct Watcher {
-    events: BoxStream<'static, LinkEvent>,
-    task: AbortHandle,
+    socket: AsyncFd<NetlinkSocket>,
+    buffer: Vec<u8>,
+    pause: Pause,
+}
+
+/// Whether the next batch has to wait.
+#[derive(Debug)]
+enum Pause {
+    /// No.
+    None,
+    /// From the next question on.
+    Due,
+    /// Until then.
+    Until(Instant),
 }
 
 impl Watcher {
-    /// Begins to listen: everything that happens after this call is told by [`Watcher::next`]. The work is done by
-    /// tasks of the present runtime, which end with the watcher.
+    /// Begins to listen: everything that happens after this call is told by [`Watcher::next`]. To be called in a runtime.
     ///
     /// # Errors
     ///
     /// If the kernel gives no socket.
-    pub async fn open() -> Result<Self, KernelError> {
-        let refused = |error: std::io::Error| KernelError::refused("netlink events", "open", error);
-        let (mut connection, _, events) = new_multicast_connection(&GROUPS).map_err(refused)?;
-        let socket = connection.socket_mut().socket_mut();
-        // Without privilege the system's limit holds; an overrun is noticed anyhow.
-        if sockopt::set_socket_recv_buffer_size_force(&*socket, BUFFER).is_err() {
-            let _ = sockopt::set_socket_recv_buffer_size(&*socket, BUFFER);
-        }
-        let events = events.filter_map(|(message, _)| ready(event(&message))).boxed();
-        Ok(Self { events, task: tokio::spawn(connection).abort_handle() })
+    pub fn open() -> Result<Self, KernelError> {
+        let open = || {
+            let socket = listener::subscribe(&GROUPS)?;
+            // SAFETY: the socket owns its descriptor, always names the same one, and closes it when it is dropped.
+            unsafe { AsyncFd::register(socket) }.map_err(std::io::Error::from)
+        };
+        let socket = open().map_err(|error| KernelError::refused("netlink events", "open", error))?;
+        Ok(Self { socket, buffer: vec![0; DATAGRAM], pause: Pause::None })
     }
 
-    /// The next event. May be given up and called again without losing one.
+    /// What happened since this was called last; waits until something does. There is a pause between two batches, which
+    /// belongs to the rest of the runtime. May be given up and called again without losing anything.
     ///
     /// # Errors
     ///
     /// If the socket died.
-    pub async fn next(&mut self) -> Result<LinkEvent, KernelError> {
-        self.events.next().await.ok_or_else(|| {
-            let failure = Failure { error: Errno::PIPE.into(), message: Some("the socket died".into()) };
-            KernelError::refused("netlink events", "receive", failure)
-        })
-    }
-}
-
-impl fmt::Debug for Watcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watcher").finish_non_exhaustive()
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// The index that an interface got where it was moved to (Linux 4.16).
-fn index_elsewhere(attribute: &LinkAttribute) -> Option<IfIndex> {
-    match attribute {
-        LinkAttribute::NewIfIndex(index) => u32::try_from(*index).ok().map(IfIndex),
-        _ => None,
-    }
-}
-
-/// What a message tells, if it is one that we wait for.
-fn event(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<LinkEvent> {
-    match &message.payload {
-        NetlinkPayload::Overrun(_) => Some(LinkEvent::Overrun),
-        NetlinkPayload::InnerMessage(inner) => match inner {
-            RouteNetlinkMessage::NewLink(link) => Some(LinkEvent::Changed(IfIndex(link.header.index))),
-            RouteNetlinkMessage::DelLink(link) => {
-                let index = IfIndex(link.header.index);
-                // A bridge says "deleted" of a port that only left it.
-                let whole = link.header.interface_family == AddressFamily::Unspec;
-                let elsewhere = link.attributes.iter().find_map(index_elsewhere);
-                Some(if whole { LinkEvent::Deleted { index, elsewhere } } else { LinkEvent::Changed(index) })
+    pub async fn next(&mut self) -> Result<Batch, KernelError> {
+        let refused = |error: std::io::Error| KernelError::refused("netlink events", "receive", error);
+        if let Pause::Due = self.pause {
+            self.pause = Pause::Until(Instant::now() + PAUSE);
+        }
+        if let Pause::Until(end) = self.pause {
+            tokio::time::sleep_until(end).await;
+            self.pause = Pause::None;
+        }
+        loop {
+            let mut ready = self.socket.readable().await.map_err(refused)?;
+            let mut batch = Batch::default();
+            for _ in 0..MOST {
+                match rustix::net::recv(ready.get_inner(), &mut self.buffer[..], RecvFlags::DONTWAIT) {
+                    Ok((length, _)) => batch.read(&self.buffer[..length]),
+                    Err(Errno::INTR) => {}
+                    Err(Errno::NOBUFS) => batch.overrun = true,
+                    Err(Errno::AGAIN) => {
+                        ready.clear_ready();
+                        break;
+                    }
+                    Err(error) => return Err(refused(error.into())),
+                }
             }
-            RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
-                Some(LinkEvent::AddressChanged(IfIndex(address.header.index)))
+            if !batch.is_empty() {
+                self.pause = Pause::Due;
+                return Ok(batch);
             }
-            RouteNetlinkMessage::NewRoute(_) | RouteNetlinkMessage::DelRoute(_) => Some(LinkEvent::RouteChanged),
-            _ => None,
-        },
-        _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message about interface `index`, from `family`, with more to follow.
+    fn message(kind: u16, family: u8, index: u32, elsewhere: Option<u32>) -> Vec<u8> {
+        let mut body = vec![0; LINK_HEADER];
+        body[0] = family;
+        body[4..8].copy_from_slice(&index.to_ne_bytes());
+        if let Some(elsewhere) = elsewhere {
+            body.extend([8_u16.to_ne_bytes(), NEW_IFINDEX.to_ne_bytes()].concat());
+            body.extend(elsewhere.to_ne_bytes());
+        }
+        let mut message = u32::try_from(HEADER + body.len()).unwrap().to_ne_bytes().to_vec();
+        message.extend(kind.to_ne_bytes());
+        message.resize(HEADER, 0);
+        message.extend(body);
+        message
+    }
+
+    fn batch(messages: &[Vec<u8>]) -> Batch {
+        let mut batch = Batch::default();
+        messages.iter().for_each(|message| batch.read(message));
+        batch
+    }
+
+    #[test]
+    fn what_happens_often_is_told_once() {
+        let new = message(libc::RTM_NEWLINK, 0, 3, None);
+        let address = message(libc::RTM_DELADDR, 2, 4, None);
+        let route = message(libc::RTM_NEWROUTE, 2, 9, None);
+        let told = batch(&[[new.clone(), new.clone()].concat(), address.clone(), address, route.clone(), route]);
+        let wanted = Batch {
+            changed: BTreeSet::from([IfIndex(3)]),
+            addresses: BTreeSet::from([IfIndex(4)]),
+            routes: true,
+            ..Batch::default()
+        };
+        assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn an_index_that_is_given_again_is_deleted_and_changed() {
+        let new = message(libc::RTM_NEWLINK, 0, 3, None);
+        let moved = message(libc::RTM_DELLINK, 0, 3, Some(7));
+        let deleted = message(libc::RTM_DELLINK, 0, 3, None);
+        let gone = BTreeMap::from([(IfIndex(3), Some(IfIndex(7)))]);
+        let told = batch(&[new.clone(), moved.clone(), new.clone(), deleted.clone()]);
+        assert_eq!((told.deleted, told.changed), (gone.clone(), BTreeSet::new()));
+        let told = batch(&[deleted, moved, new]);
+        assert_eq!((told.deleted, told.changed), (gone, BTreeSet::from([IfIndex(3)])));
+    }
+
+    #[test]
+    fn a_port_that_leaves_its_bridge_changed() {
+        let left = message(libc::RTM_DELLINK, 7, 3, None);
+        let told = batch(&[left]);
+        assert_eq!((told.deleted.len(), told.changed), (0, BTreeSet::from([IfIndex(3)])));
     }
 }

@@ -7,14 +7,13 @@ use std::{
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
-    Event, plan,
+    Event,
     record::{PortRecord, Record},
 };
 use aggctl_kernel::{
     ethtool::{self, LinkSettings},
     netlink::link::LinkReport,
-    udev,
-    watch::LinkEvent,
+    watch::Batch,
 };
 use tracing::{info, warn};
 
@@ -27,10 +26,6 @@ use crate::{
 /// Looks at all ports that events ask for come no closer together than this.
 const SURVEY_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long an interface that appeared is left to udev at most; udev itself gives up after three minutes, a port is wanted
-/// before.
-const NAMING: Duration = Duration::from_secs(10);
-
 /// What is remembered between reports.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -42,8 +37,6 @@ pub(super) struct Links {
     told: BTreeSet<PortId>,
     /// The ports that went away, by the index that they had, until an event tells where they went.
     left: BTreeMap<IfIndex, PortId>,
-    /// Interfaces that will be ports again when udev has named them, and until when that is waited for.
-    nameless: BTreeMap<IfIndex, Instant>,
     /// The new name of the aggregate that its state could not be moved to, once that was said.
     unmoved: Option<String>,
     /// The aggregate's MTU, as last seen.
@@ -90,57 +83,73 @@ impl Links {
 }
 
 impl Controller {
-    pub(super) fn on_link_event(&mut self, event: LinkEvent) -> Result<Flow, Failure> {
-        match event {
-            LinkEvent::Changed(index) if index == self.record.index => self.ask_aggregate()?,
-            LinkEvent::Changed(index) => match self.port_at(index) {
-                Some(port) => {
-                    self.links.told.insert(port);
-                    self.survey();
-                }
-                None => {
-                    if index == self.record.hidden_index {
-                        self.verify_early();
-                    }
-                    self.take_back(index);
-                }
-            },
-            LinkEvent::Deleted { index, .. } if index == self.record.index => {
-                info!("the interface was deleted, or moved to another network namespace: detaching");
-                self.detach()?;
-                return Ok(Flow::End);
-            }
-            LinkEvent::Deleted { index, elsewhere } => {
-                self.links.nameless.remove(&index);
-                if let Some(port) = self.port_at(index) {
-                    self.tell_gone(port);
-                }
-                // A question may have found out before.
-                if let Some(port) = self.links.left.remove(&index)
-                    && elsewhere.is_some()
-                {
-                    self.let_go(port, elsewhere);
-                }
-            }
-            LinkEvent::AddressChanged(index) if index == self.record.index => self.mirror.touch(),
-            LinkEvent::AddressChanged(_) => self.take_late(),
-            LinkEvent::RouteChanged => {
-                self.mirror.touch();
-                self.take_late();
-            }
-            LinkEvent::Overrun => {
-                warn!("events were lost: looking at everything again");
-                self.mirror.touch();
-                self.query_all();
-                for port in std::mem::take(&mut self.links.left).into_values() {
-                    self.let_go(port, None);
-                }
-                self.take_back_any();
-                if self.executor.netlink.report(self.record.index)?.is_none() {
-                    self.detach()?;
-                    return Ok(Flow::End);
-                }
-            }
+    /// What happened since the last turn. Others cause most of it: what is neither ours nor might be a port come back costs
+    /// no question.
+    pub(super) fn on_link_events(&mut self, batch: &Batch) -> Result<Flow, Failure> {
+        if batch.deleted.contains_key(&self.record.index) {
+            info!("the interface was deleted, or moved to another network namespace: detaching");
+            self.detach()?;
+            return Ok(Flow::End);
+        }
+        for (index, elsewhere) in &batch.deleted {
+            self.on_deleted(*index, *elsewhere);
+        }
+        for index in &batch.changed {
+            self.on_changed(*index)?;
+        }
+        if !self.links.told.is_empty() {
+            self.survey();
+        }
+        if batch.routes || batch.addresses.contains(&self.record.index) {
+            self.mirror.touch();
+        }
+        if batch.routes || !batch.addresses.is_empty() {
+            self.take_late();
+        }
+        if batch.overrun {
+            self.returning.look_everywhere();
+        }
+        Ok(Flow::Go)
+    }
+
+    fn on_changed(&mut self, index: IfIndex) -> Result<(), Failure> {
+        if index == self.record.index {
+            self.ask_aggregate()?;
+        } else if index == self.record.hidden_index {
+            self.verify_early();
+        } else if let Some(port) = self.port_at(index) {
+            self.links.told.insert(port);
+        } else if self.misses_a_port() {
+            self.returning.look_at(index);
+        }
+        Ok(())
+    }
+
+    fn on_deleted(&mut self, index: IfIndex, elsewhere: Option<IfIndex>) {
+        self.returning.forget(index);
+        if let Some(port) = self.port_at(index) {
+            self.tell_gone(port);
+        }
+        // A question may have found out before.
+        if let Some(port) = self.links.left.remove(&index)
+            && elsewhere.is_some()
+        {
+            self.let_go(port, elsewhere);
+        }
+    }
+
+    /// Looks at everything, because events were lost.
+    pub(super) fn look_again(&mut self) -> Result<Flow, Failure> {
+        warn!("events were lost: looking at everything again");
+        self.mirror.touch();
+        self.query_all();
+        for port in std::mem::take(&mut self.links.left).into_values() {
+            self.let_go(port, None);
+        }
+        self.take_back_any();
+        if self.executor.netlink.report(self.record.index)?.is_none() {
+            self.detach()?;
+            return Ok(Flow::End);
         }
         Ok(Flow::Go)
     }
@@ -305,66 +314,10 @@ impl Controller {
         }
         Ok(())
     }
-
-    /// Makes an interface a port again if it is one of ours that was plugged out and in.
-    fn take_back(&mut self, index: IfIndex) {
-        let Ok(Some(link)) = self.executor.netlink.link(index) else { return };
-        let missing = |port: &&PortRecord| port.index.is_none();
-        let returns = |port: &PortRecord| port.identity.returns_as(&link, &port.config.name);
-        if !self.record.ports.iter().filter(missing).any(returns) {
-            self.links.nameless.remove(&index);
-            return;
-        }
-        let Ok(host) = self.host() else { return };
-        let is_it = |port: &&PortRecord| self.record.interface_of(&host, port).is_some_and(|link| link.index == index);
-        let Some(id) = self.record.ports.iter().filter(missing).find(is_it).map(|port| port.id) else { return };
-        let until = *self.links.nameless.entry(index).or_insert_with(|| Instant::now() + NAMING);
-        if udev::is_busy_with(index) && Instant::now() < until {
-            return;
-        }
-        self.links.nameless.remove(&index);
-        info!(%id, "a port is back");
-        if let Err(error) = self.put_in_place(id, index, &host) {
-            warn!(%error, "it cannot be a port again");
-        }
-        self.query_all();
-    }
-
-    /// Looks whether any interface is a port that was missing.
-    fn take_back_any(&mut self) {
-        if self.record.ports.iter().all(|port| port.index.is_some()) {
-            return;
-        }
-        let links = self.executor.netlink.links().unwrap_or_else(|error| {
-            warn!(%error, "cannot look for missing ports");
-            Vec::new()
-        });
-        for link in links {
-            if self.record.port_of(&link).is_none() {
-                self.take_back(link.index);
-            }
-        }
-    }
-
-    /// Looks again at what was left to udev, which does not say when it has finished.
-    pub(super) fn take_back_named(&mut self) {
-        let indexes: Vec<_> = self.links.nameless.keys().copied().collect();
-        for index in indexes {
-            self.take_back(index);
-        }
-    }
-
-    fn put_in_place(&mut self, id: PortId, index: IfIndex, host: &aggctl_engine::host::Host) -> Result<(), Failure> {
-        for step in plan::repair(host, &self.record) {
-            self.executor.apply(&step)?;
-        }
-        self.change_record(|record| set_index(record, id, Some(index)));
-        Ok(())
-    }
 }
 
 /// Notes the interface that a port has now.
-fn set_index(record: &mut Record, id: PortId, index: Option<IfIndex>) {
+pub(super) fn set_index(record: &mut Record, id: PortId, index: Option<IfIndex>) {
     if let Some(port) = record.ports.iter_mut().find(|port| port.id == id) {
         port.index = index;
     }

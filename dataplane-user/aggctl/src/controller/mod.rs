@@ -16,6 +16,7 @@ mod place;
 mod ports;
 mod programs;
 mod requests;
+mod returning;
 mod verify;
 
 use std::{
@@ -39,7 +40,7 @@ use aggctl_kernel::{
     execute::Executor,
     packet::PacketSender,
     state::{Lock, Store},
-    watch::{LinkEvent, Watcher},
+    watch::{Batch, Watcher},
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -51,7 +52,7 @@ use tracing::{info, warn};
 pub use self::disk::Behind;
 use self::{
     bound::Listening, disk::Disk, heart::Heart, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place,
-    ports::Leaving, verify::Verifier,
+    ports::Leaving, returning::Returning, verify::Verifier,
 };
 use crate::{
     api::{Alive, Asked, Server},
@@ -110,7 +111,7 @@ pub fn run(store: Store, start: Start, voice: Rc<dyn Voice>) -> Result<(), Failu
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // What can fail without a trace comes first.
-        let watcher = Watcher::open().await?;
+        let watcher = Watcher::open()?;
         let alive = Alive::new();
         let server = Server::listen(&store.socket(), alive.clone())?;
         let heart = Heart::new(voice.clone(), alive);
@@ -178,6 +179,7 @@ struct Controller {
     watcher: Watcher,
     server: Server,
     links: Links,
+    returning: Returning,
     carriers: Carriers,
     leaving: Vec<Leaving>,
     mirror: Mirror,
@@ -197,7 +199,7 @@ struct Controller {
 
 /// What wakes the loop.
 enum Input {
-    Link(LinkEvent),
+    Links(Batch),
     Asked(Asked),
     Poll,
     Listeners,
@@ -206,6 +208,9 @@ enum Input {
     Housekeeping,
     Verify,
     Beat,
+    LookForPorts,
+    /// The end of a terminal means nothing to a controller.
+    Hangup,
     Leave,
 }
 
@@ -245,6 +250,7 @@ impl Controller {
             watcher,
             server,
             links: Links::default(),
+            returning: Returning::default(),
             carriers: Carriers::open()?,
             leaving: Vec::new(),
             mirror: Mirror::default(),
@@ -270,23 +276,19 @@ impl Controller {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.next_deadline();
+            // What has its time goes first, and its next time is counted from its end: it cannot take every turn. All else
+            // takes turns by lot, each a short one.
             let input = tokio::select! {
-                event = self.watcher.next() => Input::Link(event?),
-                Some(asked) = self.server.next() => Input::Asked(asked),
+                biased;
                 _ = poll.tick() => Input::Poll,
                 _ = listeners.tick() => Input::Listeners,
                 () = sleep_until(deadline) => Input::Deadline,
-                () = outgoing::turn(), if !self.outgoing.is_empty() => Input::Outgoing,
                 _ = housekeeping.tick() => Input::Housekeeping,
-                () = ready(()), if self.verifier.is_looking() => Input::Verify,
                 _ = beat.tick() => Input::Beat,
-                _ = self.end.recv() => Input::Leave,
-                _ = self.interrupt.recv() => Input::Leave,
-                // The end of a terminal means nothing to a controller.
-                _ = self.hangup.recv() => continue,
+                input = self.whatever_comes() => input?,
             };
             let flow = match input {
-                Input::Link(event) => self.on_link_event(event)?,
+                Input::Links(batch) => self.on_link_events(&batch)?,
                 Input::Asked(asked) => {
                     // Drivers may be slow.
                     self.heart.long();
@@ -299,10 +301,12 @@ impl Controller {
                 }
                 Input::Poll => {
                     self.poll();
+                    poll.reset();
                     Flow::Go
                 }
                 Input::Listeners => {
                     self.listening.look(&self.record);
+                    listeners.reset();
                     Flow::Go
                 }
                 Input::Deadline => self.on_deadline()?,
@@ -310,6 +314,7 @@ impl Controller {
                     self.send_outgoing();
                     Flow::Go
                 }
+                Input::LookForPorts => self.look_for_ports()?,
                 Input::Verify => {
                     self.verify_next();
                     Flow::Go
@@ -317,12 +322,15 @@ impl Controller {
                 Input::Housekeeping => {
                     // All routes of the host, it may be.
                     self.heart.long();
-                    self.keep_house()?
+                    let flow = self.keep_house()?;
+                    housekeeping.reset();
+                    flow
                 }
                 Input::Beat => {
                     self.heart.turn();
                     Flow::Go
                 }
+                Input::Hangup => Flow::Go,
                 Input::Leave => self.leave(),
             };
             if flow == Flow::End {
@@ -330,6 +338,21 @@ impl Controller {
                 return Ok(());
             }
         }
+    }
+
+    /// The next input that has no time of its own. May be given up and called again without losing one.
+    async fn whatever_comes(&mut self) -> Result<Input, Failure> {
+        let (outgoing, returning) = (self.outgoing.due(), self.returning.due());
+        Ok(tokio::select! {
+            batch = self.watcher.next() => Input::Links(batch?),
+            Some(asked) = self.server.next() => Input::Asked(asked),
+            () = sleep_until(outgoing) => Input::Outgoing,
+            () = sleep_until(returning) => Input::LookForPorts,
+            () = ready(()), if self.verifier.is_looking() => Input::Verify,
+            _ = self.end.recv() => Input::Leave,
+            _ = self.interrupt.recv() => Input::Leave,
+            _ = self.hangup.recv() => Input::Hangup,
+        })
     }
 
     /// The engine's deadline, the one for a confirmation, one for a port that is leaving, or for a question that waits.

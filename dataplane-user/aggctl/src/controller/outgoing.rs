@@ -1,6 +1,9 @@
 //! Announcements that wait for their turn: there may be thousands, and meanwhile a port may fail.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use aggctl_common::IfIndex;
 use aggctl_engine::downstream::LIMIT;
@@ -22,6 +25,8 @@ pub(super) struct Outgoing {
     frames: VecDeque<Vec<u8>>,
     through: IfIndex,
     refused: u32,
+    /// When the last batch was sent.
+    sent: Option<Instant>,
 }
 
 impl Outgoing {
@@ -44,9 +49,10 @@ impl Outgoing {
         self.refused = 0;
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+    /// When to send the next batch, if one waits.
+    pub fn due(&self) -> Option<Instant> {
+        let next = || self.sent.map_or_else(Instant::now, |sent| sent + PAUSE);
+        (!self.frames.is_empty()).then(next)
     }
 
     /// The interface that it waits for.
@@ -60,6 +66,7 @@ impl Outgoing {
     ///
     /// Why not all of it could be sent; the rest is forgotten.
     pub fn send(&mut self, sender: &PacketSender) -> Result<(), SendError> {
+        self.sent = Some(Instant::now());
         for _ in 0..BATCH {
             let Some(frame) = self.frames.front() else { break };
             match sender.send(self.through, frame) {
@@ -80,9 +87,4 @@ impl Outgoing {
         }
         Ok(())
     }
-}
-
-/// Waits before the next batch.
-pub(super) async fn turn() {
-    tokio::time::sleep(PAUSE).await;
 }

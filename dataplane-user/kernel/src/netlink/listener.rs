@@ -28,7 +28,10 @@ const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
 /// Octets of messages that may wait for us.
 const BUFFER: usize = 4 * 1024 * 1024;
 /// Octets of a datagram; the kernel makes no longer ones.
-const DATAGRAM: usize = 64 * 1024;
+pub(crate) const DATAGRAM: usize = 64 * 1024;
+
+/// More datagrams than ever wait: nobody who tells without end holds up who listens.
+const MOST: usize = 16 * 1024;
 
 /// Listens from its making on.
 #[derive(Debug)]
@@ -47,17 +50,8 @@ impl Listener {
     ///
     /// If the kernel gives no socket.
     pub fn open(only: Option<BTreeSet<IfIndex>>) -> Result<Self, KernelError> {
-        let open = || -> io::Result<NetlinkSocket> {
-            let mut socket = NetlinkSocket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            // Without privilege the system's limit holds; an overrun is noticed.
-            if sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER).is_err() {
-                sockopt::set_socket_recv_buffer_size(&socket, BUFFER)?;
-            }
-            GROUPS.iter().try_for_each(|group| socket.add_membership(*group))?;
-            Ok(socket)
-        };
-        let socket = open().map_err(|error| KernelError::refused("netlink messages", "listen to", error))?;
+        let socket =
+            subscribe(&GROUPS).map_err(|error| KernelError::refused("netlink messages", "listen to", error))?;
         Ok(Self { socket, only, arrivals: Arrivals::default(), overrun: false })
     }
 
@@ -70,7 +64,7 @@ impl Listener {
     /// [`Arrivals::tell`].
     pub fn hear(&mut self, us: u32, flushing: bool) {
         let mut buffer = vec![0; DATAGRAM];
-        loop {
+        for _ in 0..MOST {
             match rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
                 Ok((length, _)) => self.take_in(&buffer[..length], us, flushing),
                 Err(Errno::INTR) => {}
@@ -121,6 +115,18 @@ impl Listener {
             },
         }
     }
+}
+
+/// A socket to which the kernel tells what happens to these groups in the present network namespace.
+pub(crate) fn subscribe(groups: &[u32]) -> io::Result<NetlinkSocket> {
+    let mut socket = NetlinkSocket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    // Without privilege the system's limit holds; an overrun is noticed.
+    if sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER).is_err() {
+        sockopt::set_socket_recv_buffer_size(&socket, BUFFER)?;
+    }
+    groups.iter().try_for_each(|group| socket.add_membership(*group))?;
+    Ok(socket)
 }
 
 /// What a message tells, if it is of one of our kinds.

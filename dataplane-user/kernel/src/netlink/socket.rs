@@ -15,7 +15,7 @@ use super::tlv::{Attributes, align};
 use crate::error::Failure;
 
 /// Octets of a message's header.
-pub(super) const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 /// How long the kernel may take to answer. It answers at once, but may have to wait for its own lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The kernel makes no answer of several messages longer than this; single ones are far shorter.
@@ -195,18 +195,18 @@ impl Socket {
 }
 
 /// The header of a message.
-pub(super) struct Header {
+pub(crate) struct Header {
     /// What the message is.
-    pub(super) kind: u16,
+    pub(crate) kind: u16,
     /// `NLM_F_*`.
-    pub(super) flags: u16,
+    pub(crate) flags: u16,
     sequence: u32,
     /// The socket that asked for what is told; 0: none, or the kernel does not say.
-    pub(super) port: u32,
+    pub(crate) port: u32,
 }
 
 /// The first message in a buffer.
-pub(super) fn split(buffer: &[u8]) -> Option<(Header, &[u8])> {
+pub(crate) fn split(buffer: &[u8]) -> Option<(Header, &[u8])> {
     let length = usize::try_from(u32::from_ne_bytes(*buffer.first_chunk()?)).ok()?;
     let header = buffer.first_chunk::<HEADER>()?;
     let body = buffer.get(HEADER..length)?;

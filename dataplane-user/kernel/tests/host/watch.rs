@@ -5,7 +5,7 @@ use std::time::Duration;
 use aggctl_kernel::{
     ethtool::LinkSettings,
     netlink::{Netlink, link::LinkReport},
-    watch::{LinkEvent, Watcher},
+    watch::{Batch, Watcher},
 };
 
 use crate::{
@@ -21,13 +21,13 @@ fn watching<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     });
 }
 
-/// Waits for an event for which this holds.
-async fn wait(watcher: &mut Watcher, wanted: impl Fn(&LinkEvent) -> bool) -> LinkEvent {
+/// Waits for a batch for which this holds.
+async fn wait(watcher: &mut Watcher, wanted: impl Fn(&Batch) -> bool) -> Batch {
     let search = async {
         loop {
-            let event = watcher.next().await.unwrap();
-            if wanted(&event) {
-                return event;
+            let batch = watcher.next().await.unwrap();
+            if wanted(&batch) {
+                return batch;
             }
         }
     };
@@ -39,9 +39,9 @@ fn report(name: &str) -> LinkReport {
 }
 
 /// An event about this interface, which has or has not a carrier by then.
-fn carrier_of(name: &'static str, carrier: bool) -> impl Fn(&LinkEvent) -> bool {
-    move |event| {
-        *event == LinkEvent::Changed(index(name)) && {
+fn carrier_of(name: &'static str, carrier: bool) -> impl Fn(&Batch) -> bool {
+    move |batch| {
+        batch.changed.contains(&index(name)) && {
             let link = report(name).link;
             link.admin_up && link.carrier == carrier
         }
@@ -54,14 +54,14 @@ fn a_veth_that_loses_and_regains_its_carrier_is_seen() {
         ip("link add p0 type veth peer name q0
             link set p0 up
             link set q0 up");
-        let mut watcher = Watcher::open().await.unwrap();
+        let mut watcher = Watcher::open().unwrap();
         ip("link set q0 down");
         wait(&mut watcher, carrier_of("p0", false)).await;
         ip("link set q0 up");
         wait(&mut watcher, carrier_of("p0", true)).await;
         let p0 = index("p0");
         ip("link del p0");
-        wait(&mut watcher, |event| *event == LinkEvent::Deleted { index: p0, elsewhere: None }).await;
+        wait(&mut watcher, |batch| batch.deleted.get(&p0) == Some(&None)).await;
     });
 }
 
@@ -73,11 +73,11 @@ fn a_port_that_leaves_its_bridge_is_not_deleted() {
             link add br1 type bridge
             link set p0 master br0 up");
         let (p0, br1) = (index("p0"), index("br1"));
-        let mut watcher = Watcher::open().await.unwrap();
+        let mut watcher = Watcher::open().unwrap();
         ip("link set p0 nomaster
             link del br1");
-        let last = wait(&mut watcher, |event| matches!(event, LinkEvent::Deleted { .. })).await;
-        assert_eq!(last, LinkEvent::Deleted { index: br1, elsewhere: None }, "and not {p0}");
+        let last = wait(&mut watcher, |batch| !batch.deleted.is_empty()).await;
+        assert_eq!(last.deleted.into_iter().collect::<Vec<_>>(), [(br1, None)], "and not {p0}");
     });
 }
 
@@ -86,7 +86,7 @@ fn a_question_tells_the_truth_about_a_tap() {
     watching(|| async {
         let tap = Tap::new("t0");
         ip("link set t0 up");
-        let mut watcher = Watcher::open().await.unwrap();
+        let mut watcher = Watcher::open().unwrap();
         let carrier = || report("t0").link.carrier;
         for round in 0..5 {
             tap.set_carrier(false);
@@ -105,13 +105,13 @@ fn addresses_and_routes_are_told() {
         ip("link add p0 type veth peer name q0
             link set p0 up");
         let p0 = index("p0");
-        let mut watcher = Watcher::open().await.unwrap();
+        let mut watcher = Watcher::open().unwrap();
         ip("addr add 192.0.2.1/24 dev p0");
-        wait(&mut watcher, |event| *event == LinkEvent::AddressChanged(p0)).await;
+        wait(&mut watcher, |batch| batch.addresses.contains(&p0)).await;
         ip("-6 addr add 2001:db8::1/64 nodad dev p0");
-        wait(&mut watcher, |event| *event == LinkEvent::AddressChanged(p0)).await;
+        wait(&mut watcher, |batch| batch.addresses.contains(&p0)).await;
         ip("-6 route add 2001:db8:9::/48 dev p0");
-        wait(&mut watcher, |event| *event == LinkEvent::RouteChanged).await;
+        wait(&mut watcher, |batch| batch.routes).await;
     });
 }
 
@@ -143,9 +143,9 @@ fn a_report_says_what_the_engine_wants_to_know() {
 fn lost_events_are_told() {
     watching(|| async {
         ip("link add p0 type veth peer name q0");
-        let mut watcher = Watcher::open().await.unwrap();
+        let mut watcher = Watcher::open().unwrap();
         // Nobody reads meanwhile: this thread is the runtime's only one.
         feed("ip -batch -", &"link set p0 promisc on\nlink set p0 promisc off\n".repeat(6000));
-        wait(&mut watcher, |event| *event == LinkEvent::Overrun).await;
+        wait(&mut watcher, |batch| batch.overrun).await;
     });
 }
