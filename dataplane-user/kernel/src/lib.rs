@@ -7,7 +7,7 @@
 //!   to it that a plan is carried out whole or not at all, [`gather`] that what came meanwhile goes the same way, [`state`]
 //!   keeps its journal.
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
-//!   the way, [`udev`] whether an interface has its name yet.
+//!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
 //!
 //! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
@@ -21,6 +21,7 @@ pub mod ethtool;
 pub mod execute;
 pub mod gather;
 pub mod listeners;
+pub mod managers;
 pub mod netlink;
 pub mod netns;
 pub mod nft;

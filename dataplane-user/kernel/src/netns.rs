@@ -93,6 +93,13 @@ fn current() -> Result<NamespaceId, KernelError> {
     NamespaceId::of(THIS_NETNS).map_err(|error| KernelError::refused(THIS_NETNS, "stat", error))
 }
 
+/// Whether this process is in the present network namespace; no if that cannot be told.
+#[must_use]
+pub fn has_process(process: u32) -> bool {
+    NamespaceId::of(THIS_NETNS)
+        .is_ok_and(|this| NamespaceId::of(format!("/proc/{process}/ns/net")).is_ok_and(|its| its == this))
+}
+
 /// Whether nobody holds the present network namespace but the processes that are `ours`: no other process is in it, or has it
 /// open, and it is mounted nowhere (as `ip netns` and containers do to hold one).
 ///

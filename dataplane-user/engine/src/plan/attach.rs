@@ -223,11 +223,13 @@ impl Plan<'_> {
         self.ports.iter().filter(|port| has_link(port.link)).count() >= usize::from(self.config.min_ports)
     }
 
-    /// The pair and its maps. The aggregate inherits the settings of the port whose place it takes.
+    /// The pair and its maps, after network managers were told to leave ports and hidden end alone. The aggregate inherits the settings of the port whose place it takes.
     fn device(&self, hidden: &str) -> Vec<Step> {
         let link = self.source.link;
         let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
-        let mut steps = wiring::namespace(self.config.wiring).into_iter().collect::<Vec<_>>();
+        let mut steps = self.ports.iter().map(|port| Step::Unmanage { link: port.subject() }).collect::<Vec<_>>();
+        steps.push(Step::Unmanage { link: Subject::Hidden });
+        steps.extend(wiring::namespace(self.config.wiring));
         steps.push(Step::CreatePair {
             device: self.device,
             name: self.config.name.clone(),

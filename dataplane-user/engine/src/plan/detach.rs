@@ -351,6 +351,9 @@ impl<'a> Plan<'a> {
         }
         steps.extend(wiring::namespace(self.record.config.wiring).map(|step| step.inverse()));
         steps.push(Step::DeleteMaps);
+        // At last, of ports that are gone, too.
+        steps.extend(self.record.ports.iter().map(port::manage));
+        steps.push(Step::Manage { link: Subject::Hidden });
         steps
     }
 

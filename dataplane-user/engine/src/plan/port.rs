@@ -138,6 +138,12 @@ pub(super) fn subject(id: PortId, identity: &Identity, link: &Link) -> Subject {
     Subject::Port { id, index: link.index, name: link.name.clone(), identity: identity.clone() }
 }
 
+/// The step that lets network managers have a port again, which may be gone.
+pub(super) fn manage(port: &PortRecord) -> Step {
+    let (id, name, identity) = (port.id, port.config.name.clone(), port.identity.clone());
+    Step::Manage { link: Subject::Port { id, index: port.index.unwrap_or(IfIndex::NONE), name, identity } }
+}
+
 /// The step that gives a sysctl this value, if the interface has it with another one.
 pub(super) fn sysctl(subject: &Subject, link: &Link, key: &str, value: &str) -> Option<Step> {
     let was = link.sysctls.get(key).filter(|was| *was != value)?;

@@ -42,7 +42,8 @@ pub fn add_port(
     port::check(host, link, taken)?;
     let port = Port::new(host, free_slot(record)?, link);
     let hook = record.hook;
-    let steps = if port.carries() {
+    let mut steps = vec![Step::Unmanage { link: port.subject() }];
+    steps.extend(if port.carries() {
         if config.addresses == Addresses::None {
             attach::check_bare(&port)?;
         }
@@ -55,7 +56,7 @@ pub fn add_port(
         steps
     } else {
         attach::join_bare(host, config, hook, &port, aggregate)
-    };
+    });
     let warnings = attach::warnings_of(&port, config, aggregate);
     Ok((attach::record_of(&port, wish), steps, warnings))
 }
@@ -82,7 +83,9 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<Vec<Step>
     if record.ports.len() <= usize::from(record.config.min_ports) {
         return Err(Refusal::TooFewLeft { name, port, min_ports: record.config.min_ports });
     }
-    Ok(record.interface_of(host, leaving).map(|link| restore(leaving, link, record)).unwrap_or_default())
+    let mut steps = record.interface_of(host, leaving).map(|link| restore(leaving, link, record)).unwrap_or_default();
+    steps.push(port::manage(leaving));
+    Ok(steps)
 }
 
 /// Makes the interface what it was, but for the addresses that moved.

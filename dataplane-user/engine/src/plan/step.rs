@@ -38,6 +38,16 @@ pub enum Subject {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
+    /// Tell network managers to leave an interface alone: by name, so it need not be there yet.
+    Unmanage {
+        /// The interface.
+        link: Subject,
+    },
+    /// Take that back. The inverse of [`Step::Unmanage`].
+    Manage {
+        /// The interface.
+        link: Subject,
+    },
     /// Make the network namespace that the hidden end is to be in ([`crate::config::Wiring::has_namespace`]).
     CreateNamespace,
     /// Remove it. The inverse of [`Step::CreateNamespace`].
@@ -287,7 +297,9 @@ impl Step {
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::SetAdmin { link, .. }
+            Self::Unmanage { link }
+            | Self::Manage { link }
+            | Self::SetAdmin { link, .. }
             | Self::SetMac { link, .. }
             | Self::SetMtu { link, .. }
             | Self::SetPromisc { link, .. }
@@ -362,7 +374,9 @@ impl Step {
             Self::SetToken { token, was, .. } => std::mem::swap(token, was),
             Self::MoveNexthop { to, was, .. } => std::mem::swap(to, was),
             Self::Select { .. } | Self::Announce { .. } | Self::SetSysctls { .. } => {}
-            Self::CreateNamespace
+            Self::Unmanage { .. }
+            | Self::Manage { .. }
+            | Self::CreateNamespace
             | Self::DeleteNamespace
             | Self::CreatePair { .. }
             | Self::DeletePair { .. }
@@ -388,6 +402,8 @@ impl Step {
 /// The other one of a pair of steps that differ in nothing but their direction.
 fn opposite(step: Step) -> Step {
     match step {
+        Step::Unmanage { link } => Step::Manage { link },
+        Step::Manage { link } => Step::Unmanage { link },
         Step::CreateNamespace => Step::DeleteNamespace,
         Step::DeleteNamespace => Step::CreateNamespace,
         Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {

@@ -37,6 +37,8 @@ pub struct World {
     pub apart: Option<Link>,
     /// The relay hangs on it.
     pub relay: bool,
+    /// What network managers leave alone: ports by their slots, the hidden end as none.
+    pub unmanaged: BTreeSet<Option<PortId>>,
     next: u32,
 }
 
@@ -48,7 +50,7 @@ impl World {
     /// Whether nothing of an aggregate is there.
     pub fn is_bare(&self) -> bool {
         let programs = self.tx || self.relay || !self.rx.is_empty();
-        !(self.maps || programs || self.namespace || self.apart.is_some())
+        !(self.maps || programs || self.namespace || self.apart.is_some() || !self.unmanaged.is_empty())
     }
 
     pub fn index(&self, name: &str) -> IfIndex {
@@ -74,6 +76,18 @@ impl World {
 
     /// Carries out a step.
     pub fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Unmanage { link } => {
+                assert!(self.pair.is_none() || *link != Subject::Hidden, "the hidden end was seen by network managers");
+                self.unmanaged.insert(slot(link));
+                return;
+            }
+            Step::Manage { link } => {
+                self.unmanaged.remove(&slot(link));
+                return;
+            }
+            _ => {}
+        }
         if matches!(step, Step::CreatePair { .. } | Step::DeletePair { .. }) || step.subject().is_none() {
             return self.apply_to_aggregate(step);
         }
@@ -444,4 +458,12 @@ fn rewrite(route: &Route, from: IfIndex, to: IfIndex) -> Route {
 /// An IPv4 address in the way that tests write it.
 pub fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
     Ipv4Addr::new(a, b, c, d).into()
+}
+
+/// The slot of a port; none of the hidden end.
+fn slot(subject: &Subject) -> Option<PortId> {
+    match subject {
+        Subject::Port { id, .. } => Some(*id),
+        Subject::Aggregate | Subject::Hidden => None,
+    }
 }

@@ -16,9 +16,9 @@ use crate::{
     announce,
     dataplane::Dataplane,
     error::KernelError,
-    ethtool,
+    ethtool, managers,
     netlink::{Netlink, link::Pair, listener::Listener},
-    netns::Namespace,
+    netns::{self, Namespace},
     packet::PacketSender,
     sysctl,
 };
@@ -69,6 +69,11 @@ impl Executor {
 
     fn carry_out(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
+            Step::Unmanage { link } => {
+                managers::unmanage(&self.managers_name(link)?, self.name_of(link));
+                Ok(())
+            }
+            Step::Manage { link } => managers::manage(&self.managers_name(link)?),
             Step::CreateNamespace => self.namespace.create(),
             Step::DeleteNamespace => self.namespace.delete(),
             Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
@@ -178,6 +183,25 @@ impl Executor {
     /// What the kernel refuses.
     pub fn set_hidden_mtu(&mut self, hidden: IfIndex, mtu: u32) -> Result<(), KernelError> {
         self.on_hidden(|netlink| netlink.set_mtu(hidden, mtu))
+    }
+
+    /// What an interface is called in the names of files for network managers, the same when it has another name.
+    fn managers_name(&self, link: &Subject) -> Result<String, KernelError> {
+        let place = match link {
+            Subject::Aggregate => "aggregate".to_owned(),
+            Subject::Hidden => "peer".to_owned(),
+            Subject::Port { id, .. } => format!("port{}", id.0),
+        };
+        Ok(format!("{}-{}-{place}", netns::cookie()?, self.aggregate))
+    }
+
+    /// The name of an interface when the step was planned.
+    fn name_of<'s>(&'s self, link: &'s Subject) -> &'s str {
+        match link {
+            Subject::Aggregate => &self.aggregate,
+            Subject::Hidden => &self.hidden,
+            Subject::Port { name, .. } => name,
+        }
     }
 
     /// The namespace of the hidden end, if it is not where the ports are.
