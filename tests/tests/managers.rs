@@ -13,12 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NEEDED: [&str; 3] = ["/usr/sbin/NetworkManager", "/usr/bin/nmcli", "/usr/bin/dbus-daemon"];
 
 /// A machine with NetworkManager, which knows one connection: eth0 with the host's address. It has `/run`, `/etc/NetworkManager`
-/// and `/var/lib/NetworkManager` of its own. Without udev it takes every interface, as long as `/sys` cannot be written.
+/// and `/var/lib/NetworkManager` of its own, and must not write the `/etc/resolv.conf` that it shares. Without udev it takes
+/// every interface, as long as `/sys` cannot be written.
 const START: &str = "
 for place in /etc/NetworkManager /var/lib/NetworkManager; do mkdir -p $place; mount -t tmpfs tmpfs $place; done
 mount -t sysfs -o ro sysfs /sys
 mkdir -p /run/dbus /etc/NetworkManager/system-connections
-printf '[main]\\nplugins=keyfile\\n' > /etc/NetworkManager/NetworkManager.conf
+printf '[main]\\nplugins=keyfile\\ndns=none\\nrc-manager=unmanaged\\n' > /etc/NetworkManager/NetworkManager.conf
 wired=/etc/NetworkManager/system-connections/wired.nmconnection
 printf '[connection]\\nid=wired\\ntype=ethernet\\ninterface-name=eth0\\n[ipv4]\\nmethod=manual\\naddress1=10.0.0.2/24\\n' > $wired
 printf '[ipv6]\\nmethod=ignore\\n' >> $wired
