@@ -123,7 +123,12 @@ cases!(what_has_begun_is_undone_although_its_mark_is_lost: VETH_TCX, DIRECT_VETH
 fn what_has_begun_is_undone_although_its_mark_is_lost(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
-    for (step, mark) in [(30, ""), (60, ""), (60, "6x"), (70, "\0\0\0")] {
+    lab.attach("");
+    let record = fs::read(state_of(&lab.host, "agg0").join("record.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let last = record["journal"].as_array().unwrap().len() - 1;
+    lab.host.aggctl("detach agg0").ok();
+    for (step, mark) in [(last / 3, ""), (last * 2 / 3, ""), (last * 2 / 3, "6x"), (last, "\0\0\0")] {
         let killed =
             lab.host.aggctl_with(&[("AGGCTL_FAULT", &format!("{step}:kill"))], &lab.attach_line("--foreground"));
         assert_eq!(killed.code, None, "{killed}");
