@@ -2,7 +2,7 @@
 //! stations behind a bridge on it. Switches must learn their MACs on the new port, too.
 //!
 //! The kernel crate takes a [`Picture`] at the moment of an announcement. From the aggregate upward, each way to a device is
-//! a list of [`Hop`]s; read downward, it says with which tags a frame of that device reaches the wire.
+//! a list of hops; read downward, it says with which tags a frame of that device reaches the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -66,7 +66,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When it cannot be started, fails, or takes longer than [`LIMIT`]; the error carries what it wrote to its standard
+/// When it cannot be started, fails, or takes longer than a minute; the error carries what it wrote to its standard
 /// error.
 pub fn read(command: &mut Command) -> Result<String> {
     // Files and not pipes: a process that the command leaves behind may keep them open without holding us up.

@@ -12,7 +12,7 @@ use std::{
 
 use crate::process;
 
-/// The nightly that builds the programs. It moves by hand: when another one is wanted, this and [`VERSION`] change in one
+/// The nightly that builds the programs. It moves by hand: when another one is wanted, this and `VERSION` change in one
 /// commit with the figures that `cargo xtask lab` then gives and the verifiers of all kernels (`cargo xtask test --full`).
 pub const NIGHTLY: &str = "nightly-2026-05-20";
 /// What it says of itself, by which a nightly of another name is known to be the same.
