@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -27,9 +27,34 @@ const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// A capture on one interface, from when it is started until it is dropped.
 #[derive(Debug)]
 pub struct Capture {
-    frames: Arc<Mutex<Vec<Heard>>>,
+    reader: Arc<Mutex<Reader>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What reads the socket, by whoever holds it: a thread, so that the socket's buffer does not overflow, and everybody who
+/// asks, so that the answer has all that arrived before the question.
+struct Reader {
+    socket: Arc<PacketSocket>,
+    filter: Box<dyn Fn(&Heard) -> bool + Send>,
+    frames: Vec<Heard>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Reader").field("frames", &self.frames).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Takes all that the socket has by now.
+    fn drain(&mut self) {
+        while let Ok(Some(heard)) = self.socket.receive(Duration::ZERO) {
+            if (self.filter)(&heard) {
+                self.frames.push(heard);
+            }
+        }
+    }
 }
 
 impl Capture {
@@ -45,37 +70,43 @@ impl Capture {
         protocol: u16,
         filter: impl Fn(&Heard) -> bool + Send + 'static,
     ) -> Self {
-        let socket = namespace.enter(|| PacketSocket::open(interface, protocol)).unwrap();
-        let frames = Arc::new(Mutex::new(Vec::new()));
+        let socket = Arc::new(namespace.enter(|| PacketSocket::open(interface, protocol)).unwrap());
+        let reader = Reader { socket: Arc::clone(&socket), filter: Box::new(filter), frames: Vec::new() };
+        let reader = Arc::new(Mutex::new(reader));
         let ended = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
-            let (frames, ended) = (Arc::clone(&frames), Arc::clone(&ended));
+            let (reader, ended) = (Arc::clone(&reader), Arc::clone(&ended));
             move || {
                 while !ended.load(Ordering::Acquire) {
-                    if let Ok(Some(heard)) = socket.receive(Duration::from_millis(50))
-                        && filter(&heard)
-                    {
-                        frames.lock().unwrap().push(heard);
+                    if socket.waits(Duration::from_millis(50)).unwrap_or(false) {
+                        reader.lock().unwrap().drain();
                     }
                 }
             }
         });
-        Self { frames, ended, thread: Some(thread) }
+        Self { reader, ended, thread: Some(thread) }
+    }
+
+    /// What the thread reads, with all that has arrived by now.
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        let mut reader = self.reader.lock().unwrap();
+        reader.drain();
+        reader
     }
 
     /// The frames so far.
     pub fn frames(&self) -> Vec<Heard> {
-        self.frames.lock().unwrap().clone()
+        self.reader().frames.clone()
     }
 
     /// How many of the frames so far are such.
     pub fn count(&self, such: impl Fn(&Heard) -> bool) -> usize {
-        self.frames.lock().unwrap().iter().filter(|heard| such(heard)).count()
+        self.reader().frames.iter().filter(|heard| such(heard)).count()
     }
 
     /// Forgets the frames so far.
     pub fn clear(&self) {
-        self.frames.lock().unwrap().clear();
+        self.reader().frames.clear();
     }
 }
 

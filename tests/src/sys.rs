@@ -207,6 +207,18 @@ impl PacketSocket {
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
+    /// Whether a frame waits to be read, or comes within `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As poll(2).
+    pub fn waits(&self, limit: Duration) -> io::Result<bool> {
+        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let limit = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: `poll` is one live `pollfd`.
+        Ok(check(unsafe { libc::poll(&raw mut poll, 1, limit) })? > 0)
+    }
+
     /// Reads the beginning of the next frame, without what came beside it; `None` if none comes within `limit`. For many
     /// frames: [`PacketSocket::receive`] makes room for the largest each time.
     ///
@@ -214,10 +226,7 @@ impl PacketSocket {
     ///
     /// As recv(2).
     pub fn read(&self, limit: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let limit = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: `poll` is one live `pollfd`.
-        if check(unsafe { libc::poll(&raw mut poll, 1, limit) })? == 0 {
+        if !self.waits(limit)? {
             return Ok(None);
         }
         let (start, room) = (buffer.as_mut_ptr().cast(), buffer.len());
@@ -232,10 +241,7 @@ impl PacketSocket {
     ///
     /// As recvmsg(2).
     pub fn receive(&self, limit: Duration) -> io::Result<Option<Heard>> {
-        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let limit = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: `poll` is one live `pollfd`.
-        if check(unsafe { libc::poll(&raw mut poll, 1, limit) })? == 0 {
+        if !self.waits(limit)? {
             return Ok(None);
         }
         let mut bytes = vec![0; 1 << 16 | 64];
