@@ -8,10 +8,15 @@ mod kernels;
 mod listener;
 mod machines;
 mod report;
+mod retry;
 mod scan;
 mod suite;
 
-use std::{path::PathBuf, process::Command, thread};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -51,6 +56,10 @@ pub struct Wish {
     /// Of the virtual machines run only the one with this kernel (may be given several times)
     #[arg(long, value_name = "6.1|6.12|newest", conflicts_with = "no_vm")]
     kernel: Vec<Series>,
+    /// Run system tests that fail on this machine's own kernel again, each by itself, if they are three at most; those that
+    /// then hold are reported as unsteady and do not fail the run
+    #[arg(long)]
+    retry: bool,
     /// How long each virtual machine may take
     #[arg(long, value_name = "SECONDS", default_value_t = choice::LIMIT)]
     vm_timeout: u64,
@@ -99,7 +108,12 @@ pub fn run(wish: &Wish) -> Result<()> {
         if system {
             let runs = choice::host_runs(&listed, &wish.filter);
             let lanes = thread::available_parallelism().map_or(1, usize::from);
-            report.add("system", HOST, suite::executables(&runs, &[(BINARY_VARIABLE, &binary)], lanes));
+            let environment: [(&str, &Path); 1] = [(BINARY_VARIABLE, &binary)];
+            let mut outcome = suite::executables(&runs, &environment, lanes);
+            if wish.retry {
+                retry::again(&mut outcome, &runs, &environment);
+            }
+            report.add("system", HOST, outcome);
         }
         let (filter, limit, extent) = (&wish.filter, wish.vm_timeout, wish.extent());
         let material = Material { listed: &listed, extent, binary: &binary, filter, limit };

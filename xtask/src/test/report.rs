@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
-use super::{scan::Tally, suite::Outcome};
+use super::{
+    scan::{Tally, Verdict},
+    suite::Outcome,
+};
 
 /// The file for programs, in the target directory.
 pub const FILE: &str = "test-report.json";
@@ -147,6 +150,11 @@ impl fmt::Display for Report {
         for Suite { suite, kernel, tally, .. } in &self.suites {
             for reason in &tally.reasons {
                 writeln!(f, "skipped in {suite} on {kernel}: {reason}")?;
+            }
+        }
+        for Suite { suite, kernel, tally, .. } in &self.suites {
+            for test in tally.tests.iter().filter(|test| test.verdict == Verdict::Unsteady) {
+                writeln!(f, "UNSTEADY in {suite} on {kernel}: {}: it failed, and held by itself", test.name)?;
             }
         }
         for (suite, reason) in &self.left_out {

@@ -14,6 +14,8 @@ pub enum Verdict {
     Failed,
     /// It is ignored, or said that it skips something.
     Skipped,
+    /// It did not hold beside others, and held when it was run again by itself.
+    Unsteady,
 }
 
 /// A test that came to an end.
@@ -37,6 +39,9 @@ pub struct Tally {
     pub failed: u64,
     /// Tests that are ignored, or said that they skip something.
     pub skipped: u64,
+    /// Tests that held only when they were run again by themselves.
+    #[serde(default)]
+    pub unsteady: u64,
     /// What was skipped and why, each once.
     pub reasons: Vec<String>,
     /// The tests that came to an end.
@@ -51,6 +56,7 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.unsteady += other.unsteady;
         self.tests.extend(other.tests);
         extend_once(&mut self.reasons, other.reasons);
         extend_once(&mut self.facts, other.facts);
@@ -164,6 +170,7 @@ impl Scanner {
                 Verdict::Passed => &mut self.tally.passed,
                 Verdict::Failed => &mut self.tally.failed,
                 Verdict::Skipped => &mut self.tally.skipped,
+                Verdict::Unsteady => &mut self.tally.unsteady,
             };
             *counter += 1;
             self.tally.tests.push(Test { name, verdict, case });
