@@ -131,6 +131,42 @@ fn preferences_decide_who_carries(case: Case) {
     assert_eq!(stats.lost, 0, "{stats:?}");
 }
 
+cases!(the_primary_leaves_and_is_the_primary_again: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
+fn the_primary_leaves_and_is_the_primary_again(case: Case) {
+    let lab = Lab::two_ports(case).with_port("eth2");
+    let before = HostState::of(&lab.host);
+    lab.attach("--port eth2 --primary eth1");
+    lab.host.wait_for_show("agg0", "the primary is active", |show| show.active() == Some("eth1"));
+    let removed = lab.host.aggctl("port remove agg0 eth1");
+    assert!(removed.succeeded() && removed.stderr.is_empty(), "{removed}");
+    let show = lab.host.wait_for_show("agg0", "another is active", |show| show.active() == Some("eth0"));
+    assert_eq!((&show.0["primary"], &show.0["primary_is_port"]), (&"eth1".into(), &false.into()));
+    let text = lab.host.aggctl("show agg0").ok();
+    assert!(text.contains("primary eth1 is no port at present"), "{text}");
+    // All else can be changed meanwhile, but nobody else is named.
+    lab.host.aggctl("set agg0 up-delay=1").ok();
+    assert_eq!(lab.host.aggctl("set agg0 primary=eth7").code, Some(1));
+    lab.host.aggctl("port add agg0 eth1").ok();
+    let show = lab.host.wait_for_show("agg0", "the primary is active again", |show| show.active() == Some("eth1"));
+    assert_eq!(show.0["primary_is_port"], true);
+    assert!(!lab.host.aggctl("show agg0").ok().contains("no port at present"));
+    lab.host.aggctl("detach agg0").ok();
+    before.expect_again(&lab.host, "the primary left and came back");
+}
+
+cases!(the_port_whose_mac_stays_leaves_with_a_warning: VETH_TCX, DIRECT_TAP_CLSACT);
+fn the_port_whose_mac_stays_leaves_with_a_warning(case: Case) {
+    let lab = Lab::two_ports(case);
+    let mac = lab.host.link("eth0")["address"].clone();
+    lab.attach("");
+    let removed = lab.host.aggctl("port remove agg0 eth0");
+    assert!(removed.succeeded(), "{removed}");
+    let [line] = removed.stderr.lines().collect::<Vec<_>>()[..] else { panic!("{removed}") };
+    let parts = ["warning: ", mac.as_str().unwrap(), "eth0", "agg0"];
+    assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    assert_eq!((&lab.host.link("eth0")["address"], &lab.host.link("agg0")["address"]), (&mac, &mac));
+}
+
 cases!(delays_are_kept: VETH_TCX, TAP_TCX);
 fn delays_are_kept(case: Case) {
     let lab = Lab::two_ports(case);

@@ -30,7 +30,8 @@ pub struct AggregateConfig {
     pub device: Device,
     /// Which kernel hook the programs hang on.
     pub hook: Hook,
-    /// Name of the port that is preferred over all others, whatever their priority.
+    /// Name of the port that is preferred over all others, whatever their priority. One that was removed may be none of
+    /// `ports`.
     pub primary: Option<String>,
     /// When a better port than the active one takes over.
     pub reselect: Reselect,
@@ -94,6 +95,13 @@ impl AggregateConfig {
             Mode::ActiveBackup => Partner::Plain,
             Mode::Hash | Mode::RoundRobin | Mode::Random => Partner::Lag,
         })
+    }
+
+    /// Name of the primary, if that is no port (any more).
+    #[must_use]
+    pub fn absent_primary(&self) -> Option<&str> {
+        let primary = self.primary.as_deref()?;
+        self.ports.iter().all(|port| port.name != primary).then_some(primary)
     }
 }
 

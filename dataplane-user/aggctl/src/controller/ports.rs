@@ -133,7 +133,7 @@ impl Controller {
         let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
         self.listen()?;
         let host = self.host()?;
-        let steps = plan::remove_port(&host, &self.record, id)?;
+        let (steps, warnings) = plan::remove_port(&host, &self.record, id)?;
         let leaving: Vec<_> = self.record.ports.iter().filter(|port| port.id == id).cloned().collect();
         self.executor.keep(&host, &self.record, &leaving);
         let missing = self.record.ports.iter().find(|port| port.id == id && port.index.is_none());
@@ -150,7 +150,7 @@ impl Controller {
             let gone = (moved == Some(Moved::NotFound)).then(|| {
                 format!("the interface of {name} is not in this network namespace: nothing was restored on it now")
             });
-            Ok(gone.into_iter().collect())
+            Ok(warnings.iter().map(ToString::to_string).chain(gone).collect())
         } else {
             Err(Failure::Refused(format!(
                 "{name} was removed, but not everything could be restored: {}",

@@ -51,6 +51,8 @@ pub struct AggregateView {
     pub last_change_ms: Option<u64>,
     /// Name of the port that carries the traffic; null where all do.
     pub active_port: Option<String>,
+    /// Whether the primary is a port at present; null if none was chosen.
+    pub primary_is_port: Option<bool>,
     /// Name of the port on which broadcast and multicast are accepted, where several hear the same.
     pub designated_port: Option<String>,
     /// How a failing link is seen: `poll` (besides kernel events); null if nobody looks.
@@ -208,6 +210,7 @@ impl AggregateView {
             last_change: status.changed_ms.map(rfc3339),
             last_change_ms: status.changed_ms,
             active_port: name_of(status.active),
+            primary_is_port: config.primary.as_ref().map(|_| config.absent_primary().is_none()),
             designated_port: name_of(status.designated),
             failover_path: (controller.answers == Some(true)).then_some("poll"),
             confirm_within: record.confirm_by.map(left),

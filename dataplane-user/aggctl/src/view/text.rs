@@ -82,6 +82,12 @@ fn settings(view: &AggregateView) -> String {
     lines.push(format!("mac {}, {mtu}, {}", view.mac, made.join(", ")));
     let rules = options::shown(&view.config, Part::Settings);
     lines.push(rules.join(", "));
+    let absent = view.config.absent_primary();
+    lines.extend(
+        absent.map(|primary| {
+            format!("primary {primary} is no port at present; it is the primary again once it is added")
+        }),
+    );
     lines.extend(view.last_change.as_ref().map(|at| format!("last change {at}")));
     lines.push(match view.controller.pid {
         Some(pid) if view.controller.answers == Some(false) => {

@@ -63,12 +63,12 @@ pub fn add_port(
 
 /// Plans to remove a port, which must not carry traffic any more. It becomes what it was, but the addresses that it
 /// brought stay on the aggregate. If the aggregate has this port's MAC it keeps it: two interfaces then have the
-/// same one, as with bonding.
+/// same one, as with bonding. A primary stays the primary by its name, should it be added again.
 ///
 /// # Errors
 ///
-/// If it is no port, the last one, the primary, or `min_ports` needs it.
-pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<Vec<Step>, Refusal> {
+/// If it is no port, the last one, or `min_ports` needs it.
+pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<(Vec<Step>, Vec<Warning>), Refusal> {
     let name = record.config.name.clone();
     let Some(leaving) = record.ports.iter().find(|port| port.id == id) else {
         return Err(Refusal::NotAPort { name, port: id.to_string() });
@@ -77,15 +77,16 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<Vec<Step>
     if record.ports.len() == 1 {
         return Err(Refusal::LastPort { name, port });
     }
-    if record.config.primary.as_ref() == Some(&port) {
-        return Err(Refusal::RemovesPrimary { name, port });
-    }
     if record.ports.len() <= usize::from(record.config.min_ports) {
         return Err(Refusal::TooFewLeft { name, port, min_ports: record.config.min_ports });
     }
     let mut steps = record.interface_of(host, leaving).map(|link| restore(leaving, link, record)).unwrap_or_default();
     steps.push(port::manage(leaving));
-    Ok(steps)
+    // As bonding does (drivers/net/bonding/bond_main.c, __bond_release_one).
+    let mac = leaving.before.mac;
+    let is_shared = detach::find_aggregate(host, record).is_some_and(|aggregate| aggregate.mac == mac);
+    let warning = is_shared.then_some(Warning::SharedMac { port, aggregate: name, mac });
+    Ok((steps, warning.into_iter().collect()))
 }
 
 /// Makes the interface what it was, but for the addresses that moved.

@@ -247,12 +247,4 @@ pub enum Refusal {
         /// How many are needed.
         min_ports: u8,
     },
-    /// The primary cannot be removed.
-    #[error("{port} is the primary of {name}; choose another with 'aggctl set {name} primary=…' first")]
-    RemovesPrimary {
-        /// The aggregate.
-        name: String,
-        /// The port.
-        port: String,
-    },
 }

@@ -24,7 +24,8 @@ pub struct Change {
 ///
 /// # Errors
 ///
-/// If the result would not be valid, or a port is named that the aggregate does not have.
+/// If the result would not be valid, or a port is named that the aggregate does not have. The primary that is there may
+/// be one that was removed.
 pub fn set(record: &Record, change: &Change) -> Result<AggregateConfig, Refusal> {
     let mut config = record.config.clone();
     options::apply(&mut config, &change.options)?;
@@ -34,6 +35,9 @@ pub fn set(record: &Record, change: &Change) -> Result<AggregateConfig, Refusal>
         };
         options::apply(port, settings)?;
     }
-    validate(&config)?;
+    validate::check(&config)?;
+    if config.primary != record.config.primary {
+        validate::check_primary(&config)?;
+    }
     Ok(config)
 }

@@ -10,13 +10,19 @@ use crate::{
     plan::{Refusal, names},
 };
 
-/// Checks what needs no host: each option by its row, and what they say together: names, number of ports, `min_ports`,
-/// primary, ports named twice, table and seed.
+/// Checks what needs no host of an aggregate that is wished for: as [`check`], and that its primary is one of its ports.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong.
 pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
+    check(config)?;
+    check_primary(config)
+}
+
+/// Checks each option by its row, and what they say together: names, number of ports, `min_ports`, ports named twice,
+/// table and seed.
+pub(super) fn check(config: &AggregateConfig) -> Result<(), Refusal> {
     names::check(&config.name)?;
     options::check(config)?;
     if config.ports.is_empty() {
@@ -38,13 +44,18 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     if config.min_ports == 0 || usize::from(config.min_ports) > config.ports.len() {
         return Err(Refusal::MinPorts { min_ports: config.min_ports, ports: config.ports.len() });
     }
-    if let Some(primary) = config.primary.as_deref().filter(|primary| !seen.contains(primary)) {
-        return Err(Refusal::PrimaryIsNoPort { name: config.name.clone(), primary: primary.to_owned() });
-    }
     if config.hash.table == TableKind::KernelCompat && config.hash.seed != 0 {
         return Err(Refusal::SeedOfKernel);
     }
     Ok(())
+}
+
+/// Checks that the primary is a port. One that was removed is not, until it is added again; but nobody else is named.
+pub(super) fn check_primary(config: &AggregateConfig) -> Result<(), Refusal> {
+    match config.absent_primary() {
+        Some(primary) => Err(Refusal::PrimaryIsNoPort { name: config.name.clone(), primary: primary.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Checks what is wished of one port.

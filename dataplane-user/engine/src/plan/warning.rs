@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use aggctl_common::Mac;
+
 use crate::{host::Link, plan::attach::has_link};
 
 /// Something to know. Displayed as one line.
@@ -45,6 +47,15 @@ pub enum Warning {
         /// The port.
         port: String,
     },
+    /// A port that is no port any more has its own MAC again, which the aggregate keeps.
+    SharedMac {
+        /// The former port.
+        port: String,
+        /// The aggregate.
+        aggregate: String,
+        /// The MAC of both.
+        mac: Mac,
+    },
     /// The aggregate gets IPv6 from a port that has none.
     NoIpv6 {
         /// The port.
@@ -67,6 +78,11 @@ impl fmt::Display for Warning {
             Self::VlanFilter { port } => {
                 write!(f, "{port} lets only its own VLANs in (rx-vlan-filter is fixed) and promisc is off")
             }
+            Self::SharedMac { port, aggregate, mac } => write!(
+                f,
+                "{aggregate} keeps {mac}, the MAC of {port}: before {port} is used in the same network give one of them \
+                 another, as 'ip link set {port} address …'"
+            ),
             Self::NoIpv6 { port } => write!(f, "IPv6 is disabled on {port}, so it is on the aggregate too"),
         }
     }

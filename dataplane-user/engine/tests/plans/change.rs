@@ -39,10 +39,33 @@ fn a_port_that_is_added_and_removed_is_as_before() {
     assert_eq!(world.host.link("eth5").unwrap().mac, record.mac);
     record.config.ports.push(port.config.clone());
     record.ports.push(port);
-    let steps = plan::remove_port(&world.host, &record, PortId(2)).unwrap();
+    let (steps, warnings) = plan::remove_port(&world.host, &record, PortId(2)).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
     steps.iter().for_each(|step| world.apply(step));
     assert_eq!(world.differences(&before), NONE);
     assert_eq!(world.rx, before.rx);
+}
+
+#[test]
+fn the_port_whose_mac_the_aggregate_keeps_is_not_removed_without_a_word() {
+    let (world, record) = attached();
+    let owner = record.ports.iter().find(|port| port.before.mac == record.mac).unwrap();
+    let (_, warnings) = plan::remove_port(&world.host, &record, owner.id).unwrap();
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    let words = warning.to_string();
+    assert!(words.contains(&owner.config.name) && words.contains(&record.mac.to_string()), "{words}");
+}
+
+#[test]
+fn a_primary_that_was_removed_stays_the_primary() {
+    let (_, mut record) = attached();
+    record.config.primary = Some("eth1".to_owned());
+    record.config.ports.retain(|port| port.name != "eth1");
+    let config = plan::set(&record, &change(&["reselect=failure"], &[])).unwrap();
+    assert_eq!(config.absent_primary(), Some("eth1"));
+    assert_eq!(plan::set(&record, &change(&["primary=eth0"], &[])).unwrap().absent_primary(), None);
+    let refusal = Refusal::PrimaryIsNoPort { name: "agg0".to_owned(), primary: "eth7".to_owned() };
+    assert_eq!(plan::set(&record, &change(&["primary=eth7"], &[])), Err(refusal));
 }
 
 #[test]

@@ -258,9 +258,6 @@ fn removing_a_port_that_is_needed_is_refused() {
     let (world, mut record) = attached();
     let words = |record: &_, id| plan::remove_port(&world.host, record, PortId(id)).unwrap_err().to_string();
     check_words("no port", &words(&record, 9), &["9", "agg0"]);
-    record.config.primary = Some("eth1".to_owned());
-    check_words("primary", &words(&record, 1), &["eth1", "primary"]);
-    record.config.primary = None;
     record.config.min_ports = 2;
     check_words("min-ports", &words(&record, 1), &["eth1", "min-ports 2"]);
     record.ports.truncate(1);
