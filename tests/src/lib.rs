@@ -24,6 +24,7 @@ pub mod peer;
 pub mod ping;
 pub mod private_run;
 pub mod processes;
+pub mod service;
 pub mod shuttle;
 #[allow(unsafe_code, reason = "tap devices and packet sockets have no safe interface")]
 pub mod sys;

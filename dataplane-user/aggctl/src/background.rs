@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api::{Answer, Client, Request, Unanswered},
     failure::Failure,
-    operation,
+    operation, output,
 };
 
 /// What a starting controller, or its guardian, tells the command that waits for it: one line of JSON on its standard
@@ -63,7 +63,7 @@ pub fn start(store: &Store, wish: Option<&[u8]>) -> Result<(), Failure> {
     let reports = guardian.stdout.take().map(BufReader::new);
     for line in reports.into_iter().flat_map(BufRead::lines) {
         match serde_json::from_str(&line?) {
-            Ok(Report::Warning(warning)) => eprintln!("aggctl: warning: {warning}"),
+            Ok(Report::Warning(warning)) => output::warn(&warning),
             Ok(Report::Ready) => return Ok(()),
             Ok(Report::Failed(reason)) => return Err(Failure::Refused(reason)),
             Err(error) => return Err(Failure::Refused(format!("the guardian speaks another language: {error}"))),
@@ -152,7 +152,7 @@ pub fn ask(store: &Store, request: &Request) -> Result<(Client, Answer), Failure
     })?;
     match &answer {
         Answer::Refused { reason } => return Err(Failure::Refused(reason.clone())),
-        Answer::Done { warnings } => warnings.iter().for_each(|warning| eprintln!("aggctl: warning: {warning}")),
+        Answer::Done { warnings } => warnings.iter().for_each(|warning| output::warn(warning)),
         Answer::Received | Answer::Status { .. } | Answer::Notice { .. } => {}
     }
     Ok((client, answer))

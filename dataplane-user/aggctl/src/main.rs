@@ -19,6 +19,7 @@ mod holder;
 mod operation;
 mod output;
 mod remains;
+mod service;
 mod timekeeper;
 mod view;
 

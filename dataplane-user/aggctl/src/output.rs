@@ -1,6 +1,9 @@
 //! What commands print.
 
-use std::io::{self, Write as _};
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+};
 
 use crate::failure::Failure;
 
@@ -14,4 +17,9 @@ pub fn print(text: &str) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Failure::OutputClosed,
         _ => Failure::Refused(format!("cannot print: {error}")),
     })
+}
+
+/// Says what the owner should know, on standard error. Where nobody can hear it, it is not worth more.
+pub fn warn(warning: &dyn Display) {
+    let _ = writeln!(io::stderr(), "aggctl: warning: {warning}");
 }

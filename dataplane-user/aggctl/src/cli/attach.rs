@@ -6,7 +6,7 @@ use aggctl_engine::{
 };
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, value_parser};
 
-use super::syntax;
+use super::{Limit, syntax};
 use crate::{controller::Insistence, failure::Failure};
 
 /// Arguments of `attach`.
@@ -31,6 +31,12 @@ struct Manner {
     /// Refuse, rather than warn, if anything else works on a port: rules, tunnels and sockets that name it, managers
     #[arg(long)]
     strict: bool,
+    /// If it is attached already, take it over as it runs, and warn of what was asked for and is otherwise
+    #[arg(long)]
+    or_adopt: bool,
+    /// Wait for ports that are not there yet: so many seconds at most, or `infinity`
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<Limit>,
     /// Stay in the foreground, without a guardian (for service managers)
     #[arg(long)]
     foreground: bool,
@@ -45,6 +51,10 @@ pub struct AttachRequest {
     pub confirm: Option<u32>,
     /// What is said about the ports.
     pub insistence: Insistence,
+    /// An aggregate that runs already is taken over, whatever its options.
+    pub or_adopt: bool,
+    /// How long ports that are not there yet are waited for.
+    pub wait: Option<Limit>,
     /// Without a guardian.
     pub foreground: bool,
 }
@@ -62,8 +72,8 @@ impl AttachArguments {
         }
         let mut config = AggregateConfig::new(self.name, ports);
         options::apply(&mut config, &said.options)?;
-        let Manner { confirm, force, strict, foreground } = self.manner;
-        Ok(AttachRequest { config, confirm, insistence: Insistence { force, strict }, foreground })
+        let Manner { confirm, force, strict, or_adopt, wait, foreground } = self.manner;
+        Ok(AttachRequest { config, confirm, insistence: Insistence { force, strict }, or_adopt, wait, foreground })
     }
 }
 

@@ -3,12 +3,14 @@
 mod attach;
 pub mod echo;
 mod flow;
+mod limit;
 mod syntax;
 
 use aggctl_engine::options::PortWords;
 pub use attach::{AttachArguments, AttachRequest};
 use clap::{Parser, Subcommand};
 pub use flow::Flow;
+pub use limit::Limit;
 
 /// Link aggregation whose choice of the port is an eBPF program.
 #[derive(Debug, Parser)]

@@ -1,24 +1,29 @@
 //! `attach` and `adopt`.
 
 use std::{
+    future::ready,
     rc::Rc,
     thread,
     time::{Duration, Instant},
 };
 
+use aggctl_engine::{config::AggregateConfig, options::differences, record::Phase};
 use aggctl_kernel::{
     privilege,
     state::{StateError, Store},
 };
 
-use super::background::{Foreground, log_to_stderr};
+use super::{
+    await_ports::await_ports,
+    background::{Foreground, log_to_stderr},
+};
 use crate::{
     api::{Client, Request, Unanswered},
     background,
     cli::AttachRequest,
     controller::{self, Start, Wish},
     failure::Failure,
-    holder, operation,
+    holder, operation, output,
 };
 
 /// How long a controller that has reported its failure may take to leave.
@@ -26,14 +31,22 @@ const LEAVING: Duration = Duration::from_secs(1);
 /// How long a guardian takes to start another controller.
 const SUCCESSION: Duration = Duration::from_millis(300);
 
-/// Attaches. Over an aggregate of the same name and options that runs without a controller it adopts.
+/// Attaches. Over an aggregate of the same name and options that runs without a controller it adopts; if that is wished, over
+/// one that runs in any way.
 ///
 /// # Errors
 /// Why not; nothing was changed then.
 pub fn run(request: &AttachRequest) -> Result<(), Failure> {
     let store = operation::store(&request.config.name)?;
     if let Some(pid) = store.holder() {
-        return Err(operation::busy(&store, pid));
+        let runs = store.record()?.filter(|record| request.or_adopt && record.phase == Phase::Attached);
+        let record = runs.ok_or_else(|| operation::busy(&store, pid))?;
+        if !request.foreground && Client::ask(&store.socket(), &Request::Status).is_ok() {
+            warn_of_differences(&record.config, &request.config);
+            return Ok(());
+        }
+        // Whoever has it in the foreground takes the guardian's place, too.
+        drop(holder::replace(&store, true)?);
     }
     let start = match orphan(&store)? {
         None => Start::Attach(Wish {
@@ -42,23 +55,37 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
             insistence: request.insistence,
         }),
         Some(config) if config == request.config => Start::Adopt,
+        Some(config) if request.or_adopt => {
+            warn_of_differences(&config, &request.config);
+            Start::Adopt
+        }
         Some(_) => {
             return Err(Failure::Refused(format!(
-                "{name} is attached already, with other options; `aggctl adopt {name}` takes it over as it is, `aggctl \
-                 detach {name}` undoes it",
+                "{name} is attached already, with other options; `aggctl adopt {name}` (or --or-adopt) takes it over as it \
+                 is, `aggctl detach {name}` undoes it",
                 name = store.name()
             )));
         }
     };
-    store.create()?;
-    begin(&store, start, request.foreground).map_err(|failure| match forget(&store) {
+    let limit = request.wait.filter(|_| matches!(start, Start::Attach(_)));
+    let ports_are_there = async {
+        match limit {
+            Some(limit) => await_ports(&request.config, limit).await,
+            None => Ok(()),
+        }
+    };
+    begin(ports_are_there, &store, start, request.foreground).map_err(|failure| match forget(&store) {
         Ok(()) => failure,
         Err(error) => Failure::Refused(format!("{failure}; {error}")),
     })
 }
 
+fn warn_of_differences(runs: &AggregateConfig, asked: &AggregateConfig) {
+    differences(runs, asked).iter().for_each(|difference| output::warn(difference));
+}
+
 /// The configuration of an aggregate that runs without a controller. What was left half-done is put right first.
-fn orphan(store: &Store) -> Result<Option<aggctl_engine::config::AggregateConfig>, Failure> {
+fn orphan(store: &Store) -> Result<Option<AggregateConfig>, Failure> {
     if store.record()?.is_none() {
         return Ok(None);
     }
@@ -81,7 +108,7 @@ pub fn adopt(store: &Store, foreground: bool) -> Result<(), Failure> {
     if store.holder().is_some() && is_controlled(store)? {
         return Ok(());
     }
-    begin(store, Start::Adopt, foreground)
+    begin(ready(Ok(())), store, Start::Adopt, foreground)
 }
 
 /// Whether a controller came meanwhile. One that does not answer is ended.
@@ -113,12 +140,21 @@ pub(super) fn replace(store: &Store) -> Result<(), Failure> {
     }
 }
 
-fn begin(store: &Store, start: Start, foreground: bool) -> Result<(), Failure> {
+/// Starts a controller, once a condition is met.
+fn begin(
+    condition: impl Future<Output = Result<(), Failure>>,
+    store: &Store,
+    start: Start,
+    foreground: bool,
+) -> Result<(), Failure> {
     if foreground {
         privilege::give_up()?;
         log_to_stderr();
-        return controller::run(store.clone(), start, Rc::new(Foreground::new()));
+        return controller::run_when(condition, store.clone(), start, Rc::new(Foreground::new()));
     }
+    // A signal ends this process as it does any: nothing has begun.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(condition)?;
+    store.create()?;
     match start {
         Start::Attach(wish) => {
             background::start(store, Some(&serde_json::to_vec(&wish).map_err(std::io::Error::from)?))

@@ -1,9 +1,6 @@
 //! The commands that run behind the others: the controller's, and what it says to whom.
 
-use std::{
-    io::{Read, Write},
-    rc::Rc,
-};
+use std::{io::Read, rc::Rc};
 
 use aggctl_engine::supervise::Beat;
 use aggctl_kernel::state::Store;
@@ -15,6 +12,7 @@ use crate::{
     background::{Report, detach_from_terminal},
     controller::{self, Start, Voice},
     failure::Failure,
+    output, service,
 };
 
 /// A controller that a guardian started: it reports to the command that waits.
@@ -59,27 +57,20 @@ const LONG: u32 = 300_000_000;
 
 impl Voice for Foreground {
     fn warn(&self, warning: String) {
-        // Where nobody can hear it, it is not worth more.
-        let _ = writeln!(std::io::stderr(), "aggctl: warning: {warning}");
+        output::warn(&warning);
     }
 
     fn ready(&self) {
-        // Without a service manager this does nothing.
-        if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
-            tracing::warn!(%error, "cannot tell the service manager that we are ready");
-        }
+        service::tell(&[NotifyState::Ready, NotifyState::Status("in control")]);
     }
 
     fn beat(&self, beat: Beat) {
         // Without WatchdogSec= this does nothing.
         if let Some(limit) = self.watchdog {
-            let state = match beat {
+            service::tell(&match beat {
                 Beat::Turn => [NotifyState::Watchdog, NotifyState::WatchdogUsec(limit)],
                 Beat::Long => [NotifyState::Watchdog, NotifyState::WatchdogUsec(LONG.max(limit))],
-            };
-            if let Err(error) = sd_notify::notify(&state) {
-                tracing::warn!(%error, "cannot tell the service manager that we live");
-            }
+            });
         }
     }
 

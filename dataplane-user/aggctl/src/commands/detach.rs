@@ -1,11 +1,9 @@
 //! `detach`.
 
-use std::io::Write;
-
 use aggctl_engine::{plan, record::Phase};
 use aggctl_kernel::{netlink::Netlink, snapshot::snapshot, state::Store};
 
-use crate::{failure::Failure, holder, operation, remains};
+use crate::{failure::Failure, holder, operation, output, remains};
 
 /// Undoes an attach.
 ///
@@ -40,6 +38,6 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
 fn take_off(store: &Store) -> Result<(), Failure> {
     let Some(_lock) = holder::replace(store, true)? else { return Ok(()) };
     let unknown = remains::take_off(store, &snapshot(&mut Netlink::open()?)?)?;
-    let _ = writeln!(std::io::stderr(), "aggctl: warning: its record was lost; not known: {}", unknown.join("; "));
+    output::warn(&format_args!("its record was lost; not known: {}", unknown.join("; ")));
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
     background,
     controller::Insistence,
     failure::Failure,
-    operation,
+    operation, output,
 };
 
 /// `set`.
@@ -63,9 +63,7 @@ pub fn add_port(store: &Store, port: &PortWords, insistence: Insistence) -> Resu
 }
 
 fn warn<T: Display>(warnings: &[T]) {
-    for warning in warnings {
-        eprintln!("aggctl: warning: {warning}");
-    }
+    warnings.iter().for_each(|warning| output::warn(warning));
 }
 
 /// `port remove`.

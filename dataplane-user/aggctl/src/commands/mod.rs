@@ -1,6 +1,7 @@
 //! The commands: what is meant by what was typed.
 
 mod attach;
+mod await_ports;
 mod background;
 mod detach;
 mod explain;

@@ -17,6 +17,7 @@ mod ports;
 mod programs;
 mod requests;
 mod returning;
+mod signals;
 mod verify;
 
 use std::{
@@ -43,16 +44,13 @@ use aggctl_kernel::{
     watch::{Batch, Watcher},
 };
 use serde::{Deserialize, Serialize};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Interval, MissedTickBehavior},
-};
+use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 pub use self::disk::Behind;
 use self::{
     bound::Listening, disk::Disk, heart::Heart, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place,
-    ports::Leaving, returning::Returning, verify::Verifier,
+    ports::Leaving, returning::Returning, signals::Signals, verify::Verifier,
 };
 use crate::{
     api::{Alive, Asked, Server},
@@ -107,9 +105,28 @@ pub trait Voice {
 /// # Errors
 /// If it cannot begin. An attach was undone then.
 pub fn run(store: Store, start: Start, voice: Rc<dyn Voice>) -> Result<(), Failure> {
-    let lock = lock(&store, &start)?;
+    run_when(ready(Ok(())), store, start, voice)
+}
+
+/// As [`run`], once a condition is met. If it is asked to leave before that, nothing was done.
+///
+/// # Errors
+/// Those of [`run`] and of the condition.
+pub fn run_when(
+    condition: impl Future<Output = Result<(), Failure>>,
+    store: Store,
+    start: Start,
+    voice: Rc<dyn Voice>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Whoever asks it to leave while it attaches finds all in place, and not the half of it.
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            () = signals.next() => return Ok(()),
+            met = condition => met?,
+        }
+        let lock = lock(&store, &start)?;
         // What can fail without a trace comes first.
         let watcher = Watcher::open()?;
         let alive = Alive::new();
@@ -124,14 +141,16 @@ pub fn run(store: Store, start: Start, voice: Rc<dyn Voice>) -> Result<(), Failu
                 let (record, listener) = operation::attach(&store, &wish, &mut |warning| voice.warn(warning))?;
                 let timed = timekeeper::start(&store, &record);
                 let mut controller = timed
-                    .and_then(|()| Controller::new(store.clone(), lock, record.clone(), watcher, server, heart))
+                    .and_then(|()| {
+                        Controller::new(store.clone(), lock, record.clone(), watcher, server, heart, signals)
+                    })
                     .map_err(|failure| undone(&store, record, &failure))?;
                 controller.executor.listener = listener;
                 controller
             }
             Start::Adopt => {
                 let record = operation::adopt(&store)?;
-                Controller::new(store, lock, record, watcher, server, heart)?
+                Controller::new(store, lock, record, watcher, server, heart, signals)?
             }
         };
         controller.query_all();
@@ -191,9 +210,7 @@ struct Controller {
     place: Place,
     heart: Heart,
     clock: Instant,
-    end: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    signals: Signals,
     _lock: Lock,
 }
 
@@ -209,8 +226,6 @@ enum Input {
     Verify,
     Beat,
     LookForPorts,
-    /// The end of a terminal means nothing to a controller.
-    Hangup,
     Leave,
 }
 
@@ -229,6 +244,7 @@ impl Controller {
         watcher: Watcher,
         server: Server,
         heart: Heart,
+        signals: Signals,
     ) -> Result<Self, Failure> {
         let members = record
             .ports
@@ -258,9 +274,7 @@ impl Controller {
             place: Place::here(heart.has_guardian())?,
             heart,
             clock: Instant::now(),
-            end: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            signals,
             store,
             record,
             _lock: lock,
@@ -330,7 +344,6 @@ impl Controller {
                     self.heart.turn();
                     Flow::Go
                 }
-                Input::Hangup => Flow::Go,
                 Input::Leave => self.leave(),
             };
             if flow == Flow::End {
@@ -349,9 +362,7 @@ impl Controller {
             () = sleep_until(outgoing) => Input::Outgoing,
             () = sleep_until(returning) => Input::LookForPorts,
             () = ready(()), if self.verifier.is_looking() => Input::Verify,
-            _ = self.end.recv() => Input::Leave,
-            _ = self.interrupt.recv() => Input::Leave,
-            _ = self.hangup.recv() => Input::Hangup,
+            () = self.signals.next() => Input::Leave,
         })
     }
 
@@ -442,7 +453,8 @@ impl Controller {
     }
 }
 
-async fn sleep_until(deadline: Option<Instant>) {
+/// Sleeps until then; for ever without a time.
+pub async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

@@ -9,6 +9,7 @@
 //! - What there are several of has rows of its own: `Row<PortConfig>` are the settings of a port, of which each
 //!   `--port IF,KEY=VALUE,…` makes one.
 
+mod difference;
 mod error;
 mod group;
 mod kinds;
@@ -18,6 +19,7 @@ mod table;
 mod text;
 mod unit;
 
+pub use difference::{Difference, differences};
 pub use error::Invalid;
 pub use group::{Group, Head};
 pub use kinds::Kind;

@@ -1,5 +1,5 @@
 //! Faults that tests ask for by an environment variable: `STEP:fail` fails before this step of the journal, `STEP:kill` dies
-//! right after it. There is nothing of it in a release build, which `cargo xtask build --release`
+//! right after it, `STEP:end` is asked to end then. There is nothing of it in a release build, which `cargo xtask build --release`
 //! checks.
 
 use aggctl_engine::plan::Step;
@@ -19,12 +19,15 @@ pub(super) fn before(index: usize, step: &Step) -> Result<(), TransactionError> 
     Ok(())
 }
 
-/// Dies if a test wants that after this step.
+/// Dies, or is asked to end, if a test wants that after this step.
 #[cfg(debug_assertions)]
 pub(super) fn after(index: usize) {
-    if is_wanted(index, "kill") {
-        let this = rustix::process::getpid();
-        let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
+    use rustix::process::Signal;
+
+    for (kind, signal) in [("kill", Signal::KILL), ("end", Signal::TERM)] {
+        if is_wanted(index, kind) {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        }
     }
 }
 
