@@ -43,10 +43,15 @@ pub enum Action {
         /// The address.
         mac: Mac,
     },
-    /// Give a port this MTU.
+    /// Give a port this MTU. If it refuses, the answer is [`Event::MtuRefused`](crate::Event::MtuRefused).
     SetPortMtu {
         /// The port.
         port: PortId,
+        /// Octets.
+        mtu: u32,
+    },
+    /// Give the aggregate this MTU, which it had before.
+    SetAggregateMtu {
         /// Octets.
         mtu: u32,
     },
@@ -121,6 +126,17 @@ pub enum Notice {
         port: String,
         /// Which setting.
         setting: String,
+    },
+    /// Somebody gave the aggregate an MTU that a port does not take: the aggregate and all its ports have the former one.
+    MtuRefused {
+        /// Name of the port.
+        port: String,
+        /// The MTU that it does not take, octets.
+        mtu: u32,
+        /// The one that all have again, octets.
+        back: u32,
+        /// Why, in words.
+        why: String,
     },
     /// Something is not as it should be, and was not repaired.
     Defect {

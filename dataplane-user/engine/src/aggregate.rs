@@ -15,7 +15,8 @@
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
 //!   choice; a new `primary` takes over at once if it is usable, whatever `reselect` says (as in bonding).
-//! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them. What
+//! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them. A new MTU
+//!   of the aggregate that one port does not take is taken by none: the aggregate gets the former one again. What
 //!   was not known yet (the aggregate's MTU and promiscuity before the first [`Event::Aggregate`]) is left alone, and what a
 //!   driver keeps refusing is asked for three times, until the wish or the report changes.
 
@@ -34,6 +35,7 @@ use crate::{
 };
 
 mod configure;
+mod mtu;
 mod port;
 mod refusal;
 mod rounds;
@@ -43,6 +45,7 @@ mod sharing;
 mod table;
 mod words;
 
+use mtu::Mtu;
 use port::{Port, Presence};
 use rounds::Rounds;
 use sharing::Sharing;
@@ -71,6 +74,9 @@ pub struct Memory {
     /// Whether the active port was chosen by hand.
     #[serde(default)]
     pub by_hand: bool,
+    /// The MTU that the aggregate and all its ports had last, octets.
+    #[serde(default)]
+    pub mtu: Option<u32>,
     /// When things changed last. The controller keeps it: there is no clock here.
     #[serde(default)]
     pub changes: Changes,
@@ -87,6 +93,7 @@ pub struct Aggregate {
     new_mac: bool,
     /// The aggregate's own interface, once reported.
     interface: Option<AggregateState>,
+    mtu: Mtu,
     /// The latest time that was given.
     now: Duration,
     /// Whether every member was reported and the first table was made.
@@ -143,6 +150,7 @@ impl Aggregate {
             mac,
             new_mac: false,
             interface: None,
+            mtu: Mtu::remembered(memory.mtu),
             now: Duration::ZERO,
             settled: false,
             active,
@@ -179,7 +187,9 @@ impl Aggregate {
                 self.new_mac |= self.mac != state.mac;
                 self.mac = state.mac;
                 self.interface = Some(state);
+                self.judge_mtu(state, &mut actions);
             }
+            Event::MtuRefused { port, mtu, why } => self.refuse_mtu(port, mtu, why, &mut actions),
             Event::PortAdded { port, config, ifindex } => self.add(Member { id: port, ifindex, config })?,
             Event::PortRemoved { port } => circumstances.removed = self.remove(port),
             Event::Activate { port } => self.activate(port)?,
@@ -231,6 +241,7 @@ impl Aggregate {
             active: self.active,
             link_failures: self.ports.iter().map(|port| (port.id, port.link_failures)).collect(),
             by_hand: self.by_hand,
+            mtu: self.mtu.agreed(),
             changes: Changes::default(),
         }
     }

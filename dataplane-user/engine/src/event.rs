@@ -2,7 +2,10 @@
 
 use aggctl_common::{IfIndex, Mac, PortId};
 
-use crate::config::{AggregateConfig, PortConfig};
+use crate::{
+    config::{AggregateConfig, PortConfig},
+    host::MtuLimits,
+};
 
 /// Something that happened. Every event carries the whole present state of its subject, so that one may be told twice,
 /// or one that was missed be made up for by the next.
@@ -43,6 +46,15 @@ pub enum Event {
     },
     /// The live options of the aggregate and its ports changed (name, mode, wiring, hook and the set of ports are as before).
     Configure(AggregateConfig),
+    /// A port refused the MTU that it was asked to take.
+    MtuRefused {
+        /// The port.
+        port: PortId,
+        /// Octets.
+        mtu: u32,
+        /// Why, in words.
+        why: String,
+    },
     /// A deadline that the engine asked for may have passed.
     Tick,
 }
@@ -64,6 +76,8 @@ pub struct LinkState {
     pub mac: Mac,
     /// Maximum transmission unit, octets.
     pub mtu: u32,
+    /// Which MTUs the driver says that it takes.
+    pub mtu_limits: MtuLimits,
     /// Megabits per second, if the driver knows.
     pub speed_mbps: Option<u32>,
     /// Full duplex, if the driver knows.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -75,6 +76,9 @@ pub struct Link {
     pub permanent_mac: Option<Mac>,
     /// Maximum transmission unit, octets.
     pub mtu: u32,
+    /// Which MTUs its driver says that it takes.
+    #[serde(default)]
+    pub mtu_limits: MtuLimits,
     /// IFLA_GSO_MAX_SIZE, octets.
     pub gso_max_size: u32,
     /// IFLA_GSO_MAX_SEGS.
@@ -90,6 +94,37 @@ pub struct Link {
     pub sysctls: BTreeMap<String, String>,
     /// What hangs on the interface's hooks.
     pub hooks: Hooks,
+}
+
+/// Which MTUs the driver of an interface says that it takes (IFLA_MIN_MTU, IFLA_MAX_MTU; Linux 4.19). It may refuse others,
+/// too: a macvlan takes no larger one than the interface below it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MtuLimits {
+    /// The smallest, octets.
+    pub min: u32,
+    /// The largest, octets; 0: any.
+    pub max: u32,
+}
+
+impl MtuLimits {
+    /// Nothing is said.
+    pub const NONE: Self = Self { min: 0, max: 0 };
+
+    /// The MTU that comes closest to this one: it itself, if it is within the limits.
+    #[must_use]
+    pub fn closest(self, mtu: u32) -> u32 {
+        let largest = if self.max == 0 { mtu } else { mtu.min(self.max) };
+        largest.max(self.min)
+    }
+}
+
+impl fmt::Display for MtuLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.max {
+            0 => write!(f, "at least {}", self.min),
+            max => write!(f, "{} to {max}", self.min),
+        }
+    }
 }
 
 /// An ethtool feature of an interface.

@@ -1,8 +1,9 @@
 //! Doing what the engine says.
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::{Action, action::Notice};
+use aggctl_engine::{Action, Event, action::Notice};
 use aggctl_kernel::{announce, error::KernelError};
+use rustix::io::Errno;
 use tracing::{info, warn};
 
 use super::{Controller, clock::now_ms};
@@ -10,10 +11,15 @@ use crate::api::Answer;
 
 impl Controller {
     /// Carries out one action. A failure is logged, not fatal: the next report of the subject shows the engine that the
-    /// action had no effect.
-    pub(super) fn act(&mut self, action: &Action) {
-        if let Err(error) = self.try_act(action) {
-            warn!(%error, ?action, "an action failed");
+    /// action had no effect. Of what it must know at once an event is returned.
+    pub(super) fn act(&mut self, action: &Action) -> Option<Event> {
+        let error = self.try_act(action).err()?;
+        warn!(%error, ?action, "an action failed");
+        match action {
+            Action::SetPortMtu { port, mtu } if error.errno() != Some(Errno::NODEV) => {
+                Some(Event::MtuRefused { port: *port, mtu: *mtu, why: error.to_string() })
+            }
+            _ => None,
         }
     }
 
@@ -40,6 +46,7 @@ impl Controller {
             Action::SetPortMtu { port, mtu } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_mtu(index, *mtu))
             }
+            Action::SetAggregateMtu { mtu } => self.executor.netlink.set_mtu(self.record.index, *mtu),
             Action::Announce { port } => self.on_port(*port, Self::announce),
             Action::Notice(notice) => {
                 self.notify(notice.clone());

@@ -27,7 +27,7 @@ use std::{
 };
 
 use aggctl_engine::{
-    Event,
+    Action, Event,
     aggregate::{Aggregate, Member},
     changes::Changes,
     config::AggregateConfig,
@@ -433,14 +433,18 @@ impl Controller {
 
     fn try_feed(&mut self, event: Event) -> Result<(), aggctl_engine::aggregate::Refusal> {
         let actions = self.engine.on_event(self.clock.elapsed(), event)?;
+        let mut refused = None;
         for action in actions {
-            self.act(&action);
+            // An MTU that one port does not take the others are not asked to take.
+            if refused.is_none() || !matches!(action, Action::SetPortMtu { .. }) {
+                refused = self.act(&action).or(refused);
+            }
         }
         if self.engine.carrier().is_some() {
             self.changes.note(clock::now_ms(), &self.engine.status());
         }
         self.remember();
-        Ok(())
+        refused.map_or(Ok(()), |event| self.try_feed(event))
     }
 
     /// The state, for people.

@@ -39,6 +39,9 @@ fn words(notice: &Notice) -> String {
         Notice::Defect { what, why: Some(why) } => format!("wrong: {what}; not repaired: {why}"),
         Notice::Repaired { what } => format!("repaired: {what}"),
         Notice::DefectGone { what } => format!("right again: {what}"),
+        Notice::MtuRefused { port, mtu, back, why } => {
+            format!("{port} does not take MTU {mtu} ({why}): the aggregate and all its ports have {back} again")
+        }
         Notice::PutBack { port, setting } => format!("somebody changed {setting} of {port}: put back"),
     }
 }

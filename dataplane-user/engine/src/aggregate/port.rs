@@ -134,6 +134,11 @@ impl Port {
         }
     }
 
+    /// Whether it was asked to take this MTU, and has not been seen with it.
+    pub fn is_asked_for_mtu(&self, mtu: u32) -> bool {
+        self.mtu.asked() == Some(mtu)
+    }
+
     /// The settings that are not as they shall be, and are not asked for at present, in words.
     pub fn unfulfilled(&self, now: Duration) -> Vec<String> {
         let name = &self.config.name;

@@ -101,6 +101,11 @@ impl<T: Copy + PartialEq> Setting<T> {
         self.put_back_at.saturating_add(pause)
     }
 
+    /// What was asked for and has not shown yet.
+    pub fn asked(&self) -> Option<T> {
+        self.asked.map(|(wanted, _)| wanted)
+    }
+
     /// What it shall be, if it is not, and is not asked for at present.
     pub fn given(&self, now: Duration) -> Option<Given<T>> {
         let (wanted, _) = self.asked?;

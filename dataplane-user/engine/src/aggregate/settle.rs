@@ -153,7 +153,8 @@ impl Aggregate {
 
     fn settle_settings(&mut self, fresh: Option<PortId>, actions: &mut Vec<Action>) {
         let MacPolicy::SameAll = self.config.mac_policy;
-        let now = self.now;
+        self.agree_on_mtu();
+        let (now, mtu) = (self.now, self.wanted_mtu());
         let promiscuous = self.interface.map(|interface| interface.promiscuity > 0);
         for port in &mut self.ports {
             let filtered = port.reported().is_some_and(|state| state.vlan_filter_fixed);
@@ -169,7 +170,7 @@ impl Aggregate {
                     Toggle::Off => false,
                 },
                 mac: self.mac,
-                mtu: self.interface.map(|interface| interface.mtu),
+                mtu,
             };
             port.settle_settings(now, &wish, fresh == Some(port.id), actions);
         }

@@ -3,12 +3,14 @@
 use super::*;
 use crate::{
     config::{LinkWatch, Reselect, Toggle},
+    host::MtuLimits,
     status::PortState,
 };
 
 mod adopt;
 mod announcements;
 mod choice;
+mod mtu;
 mod settings;
 mod sharing;
 mod status;
@@ -26,6 +28,7 @@ const UP: LinkState = LinkState {
     allmulti: true,
     mac: MAC,
     mtu: 1500,
+    mtu_limits: MtuLimits::NONE,
     speed_mbps: None,
     full_duplex: None,
     vlan_filter_fixed: false,

@@ -51,7 +51,9 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     }
     check_multipath(&ports)?;
     check_reachable(config, &ports)?;
-    let plan = Plan { host, config, device, hook, ports: &ports, source: source(&ports)? };
+    let source = source(&ports)?;
+    ports.iter().try_for_each(|port| port::check_mtu(port.link, source.link))?;
+    let plan = Plan { host, config, device, hook, ports: &ports, source };
     let record = Record {
         version: RECORD_VERSION,
         layout: LAYOUT_VERSION,

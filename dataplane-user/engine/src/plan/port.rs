@@ -231,6 +231,16 @@ pub(super) fn check(host: &Host, link: &Link, taken: &Taken) -> Result<(), Refus
     filter.or(chain).map_or(Ok(()), |what| Err(Refusal::PortHasHook { port, what }))
 }
 
+/// Whether `link` takes the MTU that it gets as a port, that of `source`.
+pub(super) fn check_mtu(link: &Link, source: &Link) -> Result<(), Refusal> {
+    let (limits, mtu) = (link.mtu_limits, source.mtu);
+    let fits = limits.closest(mtu);
+    if fits == mtu {
+        return Ok(());
+    }
+    Err(Refusal::PortMtu { port: link.name.clone(), limits, mtu, fits, source_name: source.name.clone() })
+}
+
 /// The devices that are stacked on this interface.
 pub(super) fn stacked_on(host: &Host, index: IfIndex) -> impl Iterator<Item = &Link> {
     host.links.values().filter(move |link| link.lower == Some(index))

@@ -40,6 +40,7 @@ pub fn add_port(
         return Err(Refusal::PortTwice { port: wish.name.clone() });
     }
     port::check(host, link, taken)?;
+    port::check_mtu(link, aggregate)?;
     let port = Port::new(host, free_slot(record)?, link);
     let hook = record.hook;
     let mut steps = vec![Step::Unmanage { link: port.subject() }];

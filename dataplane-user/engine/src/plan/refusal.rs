@@ -2,7 +2,7 @@
 
 use aggctl_common::MAX_PORTS;
 
-use crate::options::Invalid;
+use crate::{host::MtuLimits, options::Invalid};
 
 /// Why nothing was done. Each is one line that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -164,6 +164,23 @@ pub enum Refusal {
         port: String,
         /// What it is.
         what: String,
+    },
+    /// The port does not take the aggregate's MTU.
+    #[error(
+        "port {port} takes an MTU of {limits} and would get {mtu}, that of {source_name}; give {source_name} another with \
+         'ip link set {source_name} mtu {fits}' first"
+    )]
+    PortMtu {
+        /// The port.
+        port: String,
+        /// What it takes.
+        limits: MtuLimits,
+        /// What it would get, octets.
+        mtu: u32,
+        /// The one that comes closest to that, octets.
+        fits: u32,
+        /// The interface that has it: the aggregate, or the port whose MTU that would get.
+        source_name: String,
     },
     /// `--addresses none`, but the port has some.
     #[error("port {port} has {what}, and addresses none was asked for; remove it, or use --addresses move")]

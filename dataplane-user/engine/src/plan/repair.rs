@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Steps that make every port that is there a port again: one that was plugged out and in, or whose settings others
-/// changed. The programs of the pair are hung up again too. Addresses that others gave to a port stay where they are.
+/// changed, but for the MTU. The programs of the pair are hung up again too. Addresses that others gave to a port stay where they are.
 /// Empty if the aggregate's interface is gone.
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
@@ -25,6 +25,8 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
             }
         }
     }
+    // The MTU is the engine's business: it knows what is to be done if a port does not take it.
+    steps.retain(|step| !matches!(step, Step::SetMtu { .. }));
     steps
 }
 

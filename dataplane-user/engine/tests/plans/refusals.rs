@@ -3,7 +3,7 @@
 use aggctl_common::{IfIndex, PortId, vlan::VlanId};
 use aggctl_engine::{
     config::{Addresses, AggregateConfig, Device, Hook, PortConfig, Wiring},
-    host::Link,
+    host::{Link, MtuLimits},
     plan::{self, Step, Taken},
     record::Phase,
     vlan::VlanConfig,
@@ -50,6 +50,7 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("VLAN on it", vlan, &["eth1.5", "eth1", "bypassed"]),
     ("tc filter", |w, _, _| link(w).hooks.clsact_ingress.push("flower pref 1".into()), &["eth1", "flower pref 1"]),
     ("nft chain", |w, _, _| link(w).hooks.nft_ingress.push("netdev t c".into()), &["eth1", "netdev t c"]),
+    ("MTU", |w, _, _| link(w).mtu_limits.max = 1400, &["eth1", "0 to 1400", "1500", "eth0 mtu 1400"]),
     ("min-ports 0", |_, c, _| c.min_ports = 0, &["min-ports=0", "1 to 64"]),
     ("min-ports 3", |_, c, _| c.min_ports = 3, &["min-ports 3", "1 to 2"]),
     ("primary", |_, c, _| c.primary = Some("eth7".into()), &["eth7", "no port"]),
@@ -275,6 +276,10 @@ fn adding_what_cannot_be_a_port_is_refused() {
     check_words("itself", &words(&world, &record, "agg0"), &["agg0", "itself"]);
     check_words("hidden end", &words(&world, &record, "agg0-peer"), &["agg0-peer", "part of one"]);
     check_words("missing", &words(&world, &record, "eth7"), &["eth7", "not exist"]);
+    let limits = MtuLimits { min: 2000, max: 0 };
+    world.host.links.get_mut(&other).unwrap().mtu_limits = limits;
+    check_words("MTU", &words(&world, &record, "eth5"), &["eth5", "at least 2000", "agg0 mtu 2000"]);
+    world.host.links.get_mut(&other).unwrap().mtu_limits = MtuLimits::NONE;
     let mut address = wire::address(v4(10, 5, 0, 1), 24);
     address.label = Some("eth5".to_owned());
     world.add_address(other, &address);

@@ -45,7 +45,11 @@ impl Model {
             Event::PortRemoved { port } => {
                 self.ports.remove(port);
             }
-            Event::Aggregate(_) | Event::Activate { .. } | Event::Configure(_) | Event::Tick => {}
+            Event::Aggregate(_)
+            | Event::MtuRefused { .. }
+            | Event::Activate { .. }
+            | Event::Configure(_)
+            | Event::Tick => {}
         }
         self.settled |= self.ports.values().all(|port| port.reported);
         self.expect(now, watch, status);

@@ -8,6 +8,7 @@ use aggctl_engine::{
     aggregate::{Member, Memory},
     config::{AggregateConfig, Announce, LinkWatch, PortConfig, Reselect, Toggle},
     event::{AggregateState, LinkState},
+    host::MtuLimits,
 };
 
 use crate::rng::Rng;
@@ -21,6 +22,15 @@ pub struct Nic {
     pub state: LinkState,
     /// The driver takes no settings.
     pub stubborn: bool,
+    /// The driver refuses a larger MTU than this one, which it does not say.
+    pub largest_mtu: u32,
+}
+
+impl Nic {
+    /// Whether its driver takes this MTU.
+    pub fn takes(&self, mtu: u32) -> bool {
+        mtu <= self.largest_mtu && self.state.mtu_limits.closest(mtu) == mtu
+    }
 }
 
 pub struct World {
@@ -63,13 +73,16 @@ impl World {
                 allmulti: false,
                 mac: mac(slot + 1),
                 mtu: 1500,
+                mtu_limits: MtuLimits { min: 68, max: world.rng.pick(&[0, 0, 0, 65535, 2000]) },
                 speed_mbps: world.rng.pick(&[None, Some(100), Some(1000)]),
                 full_duplex: world.rng.pick(&[None, Some(false), Some(true)]),
                 vlan_filter_fixed: world.rng.once_in(4),
             };
             let stubborn = world.rng.once_in(10);
             let id = PortId(slot as u8);
-            world.nics.push(Nic { id, member: true, present: !world.rng.once_in(12), state, stubborn });
+            let largest_mtu = world.rng.pick(&[9000, 9000, 9000, 2000]);
+            let present = !world.rng.once_in(12);
+            world.nics.push(Nic { id, member: true, present, state, stubborn, largest_mtu });
             let config = world.port_config(id);
             world.config.ports.push(config);
         }
@@ -197,25 +210,35 @@ impl World {
         }
     }
 
-    /// Carries out an action.
-    pub fn apply(&mut self, action: &Action) {
+    /// Carries out an action. What the engine must be told of it at once is returned.
+    pub fn apply(&mut self, action: &Action) -> Option<Event> {
         let (port, set): (PortId, &dyn Fn(&mut LinkState)) = match action {
             Action::SetPromisc { port, on } => (*port, &|state| state.promisc = *on),
             Action::SetAllmulti { port, on } => (*port, &|state| state.allmulti = *on),
             Action::SetPortMac { port, mac } => (*port, &|state| state.mac = *mac),
             Action::SetPortMtu { port, mtu } => (*port, &|state| state.mtu = *mtu),
+            Action::SetAggregateMtu { mtu } => {
+                self.interface.mtu = *mtu;
+                return Some(Event::Aggregate(self.interface));
+            }
             Action::Publish(_)
             | Action::PublishRows(_)
             | Action::PublishBuckets(_)
             | Action::PublishCycle(_)
             | Action::SetCarrier(_)
             | Action::Announce { .. }
-            | Action::Notice(_) => return,
+            | Action::Notice(_) => return None,
         };
         let nic = self.nics.iter_mut().find(|nic| nic.id == port).expect("a port that exists");
         assert!(nic.member && nic.present, "{action:?} for an interface that is not there");
+        if let Action::SetPortMtu { port, mtu } = *action
+            && !nic.takes(mtu)
+        {
+            return Some(Event::MtuRefused { port, mtu, why: "no".to_owned() });
+        }
         if !nic.stubborn {
             set(&mut nic.state);
         }
+        None
     }
 }

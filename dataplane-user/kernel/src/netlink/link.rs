@@ -8,7 +8,7 @@ mod set;
 use std::net::Ipv6Addr;
 
 use aggctl_common::{IfIndex, Mac};
-use aggctl_engine::host::Link;
+use aggctl_engine::host::{Link, MtuLimits};
 use rustix::io::Errno;
 
 pub use self::{pair::Pair, report::LinkReport};
@@ -42,6 +42,8 @@ mod attr {
     pub(super) const LINK_NETNSID: u16 = 37;
     pub(super) const GSO_MAX_SEGS: u16 = 40;
     pub(super) const GSO_MAX_SIZE: u16 = 41;
+    pub(super) const MIN_MTU: u16 = 50;
+    pub(super) const MAX_MTU: u16 = 51;
     pub(super) const PERM_ADDRESS: u16 = 54;
     pub(super) const TSO_MAX_SIZE: u16 = 59;
     pub(super) const TSO_MAX_SEGS: u16 = 60;
@@ -225,6 +227,10 @@ fn parse(message: &[u8]) -> Option<Link> {
         mac: attributes.find(attr::ADDRESS).and_then(mac_of).unwrap_or_default(),
         permanent_mac: attributes.find(attr::PERM_ADDRESS).and_then(mac_of),
         mtu: attributes.u32(attr::MTU).unwrap_or_default(),
+        mtu_limits: MtuLimits {
+            min: attributes.u32(attr::MIN_MTU).unwrap_or_default(),
+            max: attributes.u32(attr::MAX_MTU).unwrap_or_default(),
+        },
         gso_max_size: attributes.u32(attr::GSO_MAX_SIZE).unwrap_or_default(),
         gso_max_segs: attributes.u32(attr::GSO_MAX_SEGS).unwrap_or_default(),
         addr_gen_mode: attributes.find(attr::AF_SPEC).and_then(addr_gen_mode),

@@ -30,6 +30,7 @@ impl LinkReport {
             allmulti: link.allmulti,
             mac: link.mac,
             mtu: link.mtu,
+            mtu_limits: link.mtu_limits,
             speed_mbps: settings.speed_mbps,
             full_duplex: settings.full_duplex,
             vlan_filter_fixed,
