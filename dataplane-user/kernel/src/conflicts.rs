@@ -52,7 +52,11 @@ pub enum Kind {
     PacketSocket,
     /// A multicast group that was joined on the port.
     Group,
-    /// A program that configures interfaces by itself.
+    /// NetworkManager, which holds the port until it is told otherwise, by the commands for that.
+    NetworkManager,
+    /// systemd-networkd, likewise.
+    Networkd,
+    /// Another program that configures interfaces by itself.
     Manager,
     /// What there was no time to look at.
     Unseen,
@@ -106,6 +110,13 @@ impl fmt::Display for Conflict {
             }
             Kind::Group => {
                 write!(f, "groups joined on {ports} are not heard there any more: join {who} on {aggregate}")
+            }
+            Kind::NetworkManager | Kind::Networkd => {
+                let manager = if self.kind == Kind::Networkd { "systemd-networkd" } else { "NetworkManager" };
+                write!(
+                    f,
+                    "{manager} holds {ports} and gives addresses back when a link returns: once {aggregate} is there, {who}"
+                )
             }
             Kind::Manager => write!(f, "{who} configures interfaces here: see that it leaves the ports alone"),
             Kind::Unseen => write!(f, "there was no time to look at everything that may name {ports}: not at {who}"),
@@ -231,6 +242,8 @@ mod tests {
             Kind::Socket,
             Kind::PacketSocket,
             Kind::Group,
+            Kind::NetworkManager,
+            Kind::Networkd,
             Kind::Manager,
             Kind::Unseen,
         ] {

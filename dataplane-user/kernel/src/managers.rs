@@ -4,6 +4,8 @@
 //! run there, which only the namespace of the first process can tell. It speaks of the interface by name, so it holds for one
 //! that is made, or that returns, later.
 
+mod held;
+
 use std::{
     fs::{self, Permissions},
     io::{self, ErrorKind},
@@ -14,6 +16,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::warn;
 
+pub(crate) use self::held::{by_network_manager, by_networkd};
 use crate::{error::KernelError, netns};
 
 /// A network manager, and how it is told.

@@ -8,28 +8,24 @@ use std::{
 };
 
 use super::{Kind, Search};
-use crate::{error::KernelError, netns};
+use crate::{error::KernelError, managers, netns};
 
-/// Programs that configure interfaces on their own (names as the kernel cuts them, to 15 octets).
-const MANAGERS: [&str; 9] = [
-    "NetworkManager",
-    "systemd-network",
-    "dhclient",
-    "dhcpcd",
-    "udhcpc",
-    "connmand",
-    "wickedd",
-    "wickedd-dhcp4",
-    "wickedd-dhcp6",
-];
+/// Programs that configure interfaces on their own (names as the kernel cuts them, to 15 octets), and do not say which.
+const MANAGERS: [&str; 7] = ["dhclient", "dhcpcd", "udhcpc", "connmand", "wickedd", "wickedd-dhcp4", "wickedd-dhcp6"];
 
-/// Finds the programs that configure interfaces here.
+/// Finds the programs that configure interfaces here. Those that are told to leave the ports alone, and say which they hold,
+/// count where they hold a port.
 pub(super) fn look_for_managers(search: &mut Search) -> Result<bool, KernelError> {
     for pid in netns::processes()? {
-        if let Some(process) = name_of(pid).filter(|name| MANAGERS.contains(&name.as_str())) {
-            for port in search.interfaces.ports.clone() {
-                search.note(Kind::Manager, &port.name, format!("{process} (process {pid})"));
-            }
+        let Some(process) = name_of(pid) else { continue };
+        for port in search.interfaces.ports.clone() {
+            let (kind, remedies) = match process.as_str() {
+                "NetworkManager" => (Kind::NetworkManager, managers::by_network_manager(port.index, &port.name)),
+                "systemd-network" => (Kind::Networkd, managers::by_networkd(port.index)),
+                name if MANAGERS.contains(&name) => (Kind::Manager, Some(vec![format!("{process} (process {pid})")])),
+                _ => continue,
+            };
+            remedies.into_iter().flatten().for_each(|remedy| search.note(kind, &port.name, remedy));
         }
     }
     Ok(true)
