@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     Namespace, Outcome, command,
     matrix::SOON,
-    processes::{alive, parent},
+    processes::{alive, kill, parent},
     wait, wait_for,
 };
 
@@ -82,6 +82,28 @@ impl Namespace {
         let show = self.wait_for_show(name, "a controller runs", |show| show.controller().is_some());
         let pid = show.controller().unwrap();
         Controller { pid, guardian: parent(pid).unwrap() }
+    }
+
+    /// Ends controllers and guardians; nobody starts another.
+    #[track_caller]
+    pub fn kill_all(&self) {
+        let all = self.processes();
+        // Guardians first: their parent is in no namespace of the test.
+        let (controllers, guardians): (Vec<Pid>, Vec<Pid>) =
+            all.iter().copied().partition(|pid| parent(*pid).is_some_and(|parent| all.contains(&parent)));
+        guardians.into_iter().chain(controllers).for_each(kill);
+        // A process lets go of its locks a moment after it left its namespaces.
+        wait_for("nobody left", SOON, || !all.iter().any(|pid| alive(*pid)));
+    }
+
+    /// The directory of an aggregate's state in the `/run` that all tests share.
+    pub fn state(&self, name: &str) -> PathBuf {
+        Path::new("/run/aggctl").join(self.cookie().to_string()).join(name)
+    }
+
+    /// The directory of its pins.
+    pub fn pins(&self, name: &str) -> PathBuf {
+        Path::new("/run/aggctl/bpf").join(self.cookie().to_string()).join(name)
     }
 }
 

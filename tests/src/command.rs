@@ -1,7 +1,7 @@
 //! Running commands under a time limit.
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     process::{Command, Stdio},
     sync::mpsc,
     thread,
@@ -105,4 +105,16 @@ fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receiver
+}
+
+/// Many lines for one `ip`, in the present network namespace; all must succeed.
+///
+/// # Panics
+///
+/// If one fails.
+#[track_caller]
+pub fn ip_batch(lines: &str) {
+    let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    ip.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert!(ip.wait().unwrap().success(), "one of {} lines", lines.lines().count());
 }

@@ -113,6 +113,12 @@ impl Namespace {
         self.try_ip(line).ok()
     }
 
+    /// Many lines for one `ip` on this namespace, which must all succeed.
+    #[track_caller]
+    pub fn ip_batch(&self, lines: &str) {
+        self.enter(|| command::ip_batch(lines));
+    }
+
     /// `tc` of iproute2 on this namespace.
     #[track_caller]
     pub fn tc(&self, line: &str) -> Outcome {

@@ -3,8 +3,6 @@
 
 use std::{
     fmt::Write as _,
-    io::Write as _,
-    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use aggctl_tests::{Case, Lab, Namespace, Ping, Show, cases, matrix::SOON, wait::lossy, wait_for};
+use aggctl_tests::{Case, Lab, Namespace, Ping, Show, cases, command, matrix::SOON, wait::lossy, wait_for};
 
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(2);
@@ -32,7 +30,7 @@ struct Storm {
 impl Storm {
     fn start(host: &Namespace) -> Self {
         let pairs = (0..OTHERS / 2).map(|pair| format!("link add s{pair} type veth peer name t{pair}\n"));
-        feed(host, &pairs.collect::<String>());
+        host.ip_batch(&pairs.collect::<String>());
         let mut lines = String::new();
         for pair in 0..OTHERS / 2 {
             for change in ["up", "promisc on", "promisc off"] {
@@ -49,7 +47,7 @@ impl Storm {
             let (changes, ended) = (Arc::clone(&changes), Arc::clone(&ended));
             move || {
                 while !ended.load(Ordering::Acquire) {
-                    batch(&lines);
+                    command::ip_batch(&lines);
                     changes.fetch_add(lines.lines().count(), Ordering::AcqRel);
                 }
             }
@@ -79,17 +77,6 @@ impl Drop for Storm {
             let _ = thread.join();
         }
     }
-}
-
-/// Many lines for one `ip`, in the present namespace.
-fn batch(lines: &str) {
-    let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    ip.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    assert!(ip.wait().unwrap().success());
-}
-
-fn feed(host: &Namespace, lines: &str) {
-    host.enter(|| batch(lines));
 }
 
 /// A lab with eth0 active, eth1 in reserve, and eth2 gone.

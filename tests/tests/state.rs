@@ -4,13 +4,12 @@
 use std::{fs, path::Path, time::Duration};
 
 use aggctl_tests::{
-    Case, HostState, Lab, Namespace, PrivateRun, cases,
+    Case, HostState, Lab, PrivateRun, cases,
     matrix::SOON,
-    processes::{alive, kill, parent},
+    processes::kill,
     wait::{lossy, patience},
     wait_for,
 };
-use rustix::process::Pid;
 use serde_json::Value;
 
 /// Pages of a private /run: enough for an aggregate.
@@ -19,23 +18,6 @@ const PAGES: u64 = 1024;
 const FEW: u64 = 40;
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(10);
-
-/// Ends controllers and guardians; nobody starts another.
-#[track_caller]
-fn kill_all(host: &Namespace) {
-    let all = host.processes();
-    // Guardians first: their parent is in no namespace of the test.
-    let (controllers, guardians): (Vec<Pid>, Vec<Pid>) =
-        all.iter().copied().partition(|pid| parent(*pid).is_some_and(|parent| all.contains(&parent)));
-    guardians.into_iter().chain(controllers).for_each(kill);
-    // A process lets go of its locks a moment after it left its namespaces.
-    wait_for("nobody left", SOON, || !all.iter().any(|pid| alive(*pid)));
-}
-
-/// The directory of the aggregate's state in the /run that all tests share.
-fn state_of(host: &Namespace, name: &str) -> std::path::PathBuf {
-    Path::new("/run/aggctl").join(host.cookie().to_string()).join(name)
-}
 
 fn truncate(dir: &Path, names: &[&str]) {
     names.iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
@@ -68,16 +50,18 @@ fn a_full_run_costs_no_failover(case: Case) {
     assert_eq!(lab.host.processes(), processes, "nobody left, nobody was started");
     lab.restore("eth0");
 
-    kill_all(&lab.host);
+    lab.host.kill_all();
     lab.cut("eth1");
     ping.expect_silence();
-    ask("adopt agg0").ok();
+    let adopted = ask("adopt agg0");
+    assert!(adopted.succeeded() && adopted.stderr.contains("older than its copy in the kernel"), "{adopted}");
     ping.wait_for_answer(SOON);
+    assert_eq!(run.show(&lab.host, "agg0")["reselect"], "failure", "what was set while the disk was full");
 
     run.make_room();
     wait_for("the record is written", SOON, || run.show(&lab.host, "agg0")["record_behind"].is_null());
     ask("set agg0 min-ports=2").ok();
-    kill_all(&lab.host);
+    lab.host.kill_all();
     ask("adopt agg0").ok();
     assert_eq!(run.show(&lab.host, "agg0")["min_ports"], 2);
     ask("detach agg0 --force").ok();
@@ -124,7 +108,7 @@ fn what_has_begun_is_undone_although_its_mark_is_lost(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
     lab.attach("");
-    let record = fs::read(state_of(&lab.host, "agg0").join("record.json")).unwrap();
+    let record = fs::read(lab.host.state("agg0").join("record.json")).unwrap();
     let record: Value = serde_json::from_slice(&record).unwrap();
     let last = record["journal"].as_array().unwrap().len() - 1;
     lab.host.aggctl("detach agg0").ok();
@@ -132,7 +116,7 @@ fn what_has_begun_is_undone_although_its_mark_is_lost(case: Case) {
         let killed =
             lab.host.aggctl_with(&[("AGGCTL_FAULT", &format!("{step}:kill"))], &lab.attach_line("--foreground"));
         assert_eq!(killed.code, None, "{killed}");
-        fs::write(state_of(&lab.host, "agg0").join("begun"), mark).unwrap();
+        fs::write(lab.host.state("agg0").join("begun"), mark).unwrap();
         lab.host.aggctl("detach agg0").ok();
         before.expect_unchanged(&lab.host, &format!("a death after step {step} whose mark is {mark:?}"));
     }
@@ -144,7 +128,7 @@ fn a_record_that_somebody_spoils_is_written_again(case: Case) {
     let before = HostState::of(&lab.host);
     lab.attach("");
     let controller = lab.host.wait_for_controller("agg0");
-    let dir = state_of(&lab.host, "agg0");
+    let dir = lab.host.state("agg0");
     for spoilt in [&["record.json"][..], &["record.json", "record.spare.json"]] {
         truncate(&dir, spoilt);
         assert_eq!(lab.host.show("agg0").active(), Some("eth0"), "the controller tells");
@@ -165,9 +149,9 @@ fn the_second_copy_of_a_record_is_as_good(case: Case) {
     let before = HostState::of(&lab.host);
     lab.attach("--reselect failure");
     let ping = lab.ping(RHYTHM);
-    let dir = state_of(&lab.host, "agg0");
+    let dir = lab.host.state("agg0");
     let ((), stats) = ping.during(|| {
-        kill_all(&lab.host);
+        lab.host.kill_all();
         truncate(&dir, &["record.json", "memory.json"]);
         let show = lab.host.show("agg0");
         assert!(show.0["record_damage"].is_string() && show.0["reselect"] == "failure", "{:#}", show.0);
@@ -185,7 +169,7 @@ fn a_guardian_goes_on_although_the_record_is_lost(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
     let controller = lab.host.wait_for_controller("agg0");
-    let dir = state_of(&lab.host, "agg0");
+    let dir = lab.host.state("agg0");
     truncate(&dir, &["record.json"]);
     kill(controller.pid);
     let next = lab.host.wait_for_controller("agg0");
@@ -223,9 +207,9 @@ fn a_newer_record_is_left_alone(case: Case) {
     let before = HostState::of(&lab.host);
     lab.attach("");
     let ping = lab.ping(RHYTHM);
-    let dir = state_of(&lab.host, "agg0");
+    let dir = lab.host.state("agg0");
     let ((), stats) = ping.during(|| {
-        kill_all(&lab.host);
+        lab.host.kill_all();
         let attached = HostState::of(&lab.host);
         let ours = fs::read(dir.join("record.json")).unwrap();
         let mut newer: Value = serde_json::from_slice(&ours).unwrap();
@@ -251,9 +235,10 @@ cases!(an_aggregate_whose_record_is_lost_concerns_no_other: VETH_TCX, DIRECT_VET
 fn an_aggregate_whose_record_is_lost_concerns_no_other(case: Case) {
     let lab = Lab::two_ports(case).with_port("eth2");
     lab.attach("");
-    let dir = state_of(&lab.host, "agg0");
-    kill_all(&lab.host);
+    let dir = lab.host.state("agg0");
+    lab.host.kill_all();
     truncate(&dir, &["record.json", "record.spare.json"]);
+    fs::remove_file(lab.host.pins("agg0").join("record")).unwrap();
 
     let refused = lab.host.aggctl("attach agg1 --port eth1");
     assert!(refused.code == Some(1) && refused.stderr.contains("agg0"), "its ports are still its own: {refused}");

@@ -11,12 +11,7 @@ use std::{
     time::Duration,
 };
 
-use aggctl_tests::{
-    Case, HostState, Lab, Outcome, cases, command,
-    matrix::SOON,
-    processes::{alive, kill, parent},
-    skip, wait_for,
-};
+use aggctl_tests::{Case, HostState, Lab, Outcome, cases, command, matrix::SOON, skip};
 
 /// The oldest commit whose records are migrated.
 const OLD: &str = "631a00c";
@@ -56,15 +51,6 @@ fn by_old(lab: &Lab, binary: &Path, line: &str) -> Outcome {
     command::run(lab.host.command(binary.to_str().unwrap()).args(line.split_whitespace()))
 }
 
-/// Ends controllers and guardians.
-fn kill_all(lab: &Lab) {
-    let all = lab.host.processes();
-    let is_child = |pid| parent(pid).is_some_and(|parent| all.contains(&parent));
-    all.iter().filter(|pid| !is_child(**pid)).for_each(|pid| kill(*pid));
-    all.iter().filter(|pid| is_child(**pid)).for_each(|pid| kill(*pid));
-    wait_for("nobody left", SOON, || !all.iter().any(|pid| alive(*pid)));
-}
-
 cases!(what_an_old_binary_attached_is_taken_over: VETH_TCX, DIRECT_VETH_CLSACT);
 fn what_an_old_binary_attached_is_taken_over(case: Case) {
     let binary = match old() {
@@ -79,7 +65,7 @@ fn what_an_old_binary_attached_is_taken_over(case: Case) {
         let ((), stats) = ping.during(|| {
             assert!(lab.host.show("agg0").carrier(), "its own controller tells");
             lab.host.aggctl("set agg0 reselect=failure").ok();
-            kill_all(&lab);
+            lab.host.kill_all();
             assert_eq!(lab.host.show("agg0").controller(), None);
             lab.host.aggctl("adopt agg0").ok();
             lab.host.wait_for_controller("agg0");

@@ -9,6 +9,7 @@ use std::{
 
 use aggctl_kernel::state::Store;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::{
     api::{Answer, Client, Request, Unanswered},
@@ -90,6 +91,15 @@ pub fn open_log(store: &Store) -> Result<File, Failure> {
     })
 }
 
+/// Sends the log of this process, which is in the background, to the file that others find: somebody may have removed the one
+/// that it was sent to. It is not worth ending for.
+pub fn log_to_file(store: &Store) {
+    let opened = open_log(store).and_then(|log| Ok(rustix::stdio::dup2_stderr(log).map_err(io::Error::from)?));
+    if let Err(error) = opened {
+        warn!(%error, "cannot open the log again");
+    }
+}
+
 /// Puts right what a guardian and a controller left that died before they said that they are ready. Returns what was done,
 /// in words.
 fn put_right(store: &Store, attaching: bool) -> Result<String, Failure> {
@@ -129,7 +139,11 @@ pub fn detach_from_terminal() -> Result<(), Failure> {
 /// If it refuses, no controller runs, or it does not answer.
 pub fn ask(store: &Store, request: &Request) -> Result<(Client, Answer), Failure> {
     let name = store.name();
-    let (client, answer) = Client::ask(&store.socket(), request).map_err(|unanswered| match unanswered {
+    let asked = match Client::ask(&store.socket(), request) {
+        Err(Unanswered::Nobody) if operation::make_place(store)? => Client::ask(&store.socket(), request),
+        asked => asked,
+    };
+    let (client, answer) = asked.map_err(|unanswered| match unanswered {
         Unanswered::Nobody => match (store.record(), store.holder()) {
             (Err(error), _) => error.into(),
             (Ok(None), _) => operation::not_there(name),

@@ -87,10 +87,11 @@ impl Guardian {
                 return Ok(());
             }
             // The aggregate may have been renamed while the controller lived.
-            match Store::at(self.store.cookie(), &self.place) {
+            match self.store.follow(&mut self.place)? {
                 Some(present) => self.store = present,
                 None => return Ok(()),
             }
+            background::log_to_file(&self.store);
             // A controller that never was in control said itself why not.
             let lost_a_race = ended.status.code() == Some(1) && ended.in_control.is_none();
             let Some(lock) = self.lock(if lost_a_race { FASTER } else { OTHERS })? else {

@@ -2,7 +2,10 @@
 //!
 //! Every function expects that its caller holds the aggregate's lock where it says so.
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use aggctl_common::{IfIndex, Ports};
 use aggctl_engine::{
@@ -31,6 +34,9 @@ use crate::{controller::Wish, failure::Failure, remains};
 
 /// How long a lock may be held by one that is about to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a controller may take to make a directory again that somebody removed: it looks every second.
+const REMAKING: Duration = Duration::from_secs(2);
 
 /// How long an attach waits for others that attach, or add or remove ports.
 const PORTS_PATIENCE: Duration = Duration::from_secs(10);
@@ -117,7 +123,7 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
     record.confirm_by = wish.confirm.map(|seconds| boot_time() + u64::from(seconds) * 1_000_000_000);
     let mut executor = executor(store, &record)?;
     executor.listener = Some(listener);
-    if let Err(error) = store.prepare(&record) {
+    if let Err(error) = store.prepare(&mut record) {
         store.remove()?;
         return Err(Failure::Refused(format!("{error}; nothing was changed")));
     }
@@ -153,8 +159,9 @@ fn carry_out(
     if let Err(error) = store.save_memory(&memory) {
         warn!(%error, "cannot leave a memory for the next controller");
     }
-    store.save(&Record { phase: Phase::Attached, ..record.clone() })?;
-    record.phase = Phase::Attached;
+    let mut attached = Record { phase: Phase::Attached, ..record.clone() };
+    store.save(&mut attached)?;
+    *record = attached;
     Ok(())
 }
 
@@ -208,11 +215,13 @@ fn locate(record: &mut Record, executor: &mut Executor) -> Result<(), Failure> {
 }
 
 /// Takes over a dataplane that is there: compares it with its record and repairs the difference. The caller holds the lock.
+/// `warn` is told what the owner should know.
 ///
 /// # Errors
 /// If there is none, or it cannot be repaired.
-pub fn adopt(store: &Store) -> Result<Record, Failure> {
+pub fn adopt(store: &Store, warn_owner: &mut dyn FnMut(String)) -> Result<Record, Failure> {
     let name = store.name();
+    damage(store)?.into_iter().for_each(warn_owner);
     let mut record = recover(store)?.ok_or_else(|| not_there(name))?;
     let mut executor = executor(store, &record)?;
     let host = snapshot(&mut executor.netlink)?;
@@ -251,6 +260,15 @@ pub fn adopt(store: &Store) -> Result<Record, Failure> {
         executor.apply(&step)?;
     }
     Ok(record)
+}
+
+/// What the owner should know of the copies of a record, if not all is well with them.
+///
+/// # Errors
+/// If none can be read.
+pub fn damage(store: &Store) -> Result<Option<String>, Failure> {
+    let damage = store.find()?.and_then(|found| found.damage);
+    Ok(damage.map(|damage| format!("the record of {} on disk: {damage}", store.name())))
 }
 
 /// What the former controller left, if it can be read.
@@ -383,6 +401,23 @@ pub fn lock(store: &Store) -> Result<Lock, Failure> {
         _ if !store.dir().exists() => not_there(store.name()),
         error => error.into(),
     })
+}
+
+/// Makes the directory of an aggregate again if somebody removed it, or the lock in it. A controller that lives does so itself,
+/// and is waited for. Returns whether that was so.
+///
+/// # Errors
+/// If the record cannot be read, or the directory not be made.
+pub fn make_place(store: &Store) -> Result<bool, Failure> {
+    if store.has_lock() || store.record()?.is_none() {
+        return Ok(false);
+    }
+    let until = Instant::now() + REMAKING;
+    while !store.has_lock() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(20));
+    }
+    store.create()?;
+    Ok(true)
 }
 
 /// The failure of a command that came second: what process `pid` does with the aggregate.

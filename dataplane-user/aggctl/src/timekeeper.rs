@@ -41,11 +41,11 @@ pub fn start(store: &Store, record: &Record) -> Result<(), Failure> {
 /// Why it could not be undone.
 pub fn run(store: &Store) -> Result<(), Failure> {
     background::detach_from_terminal()?;
-    let place = store.open_dir()?;
+    let mut place = store.open_dir()?;
     let mut until = u64::MAX;
     loop {
         // The aggregate may have been renamed, or be gone.
-        let Some(store) = Store::at(store.cookie(), &place) else { return Ok(()) };
+        let Some(store) = store.follow(&mut place)? else { return Ok(()) };
         match store.record() {
             Ok(Some(Record { confirm_by: Some(at), .. })) => until = at,
             Ok(_) => return Ok(()),

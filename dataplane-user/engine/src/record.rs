@@ -28,6 +28,10 @@ pub const RECORD_VERSION: u32 = 4;
 pub struct Record {
     /// [`RECORD_VERSION`].
     pub version: u32,
+    /// How often it was written: of several copies the one with the highest number is the latest. 0: never, or by an older
+    /// version, which had one place for it.
+    #[serde(default)]
+    pub sequence: u64,
     /// [`aggctl_common::LAYOUT_VERSION`] of the maps.
     pub layout: u32,
     /// Where in its life the aggregate is.
@@ -57,6 +61,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Takes back what was changed since it was `former`. That does not make it an older copy.
+    pub fn take_back(&mut self, former: Self) {
+        *self = Self { sequence: self.sequence, ..former };
+    }
+
     /// The configuration with what is in use for what was left to us.
     #[must_use]
     pub fn in_use(&self) -> AggregateConfig {

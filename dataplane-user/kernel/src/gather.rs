@@ -43,7 +43,7 @@ pub fn to_aggregate(
     // An aggregate that runs depends on nothing that can be written.
     let runs = record.phase == Phase::Attached;
     let carry_out = if runs { transaction::resume } else { transaction::run };
-    let write = |record: &Record| match store.save(record) {
+    let write = |record: &mut Record| match store.save(record) {
         Err(error) if runs => {
             warn!(%error, "cannot write down what is moved");
             Ok(())

@@ -116,9 +116,12 @@ pub fn tear_down(
     executor: &mut Executor,
 ) -> Result<(), Vec<String>> {
     record.phase = Phase::Detaching;
+    // What is to be undone is known all the same.
     if let Err(error) = store.save(record) {
-        // What is to be undone is known all the same.
         warn!(%error, "cannot write down that a detach has begun");
+    }
+    if let Err(error) = store.keep(record) {
+        warn!(%error, "cannot write down in the kernel that a detach has begun");
     }
     let mut left = Left::default();
     gather::to_ports(record, steps, executor, &mut left);

@@ -1,7 +1,14 @@
 //! The controller's end of its control socket, on a thread of its own: whether the loop still turns must be told by somebody
 //! else.
 
-use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -45,6 +52,10 @@ pub struct Asked {
 pub struct Server {
     requests: mpsc::Receiver<Asked>,
     notices: broadcast::Sender<Answer>,
+    /// Where to listen from now on.
+    elsewhere: mpsc::Sender<std::os::unix::net::UnixListener>,
+    /// The socket's device and inode.
+    socket: (u64, u64),
 }
 
 /// What every conversation needs.
@@ -69,27 +80,38 @@ impl Server {
     /// # Errors
     /// If the socket or the thread cannot be made.
     pub fn listen(path: &Path, alive: Alive) -> io::Result<Self> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = std::os::unix::net::UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
+        let (listener, socket) = bind(path)?;
         let (asked, requests) = mpsc::channel(8);
+        let (elsewhere, next) = mpsc::channel(1);
         let notices = broadcast::Sender::new(256);
         let host = Host { asked, notices: notices.clone(), alive };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let serve = move || {
             runtime.block_on(async {
                 match UnixListener::from_std(listener) {
-                    Ok(listener) => accept(listener, host).await,
+                    Ok(listener) => accept(listener, next, host).await,
                     Err(error) => warn!(%error, "cannot listen to commands"),
                 }
             });
         };
         thread::Builder::new().name("control".to_owned()).spawn(serve)?;
-        Ok(Self { requests, notices })
+        Ok(Self { requests, notices, elsewhere, socket })
+    }
+
+    /// Whether this is the socket that it listens on: nobody removed it, or put another in its place.
+    pub fn is_at(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|socket| (socket.dev(), socket.ino()) == self.socket)
+    }
+
+    /// Listens on a new socket, and no more on the former one. Connections stay.
+    ///
+    /// # Errors
+    /// If the socket cannot be made.
+    pub fn listen_again(&mut self, path: &Path) -> io::Result<()> {
+        let (listener, socket) = bind(path)?;
+        self.elsewhere.try_send(listener).map_err(io::Error::other)?;
+        self.socket = socket;
+        Ok(())
     }
 
     /// The next request.
@@ -104,10 +126,33 @@ impl Server {
     }
 }
 
-async fn accept(listener: UnixListener, host: Host) {
+/// Makes a socket for this user alone. Returns its device and inode, too.
+fn bind(path: &Path) -> io::Result<(std::os::unix::net::UnixListener, (u64, u64))> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    let socket = fs::metadata(path)?;
+    Ok((listener, (socket.dev(), socket.ino())))
+}
+
+async fn accept(mut listener: UnixListener, mut next: mpsc::Receiver<std::os::unix::net::UnixListener>, host: Host) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(next) = next.recv() => {
+                match UnixListener::from_std(next) {
+                    Ok(next) => listener = next,
+                    Err(error) => warn!(%error, "cannot listen to commands"),
+                }
+                continue;
+            }
+        };
+        match accepted {
             Ok((stream, _)) => {
                 let place = places.clone().try_acquire_owned();
                 let host = host.clone();

@@ -89,6 +89,7 @@ fn orphan(store: &Store) -> Result<Option<AggregateConfig>, Failure> {
     if store.record()?.is_none() {
         return Ok(None);
     }
+    operation::make_place(store)?;
     let _lock = match operation::lock(store) {
         // A detach has come to its end meanwhile.
         Err(_) if !store.dir().exists() => return Ok(None),
@@ -105,6 +106,7 @@ pub fn adopt(store: &Store, foreground: bool) -> Result<(), Failure> {
     if store.record()?.is_none() {
         return Err(operation::not_there(store.name()));
     }
+    operation::make_place(store)?;
     if store.holder().is_some() && is_controlled(store)? {
         return Ok(());
     }

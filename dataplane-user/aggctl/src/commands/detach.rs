@@ -18,11 +18,15 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
         // Refused before the controller is sent away.
         plan::detach(&snapshot(&mut Netlink::open()?)?, &record, force)?;
     }
+    operation::make_place(store)?;
+    if let Some(damage) = operation::damage(store)? {
+        output::warn(&damage);
+    }
     // Somebody else was faster.
     let Some(_lock) = holder::replace(store, force)? else { return Ok(()) };
     // The controller may have changed it, or undone everything itself, meanwhile.
     match store.record()? {
-        None => Ok(()),
+        None => Ok(store.remove()?),
         Some(record) if matches!(record.phase, Phase::Attaching | Phase::Undoing) => {
             operation::roll_back(store, record).map(|_| ())
         }

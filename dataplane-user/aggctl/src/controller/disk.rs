@@ -1,12 +1,13 @@
 //! What the controller writes down for others: it never depends on it. What it has in memory is the truth; what cannot be
-//! written is written as soon as it can be.
+//! written is written as soon as it can be, and what others removed is made again.
 
 use aggctl_engine::{aggregate::Memory, record::Record};
-use aggctl_kernel::state::Written;
+use aggctl_kernel::state::{StateError, Written};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::{Controller, clock::now_ms};
+use super::{Controller, Flow, clock::now_ms};
+use crate::{background, failure::Failure, operation};
 
 /// That the record on disk is behind the one in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +27,12 @@ pub(super) struct Disk {
     forgetful: bool,
     /// Whether the log could not be trimmed when it was last tried.
     untrimmed: bool,
-    /// The record's files, as they were when this controller wrote them.
+    /// The copies of the record, as they were when this controller wrote them.
     written: Option<Written>,
+    /// Whether the one in the kernel could not be written when it was last tried.
+    unkept: bool,
+    /// Whether the directory could not be made again when it was last tried.
+    homeless: bool,
     /// Set while the record could not be written.
     behind: Option<Behind>,
 }
@@ -35,7 +40,15 @@ pub(super) struct Disk {
 impl Disk {
     /// `remembered` was found on disk; the record has not been written by this controller.
     pub(super) fn new(remembered: Memory) -> Self {
-        Self { remembered, forgetful: false, untrimmed: false, written: None, behind: None }
+        Self {
+            remembered,
+            forgetful: false,
+            untrimmed: false,
+            written: None,
+            unkept: false,
+            homeless: false,
+            behind: None,
+        }
     }
 
     /// Whether the record on disk is behind.
@@ -45,7 +58,7 @@ impl Disk {
 }
 
 impl Controller {
-    /// Changes the record, in memory and, as soon as that can be, on disk.
+    /// Changes the record, in memory and, as soon as that can be, on disk and in the kernel.
     pub(super) fn change_record(&mut self, change: impl FnOnce(&mut Record)) {
         change(&mut self.record);
         self.write_record();
@@ -53,7 +66,15 @@ impl Controller {
 
     /// Writes the record. What stands in the way is said once.
     pub(super) fn write_record(&mut self) {
-        match self.store.save(&self.record).and_then(|_| self.store.set_begun(self.record.journal.len())) {
+        let saved = self.store.save(&mut self.record).and_then(|_| self.store.set_begun(self.record.journal.len()));
+        let kept = self.store.keep(&self.record);
+        if let Err(error) = &kept
+            && !self.disk.unkept
+        {
+            warn!(%error, "cannot keep a copy of the record in the kernel: trying again every second");
+        }
+        self.disk.unkept = kept.is_err();
+        match saved {
             Ok(()) => {
                 self.disk.written = Some(self.store.written());
                 if self.disk.behind.take().is_some() {
@@ -72,10 +93,11 @@ impl Controller {
 
     /// Writes again what could not be written, or what somebody else changed.
     pub(super) fn keep_disk(&mut self) {
-        if self.disk.written != Some(self.store.written()) {
-            if self.disk.written.is_some() {
-                warn!("somebody else changed the record on disk: writing it again");
-            }
+        let changed = self.disk.written.is_some_and(|written| written != self.store.written());
+        if changed {
+            warn!("somebody else changed a copy of the record: writing all again");
+        }
+        if changed || self.disk.written.is_none() || self.disk.unkept {
             self.write_record();
         }
         if self.disk.forgetful {
@@ -88,6 +110,43 @@ impl Controller {
             warn!(%error, "cannot empty the log");
         }
         self.disk.untrimmed = trimmed.is_err();
+    }
+
+    /// Makes again what others removed of the directory that holds lock and control socket, up to all of it. The record is
+    /// another matter. What stands in the way is said once.
+    pub(super) fn keep_dir(&mut self) -> Flow {
+        let kept = self.make_dir_again();
+        let failed = kept.is_err();
+        let flow = kept.unwrap_or_else(|error| {
+            if !self.disk.homeless {
+                warn!(%error, "cannot make the state directory again, so that commands reach nobody: trying every second");
+            }
+            Flow::Go
+        });
+        self.disk.homeless = failed;
+        flow
+    }
+
+    fn make_dir_again(&mut self) -> Result<Flow, Failure> {
+        if !self.store.is_locked_by(&self.lock) {
+            warn!("somebody removed the state directory, or the lock in it: making it again");
+            self.store.create()?;
+            match self.store.lock(operation::SHORT_PATIENCE) {
+                Ok(lock) => self.lock = lock,
+                Err(StateError::Locked { pid, .. }) => {
+                    warn!(pid, "another process has taken the aggregate meanwhile: leaving it to that");
+                    return Ok(Flow::End);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if self.heart.has_guardian() {
+                background::log_to_file(&self.store);
+            }
+        }
+        if !self.server.is_at(&self.store.socket()) {
+            self.server.listen_again(&self.store.socket())?;
+        }
+        Ok(Flow::Go)
     }
 
     /// Leaves for the next controller what it could not find out. If that fails it is tried again with the rest.

@@ -28,7 +28,7 @@ use std::{
 
 use aggctl_engine::{
     Action, Event,
-    aggregate::{Aggregate, Member},
+    aggregate::{Aggregate, Member, Memory},
     changes::Changes,
     config::AggregateConfig,
     record::Record,
@@ -149,7 +149,7 @@ pub fn run_when(
                 controller
             }
             Start::Adopt => {
-                let record = operation::adopt(&store)?;
+                let record = operation::adopt(&store, &mut |warning| voice.warn(warning))?;
                 Controller::new(store, lock, record, watcher, server, heart, signals)?
             }
         };
@@ -211,7 +211,7 @@ struct Controller {
     heart: Heart,
     clock: Instant,
     signals: Signals,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// What wakes the loop.
@@ -253,11 +253,14 @@ impl Controller {
             .collect();
         let remembered = operation::memory(&store);
         let executor = operation::executor(&store, &record)?;
+        let table = executor.dataplane.table()?;
+        // What was written may be out of date, or lost: the programs go by the table.
+        let known = Memory { active: table.load().choose().or(remembered.active), ..remembered.clone() };
         Ok(Self {
-            engine: Aggregate::new(record.config.clone(), members, record.mac, &remembered),
+            engine: Aggregate::new(record.config.clone(), members, record.mac, &known),
             changes: remembered.changes.clone(),
             disk: Disk::new(remembered),
-            table: executor.dataplane.table()?,
+            table,
             verifier: Verifier::of(&executor)?,
             listening: Listening::new(executor.dataplane.bound()?),
             executor,
@@ -277,7 +280,7 @@ impl Controller {
             signals,
             store,
             record,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -398,6 +401,9 @@ impl Controller {
             // Let it go, and the aggregate with it; interfaces that return to the host do so as they were.
             info!("nobody else has this network namespace any more");
             self.detach()?;
+            return Ok(Flow::End);
+        }
+        if self.keep_dir() == Flow::End {
             return Ok(Flow::End);
         }
         self.query_all();

@@ -108,8 +108,8 @@ impl Controller {
         self.record.config.ports.push(port.config.clone());
         self.record.ports.push(port);
         self.record.journal.extend(steps.into_iter().map(|step| Entry { step, begun: false }));
-        if let Err(error) = self.store.save(&self.record) {
-            self.record = before;
+        if let Err(error) = self.store.save(&mut self.record) {
+            self.record.take_back(before);
             return Err(Failure::Refused(format!("{error}; nothing was changed, a port is added when there is room")));
         }
         if let Err(error) = transaction::run(&self.store, &mut self.record, &mut self.executor) {
@@ -118,7 +118,7 @@ impl Controller {
                     warn!(%error, "cannot undo a step");
                 }
             }
-            self.change_record(|record| *record = before);
+            self.change_record(|record| record.take_back(before));
             return Err(error.into());
         }
         self.write_record();

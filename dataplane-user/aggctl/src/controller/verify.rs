@@ -156,6 +156,8 @@ impl Controller {
             Defect::Pins { .. } => {
                 self.store.create()?;
                 self.executor.dataplane.pin_again(&mut self.verifier.held)?;
+                // Among them is a copy of the record.
+                self.keep_disk();
             }
             Defect::Table => self.table.publish(&self.engine.table()),
             Defect::NotAttached { role, .. } | Defect::OtherProgram { role, .. } => self.attach_again(*role)?,

@@ -86,8 +86,7 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     let name = |id| ports.iter().zip(&record.ports).find(|(_, port)| port.id == id).map(|(view, _)| view.name.clone());
     let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));
     let view = AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops);
-    let record_damage = damage.map(|why| format!("{why}; its second copy was read"));
-    Ok(Some(AggregateView { bucket_ports, defects, record_behind: behind, record_damage, ..view }))
+    Ok(Some(AggregateView { bucket_ports, defects, record_behind: behind, record_damage: damage, ..view }))
 }
 
 /// What a live controller tells.

@@ -56,6 +56,7 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     let plan = Plan { host, config, device, hook, ports: &ports, source };
     let record = Record {
         version: RECORD_VERSION,
+        sequence: 0,
         layout: LAYOUT_VERSION,
         phase: Phase::Attaching,
         config: config.clone(),

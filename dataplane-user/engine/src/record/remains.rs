@@ -53,6 +53,7 @@ impl Remains {
         };
         let record = Record {
             version: RECORD_VERSION,
+            sequence: 0,
             layout: LAYOUT_VERSION,
             phase: Phase::Detaching,
             config,

@@ -13,8 +13,8 @@ use std::{
 
 use aya_obj::generated::{
     bpf_cmd::{
-        self, BPF_MAP_CREATE, BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_BATCH, BPF_MAP_UPDATE_ELEM,
-        BPF_OBJ_GET, BPF_OBJ_PIN,
+        self, BPF_MAP_CREATE, BPF_MAP_FREEZE, BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_BATCH,
+        BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET, BPF_OBJ_PIN,
     },
     bpf_map_type::{self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS},
 };
@@ -183,6 +183,12 @@ pub(super) fn update(map: BorrowedFd<'_>, key: u32, value: &[u8]) -> io::Result<
     };
     // SAFETY: both addresses are of what lives through the call; the callers pass values of the size that the map has.
     unsafe { call(BPF_MAP_UPDATE_ELEM, &attributes) }.map(drop)
+}
+
+/// Lets no process write to a map any more. Minimum kernel version: 5.2.
+pub(super) fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the attributes have no addresses.
+    unsafe { call(BPF_MAP_FREEZE, &number(map)) }.map(drop)
 }
 
 /// Writes the first entries of a map, in one call. Minimum kernel version: 5.6.

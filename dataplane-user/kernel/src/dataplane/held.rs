@@ -41,7 +41,9 @@ impl Held {
         let mut held = Self::default();
         for (name, inode, is_mark) in entries(pins.dir()).map_err(|error| unread(pins, error))? {
             let path = pins.dir().join(&name);
-            if is_mark {
+            if name.as_encoded_bytes().starts_with(pins::RECORD.as_bytes()) {
+                // Whoever writes the record sees to its copies.
+            } else if is_mark {
                 held.marks.insert(name);
             } else if let Some(fd) = bpf::open_pin(&path).map_err(|error| DataplaneError::pin(path, "open", error))? {
                 held.objects.insert(name, Object { fd, inode });

@@ -8,6 +8,7 @@ mod bpf;
 mod defects;
 mod drops;
 mod error;
+pub(crate) mod frozen;
 mod held;
 mod hook;
 mod mapped;
@@ -44,7 +45,7 @@ pub use self::{
     error::DataplaneError,
     held::Held,
     hook::tcx_supported,
-    pins::Role,
+    pins::{RECORD, Role},
     table::Table,
 };
 use self::{

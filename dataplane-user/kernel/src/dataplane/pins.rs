@@ -24,6 +24,9 @@ pub(super) const ROWS: &str = "rows";
 /// Pin of the counters of turns.
 pub(super) const TURN: &str = "turn";
 
+/// Pin of a copy of the record: see [`crate::state`]. What is pinned beside it while it is replaced has a longer name.
+pub const RECORD: &str = "record";
+
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {

@@ -7,7 +7,7 @@ use std::{
 
 use aggctl_engine::record::RECORD_VERSION;
 
-use crate::error::KernelError;
+use crate::{dataplane::DataplaneError, error::KernelError};
 
 /// What went wrong with the state directory.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +38,9 @@ pub enum StateError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// Neither copy of a record can be read.
+    /// No copy of a record can be read.
     #[error(
-        "the record of {name} is lost: {source}, nor is there a second copy; `aggctl detach {name} --force` takes off what is \
+        "the record of {name} is lost: {source}, nor is there another copy; `aggctl detach {name} --force` takes off what is \
          found of it"
     )]
     Lost {
@@ -69,6 +69,9 @@ pub enum StateError {
         /// Its layout.
         found: u32,
     },
+    /// The copy of a record in the kernel.
+    #[error(transparent)]
+    Kept(#[from] DataplaneError),
     /// The aggregate's own network namespace could not be let go of.
     #[error(transparent)]
     Namespace(KernelError),

@@ -16,14 +16,19 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{StateError, error::failed};
 
 /// What the file holds; `None` if it is not there.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+pub(super) fn read_octets(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| StateError::Content { path: path.to_owned(), source }),
+        Ok(octets) => Ok(Some(octets)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
+}
+
+/// As [`read_octets`], of JSON.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+    let parse = |octets: Vec<u8>| serde_json::from_slice(&octets);
+    let content = |source| StateError::Content { path: path.to_owned(), source };
+    read_octets(path)?.map(parse).transpose().map_err(content)
 }
 
 /// Replaces the file, in one step.

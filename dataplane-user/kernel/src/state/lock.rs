@@ -38,7 +38,7 @@ impl Store {
                     if let Err(error) = sign(&file) {
                         warn!(%error, path = %path.display(), "cannot write who holds the lock");
                     }
-                    return Ok(Lock { _file: file });
+                    return Ok(Lock { file });
                 }
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
@@ -56,6 +56,12 @@ impl Store {
     #[must_use]
     pub fn has_lock(&self) -> bool {
         self.dir().join("lock").exists()
+    }
+
+    /// Whether this lock, which was taken here, still is the one that others find.
+    #[must_use]
+    pub fn is_locked_by(&self, lock: &Lock) -> bool {
+        same_file(&lock.file, &self.dir().join("lock"))
     }
 
     /// The process that holds the lock: the running controller, as a rule.
@@ -82,7 +88,7 @@ impl Store {
             // It goes with the last aggregate, and comes with the first.
             let file = File::open(&dir).map_err(failed("open", &dir))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if same_file(&file, &dir) => return Ok(Lock { _file: file }),
+                Ok(()) if same_file(&file, &dir) => return Ok(Lock { file }),
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(2));
@@ -97,7 +103,7 @@ impl Store {
 /// The right to change an aggregate, or which interfaces are ports, until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Writes our process into the file, over that of the former holder: this takes no further room.

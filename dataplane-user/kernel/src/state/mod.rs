@@ -3,6 +3,7 @@
 //! ```text
 //! /run/aggctl/bpf/                          a bpffs of our own
 //! /run/aggctl/bpf/COOKIE/NAME/              pinned maps and links of one aggregate
+//! /run/aggctl/bpf/COOKIE/NAME/record        a third copy of its record, in a map
 //! /run/aggctl/COOKIE/NAME/record.json       its record: configuration and journal
 //! /run/aggctl/COOKIE/NAME/record.spare.json a second copy of it, should the first become unreadable
 //! /run/aggctl/COOKIE/NAME/begun             how many steps of the journal have begun
@@ -19,12 +20,14 @@
 
 mod error;
 mod files;
+mod kept;
 mod lock;
 mod record;
 mod rename;
 mod root;
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io,
     os::fd::AsRawFd,
@@ -84,20 +87,20 @@ impl Store {
     /// If the directory is there but cannot be read.
     pub fn names(cookie: u64) -> Result<Vec<String>, StateError> {
         let dir = Path::new(ROOT).join(cookie.to_string());
+        let kept = kept::names(cookie)?;
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(kept),
             Err(error) => return Err(failed("list", &dir)(error)),
         };
-        let mut names = Vec::new();
+        let mut names = BTreeSet::from_iter(kept);
         for entry in entries {
             let entry = entry.map_err(failed("list", &dir))?;
             if record::is_in(&entry.path()) {
                 names.extend(entry.file_name().into_string().ok());
             }
         }
-        names.sort();
-        Ok(names)
+        Ok(names.into_iter().collect())
     }
 
     /// Directory of the record, the lock and the socket.
@@ -106,11 +109,10 @@ impl Store {
         Path::new(ROOT).join(self.cookie.to_string()).join(&self.name)
     }
 
-    /// Directory of the pins. bpffs reserves dots in names, so they are written as `%2e`.
+    /// Directory of the pins.
     #[must_use]
     pub fn pins(&self) -> PathBuf {
-        let name = self.name.replace('%', "%25").replace('.', "%2e");
-        Path::new(ROOT).join(BPF).join(self.cookie.to_string()).join(name)
+        Path::new(ROOT).join(BPF).join(self.cookie.to_string()).join(kept::pins_of_name(&self.name))
     }
 
     /// The aggregate's own network namespace.
@@ -153,7 +155,22 @@ impl Store {
         same_file(dir, &store.dir()).then_some(store)
     }
 
-    /// Opens the directory, for [`Store::at`].
+    /// The state whose directory was opened: wherever a rename has moved it; or in its place, if somebody removed it though the
+    /// aggregate is there, and it was made again or is now. `None` once the aggregate is gone.
+    ///
+    /// # Errors
+    /// If it cannot be made again.
+    pub fn follow(&self, dir: &mut File) -> Result<Option<Self>, StateError> {
+        let there = Self::at(self.cookie, dir);
+        if there.is_some() || !self.has_record() {
+            return Ok(there);
+        }
+        self.create()?;
+        *dir = self.open_dir()?;
+        Ok(Some(self.clone()))
+    }
+
+    /// Opens the directory, for [`Store::at`] and [`Store::follow`].
     ///
     /// # Errors
     /// If it is not there.

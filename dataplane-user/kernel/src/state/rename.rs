@@ -22,7 +22,7 @@ impl Store {
             if let Some(pid) = new.holder() {
                 return Err(StateError::Locked { name: new.name, pid });
             }
-            if !new.dir().join("record.json").exists() {
+            if !new.has_record() {
                 new.remove()?;
             }
         }

@@ -42,8 +42,9 @@ impl Store {
         let pins = self.pins();
         // Whatever became of its pair, it must not be left behind without a name.
         self.namespace().delete().map_err(StateError::Namespace)?;
-        remove_tree(&self.dir())?;
+        // In this order: a record that is left tells that a detach has begun.
         remove_tree(&pins)?;
+        remove_tree(&self.dir())?;
         tidy_up(&[self.dir(), pins])
     }
 }

@@ -32,6 +32,7 @@ fn record(links: &[&Link]) -> Record {
     });
     Record {
         version: RECORD_VERSION,
+        sequence: 0,
         layout: 0,
         phase: Phase::Attached,
         config: AggregateConfig::new("agg0", Vec::new()),
