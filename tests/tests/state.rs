@@ -15,7 +15,7 @@ use serde_json::Value;
 /// Pages of a private /run: enough for an aggregate.
 const PAGES: u64 = 1024;
 /// The most free pages with which an attach is tried; some of them are enough.
-const FEW: u64 = 40;
+const FEW: u64 = 48;
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(10);
 

@@ -377,8 +377,8 @@ pub fn restore_elsewhere(record: &Record, port: &PortRecord, index: Option<IfInd
         let is_it = |link: &Link| plan::is_elsewhere(record, port, link, index);
         let mut link = netlink.links().ok()?.into_iter().find(is_it)?;
         link.features = ethtool::features(&link.name, &ethtool::FEATURES).unwrap_or_default();
-        let steps = plan::restore_elsewhere(port, &link);
-        let errors = steps.iter().filter_map(|step| execute::set_elsewhere(netlink, &link, step).err());
+        let settings = plan::restore_elsewhere(port, &link);
+        let errors = settings.iter().filter_map(|setting| execute::set_elsewhere(netlink, &link, setting).err());
         Some(errors.map(|error| error.to_string()).collect())
     };
     match netns::find_elsewhere(restore) {

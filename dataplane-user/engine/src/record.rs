@@ -19,8 +19,9 @@ pub use self::{
     remains::Remains,
 };
 
-/// Version of the record's layout. What changed: 4 has the present index of a port and its identity in fields of their own,
-/// where 3 wrote the present index over `before.index`; see [`migrate`].
+/// Version of the record's layout. What changed: 4 has the present index of a port and its identity in fields of their
+/// own, where 3 wrote the present index over `before.index`, and its steps by layer, each with what was and what shall
+/// be; see [`migrate`].
 pub const RECORD_VERSION: u32 = 4;
 
 /// The record of an aggregate: the journal of what was done to the host and all that is needed to undo it.

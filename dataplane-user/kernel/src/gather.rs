@@ -3,7 +3,7 @@
 use aggctl_common::IfIndex;
 use aggctl_engine::{
     host::Host,
-    plan::{self, Step},
+    plan::{self, Layer3Step, LinkStep, ProgramStep, Step},
     record::{Entry, Layer3, Phase, PortRecord, Record},
 };
 use tracing::{debug, warn};
@@ -86,16 +86,16 @@ pub fn to_aggregate(
 
 /// Takes out of a picture what a step that failed was about.
 fn leave_out(host: &mut Host, step: &Step) {
+    let Step::Layer3(step) = step else { return };
     match step {
-        Step::AddAddress { address, .. } | Step::DeleteAddress { address, .. } => {
+        Layer3Step::Address { address, .. } => {
             host.addresses.retain(|other| (other.local, other.prefix_len) != (address.local, address.prefix_len));
         }
-        Step::AddRoute { route, .. } | Step::DeleteRoute { route, .. } => host.routes.retain(|other| other != route),
-        Step::AddNeighbour { neighbour, .. } | Step::DeleteNeighbour { neighbour, .. } => {
+        Layer3Step::Route { route, .. } => host.routes.retain(|other| other != route),
+        Layer3Step::Neighbour { neighbour, .. } => {
             host.neighbours.retain(|other| other.address != neighbour.address);
         }
-        Step::MoveNexthop { nexthop, .. } => host.nexthops.retain(|other| other.id != nexthop.id),
-        _ => {}
+        Layer3Step::Nexthop { nexthop, .. } => host.nexthops.retain(|other| other.id != nexthop.id),
     }
 }
 
@@ -104,7 +104,7 @@ fn leave_out(host: &mut Host, step: &Step) {
 pub fn to_ports(record: &mut Record, steps: &[Step], executor: &mut Executor, left: &mut Left) {
     let (moves, removal) = steps.split_at(removal_of(steps));
     left.carry_out(moves, executor);
-    let exists = removal.iter().any(|step| matches!(step, Step::DeletePair { .. }));
+    let exists = removal.iter().any(|step| matches!(step, Step::Link(LinkStep::Pair { .. })));
     for _ in 0..ROUNDS {
         match more_to_move(record, executor) {
             Ok(Some(more)) if exists => left.carry_out(&more, executor),
@@ -158,11 +158,8 @@ fn removal_of(steps: &[Step]) -> usize {
     let is_removal = |step: &Step| {
         matches!(
             step,
-            Step::DetachTx { .. }
-                | Step::DetachRelay { .. }
-                | Step::DeletePair { .. }
-                | Step::DeleteNamespace
-                | Step::DeleteMaps
+            Step::Program(ProgramStep::Tx { .. } | ProgramStep::Relay { .. } | ProgramStep::Maps { .. })
+                | Step::Link(LinkStep::Pair { .. } | LinkStep::Namespace { .. })
         )
     };
     steps.iter().position(is_removal).unwrap_or(steps.len())

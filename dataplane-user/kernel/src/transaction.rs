@@ -8,7 +8,7 @@ mod fault;
 use std::time::Instant;
 
 use aggctl_engine::{
-    plan::{self, Step},
+    plan::{self, LinkStep, Step},
     record::{Entry, Phase, Record},
 };
 use tracing::{debug, warn};
@@ -93,10 +93,10 @@ pub fn roll_back(store: &Store, record: &mut Record, executor: &mut Executor) ->
     let mut left = Left::default();
     let mut others = Return::of(executor);
     for step in &steps {
-        if matches!(step, Step::CreatePair { .. }) {
+        if matches!(step, Step::Link(LinkStep::Pair { .. })) {
             others.hand_back(record, executor, &mut left);
         }
-        left.note(step, executor.undo(step));
+        left.note(Some(step), executor.undo(step));
     }
     // What came at the last moment.
     others.hand_back(record, executor, &mut left);
@@ -142,7 +142,7 @@ impl Left {
     pub fn carry_out(&mut self, steps: &[Step], executor: &mut Executor) {
         for step in steps {
             let started = Instant::now();
-            self.note(&step.inverse(), executor.apply(step));
+            self.note(step.inverse().as_ref(), executor.apply(step));
             debug!(us = started.elapsed().as_micros(), ?step, "done");
         }
     }
@@ -158,15 +158,13 @@ impl Left {
         self.errors
     }
 
-    /// Notes how it went with a step.
-    fn note(&mut self, step: &Step, undone: Result<(), KernelError>) {
+    /// Notes how it went with undoing a step; without one it was something that is not tried again.
+    fn note(&mut self, step: Option<&Step>, undone: Result<(), KernelError>) {
         let failed = undone.is_err();
         self.errors.extend(undone.err().map(|error| error.to_string()));
-        // What was announced, or chosen among programs that are gone, is nothing that could be undone later.
-        let passes = matches!(step, Step::Announce { .. } | Step::Select { .. });
+        let Some(step) = step else { return };
         // What came after a step that will be done again is done again, too: it had the last word.
-        let comes_after = || self.steps.iter().any(|left| left.is_about_the_same_as(step));
-        if !passes && (failed || comes_after()) {
+        if failed || self.steps.iter().any(|left| left.is_about_the_same_as(step)) {
             self.steps.push(step.clone());
         }
     }

@@ -1,6 +1,6 @@
 //! What is said on a control socket.
 
-use aggctl_engine::{action::Notice, config::PortConfig, plan::Change, record::Record, status::AggregateStatus};
+use aggctl_engine::{action::Notice, config::PortConfig, plan::LiveChange, record::Record, status::AggregateStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::controller::Behind;
@@ -15,7 +15,7 @@ pub enum Request {
     #[serde(rename = "set_options")]
     Set {
         /// The options.
-        change: Change,
+        change: LiveChange,
         /// Name of the port.
         active_port: Option<String>,
     },

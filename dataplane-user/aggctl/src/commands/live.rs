@@ -5,7 +5,7 @@ use std::fmt::Display;
 use aggctl_engine::{
     config::PortConfig,
     options::{HasOptions, PortWords, Said},
-    plan::{self, Change},
+    plan::{self, LiveChange},
 };
 use aggctl_kernel::{conflicts, netlink::Netlink, state::Store};
 
@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 /// A refusal: nothing was changed.
 pub fn set(store: &Store, said: Said) -> Result<(), Failure> {
-    let change = Change { options: said.options, ..Change::default() };
+    let change = LiveChange { options: said.options, ..LiveChange::default() };
     ask(store, &Request::Set { change, active_port: said.orders.active_port })
 }
 
@@ -83,7 +83,7 @@ pub fn set_port(store: &Store, port: &PortWords) -> Result<(), Failure> {
         let known: Vec<_> = PortConfig::rows().filter(|row| row.is_built()).map(|row| row.name).collect();
         return Err(Failure::Usage(format!("what shall change about {}? ({})", port.name, known.join(", "))));
     }
-    let change = Change { ports: [(port.name.clone(), port.options.clone())].into(), ..Change::default() };
+    let change = LiveChange { ports: [(port.name.clone(), port.options.clone())].into(), ..LiveChange::default() };
     ask(store, &Request::Set { change, active_port: None })
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use aggctl_engine::{
     Event,
-    plan::{self, Change},
+    plan::{self, LiveChange},
     record::Record,
 };
 use aggctl_kernel::snapshot::snapshot;
@@ -65,7 +65,7 @@ impl Controller {
     }
 
     /// Changes options and then the active port; nothing if one of them is refused.
-    fn set(&mut self, change: &Change, active_port: Option<&str>) -> Result<(), Failure> {
+    fn set(&mut self, change: &LiveChange, active_port: Option<&str>) -> Result<(), Failure> {
         let config = plan::set(&self.record, change)?;
         let former = self.record.config.clone();
         let active = active_port.map(|name| self.port_named(name)).transpose()?;

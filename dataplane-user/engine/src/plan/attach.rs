@@ -11,7 +11,7 @@ use crate::{
     config::{Addresses, AggregateConfig, Device, Hook, Toggle},
     host::{Address, Host, Link},
     plan::{
-        Refusal, Step, Subject, Warning,
+        Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, Warning,
         layer3::{self, IFA_F_TEMPORARY, Transfer},
         names,
         port::{self, DISABLE_IPV6, GEN_NONE, Port, RP_FILTER},
@@ -74,11 +74,11 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     Ok((record, plan.warnings()))
 }
 
-/// The steps to undo, in this order, when an attach did not come to its end: what was begun, backwards. What was
-/// announced cannot be taken back.
+/// The steps to undo, in this order, when an attach did not come to its end: what was begun, backwards, but for what
+/// nothing takes back.
 pub fn rollback(record: &Record) -> impl Iterator<Item = &Step> {
     let begun = record.journal.iter().rev().filter(|entry| entry.begun).map(|entry| &entry.step);
-    begun.filter(|step| !matches!(step, Step::Announce { .. }))
+    begun.filter(|step| !matches!(step, Step::OneWay(_)))
 }
 
 /// What is kept about a port.
@@ -198,7 +198,7 @@ impl Plan<'_> {
         // A host answers questions for an IPv4 address on every interface that hears them (arp_ignore 0), so neighbours
         // may know the addresses by the MAC of a port that is about to lose it.
         let known = self.ports.iter().filter(|port| port.has_addresses() && has_link(port.link));
-        steps.extend(known.map(|port| Step::Announce { link: port.subject() }));
+        steps.extend(known.map(|port| OneWayStep::Announce { link: port.subject() }.into()));
         for port in self.ports.iter().filter(|port| !port.carries()) {
             steps.extend(join_bare(self.host, self.config, self.hook, port, self.source.link));
         }
@@ -213,11 +213,11 @@ impl Plan<'_> {
         }
         if let Some(value) = self.source.link.sysctls.get(RP_FILTER).filter(|value| !moved.is_empty() && *value != "2")
         {
-            steps.push(aggregate_sysctl(RP_FILTER, value, "2"));
+            steps.push(aggregate_sysctl(RP_FILTER, "2", value));
         }
         // Once more, from the aggregate: whoever asked meanwhile may have been answered by two ports.
         let heard = self.first_active().is_some_and(Port::has_addresses) && self.has_carrier();
-        steps.extend(heard.then_some(Step::Announce { link: Subject::Aggregate }));
+        steps.extend(heard.then(|| OneWayStep::Announce { link: Subject::Aggregate }.into()));
         steps
     }
 
@@ -230,10 +230,10 @@ impl Plan<'_> {
     fn device(&self, hidden: &str) -> Vec<Step> {
         let link = self.source.link;
         let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
-        let mut steps = self.ports.iter().map(|port| Step::Unmanage { link: port.subject() }).collect::<Vec<_>>();
-        steps.push(Step::Unmanage { link: Subject::Hidden });
+        let ours = self.ports.iter().map(Port::subject).chain([Subject::Hidden]);
+        let mut steps = ours.map(|link| LinkStep::Managed { link, managed: Change::OFF }.into()).collect::<Vec<Step>>();
         steps.extend(wiring::namespace(self.config.wiring));
-        steps.push(Step::CreatePair {
+        let pair = PairSettings {
             device: self.device,
             name: self.config.name.clone(),
             hidden: hidden.to_owned(),
@@ -241,45 +241,38 @@ impl Plan<'_> {
             mtu: link.mtu,
             gso_max_size: least(|link| link.gso_max_size),
             gso_max_segs: least(|link| link.gso_max_segs),
-        });
+        };
+        steps.push(LinkStep::Pair { pair, present: Change::ON }.into());
         if self.host.links.values().any(|link| link.sysctls.contains_key(DISABLE_IPV6)) {
-            steps.push(Step::SetSysctl {
-                link: Subject::Hidden,
-                key: DISABLE_IPV6.to_owned(),
-                value: "1".to_owned(),
-                was: "0".to_owned(),
-            });
+            steps.push(port::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Hidden));
         }
         // What a new interface had does not matter: undoing the attach removes it.
         if !link.sysctls.is_empty() {
-            steps.push(Step::SetSysctls { link: Subject::Aggregate, values: link.sysctls.clone() });
+            steps.push(OneWayStep::Sysctls { link: Subject::Aggregate, values: link.sysctls.clone() }.into());
         }
         // The kernel takes one only where router advertisements are heard, which the sysctls say.
-        steps.extend(link.token.map(|token| Step::SetToken {
-            link: Subject::Aggregate,
-            token,
-            was: Ipv6Addr::UNSPECIFIED,
-        }));
+        let token = link.token.map(|token| Setting::Token(Change { from: Ipv6Addr::UNSPECIFIED, to: token }));
+        steps.extend(token.map(|token| token.of(Subject::Aggregate)));
         if !self.ports.iter().any(|port| port.carries() && port.layer3.addresses.iter().any(is_link_local)) {
             steps.extend(self.generate_addresses());
         }
-        steps.push(Step::CreateMaps);
+        steps.push(ProgramStep::Maps { present: Change::ON }.into());
         steps
     }
 
     /// Lets the aggregate make its own IPv6 addresses as the port did; not before link-local ones that move are there.
     fn generate_addresses(&self) -> Option<Step> {
-        let mode = self.source.link.addr_gen_mode.filter(|mode| *mode != GEN_NONE)?;
-        Some(Step::SetAddrGenMode { link: Subject::Aggregate, mode, was: GEN_NONE })
+        let mode = Change::between(GEN_NONE, self.source.link.addr_gen_mode?)?;
+        Some(Setting::AddrGenMode(mode).of(Subject::Aggregate))
     }
 
     /// The sending side, with the port that carries the addresses as the active one.
     fn start(&self) -> Vec<Step> {
         let mut steps = wiring::programs(self.config.wiring, self.device, self.hook);
-        steps.extend(self.first_active().map(|port| Step::Select { link: port.subject() }));
-        steps.push(Step::SetAdmin { link: Subject::Aggregate, up: true, was: false });
+        steps.extend(self.first_active().map(|port| OneWayStep::Select { link: port.subject() }.into()));
+        steps.push(Setting::Admin(Change::ON).of(Subject::Aggregate));
         if self.has_carrier() {
-            steps.push(Step::SetAdmin { link: Subject::Hidden, up: true, was: false });
+            steps.push(Setting::Admin(Change::ON).of(Subject::Hidden));
         }
         steps
     }
@@ -336,7 +329,7 @@ pub(super) fn join_bare(
     aggregate: &Link,
 ) -> Vec<Step> {
     let mut steps = port.strip(host);
-    steps.push(Step::AttachRx { link: port.subject(), hook });
+    steps.push(ProgramStep::Rx { link: port.subject(), hook, attached: Change::ON }.into());
     steps.extend(port.open(config, aggregate.mtu));
     steps.extend(port.join_in_silence(aggregate.mac));
     steps
@@ -364,29 +357,23 @@ pub(super) fn move_in(
         to: Subject::Aggregate,
     };
     let mut steps = port.open(config, aggregate.mtu);
-    let loose = port::sysctl(&subject, link, RP_FILTER, "2");
-    if let Some(step) = &loose {
-        steps.push(step.clone());
-    }
-    if let Some(value) = aggregate.sysctls.get(RP_FILTER).filter(|value| *value != "2") {
-        steps.push(aggregate_sysctl(RP_FILTER, "2", value));
-    }
+    let loose = port::sysctl(link, RP_FILTER, "2").map(|setting| setting.of(subject.clone()));
+    steps.extend(loose.clone());
+    steps.extend(port::sysctl(aggregate, RP_FILTER, "2").map(|setting| setting.of(Subject::Aggregate)));
     steps.extend(transfer.add_neighbours());
     for address in layer3::in_adding_order(&what.addresses) {
         if !given.iter().any(|a| (a.local, a.prefix_len) == (address.local, address.prefix_len)) {
             given.push(address.clone());
-            steps.push(Step::AddAddress {
-                link: Subject::Aggregate,
-                address: as_on_aggregate(address, &link.name, &config.name),
-            });
+            let address = as_on_aggregate(address, &link.name, &config.name);
+            steps.push(Layer3Step::add_address(&Subject::Aggregate, &address));
         }
     }
-    steps.push(Step::AttachRx { link: subject, hook });
+    steps.push(ProgramStep::Rx { link: subject, hook, attached: Change::ON }.into());
     steps.extend(transfer.add_routes());
     steps.extend(transfer.move_nexthops());
     steps.extend(port.strip(host));
     steps.extend(port.join(aggregate.mac));
-    steps.extend(loose.map(|step| step.inverse()));
+    steps.extend(loose.and_then(|step| step.inverse()));
     steps
 }
 
@@ -401,8 +388,8 @@ pub(super) fn as_on_aggregate(address: &Address, port: &str, aggregate: &str) ->
 }
 
 /// A sysctl of the aggregate's interface.
-pub(super) fn aggregate_sysctl(key: &str, value: &str, was: &str) -> Step {
-    Step::SetSysctl { link: Subject::Aggregate, key: key.to_owned(), value: value.to_owned(), was: was.to_owned() }
+pub(super) fn aggregate_sysctl(key: &str, from: &str, to: &str) -> Step {
+    port::sysctl_change(key, from, to).of(Subject::Aggregate)
 }
 
 /// Whether the address is an IPv6 link-local one.

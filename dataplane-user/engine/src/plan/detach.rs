@@ -9,8 +9,8 @@ use aggctl_common::IfIndex;
 use crate::{
     host::{Address, Host, Link, Neighbour, Nexthop, Route},
     plan::{
-        Refusal, Step, Subject,
-        attach::{aggregate_sysctl, has_link},
+        Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
+        attach::has_link,
         layer3::{self, Transfer},
         names,
         port::{self, DISABLE_IPV6, RP_FILTER},
@@ -175,9 +175,13 @@ impl<'a> Plan<'a> {
         }
         let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, layer3::gateway(r));
         let origin = |entry: &Entry| match &entry.step {
-            Step::AddRoute { route: moved, from, to: Subject::Aggregate, .. } if key(moved) == key(route) => {
-                position(shares, Some(*from))
-            }
+            Step::Layer3(Layer3Step::Route {
+                link: Subject::Aggregate,
+                route: moved,
+                described_on,
+                present: Change::ON,
+                ..
+            }) if key(moved) == key(route) => position(shares, Some(*described_on)),
             _ => None,
         };
         let mut ports = self.record.journal.iter().filter_map(origin).collect::<Vec<_>>();
@@ -191,11 +195,11 @@ impl<'a> Plan<'a> {
     /// The ports that the neighbour was copied from.
     fn origins_of_neighbour(&self, neighbour: &Neighbour) -> impl Iterator<Item = IfIndex> {
         self.record.journal.iter().filter_map(|entry| match &entry.step {
-            Step::AddNeighbour { link: Subject::Aggregate, neighbour: copied }
-                if copied.address == neighbour.address =>
-            {
-                Some(copied.link)
-            }
+            Step::Layer3(Layer3Step::Neighbour {
+                link: Subject::Aggregate,
+                neighbour: copied,
+                present: Change::ON,
+            }) if copied.address == neighbour.address => Some(copied.link),
             _ => None,
         })
     }
@@ -203,9 +207,10 @@ impl<'a> Plan<'a> {
     /// The port that the nexthop object was moved from.
     fn origin_of_nexthop(&self, nexthop: &Nexthop) -> Option<IfIndex> {
         self.record.journal.iter().find_map(|entry| match &entry.step {
-            Step::MoveNexthop { nexthop: moved, was: Subject::Port { index, .. }, .. } if moved.id == nexthop.id => {
-                Some(*index)
-            }
+            Step::Layer3(Layer3Step::Nexthop {
+                nexthop: moved,
+                link: Change { from: Subject::Port { index, .. }, .. },
+            }) if moved.id == nexthop.id => Some(*index),
             _ => None,
         })
     }
@@ -240,7 +245,7 @@ impl<'a> Plan<'a> {
         let mut steps = Vec::new();
         if self.aggregate.is_some() {
             let target = targets().find(|share| has_link(share.link) && share.port.before.admin_up);
-            steps.extend(target.map(|share| Step::Select { link: share.subject() }));
+            steps.extend(target.map(|share| OneWayStep::Select { link: share.subject() }.into()));
         }
         // Backwards, because each puts its routes ahead of equal ones: in the end the first port's stand first.
         for share in targets().rev() {
@@ -252,11 +257,8 @@ impl<'a> Plan<'a> {
                 steps.extend(self.transfer(share, aggregate.index).delete_routes());
             }
             let addresses = Layer3::of(self.host, aggregate.index).addresses;
-            steps.extend(
-                layer3::in_adding_order(&addresses)
-                    .rev()
-                    .map(|a| Step::DeleteAddress { link: Subject::Aggregate, address: a.clone() }),
-            );
+            let addresses = layer3::in_adding_order(&addresses).rev();
+            steps.extend(addresses.map(|a| Layer3Step::delete_address(&Subject::Aggregate, a)));
         }
         for share in &self.shares {
             steps.extend(self.release(share));
@@ -269,19 +271,20 @@ impl<'a> Plan<'a> {
     fn hand_over(&self, share: &Share<'_>) -> Vec<Step> {
         let subject = share.subject();
         let transfer = self.transfer(share, self.index());
-        let mut steps = port::restore_link(&subject, share.link, &share.port.before);
+        let set = |setting: Setting| setting.of(subject.clone());
+        let mut steps = port::restore_link(share.link, &share.port.before).map(set).collect::<Vec<_>>();
         let stays_up = share.port.before.admin_up;
         if !stays_up {
             // Before its addresses are there: going down would take the IPv6 ones along.
             steps.extend(take_down(share));
         }
         if share.what.addresses.iter().any(|a| a.local.is_ipv4()) {
-            steps.extend(port::sysctl(&subject, share.link, RP_FILTER, "2"));
-            let value = self.aggregate.and_then(|link| link.sysctls.get(RP_FILTER)).filter(|value| *value != "2");
-            steps.extend(value.map(|value| aggregate_sysctl(RP_FILTER, "2", value)));
+            steps.extend(port::sysctl(share.link, RP_FILTER, "2").map(set));
+            let loose = self.aggregate.and_then(|link| port::sysctl(link, RP_FILTER, "2"));
+            steps.extend(loose.map(|setting| setting.of(Subject::Aggregate)));
         }
         if share.what.addresses.iter().any(|a| a.local.is_ipv6()) {
-            steps.extend(port::sysctl(&subject, share.link, DISABLE_IPV6, "0"));
+            steps.extend(port::sysctl(share.link, DISABLE_IPV6, "0").map(set));
         } else {
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
@@ -289,14 +292,14 @@ impl<'a> Plan<'a> {
             steps.extend(transfer.add_neighbours());
         }
         let missing = layer3::in_adding_order(&share.what.addresses).filter(|a| !self.has(share.link, a));
-        steps.extend(missing.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
+        steps.extend(missing.map(|a| Layer3Step::add_address(&subject, a)));
         if stays_up {
             steps.extend(transfer.add_routes());
             steps.extend(transfer.move_nexthops());
         }
-        steps.push(Step::DetachRx { link: subject.clone(), hook: self.record.hook });
+        steps.push(self.detach_rx(subject.clone()));
         if stays_up && has_link(share.link) {
-            steps.push(Step::Announce { link: subject });
+            steps.push(OneWayStep::Announce { link: subject }.into());
         }
         steps
     }
@@ -305,29 +308,30 @@ impl<'a> Plan<'a> {
     /// not answer through this port.
     fn release(&self, share: &Share<'_>) -> Vec<Step> {
         let (subject, before) = (share.subject(), &share.port.before);
+        let set = |setting: Setting| setting.of(subject.clone());
         let is_target = share.is_target();
         let mut steps = Vec::new();
         if !is_target {
             steps.extend(take_down(share));
-            steps.extend(port::restore_link(&subject, share.link, before));
+            steps.extend(port::restore_link(share.link, before).map(set));
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
         let own = share.port.addresses.iter().filter(|a| !layer3::is_given(a, before));
         let lost = own.filter(|a| !self.has(share.link, a) && !is_in(&share.what.addresses, a));
-        steps.extend(lost.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
-        steps.extend(port::restore_rest(&subject, share.link, before));
+        steps.extend(lost.map(|a| Layer3Step::add_address(&subject, a)));
+        steps.extend(port::restore_rest(share.link, before).map(set));
         if is_target {
-            steps.extend(before.sysctls.get(RP_FILTER).filter(|value| *value != "2").map(|value| Step::SetSysctl {
-                link: subject.clone(),
-                key: RP_FILTER.to_owned(),
-                value: value.clone(),
-                was: "2".to_owned(),
-            }));
+            let value = before.sysctls.get(RP_FILTER).filter(|value| *value != "2");
+            steps.extend(value.map(|value| set(port::sysctl_change(RP_FILTER, "2", value))));
         } else {
             steps.extend(self.restore_sysctl(share, RP_FILTER));
-            steps.push(Step::DetachRx { link: subject, hook: self.record.hook });
+            steps.push(self.detach_rx(subject));
         }
         steps
+    }
+
+    fn detach_rx(&self, link: Subject) -> Step {
+        ProgramStep::Rx { link, hook: self.record.hook, attached: Change::OFF }.into()
     }
 
     /// Removes the device, its namespace and the maps; the device first, so that as long as it is there the maps are too.
@@ -338,8 +342,8 @@ impl<'a> Plan<'a> {
         let end = self.aggregate.or_else(|| hidden().filter(|_| !self.record.config.wiring.has_namespace()));
         if let Some(link) = end {
             let programs = wiring::programs(self.record.config.wiring, self.record.device, self.record.hook);
-            steps.extend(programs.iter().rev().map(Step::inverse));
-            steps.push(Step::DeletePair {
+            steps.extend(programs.iter().rev().filter_map(Step::inverse));
+            let pair = PairSettings {
                 device: self.record.device,
                 name: self.record.config.name.clone(),
                 hidden: self.record.hidden.clone(),
@@ -347,13 +351,14 @@ impl<'a> Plan<'a> {
                 mtu: link.mtu,
                 gso_max_size: link.gso_max_size,
                 gso_max_segs: link.gso_max_segs,
-            });
+            };
+            steps.push(LinkStep::Pair { pair, present: Change::OFF }.into());
         }
-        steps.extend(wiring::namespace(self.record.config.wiring).map(|step| step.inverse()));
-        steps.push(Step::DeleteMaps);
+        steps.extend(wiring::namespace(self.record.config.wiring).and_then(|step| step.inverse()));
+        steps.push(ProgramStep::Maps { present: Change::OFF }.into());
         // At last, of ports that are gone, too.
         steps.extend(self.record.ports.iter().map(port::manage));
-        steps.push(Step::Manage { link: Subject::Hidden });
+        steps.push(LinkStep::Managed { link: Subject::Hidden, managed: Change::ON }.into());
         steps
     }
 
@@ -375,7 +380,7 @@ impl<'a> Plan<'a> {
         if key == DISABLE_IPV6 && value == "1" && self.host.addresses.iter().any(|a| is_ours(&a)) {
             return None; // a former detach gave it IPv6 addresses that came after the attach
         }
-        port::sysctl(&share.subject(), share.link, key, value)
+        port::sysctl(share.link, key, value).map(|setting| setting.of(share.subject()))
     }
 
     /// Whether the interface has the address already.
@@ -388,7 +393,7 @@ impl<'a> Plan<'a> {
 /// Takes a port down that was down before.
 fn take_down(share: &Share<'_>) -> Option<Step> {
     let surplus = share.link.admin_up && !share.port.before.admin_up;
-    surplus.then(|| Step::SetAdmin { link: share.subject(), up: false, was: true })
+    surplus.then(|| Setting::Admin(Change::OFF).of(share.subject()))
 }
 
 /// The first few names, and how many more there are.

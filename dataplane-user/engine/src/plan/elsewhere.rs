@@ -4,7 +4,7 @@ use aggctl_common::IfIndex;
 
 use crate::{
     host::Link,
-    plan::{Step, port},
+    plan::{Setting, port},
     record::{PortRecord, Record},
 };
 
@@ -17,14 +17,12 @@ pub fn is_elsewhere(record: &Record, port: &PortRecord, link: &Link, index: Opti
     link.mac == record.mac && (told || port.identity.returns_as(link, &port.config.name))
 }
 
-/// The steps that give `link`, the interface of `port` in another network namespace, the settings back that it still has
-/// as a port. The kernel itself took its addresses, and set its sysctls to those of that namespace.
+/// The settings that `link`, the interface of `port` in another network namespace, gets back because it still has them as
+/// a port. The kernel itself took its addresses, and set its sysctls to those of that namespace.
 #[must_use]
-pub fn restore_elsewhere(port: &PortRecord, link: &Link) -> Vec<Step> {
-    let (subject, before) = (port::subject(port.id, &port.identity, link), &port.before);
+pub fn restore_elsewhere(port: &PortRecord, link: &Link) -> Vec<Setting> {
+    let before = &port.before;
     // Whether it is up, and makes addresses, is the business of those there.
     let now = Link { admin_up: before.admin_up, addr_gen_mode: before.addr_gen_mode, ..link.clone() };
-    let mut steps = port::restore_link(&subject, &now, before);
-    steps.extend(port::restore_rest(&subject, &now, before));
-    steps
+    port::restore_link(&now, before).chain(port::restore_rest(&now, before)).collect()
 }

@@ -6,7 +6,7 @@ use crate::{
     config::Addresses,
     host::{Address, Host, Link, Neighbour, Route},
     plan::{
-        Step, Subject,
+        Change, Layer3Step, Step, Subject,
         attach::as_on_aggregate,
         layer3::{self, Transfer},
         names, port,
@@ -52,9 +52,9 @@ fn move_rest(host: &Host, known: &PortRecord, link: &Link, aggregate: &Link) -> 
     };
     let mut steps = transfer.add_neighbours().collect::<Vec<_>>();
     let is_there = |a: &&Address| has(host, aggregate.index, a);
-    steps.extend(layer3::in_adding_order(&what.addresses).filter(|a| !is_there(a)).map(|address| Step::AddAddress {
-        link: Subject::Aggregate,
-        address: as_on_aggregate(address, &link.name, &aggregate.name),
+    let missing = layer3::in_adding_order(&what.addresses).filter(|a| !is_there(a));
+    steps.extend(missing.map(|address| {
+        Layer3Step::add_address(&Subject::Aggregate, &as_on_aggregate(address, &link.name, &aggregate.name))
     }));
     steps.extend(transfer.add_routes());
     steps.extend(transfer.move_nexthops());
@@ -66,7 +66,8 @@ fn move_rest(host: &Host, known: &PortRecord, link: &Link, aggregate: &Link) -> 
 /// Writes down to which port the addresses belong that these steps move.
 pub fn note_origins(record: &mut Record, steps: &[Step]) {
     for step in steps {
-        if let Step::DeleteAddress { link: Subject::Port { id, .. }, address } = step
+        if let Step::Layer3(Layer3Step::Address { link: Subject::Port { id, .. }, address, present: Change::OFF }) =
+            step
             && let Some(port) = record.ports.iter_mut().find(|port| port.id == *id)
             && !port.addresses.iter().any(|known| key(known) == key(address))
         {
@@ -130,7 +131,7 @@ pub fn hand_back(host: &Host, record: &Record, from: IfIndex, what: &Layer3) -> 
         to: subject.clone(),
     };
     let mut steps = transfer.add_neighbours().collect::<Vec<_>>();
-    let give = |a: &Address| Step::AddAddress { link: subject.clone(), address: a.clone() };
+    let give = |a: &Address| Layer3Step::add_address(&subject, a);
     steps.extend(layer3::in_adding_order(&what.addresses).map(give));
     steps.extend(transfer.add_routes());
     steps.extend(transfer.move_nexthops());
@@ -173,7 +174,7 @@ fn restore_on(host: &Host, port: &PortRecord, link: &Link, mut came: Layer3) -> 
         // As seen from elsewhere: routes that leave by this port already are what is missing.
         to: subject.clone(),
     };
-    let give = |a: &Address| Step::AddAddress { link: subject.clone(), address: a.clone() };
+    let give = |a: &Address| Layer3Step::add_address(&subject, a);
     let mut steps = layer3::in_adding_order(&came.addresses).map(give).collect::<Vec<_>>();
     steps.extend(transfer.add_neighbours());
     steps.extend(transfer.put_routes_back());

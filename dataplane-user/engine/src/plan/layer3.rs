@@ -11,7 +11,7 @@ use aggctl_common::{IfIndex, Mac};
 
 use crate::{
     host::{Address, Link, Neighbour, Nexthop, Route},
-    plan::{Step, Subject},
+    plan::{Change, Layer3Step, Step, Subject},
     record::Layer3,
 };
 
@@ -146,8 +146,7 @@ pub(super) struct Transfer<'a> {
 impl Transfer<'_> {
     /// Copies the neighbours.
     pub fn add_neighbours(&self) -> impl Iterator<Item = Step> {
-        let add = |n: &Neighbour| Step::AddNeighbour { link: self.to.clone(), neighbour: n.clone() };
-        self.what.neighbours.iter().map(add)
+        self.what.neighbours.iter().map(|neighbour| change_neighbour(&self.to, neighbour, Change::ON))
     }
 
     /// Adds the routes: those without gateway first, because the gateways are reached through them; and then puts the
@@ -171,12 +170,11 @@ impl Transfer<'_> {
 
     /// Makes the nexthop objects leave by the new interface.
     pub fn move_nexthops(&self) -> impl Iterator<Item = Step> {
-        let go = |nexthop: &Nexthop| Step::MoveNexthop {
+        let go = |nexthop: &Nexthop| Layer3Step::Nexthop {
             nexthop: nexthop.clone(),
-            to: self.to.clone(),
-            was: self.source.clone(),
+            link: Change { from: self.source.clone(), to: self.to.clone() },
         };
-        self.what.nexthops.iter().map(go)
+        self.what.nexthops.iter().map(go).map(Step::from)
     }
 
     /// Removes the routes from the old interface, in the reverse of the order in which they can be added again. IPv4
@@ -194,14 +192,13 @@ impl Transfer<'_> {
 
     /// Removes the neighbours of one family from the old interface.
     pub fn delete_neighbours(&self, v6: bool) -> impl Iterator<Item = Step> {
-        let delete = |n: &Neighbour| Step::DeleteNeighbour { link: self.source.clone(), neighbour: n.clone() };
-        self.what.neighbours.iter().rev().filter(move |n| n.address.is_ipv6() == v6).map(delete)
+        let family = self.what.neighbours.iter().rev().filter(move |neighbour| neighbour.address.is_ipv6() == v6);
+        family.map(|neighbour| change_neighbour(&self.source, neighbour, Change::OFF))
     }
 
     /// Removes the addresses from the old interface, the last first: secondary ones go with their primary.
     pub fn delete_addresses(&self) -> impl Iterator<Item = Step> {
-        let delete = |a: &Address| Step::DeleteAddress { link: self.source.clone(), address: a.clone() };
-        in_adding_order(&self.what.addresses).rev().map(delete)
+        in_adding_order(&self.what.addresses).rev().map(|a| Layer3Step::delete_address(&self.source, a))
     }
 
     /// The routes to be moved by steps, with or without gateway.
@@ -229,13 +226,22 @@ impl Transfer<'_> {
         route.v6 && !is_made_by_kernel(route, &lasting)
     }
 
-    fn add(&self, route: &Route, to: &Subject, first: bool) -> Step {
-        Step::AddRoute { route: route.clone(), from: self.from, to: to.clone(), first }
+    fn add(&self, route: &Route, link: &Subject, first: bool) -> Step {
+        self.change(route, link, first, Change::ON)
     }
 
-    fn delete(&self, route: &Route, to: &Subject, first: bool) -> Step {
-        Step::DeleteRoute { route: route.clone(), from: self.from, to: to.clone(), first }
+    fn delete(&self, route: &Route, link: &Subject, first: bool) -> Step {
+        self.change(route, link, first, Change::OFF)
     }
+
+    fn change(&self, route: &Route, link: &Subject, first: bool, present: Change<bool>) -> Step {
+        let (link, route) = (link.clone(), route.clone());
+        Layer3Step::Route { link, route, described_on: self.from, first, present }.into()
+    }
+}
+
+fn change_neighbour(link: &Subject, neighbour: &Neighbour, present: Change<bool>) -> Step {
+    Layer3Step::Neighbour { link: link.clone(), neighbour: neighbour.clone(), present }.into()
 }
 
 /// Whether two routes differ in nothing but how they leave, so that their order decides.

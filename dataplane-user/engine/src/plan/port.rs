@@ -4,8 +4,8 @@ use aggctl_common::{IfIndex, Mac, PortId};
 
 use crate::{
     config::{AggregateConfig, Toggle},
-    host::{Feature, Host, Link},
-    plan::{Refusal, Step, Subject, attach::Taken, kind, layer3, layer3::Transfer, names},
+    host::{Host, Link},
+    plan::{Change, LinkStep, Refusal, Setting, Step, Subject, attach::Taken, kind, layer3, layer3::Transfer, names},
     record::{Identity, Layer3, PortRecord},
 };
 
@@ -69,67 +69,52 @@ impl<'a> Port<'a> {
             to: subject.clone(),
         };
         let mut steps = Vec::new();
-        if let Some(was) = self.link.addr_gen_mode.filter(|mode| *mode != GEN_NONE) {
-            steps.push(Step::SetAddrGenMode { link: subject.clone(), mode: GEN_NONE, was });
-        }
+        let generates = self.link.addr_gen_mode.and_then(|mode| Change::between(mode, GEN_NONE));
+        steps.extend(generates.map(|mode| Setting::AddrGenMode(mode).of(subject.clone())));
         steps.extend(transfer.delete_routes());
         // The kernel flushes IPv4 neighbours with the last address, so each must be in the journal before; IPv6 ones stay,
         // and are needed as long as the addresses' prefix routes are there.
         steps.extend(transfer.delete_neighbours(false));
         steps.extend(transfer.delete_addresses());
         steps.extend(transfer.delete_neighbours(true));
-        steps.extend(sysctl(&subject, self.link, DISABLE_IPV6, "1"));
+        steps.extend(sysctl(self.link, DISABLE_IPV6, "1").map(|setting| setting.of(subject)));
         steps
     }
 
     /// The settings that do no harm while the port carries addresses.
     pub fn open(&self, config: &AggregateConfig, mtu: u32) -> Vec<Step> {
-        let (link, subject) = (self.link, self.subject());
-        let mut steps = Vec::new();
-        for name in [LRO, VLAN_FILTER] {
-            if link.features.get(name).is_some_and(|feature| feature.on && !feature.fixed) {
-                steps.push(Step::SetFeature { link: subject.clone(), feature: name.to_owned(), on: false, was: true });
-            }
+        let link = self.link;
+        let is_switched_on = |name: &&str| link.features.get(*name).is_some_and(|feature| feature.on && !feature.fixed);
+        let features = [LRO, VLAN_FILTER].into_iter().filter(is_switched_on);
+        let mut settings = features.map(|name| feature(name, Change::OFF)).collect::<Vec<_>>();
+        settings.extend(Change::between(link.mtu, mtu).map(Setting::Mtu));
+        if config.allmulti != Toggle::Off {
+            settings.extend(Change::between(link.allmulti, true).map(Setting::Allmulti));
         }
-        if link.mtu != mtu {
-            steps.push(Step::SetMtu { link: subject.clone(), mtu, was: link.mtu });
+        if config.promisc == Toggle::On || (config.promisc == Toggle::Auto && filters_vlans(link)) {
+            settings.extend(Change::between(link.promisc, true).map(Setting::Promisc));
         }
-        if config.allmulti != Toggle::Off && !link.allmulti {
-            steps.push(Step::SetAllmulti { link: subject.clone(), on: true, was: false });
-        }
-        let promisc = config.promisc == Toggle::On || (config.promisc == Toggle::Auto && filters_vlans(link));
-        if promisc && !link.promisc {
-            steps.push(Step::SetPromisc { link: subject, on: true, was: false });
-        }
-        steps
+        settings.into_iter().map(|setting| setting.of(self.subject())).collect()
     }
 
     /// As [`Port::join`], for a port that never carried anything, which is taken down for the moment: else the multicast
     /// reports that IPv6 still has to send (RFC 3810, 6.1: for up to a second after it was told to go) would leave with
     /// the aggregate's MAC, and the switch look for it here.
     pub fn join_in_silence(&self, mac: Mac) -> Vec<Step> {
-        let (link, subject) = (self.link, self.subject());
-        let speaks = link.admin_up && link.mac != mac;
-        let down = Step::SetAdmin { link: subject, up: false, was: true };
+        let admin = |change| Setting::Admin(change).of(self.subject());
         let mut steps = self.join(mac);
-        if speaks {
-            steps.push(down.inverse());
-            steps.insert(0, down);
+        if self.link.admin_up && self.link.mac != mac {
+            steps.insert(0, admin(Change::OFF));
+            steps.push(admin(Change::ON));
         }
         steps
     }
 
     /// The settings for which the port must carry nothing by itself any more.
     pub fn join(&self, mac: Mac) -> Vec<Step> {
-        let (link, subject) = (self.link, self.subject());
-        let mut steps = Vec::new();
-        if link.mac != mac {
-            steps.push(Step::SetMac { link: subject.clone(), mac, was: link.mac });
-        }
-        if !link.admin_up {
-            steps.push(Step::SetAdmin { link: subject, up: true, was: false });
-        }
-        steps
+        let mac = Change::between(self.link.mac, mac).map(Setting::Mac);
+        let up = Change::between(self.link.admin_up, true).map(Setting::Admin);
+        mac.into_iter().chain(up).map(|setting| setting.of(self.subject())).collect()
     }
 }
 
@@ -141,13 +126,23 @@ pub(super) fn subject(id: PortId, identity: &Identity, link: &Link) -> Subject {
 /// The step that lets network managers have a port again, which may be gone.
 pub(super) fn manage(port: &PortRecord) -> Step {
     let (id, name, identity) = (port.id, port.config.name.clone(), port.identity.clone());
-    Step::Manage { link: Subject::Port { id, index: port.index.unwrap_or(IfIndex::NONE), name, identity } }
+    let link = Subject::Port { id, index: port.index.unwrap_or(IfIndex::NONE), name, identity };
+    LinkStep::Managed { link, managed: Change::ON }.into()
 }
 
-/// The step that gives a sysctl this value, if the interface has it with another one.
-pub(super) fn sysctl(subject: &Subject, link: &Link, key: &str, value: &str) -> Option<Step> {
-    let was = link.sysctls.get(key).filter(|was| *was != value)?;
-    Some(Step::SetSysctl { link: subject.clone(), key: key.to_owned(), value: value.to_owned(), was: was.clone() })
+/// This value of a sysctl, if the interface has it with another one.
+pub(super) fn sysctl(link: &Link, key: &str, value: &str) -> Option<Setting> {
+    let now = link.sysctls.get(key).filter(|now| *now != value)?;
+    Some(sysctl_change(key, now, value))
+}
+
+/// A sysctl that goes from one value to another.
+pub(super) fn sysctl_change(key: &str, from: &str, to: &str) -> Setting {
+    Setting::Sysctl { key: key.to_owned(), value: Change { from: from.to_owned(), to: to.to_owned() } }
+}
+
+fn feature(name: &str, on: Change<bool>) -> Setting {
+    Setting::Feature { name: name.to_owned(), on }
 }
 
 /// Whether the interface filters VLANs and cannot be told not to.
@@ -157,43 +152,24 @@ pub(super) fn filters_vlans(link: &Link) -> bool {
 
 /// What must be as before, ahead of any address: MAC and MTU, and that the port is up if it was. A driver may take the
 /// interface down to change its MAC, which would cost it all its routes.
-pub(super) fn restore_link(subject: &Subject, now: &Link, before: &Link) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if now.mac != before.mac {
-        steps.push(Step::SetMac { link: subject.clone(), mac: before.mac, was: now.mac });
-    }
-    if now.mtu != before.mtu {
-        steps.push(Step::SetMtu { link: subject.clone(), mtu: before.mtu, was: now.mtu });
-    }
-    if before.admin_up && !now.admin_up {
-        steps.push(Step::SetAdmin { link: subject.clone(), up: true, was: false });
-    }
-    steps
+pub(super) fn restore_link(now: &Link, before: &Link) -> impl Iterator<Item = Setting> {
+    let mac = Change::between(now.mac, before.mac).map(Setting::Mac);
+    let mtu = Change::between(now.mtu, before.mtu).map(Setting::Mtu);
+    let up = (before.admin_up && !now.admin_up).then_some(Setting::Admin(Change::ON));
+    [mac, mtu, up].into_iter().flatten()
 }
 
 /// Everything else, once the addresses are there.
-pub(super) fn restore_rest(subject: &Subject, now: &Link, before: &Link) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if let (Some(was), Some(mode)) = (now.addr_gen_mode, before.addr_gen_mode)
-        && was != mode
-    {
-        steps.push(Step::SetAddrGenMode { link: subject.clone(), mode, was });
-    }
-    if now.promisc != before.promisc {
-        steps.push(Step::SetPromisc { link: subject.clone(), on: before.promisc, was: now.promisc });
-    }
-    if now.allmulti != before.allmulti {
-        steps.push(Step::SetAllmulti { link: subject.clone(), on: before.allmulti, was: now.allmulti });
-    }
-    for name in [VLAN_FILTER, LRO] {
-        let on = |link: &Link| link.features.get(name).map(|Feature { on, .. }| *on);
-        if let (Some(was), Some(on)) = (on(now), on(before))
-            && was != on
-        {
-            steps.push(Step::SetFeature { link: subject.clone(), feature: name.to_owned(), on, was });
-        }
-    }
-    steps
+pub(super) fn restore_rest(now: &Link, before: &Link) -> impl Iterator<Item = Setting> {
+    let modes = now.addr_gen_mode.zip(before.addr_gen_mode);
+    let mode = modes.and_then(|(now, before)| Change::between(now, before)).map(Setting::AddrGenMode);
+    let promisc = Change::between(now.promisc, before.promisc).map(Setting::Promisc);
+    let allmulti = Change::between(now.allmulti, before.allmulti).map(Setting::Allmulti);
+    let [filter, lro] = [VLAN_FILTER, LRO].map(|name| {
+        let (now, before) = now.features.get(name).zip(before.features.get(name))?;
+        Some(feature(name, Change::between(now.on, before.on)?))
+    });
+    [mode, promisc, allmulti, filter, lro].into_iter().flatten()
 }
 
 /// Whether `link` may become a port.

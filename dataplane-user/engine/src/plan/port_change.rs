@@ -6,7 +6,7 @@ use crate::{
     config::{Addresses, PortConfig},
     host::{Address, Host, Link},
     plan::{
-        Refusal, Step, Warning,
+        Change, Layer3Step, LinkStep, ProgramStep, Refusal, Setting, Step, Warning,
         attach::{self, Taken, has_link},
         detach, layer3,
         port::{self, DISABLE_IPV6, Port, RP_FILTER},
@@ -43,7 +43,7 @@ pub fn add_port(
     port::check_mtu(link, aggregate)?;
     let port = Port::new(host, free_slot(record)?, link);
     let hook = record.hook;
-    let mut steps = vec![Step::Unmanage { link: port.subject() }];
+    let mut steps = vec![LinkStep::Managed { link: port.subject(), managed: Change::OFF }.into()];
     steps.extend(if port.carries() {
         if config.addresses == Addresses::None {
             attach::check_bare(&port)?;
@@ -53,7 +53,7 @@ pub fn add_port(
         let mut given = present.cloned().collect::<Vec<Address>>();
         let mut steps = attach::move_in(host, config, hook, &port, aggregate, &mut given);
         let value = aggregate.sysctls.get(RP_FILTER).filter(|value| *value != "2");
-        steps.extend(value.map(|value| attach::aggregate_sysctl(RP_FILTER, value, "2")));
+        steps.extend(value.map(|value| attach::aggregate_sysctl(RP_FILTER, "2", value)));
         steps
     } else {
         attach::join_bare(host, config, hook, &port, aggregate)
@@ -93,19 +93,16 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<(Vec<Step
 /// Makes the interface what it was, but for the addresses that moved.
 fn restore(leaving: &PortRecord, link: &Link, record: &Record) -> Vec<Step> {
     let (subject, before) = (port::subject(leaving.id, &leaving.identity, link), &leaving.before);
-    let mut steps = Vec::new();
-    if !before.admin_up && link.admin_up {
-        steps.push(Step::SetAdmin { link: subject.clone(), up: false, was: true });
-    }
-    steps.extend(port::restore_link(&subject, link, before));
-    for key in [DISABLE_IPV6, RP_FILTER] {
-        let value = before.sysctls.get(key);
-        steps.extend(value.and_then(|value| port::sysctl(&subject, link, key, value)));
-    }
+    let set = |setting: Setting| setting.of(subject.clone());
+    let down = (!before.admin_up && link.admin_up).then_some(Setting::Admin(Change::OFF));
+    let mut steps = down.into_iter().chain(port::restore_link(link, before)).map(set).collect::<Vec<_>>();
+    let sysctls =
+        [DISABLE_IPV6, RP_FILTER].into_iter().filter_map(|key| port::sysctl(link, key, before.sysctls.get(key)?));
+    steps.extend(sysctls.map(set));
     let own = leaving.addresses.iter().filter(|a| !layer3::is_given(a, before));
-    steps.extend(own.map(|a| Step::AddAddress { link: subject.clone(), address: a.clone() }));
-    steps.extend(port::restore_rest(&subject, link, before));
-    steps.push(Step::DetachRx { link: subject, hook: record.hook });
+    steps.extend(own.map(|a| Layer3Step::add_address(&subject, a)));
+    steps.extend(port::restore_rest(link, before).map(set));
+    steps.push(ProgramStep::Rx { link: subject, hook: record.hook, attached: Change::OFF }.into());
     steps
 }
 

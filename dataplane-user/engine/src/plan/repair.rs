@@ -2,7 +2,7 @@
 
 use crate::{
     host::Host,
-    plan::{Step, Subject, attach, detach::find_aggregate, port::Port, wiring},
+    plan::{Change, LinkStep, ProgramStep, Setting, Step, Subject, attach, detach::find_aggregate, port::Port, wiring},
     record::{PortRecord, Record},
 };
 
@@ -17,7 +17,7 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
         if let Some(link) = record.interface_of(host, known) {
             let port = Port::known(host, known, link);
             if port.carries() {
-                steps.push(Step::AttachRx { link: port.subject(), hook: record.hook });
+                steps.push(ProgramStep::Rx { link: port.subject(), hook: record.hook, attached: Change::ON }.into());
                 steps.extend(port.open(&record.config, aggregate.mtu));
                 steps.extend(port.join(aggregate.mac));
             } else {
@@ -26,20 +26,20 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
         }
     }
     // The MTU is the engine's business: it knows what is to be done if a port does not take it.
-    steps.retain(|step| !matches!(step, Step::SetMtu { .. }));
+    steps.retain(|step| !matches!(step, Step::Link(LinkStep::Set { setting: Setting::Mtu(_), .. })));
     steps
 }
 
 /// The step that hangs up the sending program of a running aggregate, in the place of the one that hangs there.
 #[must_use]
 pub fn sender(record: &Record) -> Step {
-    Step::AttachTx { device: record.device, hook: record.hook }
+    ProgramStep::Tx { device: record.device, hook: record.hook, attached: Change::ON }.into()
 }
 
 /// The step that hangs up the relay of a running aggregate, in the place of the one that hangs there.
 #[must_use]
 pub fn relay(record: &Record) -> Step {
-    Step::AttachRelay { hook: record.hook }
+    ProgramStep::Relay { hook: record.hook, attached: Change::ON }.into()
 }
 
 /// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs there;
@@ -48,5 +48,5 @@ pub fn relay(record: &Record) -> Step {
 pub fn receiver(record: &Record, port: &PortRecord) -> Option<Step> {
     let (id, name, identity) = (port.id, port.config.name.clone(), port.identity.clone());
     let link = Subject::Port { id, index: port.index?, name, identity };
-    Some(Step::AttachRx { link, hook: record.hook })
+    Some(ProgramStep::Rx { link, hook: record.hook, attached: Change::ON }.into())
 }

@@ -13,7 +13,7 @@ use crate::{
 
 /// What shall change, as it was typed. What is not named stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub struct LiveChange {
     /// Options of the aggregate.
     pub options: Vec<Assignment>,
     /// Settings of ports, by name.
@@ -26,7 +26,7 @@ pub struct Change {
 ///
 /// If the result would not be valid, or a port is named that the aggregate does not have. The primary that is there may
 /// be one that was removed.
-pub fn set(record: &Record, change: &Change) -> Result<AggregateConfig, Refusal> {
+pub fn set(record: &Record, change: &LiveChange) -> Result<AggregateConfig, Refusal> {
     let mut config = record.config.clone();
     options::apply(&mut config, &change.options)?;
     for (name, settings) in &change.ports {

@@ -1,19 +1,21 @@
 //! What wirings differ in, as far as plans are concerned: whether there is a namespace, and which programs the pair has.
 
+use std::iter;
+
 use crate::{
     config::{Device, Hook, Wiring},
-    plan::Step,
+    plan::{Change, LinkStep, ProgramStep, Step},
 };
 
 /// What must be there before the pair is made.
 pub(super) fn namespace(wiring: Wiring) -> Option<Step> {
-    wiring.has_namespace().then_some(Step::CreateNamespace)
+    wiring.has_namespace().then(|| LinkStep::Namespace { present: Change::ON }.into())
 }
 
-/// The programs of the pair. Both must hang before the hidden end is up: what the host sends past the sending program would
-/// come out there.
+/// The programs of the pair. Both must be attached before the hidden end is up: what the host sends past the sending
+/// program would come out there.
 pub(super) fn programs(wiring: Wiring, device: Device, hook: Hook) -> Vec<Step> {
-    let mut steps = vec![Step::AttachTx { device, hook }];
-    steps.extend(wiring.has_namespace().then_some(Step::AttachRelay { hook }));
-    steps
+    let tx = ProgramStep::Tx { device, hook, attached: Change::ON };
+    let relay = wiring.has_namespace().then_some(ProgramStep::Relay { hook, attached: Change::ON });
+    iter::once(tx).chain(relay).map(Step::from).collect()
 }

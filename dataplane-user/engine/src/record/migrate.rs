@@ -1,5 +1,7 @@
 //! Records of older versions.
 
+mod steps_of_3;
+
 use serde_json::{Map, Value};
 
 use super::RECORD_VERSION;
@@ -7,8 +9,8 @@ use super::RECORD_VERSION;
 /// The oldest version that [`migrate`] understands.
 pub const OLDEST_VERSION: u32 = 3;
 
-/// Makes a record of the present version of one that an older aggctl wrote, as far as the layout goes; one of the present
-/// version stays as it is. Says whether its version is one that can be read.
+/// Makes a record of the present version of one that an older aggctl wrote, as far as the layout goes; one of the
+/// present version stays as it is. Says whether its version is one that can be read.
 pub fn migrate(record: &mut Value) -> bool {
     let version = record.get("version").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
     match version {
@@ -21,8 +23,8 @@ pub fn migrate(record: &mut Value) -> bool {
     }
 }
 
-/// Version 3 kept the present index of a port in `before`, and had no identity: neither in `ports` nor in the subjects of
-/// steps.
+/// Version 3 kept the present index of a port in `before`, and had no identity: neither in `ports` nor in the subjects
+/// of steps. For its steps see [`steps_of_3`].
 fn from_3(record: &mut Value) {
     record["version"] = RECORD_VERSION.into();
     let mut identities = Map::new();
@@ -39,13 +41,16 @@ fn from_3(record: &mut Value) {
         });
     }
     for entry in record.get_mut("journal").and_then(Value::as_array_mut).into_iter().flatten() {
-        let fields = entry.get_mut("step").and_then(Value::as_object_mut);
-        for (_, field) in fields.into_iter().flatten() {
+        let Some(step) = entry.get_mut("step").and_then(Value::as_object_mut) else { continue };
+        for (_, field) in step.iter_mut() {
             if let Some(subject) = field.get_mut("port").and_then(Value::as_object_mut)
                 && let Some(identity) = subject.get("id").and_then(|id| identities.get(&id.to_string()))
             {
                 subject.insert("identity".to_owned(), identity.clone());
             }
+        }
+        if let Some(step) = steps_of_3::by_layer(step) {
+            entry["step"] = step;
         }
     }
 }

@@ -4,7 +4,7 @@ use aggctl_common::IfIndex;
 use aggctl_engine::{
     arrivals::{Arrivals, Author, News, Subject as What},
     host::{Address, Route},
-    plan::{self, Step, Taken},
+    plan::{self, LinkStep, Step, Taken},
     record::{Entry, Layer3, Phase, Record},
 };
 
@@ -89,7 +89,7 @@ fn what_comes_before_any_step_of_an_attach_is_moved_and_given_back() {
         assert!(!world.host.routes.iter().any(|r| r.links.contains(&eth0)), "before step {at}");
 
         let mut undone = world.clone();
-        plan::rollback(&record).for_each(|step| undone.apply(&step.inverse()));
+        plan::rollback(&record).for_each(|step| undone.undo(step));
         holds(&undone, eth0);
 
         record.index = aggregate;
@@ -127,7 +127,7 @@ fn what_comes_to_the_aggregate_is_handed_back_when_the_attach_is_undone() {
     tell(What::Route(route));
     record.index = IfIndex::NONE;
     for step in plan::rollback(&record) {
-        if matches!(step, Step::CreatePair { .. }) {
+        if matches!(step, Step::Link(LinkStep::Pair { .. })) {
             // It is down by now, and has lost its routes.
             let mut host = world.host.clone();
             arrivals.complete(&mut host);
@@ -135,7 +135,7 @@ fn what_comes_to_the_aggregate_is_handed_back_when_the_attach_is_undone() {
                 world.apply(&step);
             }
         }
-        world.apply(&step.inverse());
+        world.undo(step);
     }
     let eth0 = world.index("eth0");
     assert!(world.host.addresses.iter().any(|a| a.link == eth0 && a.local == address.local));

@@ -4,7 +4,7 @@ use aggctl_common::PortId;
 use aggctl_engine::{
     config::{PortConfig, Reselect, Toggle},
     options::{Assignment, PortWords, Said},
-    plan::{self, Change, Refusal, Taken},
+    plan::{self, LiveChange, Refusal, Taken},
     record::{Phase, Record},
 };
 
@@ -87,7 +87,7 @@ fn adding_a_port_is_undone_from_every_prefix() {
             promise.check(&world, step);
         }
         for step in steps[..end].iter().rev() {
-            world.apply(&step.inverse());
+            world.undo(step);
             promise.check(&world, step);
         }
         assert_eq!(world.differences(&start), NONE, "after {end} steps");
@@ -131,11 +131,11 @@ fn a_port_that_comes_back_is_repaired() {
 }
 
 /// What `set` is asked for.
-fn change(options: &[&str], ports: &[&str]) -> Change {
+fn change(options: &[&str], ports: &[&str]) -> LiveChange {
     let mut said = Said::default();
     options.iter().for_each(|text| said.change(text).unwrap());
     let ports = ports.iter().map(|text| PortWords::read(text).unwrap());
-    Change { options: said.options, ports: ports.map(|words| (words.name, words.options)).collect() }
+    LiveChange { options: said.options, ports: ports.map(|words| (words.name, words.options)).collect() }
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn options_change_all_or_none() {
     assert_eq!(plan::set(&record, &wrong), Err(Refusal::MinPorts { min_ports: 3, ports: 2 }));
     let refusal = Refusal::NotAPort { name: "agg0".to_owned(), port: "eth7".to_owned() };
     assert_eq!(plan::set(&record, &change(&wishes, &["eth7"])), Err(refusal));
-    assert_eq!(plan::set(&record, &Change::default()), Ok(record.config.clone()));
+    assert_eq!(plan::set(&record, &LiveChange::default()), Ok(record.config.clone()));
     assert_eq!(plan::set(&record, &change(&["primary=none"], &[])).unwrap().primary, None);
 }
 
@@ -170,7 +170,7 @@ fn what_another_version_asks_for_is_refused() {
     let (_, record) = attached();
     for (key, value, part) in [("bogus", "1", "bogus"), ("poll", "0", "1 to 60000"), ("mode", "lacp", "not built")] {
         let options = vec![Assignment { key: key.to_owned(), value: value.to_owned() }];
-        let refusal = plan::set(&record, &Change { options, ..Change::default() }).unwrap_err().to_string();
+        let refusal = plan::set(&record, &LiveChange { options, ..LiveChange::default() }).unwrap_err().to_string();
         assert!(refusal.contains(part), "{refusal}");
     }
 }

@@ -10,8 +10,8 @@ use std::{
 use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
     config::Device,
-    host::{Address, Host, Link, Route},
-    plan::{Step, Subject},
+    host::{Address, Host, Link, Neighbour, Route},
+    plan::{Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Setting, Step, Subject},
 };
 
 use crate::wire;
@@ -74,157 +74,192 @@ impl World {
         self.host.links.get_mut(&index).unwrap()
     }
 
-    /// Carries out a step.
+    /// Carries out a step. What is about an interface that is gone has no effect.
     pub fn apply(&mut self, step: &Step) {
         match step {
-            Step::Unmanage { link } => {
-                assert!(self.pair.is_none() || *link != Subject::Hidden, "the hidden end was seen by network managers");
-                self.unmanaged.insert(slot(link));
-                return;
-            }
-            Step::Manage { link } => {
-                self.unmanaged.remove(&slot(link));
-                return;
-            }
-            _ => {}
-        }
-        if matches!(step, Step::CreatePair { .. } | Step::DeletePair { .. }) || step.subject().is_none() {
-            return self.apply_to_aggregate(step);
-        }
-        if self.namespace && step.subject() == Some(&Subject::Hidden) {
-            return self.apply_apart(step);
-        }
-        // What is about an interface that is gone has no effect.
-        let Some(index) = step.subject().and_then(|subject| self.resolve(subject)) else { return };
-        match step {
-            Step::SetAdmin { up, .. } => self.set_admin(index, *up),
-            Step::SetMac { mac, .. } => {
-                let busy = self.host.links[&index].admin_up && self.host.addresses.iter().any(|a| a.link == index);
-                assert!(!busy, "a driver may take {index} down to change the MAC, and it has addresses");
-                self.link(index).mac = *mac;
-            }
-            Step::SetMtu { mtu, .. } => self.link(index).mtu = *mtu,
-            Step::SetPromisc { on, .. } => self.link(index).promisc = *on,
-            Step::SetAllmulti { on, .. } => self.link(index).allmulti = *on,
-            Step::SetAddrGenMode { mode, .. } => self.link(index).addr_gen_mode = Some(*mode),
-            Step::SetSysctl { key, value, .. } => self.set_sysctl(index, key, value),
-            Step::SetSysctls { values, .. } => {
-                values.iter().for_each(|(key, value)| self.set_sysctl(index, key, value));
-            }
-            Step::SetToken { token, .. } => self.link(index).token = Some(*token).filter(|t| !t.is_unspecified()),
-            Step::SetFeature { feature, on, .. } => self.link(index).features.get_mut(feature).unwrap().on = *on,
-            Step::AddAddress { address, .. } => self.add_address(index, address),
-            Step::DeleteAddress { address, .. } => self.delete_address(index, address),
-            Step::AddRoute { route, from, first, .. } => self.add_route(&rewrite(route, *from, index), *first),
-            Step::DeleteRoute { route, from, .. } => {
-                let route = rewrite(route, *from, index);
-                if let Some(at) = self.host.routes.iter().position(|r| *r == route) {
-                    self.host.routes.remove(at);
-                }
-            }
-            Step::MoveNexthop { nexthop, .. } => self.move_nexthop(nexthop.id, index),
-            Step::AddNeighbour { neighbour, .. } => {
-                if !self.host.neighbours.iter().any(|n| n.link == index && n.address == neighbour.address) {
-                    let mut neighbour = neighbour.clone();
-                    neighbour.link = index;
-                    self.host.neighbours.push(neighbour);
-                }
-            }
-            Step::DeleteNeighbour { neighbour, .. } => {
-                self.host.neighbours.retain(|n| n.link != index || n.address != neighbour.address);
-            }
-            Step::AttachTx { .. } => {
-                assert!(self.maps, "the sending program needs the maps");
-                self.tx = true;
-            }
-            Step::DetachTx { .. } => self.tx = false,
-            Step::AttachRx { .. } => {
-                assert!(self.maps && self.aggregate().is_some(), "the receiving program needs the maps and the pair");
-                self.rx.insert(index);
-            }
-            Step::DetachRx { .. } => {
-                self.rx.remove(&index);
-            }
-            Step::Select { link: Subject::Port { id, .. } } => {
-                assert!(self.maps, "selecting needs the maps");
-                self.selected = Some(*id);
-            }
-            Step::Announce { .. } => assert!(self.host.links[&index].carrier, "announced through a dead port"),
-            other => panic!("{other:?} has no interface"),
+            Step::Link(step) => self.change_link(step),
+            Step::Layer3(step) => self.change_layer3(step),
+            Step::Program(step) => self.change_program(step),
+            Step::OneWay(step) => self.act(step),
         }
     }
 
-    /// What is about the hidden end, where that is in a namespace of its own.
-    fn apply_apart(&mut self, step: &Step) {
-        let Some(hidden) = &mut self.apart else { return };
+    /// Undoes a step; nothing happens if it cannot be undone.
+    pub fn undo(&mut self, step: &Step) {
+        if let Some(inverse) = step.inverse() {
+            self.apply(&inverse);
+        }
+    }
+
+    fn change_link(&mut self, step: &LinkStep) {
         match step {
-            Step::SetAdmin { up, .. } => {
+            LinkStep::Managed { link, managed } if managed.to => {
+                self.unmanaged.remove(&slot(link));
+            }
+            LinkStep::Managed { link, .. } => {
+                assert!(self.pair.is_none() || *link != Subject::Hidden, "the hidden end was seen by network managers");
+                self.unmanaged.insert(slot(link));
+            }
+            LinkStep::Namespace { present } => {
+                assert!(present.to || self.apart.is_none(), "the namespace goes before the pair");
+                self.namespace = present.to;
+            }
+            LinkStep::Pair { pair, present } if present.to => self.create_pair(pair),
+            LinkStep::Pair { pair, .. } => self.delete_pair(pair),
+            LinkStep::Set { link: Subject::Hidden, setting } if self.namespace => self.set_apart(setting),
+            LinkStep::Set { link, setting } => {
+                if let Some(index) = self.resolve(link) {
+                    self.set(index, setting);
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, index: IfIndex, setting: &Setting) {
+        match setting {
+            Setting::Admin(up) => self.set_admin(index, up.to),
+            Setting::Mac(mac) => {
+                let busy = self.host.links[&index].admin_up && self.host.addresses.iter().any(|a| a.link == index);
+                assert!(!busy, "a driver may take {index} down to change the MAC, and it has addresses");
+                self.link(index).mac = mac.to;
+            }
+            Setting::Mtu(mtu) => self.link(index).mtu = mtu.to,
+            Setting::Promisc(on) => self.link(index).promisc = on.to,
+            Setting::Allmulti(on) => self.link(index).allmulti = on.to,
+            Setting::AddrGenMode(mode) => self.link(index).addr_gen_mode = Some(mode.to),
+            Setting::Sysctl { key, value } => self.set_sysctl(index, key, &value.to),
+            Setting::Token(token) => self.link(index).token = Some(token.to).filter(|t| !t.is_unspecified()),
+            Setting::Feature { name, on } => self.link(index).features.get_mut(name).unwrap().on = on.to,
+        }
+    }
+
+    /// A setting of the hidden end, where that is in a namespace of its own.
+    fn set_apart(&mut self, setting: &Setting) {
+        let Some(hidden) = &mut self.apart else { return };
+        match setting {
+            Setting::Admin(up) => {
                 // What the host sends past the sending program would come back by the relay.
-                assert!(!*up || (self.tx && self.relay), "the hidden end is up too early");
-                hidden.admin_up = *up;
+                assert!(!up.to || (self.tx && self.relay), "the hidden end is up too early");
+                hidden.admin_up = up.to;
                 self.update_carrier();
             }
-            Step::SetSysctl { key, value, .. } => {
-                hidden.sysctls.insert(key.clone(), value.clone());
+            Setting::Sysctl { key, value } => {
+                hidden.sysctls.insert(key.clone(), value.to.clone());
             }
-            Step::AttachRelay { .. } => {
-                assert!(self.maps, "the relay needs the maps");
-                self.relay = true;
-            }
-            Step::DetachRelay { .. } => self.relay = false,
             other => panic!("{other:?} is not for a hidden end"),
         }
     }
 
-    fn apply_to_aggregate(&mut self, step: &Step) {
+    fn change_layer3(&mut self, step: &Layer3Step) {
+        let Some(index) = self.resolve(step.subject()) else { return };
         match step {
-            Step::CreateNamespace => self.namespace = true,
-            Step::DeleteNamespace => {
-                assert!(self.apart.is_none(), "the namespace goes before the pair");
-                self.namespace = false;
-            }
-            Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
-                self.pair = Some((name.clone(), hidden.clone()));
-                for (name, mac, apart) in [(name, *mac, false), (hidden, Mac([2, 0, 0, 0, 9, 9]), self.namespace)] {
-                    let index = IfIndex(self.next);
-                    self.next += 1;
-                    let link = Link {
-                        index,
-                        name: name.clone(),
-                        ethernet: true,
-                        kind: if *device == Device::Netkit { "netkit" } else { "veth" }.to_owned(),
-                        mac,
-                        mtu: *mtu,
-                        gso_max_size: *gso_max_size,
-                        gso_max_segs: *gso_max_segs,
-                        addr_gen_mode: Some(1),
-                        sysctls: BTreeMap::from([("ipv6/disable_ipv6".to_owned(), "0".to_owned())]),
-                        ..Link::default()
-                    };
-                    if apart {
-                        self.apart = Some(link);
-                    } else {
-                        self.host.links.insert(index, link);
-                    }
+            Layer3Step::Address { address, present, .. } if present.to => self.add_address(index, address),
+            Layer3Step::Address { address, .. } => self.delete_address(index, address),
+            Layer3Step::Route { route, described_on, first, present, .. } => {
+                let route = rewrite(route, *described_on, index);
+                if present.to {
+                    self.add_route(&route, *first);
+                } else if let Some(at) = self.host.routes.iter().position(|r| *r == route) {
+                    self.host.routes.remove(at);
                 }
             }
-            Step::DeletePair { name, hidden, .. } => {
-                for name in [name, hidden] {
-                    if let Some(index) = self.host.link(name).map(|link| link.index) {
-                        self.delete_link(index);
-                    }
+            Layer3Step::Nexthop { nexthop, .. } => self.move_nexthop(nexthop.id, index),
+            Layer3Step::Neighbour { neighbour, present, .. } => {
+                let is_it = |n: &Neighbour| n.link == index && n.address == neighbour.address;
+                if !present.to {
+                    self.host.neighbours.retain(|n| !is_it(n));
+                } else if !self.host.neighbours.iter().any(is_it) {
+                    self.host.neighbours.push(Neighbour { link: index, ..neighbour.clone() });
                 }
-                self.tx = false;
-                (self.apart, self.relay) = (None, false);
             }
-            Step::CreateMaps => self.maps = true,
-            Step::DeleteMaps => {
-                self.maps = false;
-                self.rx.clear();
-                self.selected = None;
-            }
-            other => panic!("{other:?} has an interface"),
         }
+    }
+
+    fn change_program(&mut self, step: &ProgramStep) {
+        match step {
+            ProgramStep::Maps { present } => {
+                self.maps = present.to;
+                if !present.to {
+                    self.rx.clear();
+                    self.selected = None;
+                }
+            }
+            ProgramStep::Tx { attached, .. } => {
+                assert!(self.maps || !attached.to, "the sending program needs the maps");
+                self.tx = attached.to;
+            }
+            ProgramStep::Relay { attached, .. } => {
+                if self.apart.is_some() {
+                    assert!(self.maps || !attached.to, "the relay needs the maps");
+                    self.relay = attached.to;
+                }
+            }
+            ProgramStep::Rx { link, attached, .. } => {
+                let Some(index) = self.resolve(link) else { return };
+                if attached.to {
+                    assert!(self.maps && self.aggregate().is_some(), "the receiving program needs maps and pair");
+                    self.rx.insert(index);
+                } else {
+                    self.rx.remove(&index);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, step: &OneWayStep) {
+        match step {
+            OneWayStep::Sysctls { link, values } => {
+                if let Some(index) = self.resolve(link) {
+                    values.iter().for_each(|(key, value)| self.set_sysctl(index, key, value));
+                }
+            }
+            OneWayStep::Select { link } => {
+                assert!(self.maps, "selecting needs the maps");
+                self.selected = Some(slot(link).expect("a port is selected"));
+            }
+            OneWayStep::Announce { link } => {
+                if let Some(index) = self.resolve(link) {
+                    assert!(self.host.links[&index].carrier, "announced through a dead port");
+                }
+            }
+        }
+    }
+
+    fn create_pair(&mut self, pair: &PairSettings) {
+        self.pair = Some((pair.name.clone(), pair.hidden.clone()));
+        let hidden_mac = Mac([2, 0, 0, 0, 9, 9]);
+        for (name, mac, apart) in [(&pair.name, pair.mac, false), (&pair.hidden, hidden_mac, self.namespace)] {
+            let index = IfIndex(self.next);
+            self.next += 1;
+            let link = Link {
+                index,
+                name: name.clone(),
+                ethernet: true,
+                kind: if pair.device == Device::Netkit { "netkit" } else { "veth" }.to_owned(),
+                mac,
+                mtu: pair.mtu,
+                gso_max_size: pair.gso_max_size,
+                gso_max_segs: pair.gso_max_segs,
+                addr_gen_mode: Some(1),
+                sysctls: BTreeMap::from([("ipv6/disable_ipv6".to_owned(), "0".to_owned())]),
+                ..Link::default()
+            };
+            if apart {
+                self.apart = Some(link);
+            } else {
+                self.host.links.insert(index, link);
+            }
+        }
+    }
+
+    fn delete_pair(&mut self, pair: &PairSettings) {
+        for name in [&pair.name, &pair.hidden] {
+            if let Some(index) = self.host.link(name).map(|link| link.index) {
+                self.delete_link(index);
+            }
+        }
+        self.tx = false;
+        (self.apart, self.relay) = (None, false);
     }
 
     /// The interface goes away with all that is on it.

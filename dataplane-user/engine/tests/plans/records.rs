@@ -1,53 +1,181 @@
 //! Records of older versions.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use aggctl_common::IfIndex;
+use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
     aggregate::Memory,
-    record::{self, Phase, RECORD_VERSION, Record},
+    config::{Device, Hook},
+    host::{Neighbour, Nexthop},
+    plan::{Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Setting, Step, Subject},
+    record::{self, Identity, Phase, RECORD_VERSION, Record},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::change::attached;
+use crate::{model::v4, wire};
 
-/// The record as version 3 wrote it.
-fn as_version_3(record: &Record) -> Value {
-    let mut value = serde_json::to_value(record).unwrap();
-    value["version"] = 3.into();
-    for port in value["ports"].as_array_mut().unwrap() {
-        let index = port.as_object_mut().unwrap().remove("index").unwrap();
-        port.as_object_mut().unwrap().remove("identity").unwrap();
-        port["before"]["index"] = index;
-    }
-    for entry in value["journal"].as_array_mut().unwrap() {
-        for (_, field) in entry["step"].as_object_mut().unwrap() {
-            if let Some(subject) = field.get_mut("port").and_then(Value::as_object_mut) {
-                subject.remove("identity").unwrap();
-            }
-        }
-    }
-    value
+/// What binaries of earlier commits left in `/run/aggctl`, each in a directory that begins with the commit.
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/records");
+
+/// The JSON in a directory of [`KEPT`].
+fn kept(dir: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(dir.join("record.json")).unwrap()).unwrap()
 }
 
-#[test]
-fn version_3_is_migrated() {
-    let (_, record) = attached();
-    let mut old = as_version_3(&record);
-    assert!(serde_json::from_value::<Record>(old.clone()).is_err(), "it has no identities");
-    assert!(record::migrate(&mut old));
-    assert_eq!(serde_json::from_value::<Record>(old).unwrap(), record);
+/// The record that is made of an older one.
+fn migrated(mut old: Value) -> Result<Record, serde_json::Error> {
+    assert!(record::migrate(&mut old), "its version is known");
+    serde_json::from_value(old)
 }
 
 #[test]
 fn the_present_index_of_version_3_is_kept() {
-    let (_, mut record) = attached();
-    record.ports[1].index = Some(IfIndex(70));
-    let mut old = as_version_3(&record);
-    assert!(record::migrate(&mut old));
-    let migrated = serde_json::from_value::<Record>(old).unwrap();
-    assert_eq!(migrated.ports[1].index, Some(IfIndex(70)));
-    assert_eq!(migrated.ports[1].identity, record.ports[1].identity);
+    let mut old = kept(&Path::new(KEPT).join("631a00c-hash-direct-tcx"));
+    let former = old["ports"][1]["before"]["index"].take();
+    assert_ne!(former, 70);
+    old["ports"][1]["before"]["index"] = 70.into();
+    let ports = migrated(old).unwrap().ports;
+    assert_eq!(ports[1].index, Some(IfIndex(70)));
+    assert_eq!(ports[1].identity, Identity::of(&ports[1].before));
+    assert_eq!(ports[1].identity.mac, Mac([2, 0, 0, 0, 0, 1]));
+}
+
+/// What version 3 wrote for a step, and what it is now.
+fn steps_of_version_3() -> Vec<(Value, Step)> {
+    let identity = Identity { permanent_mac: None, mac: Mac([2, 0, 0, 0, 0, 1]), kind: "veth".into() };
+    let port = Subject::Port { id: PortId(1), index: IfIndex(3), name: "eth1".into(), identity };
+    let p = json!({"port": {"id": 1, "index": 3, "name": "eth1"}});
+    let address = wire::address(v4(10, 0, 0, 1), 24);
+    let route = wire::route(IfIndex(3), Some((v4(10, 78, 0, 0), 24)), false, None, None);
+    let neighbour = Neighbour {
+        link: IfIndex(3),
+        address: v4(10, 0, 0, 9),
+        mac: Some(Mac([2, 0, 0, 0, 0, 9])),
+        state: 0x80,
+        flags: 0,
+    };
+    let nexthop = Nexthop { id: 7, link: Some(IfIndex(3)), wire: vec![1, 2] };
+    let set = |link: &Subject, setting: Setting| setting.of(link.clone());
+    let mut rows = vec![
+        (json!({"step": "set_admin", "link": p, "up": false, "was": true}), set(&port, Setting::Admin(Change::OFF))),
+        (
+            json!({"step": "set_mac", "link": p, "mac": "02:00:00:00:00:07", "was": "02:00:00:00:00:01"}),
+            set(&port, Setting::Mac(Change { from: Mac([2, 0, 0, 0, 0, 1]), to: Mac([2, 0, 0, 0, 0, 7]) })),
+        ),
+        (
+            json!({"step": "set_mtu", "link": p, "mtu": 1400, "was": 1500}),
+            set(&port, Setting::Mtu(Change { from: 1500, to: 1400 })),
+        ),
+        (json!({"step": "set_promisc", "link": p, "on": true, "was": false}), set(&port, Setting::Promisc(Change::ON))),
+        (
+            json!({"step": "set_allmulti", "link": p, "on": true, "was": false}),
+            set(&port, Setting::Allmulti(Change::ON)),
+        ),
+        (
+            json!({"step": "set_addr_gen_mode", "link": "aggregate", "mode": 0, "was": 1}),
+            set(&Subject::Aggregate, Setting::AddrGenMode(Change { from: 1, to: 0 })),
+        ),
+        (
+            json!({"step": "set_sysctl", "link": "hidden", "key": "ipv4/rp_filter", "value": "2", "was": "1"}),
+            set(
+                &Subject::Hidden,
+                Setting::Sysctl { key: "ipv4/rp_filter".into(), value: Change { from: "1".into(), to: "2".into() } },
+            ),
+        ),
+        (
+            json!({"step": "set_feature", "link": p, "feature": "rx-lro", "on": false, "was": true}),
+            set(&port, Setting::Feature { name: "rx-lro".into(), on: Change::OFF }),
+        ),
+        (
+            json!({"step": "move_nexthop", "nexthop": nexthop, "to": "aggregate", "was": p}),
+            Layer3Step::Nexthop { nexthop, link: Change { from: port.clone(), to: Subject::Aggregate } }.into(),
+        ),
+        (json!({"step": "select", "link": p}), OneWayStep::Select { link: port.clone() }.into()),
+        (json!({"step": "announce", "link": p}), OneWayStep::Announce { link: port.clone() }.into()),
+    ];
+    // Those that had opposites: by the first word of each.
+    let mut pair = |[made, removed]: [&str; 2], what: &str, fields: Value, step: Step| {
+        for (word, step) in [(made, step.clone()), (removed, step.inverse().unwrap())] {
+            let mut fields = fields.clone();
+            fields["step"] = format!("{word}_{what}").into();
+            rows.push((fields, step));
+        }
+    };
+    let [create, add, attach] = [["create", "delete"], ["add", "delete"], ["attach", "detach"]];
+    let (device, hook) = (Device::Veth, Hook::Clsact);
+    let settings = PairSettings {
+        device,
+        name: "agg0".into(),
+        hidden: "agg0-peer".into(),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        mtu: 1500,
+        gso_max_size: 65_536,
+        gso_max_segs: 65_535,
+    };
+    pair(create, "namespace", json!({}), LinkStep::Namespace { present: Change::ON }.into());
+    pair(
+        create,
+        "pair",
+        json!({"device": "veth", "name": "agg0", "hidden": "agg0-peer", "mac": "02:00:00:00:00:01", "mtu": 1500,
+            "gso_max_size": 65_536, "gso_max_segs": 65_535}),
+        LinkStep::Pair { pair: settings, present: Change::ON }.into(),
+    );
+    pair(
+        add,
+        "address",
+        json!({"link": "aggregate", "address": address}),
+        Layer3Step::add_address(&Subject::Aggregate, &address),
+    );
+    pair(
+        add,
+        "route",
+        json!({"route": route, "from": 3, "to": "aggregate", "first": true}),
+        Layer3Step::Route {
+            link: Subject::Aggregate,
+            route,
+            described_on: IfIndex(3),
+            first: true,
+            present: Change::ON,
+        }
+        .into(),
+    );
+    pair(
+        add,
+        "neighbour",
+        json!({"link": p, "neighbour": neighbour}),
+        Layer3Step::Neighbour { link: port.clone(), neighbour, present: Change::ON }.into(),
+    );
+    pair(create, "maps", json!({}), ProgramStep::Maps { present: Change::ON }.into());
+    pair(
+        attach,
+        "tx",
+        json!({"device": "veth", "hook": "clsact"}),
+        ProgramStep::Tx { device, hook, attached: Change::ON }.into(),
+    );
+    pair(attach, "relay", json!({"hook": "clsact"}), ProgramStep::Relay { hook, attached: Change::ON }.into());
+    pair(
+        attach,
+        "rx",
+        json!({"link": p, "hook": "clsact"}),
+        ProgramStep::Rx { link: port, hook, attached: Change::ON }.into(),
+    );
+    rows
+}
+
+#[test]
+fn every_step_of_version_3_has_its_layer_and_both_its_sides() {
+    let (old_steps, steps): (Vec<_>, Vec<_>) = steps_of_version_3().into_iter().unzip();
+    let mut old = kept(&Path::new(KEPT).join("631a00c-hash-direct-tcx"));
+    old["journal"] = old_steps.into_iter().map(|step| json!({"step": step, "begun": true})).collect();
+    let journal = migrated(old).unwrap().journal;
+    assert_eq!(journal.into_iter().map(|entry| entry.step).collect::<Vec<_>>(), steps);
+}
+
+#[test]
+fn a_step_that_version_3_did_not_have_is_no_step() {
+    let mut old = kept(&Path::new(KEPT).join("631a00c-hash-direct-tcx"));
+    old["journal"] = json!([{"step": {"step": "set_bogus", "link": "aggregate"}, "begun": true}]);
+    assert!(migrated(old).is_err());
 }
 
 #[test]
@@ -58,19 +186,13 @@ fn other_versions_are_refused() {
     }
 }
 
-/// What binaries of earlier commits left in `/run/aggctl`, each in a directory that begins with the commit.
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/records");
-
 #[test]
 fn records_of_all_earlier_versions_are_read() {
     let mut count = 0;
-    for kept in fs::read_dir(KEPT).unwrap() {
-        let dir = kept.unwrap().path();
-        let text = fs::read_to_string(dir.join("record.json")).unwrap();
-        let former: Value = serde_json::from_str(&text).unwrap();
-        let mut value = former.clone();
-        assert!(record::migrate(&mut value), "{}", dir.display());
-        let record: Record = serde_json::from_value(value).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    for entry in fs::read_dir(KEPT).unwrap() {
+        let dir = entry.unwrap().path();
+        let former = kept(&dir);
+        let record = migrated(former.clone()).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
         assert_eq!(record.version, RECORD_VERSION);
         assert_eq!(record.journal.len(), former["journal"].as_array().unwrap().len());
         for (port, former) in record.ports.iter().zip(former["ports"].as_array().unwrap()) {
@@ -95,8 +217,6 @@ fn what_is_no_record_is_refused_without_ado() {
         r#"{"version":3,"ports":["x",1,null],"journal":[7,"x",{"step":[]},{"step":{"link":{"port":[]}}}]}"#,
         r#"{"version":3,"ports":{},"journal":"x"}"#,
     ] {
-        let mut value: Value = serde_json::from_str(text).unwrap();
-        assert!(record::migrate(&mut value), "its version is known");
-        assert!(serde_json::from_value::<Record>(value).is_err(), "{text}");
+        assert!(migrated(serde_json::from_str(text).unwrap()).is_err(), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use aggctl_common::{IfIndex, PortId, vlan::VlanId};
 use aggctl_engine::{
     config::{Addresses, AggregateConfig, Device, Hook, PortConfig, Wiring},
     host::{Link, MtuLimits},
-    plan::{self, Step, Taken},
+    plan::{self, Change, LinkStep, ProgramStep, Step, Taken},
     record::Phase,
     vlan::VlanConfig,
 };
@@ -147,8 +147,9 @@ fn veth_is_taken_where_there_is_no_netkit() {
     let (mut world, mut config) = hosts::plain();
     let device = |world: &World, config: &AggregateConfig| {
         let record = plan::attach(&world.host, config, &Taken::default()).unwrap().0;
-        let made = record.journal.iter().filter_map(|entry| match entry.step {
-            Step::CreatePair { device, .. } | Step::AttachTx { device, .. } => Some(device),
+        let made = record.journal.iter().filter_map(|entry| match &entry.step {
+            Step::Link(LinkStep::Pair { pair, .. }) => Some(pair.device),
+            Step::Program(ProgramStep::Tx { device, .. }) => Some(*device),
             _ => None,
         });
         assert_eq!(made.collect::<Vec<_>>(), [record.device; 2]);
@@ -293,8 +294,10 @@ fn only_a_direct_wiring_has_a_namespace_and_a_relay() {
     let apart = |config: &AggregateConfig| {
         let record = plan::attach(&world.host, config, &Taken::default()).unwrap().0;
         let mut steps = record.journal.iter().map(|entry| &entry.step);
-        let first = steps.find(|step| !matches!(step, Step::Unmanage { .. })) == Some(&Step::CreateNamespace);
-        let relay = steps.any(|step| *step == Step::AttachRelay { hook: record.hook });
+        let first = steps.find(|step| !matches!(step, Step::Link(LinkStep::Managed { .. })));
+        let first = first == Some(&Step::Link(LinkStep::Namespace { present: Change::ON }));
+        let relay = Step::Program(ProgramStep::Relay { hook: record.hook, attached: Change::ON });
+        let relay = steps.any(|step| *step == relay);
         assert_eq!(first, relay);
         relay
     };

@@ -4,11 +4,11 @@ use aggctl_common::IfIndex;
 use aggctl_engine::{
     arrivals::{Arrivals, Subject},
     host::{Address, Host, Neighbour, Route},
-    plan::Step,
+    plan::{Change, Layer3Step, Step},
     record::{Layer3, PortRecord, Record},
 };
 
-use super::Executor;
+use super::{Executor, Target};
 use crate::{error::KernelError, netlink::listener::Listener, snapshot::glance};
 
 impl Executor {
@@ -71,17 +71,23 @@ impl Executor {
         if self.listener.is_none() {
             return;
         }
-        let Some(link) = step.subject().and_then(|link| self.find(link).ok()).map(|target| target.index) else {
-            return;
-        };
+        let Step::Layer3(step) = step else { return };
+        let Ok(Target { index: link, .. }) = self.find(step.subject()) else { return };
         let what = match step {
-            Step::DeleteAddress { address, .. } => Subject::Address(Address { link, ..address.clone() }),
-            Step::DeleteNeighbour { neighbour, .. } => Subject::Neighbour(Neighbour { link, ..neighbour.clone() }),
-            Step::DeleteRoute { route, from, .. } => {
-                let links = route.links.iter().map(|other| if other == from { link } else { *other }).collect();
+            Layer3Step::Address { address, present: Change::OFF, .. } => {
+                Subject::Address(Address { link, ..address.clone() })
+            }
+            Layer3Step::Neighbour { neighbour, present: Change::OFF, .. } => {
+                Subject::Neighbour(Neighbour { link, ..neighbour.clone() })
+            }
+            Layer3Step::Route { route, described_on, present: Change::OFF, .. } => {
+                let links = route.links.iter().map(|other| if other == described_on { link } else { *other }).collect();
                 Subject::Route(Route { links, ..route.clone() })
             }
-            _ => return,
+            Layer3Step::Address { .. }
+            | Layer3Step::Neighbour { .. }
+            | Layer3Step::Route { .. }
+            | Layer3Step::Nexthop { .. } => return,
         };
         if let Some(listener) = &mut self.listener {
             listener.will_move(&what);

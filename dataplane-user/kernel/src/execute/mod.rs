@@ -1,26 +1,24 @@
-//! Carries out the steps of plans.
+//! Carries out the steps of plans: a file for each layer.
 
 mod hearing;
-mod programs;
+mod layer3;
+mod link;
+mod one_way;
+mod program;
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    config::{Device, Wiring},
-    host::Link,
+    config::Wiring,
     plan::{Step, Subject},
-    vlan::VlanConfig,
 };
 use rustix::io::Errno;
 
+pub use self::link::set_elsewhere;
 use crate::{
-    announce,
     dataplane::Dataplane,
     error::KernelError,
-    ethtool, managers,
-    netlink::{Netlink, link::Pair, listener::Listener},
-    netns::{self, Namespace},
-    packet::PacketSender,
-    sysctl,
+    netlink::{Netlink, listener::Listener},
+    netns::Namespace,
 };
 
 /// Carries out steps on behalf of one aggregate.
@@ -69,69 +67,10 @@ impl Executor {
 
     fn carry_out(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
-            Step::Unmanage { link } => {
-                managers::unmanage(&self.managers_name(link)?, self.name_of(link));
-                Ok(())
-            }
-            Step::Manage { link } => managers::manage(&self.managers_name(link)?),
-            Step::CreateNamespace => self.namespace.create(),
-            Step::DeleteNamespace => self.namespace.delete(),
-            Step::CreatePair { device, name, hidden, mac, mtu, gso_max_size, gso_max_segs } => {
-                let namespace = self.apart().cloned();
-                self.netlink.create_pair(&Pair {
-                    device: *device,
-                    name,
-                    hidden,
-                    namespace: namespace.as_ref(),
-                    mac: *mac,
-                    mtu: *mtu,
-                    gso_max_size: *gso_max_size,
-                    gso_max_segs: *gso_max_segs,
-                })
-            }
-            Step::DeletePair { device, hidden, .. } => self.delete_pair(hidden, *device),
-            Step::SetAdmin { link, .. }
-            | Step::SetMac { link, .. }
-            | Step::SetMtu { link, .. }
-            | Step::SetPromisc { link, .. }
-            | Step::SetAllmulti { link, .. }
-            | Step::SetAddrGenMode { link, .. }
-            | Step::SetSysctl { link, .. }
-            | Step::SetSysctls { link, .. }
-            | Step::SetToken { link, .. }
-            | Step::SetFeature { link, .. } => {
-                let target = self.find(link)?;
-                match self.apart().filter(|_| *link == Subject::Hidden) {
-                    None => set(&mut self.netlink, &target, step),
-                    Some(namespace) => namespace
-                        .run(|| set(&mut Netlink::open()?, &target, step))
-                        .unwrap_or_else(|error| Err(namespace.not_entered(error))),
-                }
-            }
-            Step::AddAddress { link, .. }
-            | Step::DeleteAddress { link, .. }
-            | Step::AddNeighbour { link, .. }
-            | Step::DeleteNeighbour { link, .. }
-            | Step::AddRoute { to: link, .. }
-            | Step::DeleteRoute { to: link, .. }
-            | Step::MoveNexthop { to: link, .. } => {
-                let link = self.find(link)?;
-                self.change_layer3(&link, step)
-            }
-            Step::CreateMaps
-            | Step::DeleteMaps
-            | Step::Select { .. }
-            | Step::AttachTx { .. }
-            | Step::DetachTx { .. }
-            | Step::AttachRelay { .. }
-            | Step::DetachRelay { .. }
-            | Step::AttachRx { .. }
-            | Step::DetachRx { .. } => self.change_programs(step),
-            Step::Announce { link } => {
-                let link = self.find(link)?;
-                // Through the interface itself: where a rule applies, the sending program does.
-                announce::send(&mut self.netlink, &PacketSender::open()?, link.index, link.index, &VlanConfig::Off)
-            }
+            Step::Link(step) => self.change_link(step),
+            Step::Layer3(step) => self.change_layer3(step),
+            Step::Program(step) => self.change_program(step),
+            Step::OneWay(step) => self.act(step),
         }
     }
 
@@ -142,10 +81,8 @@ impl Executor {
     ///
     /// What the kernel refuses.
     pub fn undo(&mut self, step: &Step) -> Result<(), KernelError> {
-        if matches!(step, Step::Announce { .. } | Step::Select { .. }) {
-            return Ok(());
-        }
-        match self.apply(&step.inverse()) {
+        let Some(inverse) = step.inverse() else { return Ok(()) };
+        match self.apply(&inverse) {
             Err(KernelError::Gone(_)) => Ok(()),
             // It vanished between the look and the call.
             Err(error @ KernelError::Refused { .. })
@@ -185,25 +122,6 @@ impl Executor {
         self.on_hidden(|netlink| netlink.set_mtu(hidden, mtu))
     }
 
-    /// What an interface is called in the names of files for network managers, the same when it has another name.
-    fn managers_name(&self, link: &Subject) -> Result<String, KernelError> {
-        let place = match link {
-            Subject::Aggregate => "aggregate".to_owned(),
-            Subject::Hidden => "peer".to_owned(),
-            Subject::Port { id, .. } => format!("port{}", id.0),
-        };
-        Ok(format!("{}-{}-{place}", netns::cookie()?, self.aggregate))
-    }
-
-    /// The name of an interface when the step was planned.
-    fn name_of<'s>(&'s self, link: &'s Subject) -> &'s str {
-        match link {
-            Subject::Aggregate => &self.aggregate,
-            Subject::Hidden => &self.hidden,
-            Subject::Port { name, .. } => name,
-        }
-    }
-
     /// The namespace of the hidden end, if it is not where the ports are.
     fn apart(&self) -> Option<&Namespace> {
         self.wiring.has_namespace().then_some(&self.namespace)
@@ -218,25 +136,18 @@ impl Executor {
         act(apart.as_mut().unwrap_or(&mut self.netlink))
     }
 
-    /// Removes the pair; with the namespace of its hidden end it is gone already.
-    fn delete_pair(&mut self, hidden: &str, device: Device) -> Result<(), KernelError> {
-        match self.on_hidden(|netlink| netlink.delete_pair(hidden, device)) {
-            Err(KernelError::Gone(_)) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// An address, a neighbour, a route or a nexthop object.
-    fn change_layer3(&mut self, link: &Target, step: &Step) -> Result<(), KernelError> {
-        match step {
-            Step::AddAddress { address, .. } => self.netlink.add_address(link.index, address),
-            Step::DeleteAddress { address, .. } => self.netlink.delete_address(link.index, address),
-            Step::AddNeighbour { neighbour, .. } => self.netlink.add_neighbour(link.index, neighbour),
-            Step::DeleteNeighbour { neighbour, .. } => self.netlink.delete_neighbour(link.index, neighbour),
-            Step::AddRoute { route, from, first, .. } => self.netlink.add_route(route, *from, link.index, *first),
-            Step::DeleteRoute { route, from, .. } => self.netlink.delete_route(route, *from, link.index),
-            Step::MoveNexthop { nexthop, .. } => self.netlink.move_nexthop(nexthop, link.index),
-            _ => Ok(()),
+    /// Does something about an interface by a netlink socket, on a thread, in the network namespace that it is in.
+    fn where_it_is(
+        &mut self,
+        link: &Subject,
+        act: impl FnOnce(&mut Netlink, &Target) -> Result<(), KernelError> + Send,
+    ) -> Result<(), KernelError> {
+        let target = self.find(link)?;
+        match self.apart().filter(|_| *link == Subject::Hidden) {
+            None => act(&mut self.netlink, &target),
+            Some(namespace) => namespace
+                .run(|| act(&mut Netlink::open()?, &target))
+                .unwrap_or_else(|error| Err(namespace.not_entered(error))),
         }
     }
 
@@ -262,33 +173,5 @@ impl Executor {
             Some(link) => Ok(Target { index: link.index, name: link.name }),
             None => Err(KernelError::Gone(what)),
         }
-    }
-}
-
-/// Carries out a step about the settings of an interface with a socket of its network namespace, on a thread that is there.
-///
-/// # Errors
-///
-/// What the kernel refuses.
-pub fn set_elsewhere(netlink: &mut Netlink, link: &Link, step: &Step) -> Result<(), KernelError> {
-    set(netlink, &Target { index: link.index, name: link.name.clone() }, step)
-}
-
-/// A setting of an interface of the present namespace.
-fn set(netlink: &mut Netlink, link: &Target, step: &Step) -> Result<(), KernelError> {
-    match step {
-        Step::SetAdmin { up, .. } => netlink.set_admin(link.index, *up),
-        Step::SetMac { mac, .. } => netlink.set_mac(link.index, *mac),
-        Step::SetMtu { mtu, .. } => netlink.set_mtu(link.index, *mtu),
-        Step::SetPromisc { on, .. } => netlink.set_promisc(link.index, *on),
-        Step::SetAllmulti { on, .. } => netlink.set_allmulti(link.index, *on),
-        Step::SetAddrGenMode { mode, .. } => netlink.set_addr_gen_mode(link.index, *mode),
-        Step::SetSysctl { key, value, .. } => sysctl::set(&link.name, key, value),
-        Step::SetSysctls { values, .. } => {
-            values.iter().try_for_each(|(key, value)| sysctl::set(&link.name, key, value))
-        }
-        Step::SetToken { token, .. } => netlink.set_token(link.index, *token),
-        Step::SetFeature { feature, on, .. } => ethtool::set_feature(&link.name, feature, *on),
-        _ => Ok(()),
     }
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use aggctl_engine::{
     config::Device,
-    host::{Address, Host},
-    plan::{Step, Subject},
+    host::{Address, Host, Route},
+    plan::{Change, Layer3Step, Setting, Step, Subject},
 };
 use aggctl_kernel::netlink::Netlink;
 
@@ -73,47 +73,33 @@ fn move_all(host: &Host) -> Vec<Step> {
     let (near, far): (Vec<_>, Vec<_>) = routes.into_iter().partition(|route| !route.gateway);
     let mut steps = vec![
         create_pair(Device::Veth),
-        Step::SetAdmin { link: Subject::Hidden, up: true, was: false },
-        Step::SetAdmin { link: Subject::Aggregate, up: true, was: false },
+        Setting::Admin(Change::ON).of(Subject::Hidden),
+        Setting::Admin(Change::ON).of(Subject::Aggregate),
     ];
-    steps.extend(
-        host.neighbours
-            .iter()
-            .filter(|neighbour| neighbour.link == from)
-            .map(|neighbour| Step::AddNeighbour { link: Subject::Aggregate, neighbour: neighbour.clone() }),
-    );
+    let neighbour = |link: &Subject, present| {
+        let (link, here) = (link.clone(), host.neighbours.iter().filter(|neighbour| neighbour.link == from));
+        let steps =
+            here.map(move |n| Layer3Step::Neighbour { link: link.clone(), neighbour: n.clone(), present }.into());
+        steps.collect::<Vec<Step>>()
+    };
+    let route = |link: &Subject, route: &Route, first, present| {
+        let (link, route) = (link.clone(), route.clone());
+        Step::from(Layer3Step::Route { link, route, described_on: from, first, present })
+    };
+    steps.extend(neighbour(&Subject::Aggregate, Change::ON));
     let (v6, v4): (Vec<_>, Vec<_>) = host.addresses.iter().filter(on_port).partition(|address| address.local.is_ipv6());
     // The kernel puts a new IPv6 address first, and a new IPv4 address last.
     let in_order: Vec<_> = v4.iter().chain(v6.iter().rev()).copied().collect();
-    steps.extend(
-        in_order.iter().map(|address| Step::AddAddress { link: Subject::Aggregate, address: relabelled(address) }),
-    );
-    steps.extend(near.iter().chain(&far).map(|route| Step::AddRoute {
-        route: (*route).clone(),
-        from,
-        to: Subject::Aggregate,
-        first: true,
+    steps.extend(in_order.iter().map(|address| Layer3Step::add_address(&Subject::Aggregate, &relabelled(address))));
+    steps.extend(near.iter().chain(&far).map(|it| route(&Subject::Aggregate, it, true, Change::ON)));
+    let nexthops = host.nexthops.iter().filter(|nexthop| nexthop.link == Some(from)).cloned();
+    steps.extend(nexthops.map(|nexthop| {
+        let link = Change { from: source.clone(), to: Subject::Aggregate };
+        Layer3Step::Nexthop { nexthop, link }.into()
     }));
-    steps.extend(host.nexthops.iter().filter(|nexthop| nexthop.link == Some(from)).map(|nexthop| Step::MoveNexthop {
-        nexthop: nexthop.clone(),
-        to: Subject::Aggregate,
-        was: source.clone(),
-    }));
-    steps.extend(far.iter().chain(&near).map(|route| Step::DeleteRoute {
-        route: (*route).clone(),
-        from,
-        to: source.clone(),
-        first: false,
-    }));
-    steps.extend(
-        host.neighbours
-            .iter()
-            .filter(|neighbour| neighbour.link == from)
-            .map(|neighbour| Step::DeleteNeighbour { link: source.clone(), neighbour: neighbour.clone() }),
-    );
-    steps.extend(
-        in_order.iter().rev().map(|address| Step::DeleteAddress { link: source.clone(), address: (*address).clone() }),
-    );
+    steps.extend(far.iter().chain(&near).map(|it| route(&source, it, false, Change::OFF)));
+    steps.extend(neighbour(&source, Change::OFF));
+    steps.extend(in_order.iter().rev().map(|address| Layer3Step::delete_address(&source, address)));
     steps
 }
 

@@ -1,11 +1,11 @@
 //! Interfaces: what a snapshot shows, and every setting there and back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv6Addr};
 
 use aggctl_common::Mac;
 use aggctl_engine::{
     config::Device,
-    plan::{Step, Subject},
+    plan::{Change, OneWayStep, Setting, Subject},
 };
 use aggctl_kernel::{error::KernelError, ethtool, netlink::Netlink, sysctl};
 
@@ -48,19 +48,20 @@ fn every_setting_there_and_back() {
         let before = picture();
         let was = before.link("p0").unwrap().clone();
         let other = |value: &str| if value == "2" { "1" } else { "2" }.to_owned();
-        let mut steps = vec![
-            Step::SetMac { link: link.clone(), mac: Mac([2, 0, 0, 0, 0, 9]), was: was.mac },
-            Step::SetMtu { link: link.clone(), mtu: 1280, was: was.mtu },
-            Step::SetPromisc { link: link.clone(), on: true, was: false },
-            Step::SetAllmulti { link: link.clone(), on: true, was: false },
-            Step::SetAddrGenMode { link: link.clone(), mode: 1, was: 0 },
-            Step::SetAdmin { link: link.clone(), up: true, was: false },
+        let mut settings = vec![
+            Setting::Mac(Change { from: was.mac, to: Mac([2, 0, 0, 0, 0, 9]) }),
+            Setting::Mtu(Change { from: was.mtu, to: 1280 }),
+            Setting::Promisc(Change::ON),
+            Setting::Allmulti(Change::ON),
+            Setting::AddrGenMode(Change { from: 0, to: 1 }),
+            Setting::Admin(Change::ON),
         ];
         for key in ["ipv4/rp_filter", "ipv4/arp_announce", "ipv4/neigh/mcast_solicit", "ipv6/accept_ra"] {
-            let (key, was) = (key.to_owned(), was.sysctls[key].clone());
-            steps.push(Step::SetSysctl { link: link.clone(), key, value: other(&was), was });
+            let (key, from) = (key.to_owned(), was.sysctls[key].clone());
+            settings.push(Setting::Sysctl { key, value: Change { to: other(&from), from } });
         }
-        steps.push(Step::SetToken { link, token: "::77".parse().unwrap(), was: std::net::Ipv6Addr::UNSPECIFIED });
+        settings.push(Setting::Token(Change { from: Ipv6Addr::UNSPECIFIED, to: "::77".parse().unwrap() }));
+        let steps = settings.into_iter().map(|setting| setting.of(link.clone())).collect::<Vec<_>>();
         let mut executor = executor();
         for step in &steps {
             apply(&mut executor, step);
@@ -92,7 +93,8 @@ fn a_feature_there_and_back() {
         assert!(before[names[2]].fixed, "veth has no LRO");
         let was = before[names[1]];
         assert!(!was.fixed);
-        let step = Step::SetFeature { link: port("p0"), feature: names[1].into(), on: !was.on, was: was.on };
+        let on = Change { from: was.on, to: !was.on };
+        let step = Setting::Feature { name: names[1].into(), on }.of(port("p0"));
         let mut executor = executor();
         apply(&mut executor, &step);
         assert_eq!(ethtool::features("p0", &names).unwrap()[names[1]].on, !was.on);
@@ -139,14 +141,14 @@ fn what_is_gone_is_named_and_needs_no_undoing() {
         let link = port("p0");
         ip("link del p0");
         let mut executor = executor();
-        let step = Step::SetMtu { link: link.clone(), mtu: 1280, was: 1500 };
+        let step = Setting::Mtu(Change { from: 1500, to: 1280 }).of(link.clone());
         assert_eq!(executor.apply(&step).unwrap_err().to_string(), "port p0 is gone");
         executor.undo(&step).unwrap();
-        let step = Step::SetAdmin { link: Subject::Hidden, up: true, was: false };
+        let step = Setting::Admin(Change::ON).of(Subject::Hidden);
         assert_eq!(executor.apply(&step).unwrap_err().to_string(), "agg0.h is gone");
         executor.undo(&step).unwrap();
         undo(&mut executor, &create_pair(Device::Veth));
-        undo(&mut executor, &Step::Announce { link });
+        undo(&mut executor, &OneWayStep::Announce { link }.into());
     });
 }
 
@@ -158,10 +160,11 @@ fn a_port_is_found_after_a_rename() {
         ip("link set p0 name renamed.7");
         let mut executor = executor();
         let key = "ipv4/rp_filter".to_owned();
-        let was = sysctl::read("renamed.7", &key).unwrap().unwrap();
-        let value = if was == "2" { "1" } else { "2" }.to_owned();
-        apply(&mut executor, &Step::SetSysctl { link, key: key.clone(), value: value.clone(), was });
-        assert_eq!(sysctl::read("renamed.7", &key).unwrap(), Some(value));
+        let from = sysctl::read("renamed.7", &key).unwrap().unwrap();
+        let to = if from == "2" { "1" } else { "2" }.to_owned();
+        let step = Setting::Sysctl { key: key.clone(), value: Change { from, to: to.clone() } }.of(link);
+        apply(&mut executor, &step);
+        assert_eq!(sysctl::read("renamed.7", &key).unwrap(), Some(to));
     });
 }
 

@@ -3,7 +3,7 @@
 use aggctl_common::Mac;
 use aggctl_engine::{
     config::Device,
-    plan::{Step, Subject},
+    plan::{Change, LinkStep, PairSettings, Setting, Step, Subject},
 };
 use aggctl_kernel::{
     error::KernelError,
@@ -30,7 +30,7 @@ pub fn each_device(test: fn(Device)) {
 
 /// The step that makes `agg0` and its hidden end.
 pub fn create_pair(device: Device) -> Step {
-    Step::CreatePair {
+    let pair = PairSettings {
         device,
         name: "agg0".into(),
         hidden: "agg0.h".into(),
@@ -38,7 +38,8 @@ pub fn create_pair(device: Device) -> Step {
         mtu: 1400,
         gso_max_size: 32_000,
         gso_max_segs: 100,
-    }
+    };
+    LinkStep::Pair { pair, present: Change::ON }.into()
 }
 
 #[test]
@@ -66,14 +67,15 @@ fn the_carrier_follows_the_hidden_end_and_the_mac_can_be_changed() {
     each_device(|device| {
         let mut executor = executor();
         apply(&mut executor, &create_pair(device));
-        let mut set = |link, up| apply(&mut executor, &Step::SetAdmin { link, up, was: !up });
+        let mut set =
+            |link: Subject, up: bool| apply(&mut executor, &Setting::Admin(Change { from: !up, to: up }).of(link));
         set(Subject::Aggregate, true);
         for up in [true, false, true] {
             set(Subject::Hidden, up);
             assert_eq!(picture().link("agg0").unwrap().carrier, up);
         }
         let mac = Mac([2, 0, 0, 0, 0, 0xa1]);
-        apply(&mut executor, &Step::SetMac { link: Subject::Aggregate, mac, was: MAC });
+        apply(&mut executor, &Setting::Mac(Change { from: MAC, to: mac }).of(Subject::Aggregate));
         let host = picture();
         assert!(host.link("agg0").unwrap().mac == mac && host.link("agg0").unwrap().carrier);
         undo(&mut executor, &create_pair(device));

@@ -6,7 +6,7 @@ use aggctl_common::PortId;
 use aggctl_engine::settings::Settings;
 use aggctl_engine::{
     config::{Device, Hook, Wiring},
-    plan::{Step, Subject},
+    plan::{Change, LinkStep, OneWayStep, ProgramStep, Setting, Step, Subject},
 };
 use aggctl_kernel::{
     dataplane::{Dataplane, DataplaneError, Expected},
@@ -52,17 +52,18 @@ fn hang_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
     mount("tmpfs", HOLDER, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
     (executor.wiring, executor.namespace) = (wiring, Namespace::at(format!("{HOLDER}/netns")));
     let second = port_in(PortId(1), "p1");
-    let mut steps = Vec::from(if wiring.has_namespace() { &[Step::CreateNamespace][..] } else { &[] });
-    steps.extend([
+    let mut steps =
+        Vec::from_iter(wiring.has_namespace().then_some(LinkStep::Namespace { present: Change::ON }.into()));
+    steps.extend::<[Step; 9]>([
         create_pair(device),
-        Step::CreateMaps,
-        Step::AttachTx { device, hook },
-        Step::AttachRelay { hook },
-        Step::SetAdmin { link: Subject::Hidden, up: true, was: false },
-        Step::AttachRx { link: port("p0"), hook },
-        Step::AttachRx { link: second.clone(), hook },
-        Step::Select { link: port("p0") },
-        Step::Select { link: second },
+        ProgramStep::Maps { present: Change::ON }.into(),
+        ProgramStep::Tx { device, hook, attached: Change::ON }.into(),
+        ProgramStep::Relay { hook, attached: Change::ON }.into(),
+        Setting::Admin(Change::ON).of(Subject::Hidden),
+        ProgramStep::Rx { link: port("p0"), hook, attached: Change::ON }.into(),
+        ProgramStep::Rx { link: second.clone(), hook, attached: Change::ON }.into(),
+        OneWayStep::Select { link: port("p0") }.into(),
+        OneWayStep::Select { link: second }.into(),
     ]);
     for step in &steps {
         if let Err(KernelError::Dataplane(DataplaneError::NotBuilt)) = executor.apply(step) {
@@ -100,7 +101,7 @@ fn an_announcement_tells_every_address() {
             addr add 192.0.2.7/24 dev t0
             -6 addr add 2001:db8::7/64 nodad dev t0");
         aggctl_kernel::sysctl::write("t0", "ipv6/forwarding", "1").unwrap();
-        executor().apply(&Step::Announce { link: port("t0") }).unwrap();
+        executor().apply(&OneWayStep::Announce { link: port("t0") }.into()).unwrap();
         let arp = tap.receive(|frame| frame[12..14] == [0x08, 0x06]);
         assert_eq!(arp[28..32], [192, 0, 2, 7]);
         assert_eq!(arp[..6], [0xff; 6]);
@@ -115,7 +116,7 @@ fn announcing_on_a_link_that_is_down_is_no_failure() {
     in_namespace(|| {
         ip("link add p0 type veth peer name q0
             addr add 192.0.2.7/24 dev p0");
-        executor().apply(&Step::Announce { link: port("p0") }).unwrap();
+        executor().apply(&OneWayStep::Announce { link: port("p0") }.into()).unwrap();
         let sender = PacketSender::open().unwrap();
         assert!(matches!(sender.send(index("p0"), &[0xff; 60]), Err(SendError::Down(_))));
         let nobody = aggctl_common::IfIndex(9999);

@@ -1,0 +1,84 @@
+//! The steps about programs and maps.
+
+use aggctl_common::{IfIndex, PortId};
+use aggctl_engine::{
+    config::Device,
+    plan::{ProgramStep, Subject},
+};
+
+use super::Executor;
+use crate::{dataplane::Ends, error::KernelError};
+
+impl Executor {
+    /// Carries out a step about programs or maps. What is taken off need not be there, nor need its interface.
+    pub(super) fn change_program(&mut self, step: &ProgramStep) -> Result<(), KernelError> {
+        match step {
+            ProgramStep::Maps { present } if present.to => self.dataplane.create()?,
+            ProgramStep::Maps { .. } => self.dataplane.remove()?,
+            ProgramStep::Tx { device, hook, attached } if attached.to => {
+                let ends = self.present_ends(*device)?;
+                self.dataplane.attach_tx(&ends, *hook)?;
+            }
+            ProgramStep::Tx { device, hook, .. } => {
+                let ends = self.ends_or_none(*device)?;
+                self.dataplane.detach_tx(&ends, *hook)?;
+            }
+            ProgramStep::Relay { hook, attached } if attached.to => {
+                let ends = self.present_ends(Device::Auto)?;
+                self.dataplane.attach_relay(&ends, *hook)?;
+            }
+            ProgramStep::Relay { hook, .. } => {
+                let ends = self.ends_or_none(Device::Auto)?;
+                self.dataplane.detach_relay(&ends, *hook)?;
+            }
+            ProgramStep::Rx { link, hook, attached } if attached.to => {
+                let ends = self.present_ends(Device::Auto)?;
+                let index = self.find(link)?.index;
+                self.dataplane.attach_rx(slot(link)?, index, &ends, *hook)?;
+            }
+            ProgramStep::Rx { link, hook, .. } => {
+                let index = self.index_or_none(link)?;
+                self.dataplane.detach_rx(slot(link)?, index, *hook)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pair, which must be there.
+    fn present_ends(&mut self, device: Device) -> Result<Ends, KernelError> {
+        let (aggregate, hidden) = self.pair()?;
+        Ok(self.ends(device, aggregate, hidden))
+    }
+
+    /// The pair with these numbers, as the data path wants it. The device matters to the sending program alone.
+    #[must_use]
+    pub fn ends(&self, device: Device, aggregate: IfIndex, hidden: IfIndex) -> Ends {
+        Ends { wiring: self.wiring, device, aggregate, hidden, namespace: self.apart().cloned() }
+    }
+
+    /// The pair, as far as it is there.
+    fn ends_or_none(&mut self, device: Device) -> Result<Ends, KernelError> {
+        let aggregate = self.index_or_none(&Subject::Aggregate)?;
+        let hidden = self.index_or_none(&Subject::Hidden)?;
+        Ok(self.ends(device, aggregate, hidden))
+    }
+
+    /// The index of an interface, or the one that stands for none: its pins must go all the same.
+    fn index_or_none(&mut self, subject: &Subject) -> Result<IfIndex, KernelError> {
+        match self.find(subject) {
+            Ok(target) => Ok(target.index),
+            Err(KernelError::Gone(_)) => Ok(IfIndex::NONE),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The slot of a port.
+pub(super) fn slot(subject: &Subject) -> Result<PortId, KernelError> {
+    match subject {
+        Subject::Port { id, .. } => Ok(*id),
+        Subject::Aggregate | Subject::Hidden => {
+            Err(KernelError::Malformed { subject: "receiving program".into(), what: "step (it is for ports only)" })
+        }
+    }
+}
