@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    environment, process,
+    debug_info, environment, process,
     setup::{self, Build},
     toolchain::TARGET,
     workspace::{self, Workspace},
@@ -21,7 +21,7 @@ const OBJECT_VARIABLE: &str = "AGGCTL_EBPF_OBJECT";
 /// The variable by which tests make steps fail, in debug builds.
 const FAULT_VARIABLE: &str = "AGGCTL_FAULT";
 
-/// Builds everything and returns the path of the binary.
+/// Builds everything and returns the path of the binary. The debug information of a release lies beside it.
 ///
 /// # Errors
 ///
@@ -37,6 +37,7 @@ pub fn all(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     let binary = workspace.aggctl(release);
     if release {
         has_no_hook(&binary)?;
+        debug_info::split(&binary)?;
     }
     Ok(binary)
 }
@@ -49,7 +50,8 @@ fn has_no_hook(binary: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The binary to be shown or measured: built with all that is needed, or in a virtual machine the one that the host built.
+/// The binary to be shown or measured: built with all that is needed, or in a virtual machine the one that the host
+/// built.
 ///
 /// # Errors
 ///

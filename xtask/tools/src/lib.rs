@@ -2,6 +2,7 @@
 //! building the product.
 
 pub mod build;
+pub mod debug_info;
 pub mod environment;
 pub mod interrupt;
 pub mod linker;

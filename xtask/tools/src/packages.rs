@@ -19,7 +19,7 @@ pub struct Tool {
     pub reason: &'static str,
 }
 
-/// Every tool that the tests, the demo and the benchmark call. The product itself calls none of them.
+/// Every tool that builds, the tests, the demo and the benchmark call. The product itself calls none of them.
 pub const TOOLS: &[Tool] = &[
     tool("ip", "iproute2", "makes the namespaces and links of tests and demo, and checks what the host looks like"),
     tool("tc", "iproute2", "puts foreign filters on ports in tests"),
@@ -31,6 +31,7 @@ pub const TOOLS: &[Tool] = &[
     tool("iptables-legacy", "iptables", "puts rules of the older kind on ports in tests"),
     tool("sysctl", "procps", "sets and compares sysctls of ports in tests"),
     tool("teamd", "libteam-utils", "puts a team device at the other end of the wire in tests"),
+    tool("objcopy", "binutils", "puts the debug information of a release beside the binary"),
     tool("busybox", "busybox", "serves and asks for addresses in the DHCP test (udhcpd, udhcpc)"),
 ];
 
