@@ -5,16 +5,16 @@ use crate::hash::Policy;
 
 /// How the sending program picks the port of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Selection {
+pub enum TxPolicy {
     /// The active port ([`crate::rule::choose`]).
     Active,
     /// By a hash of the frame, through the table of buckets ([`crate::spread::choose`]).
     Buckets,
-    /// By a hash of the frame modulo the number of usable ports, as bonding does ([`crate::spread::turn`]).
+    /// By a hash of the frame modulo the number of usable ports, as bonding does ([`crate::spread::pick`]).
     Modulo,
-    /// In turn, a number of packets each ([`crate::spread::turn`]).
+    /// In turn, a number of packets each ([`crate::spread::pick`]).
     RoundRobin,
-    /// At random ([`crate::spread::turn`]).
+    /// At random ([`crate::spread::pick`]).
     Random,
 }
 
@@ -22,7 +22,7 @@ pub enum Selection {
 ///
 /// Ordered by how much is accepted: each accepts all that those before it do, but for our own frames coming back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reception {
+pub enum RxPolicy {
     /// Those of the active port.
     Active,
     /// Unicast of any port, groups of the designated port; several ports hear the same (partner `plain`).
@@ -31,7 +31,7 @@ pub enum Reception {
     Any,
 }
 
-impl Selection {
+impl TxPolicy {
     /// How the name of the sending program ends that picks the port so; `policy` says what it hashes, if it hashes.
     #[must_use]
     pub const fn name(self, policy: Policy) -> &'static str {
@@ -49,7 +49,7 @@ impl Selection {
     }
 }
 
-impl Reception {
+impl RxPolicy {
     /// How the name of the receiving program ends that accepts so.
     #[must_use]
     pub const fn name(self) -> &'static str {

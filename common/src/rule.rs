@@ -5,7 +5,7 @@
 
 use core::hint::cold_path;
 
-use crate::{Addresses, DropReason, IfIndex, MAX_PORTS, PortId, control::Control, programs::Reception};
+use crate::{Addresses, DropReason, IfIndex, MAX_PORTS, PortId, control::Control, programs::RxPolicy};
 
 /// A table of ports that the rule can read, word by word. See [`crate::Ports`] for the meaning of the words.
 pub trait View {
@@ -128,7 +128,7 @@ pub trait Hearer {
     /// The slot of the port.
     fn slot(&self) -> PortId;
     /// Which frames are accepted.
-    fn reception(&self) -> Reception;
+    fn rx_policy(&self) -> RxPolicy;
     /// The table of ports.
     fn table(&self) -> impl View;
     /// Whether a socket bound to the port waits for frames of this EtherType ([`crate::Bound`]).
@@ -156,8 +156,8 @@ pub fn receive(port: &impl Hearer, addresses: &Addresses) -> Result<Received, Dr
         Control::PortOnly => Ok(Received::Port),
         Control::PortAndAggregate => Ok(shared(port, addresses, true)),
         Control::No if port.is_awaited() => Ok(shared(port, addresses, false)),
-        Control::No => match port.reception() {
-            Reception::Active if is_active(&port.table(), port.slot()) => Ok(()),
+        Control::No => match port.rx_policy() {
+            RxPolicy::Active if is_active(&port.table(), port.slot()) => Ok(()),
             _ => accepted(port, addresses),
         }
         .map(|()| Received::Aggregate),
@@ -177,10 +177,10 @@ fn shared(port: &impl Hearer, addresses: &Addresses, control: bool) -> Received 
 /// Whether a frame with these addresses goes to the aggregate.
 #[inline(always)]
 fn accepted(port: &impl Hearer, addresses: &Addresses) -> Result<(), DropReason> {
-    match port.reception() {
-        Reception::Active => port.accept(addresses.destination.is_group()),
-        Reception::Designated => accept_one(&port.table(), port.slot(), addresses),
-        Reception::Any => Ok(()),
+    match port.rx_policy() {
+        RxPolicy::Active => port.accept(addresses.destination.is_group()),
+        RxPolicy::Designated => accept_one(&port.table(), port.slot(), addresses),
+        RxPolicy::Any => Ok(()),
     }
 }
 

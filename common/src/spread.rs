@@ -1,20 +1,20 @@
 //! How traffic is spread over several ports: the rules for the modes `hash`, `round-robin` and `random`.
 //!
 //! - [`table`]: hash → bucket → port, by a table in which a port that leaves moves only its own buckets.
-//! - [`sides`]: how one table takes the place of another.
-//! - [`cycle`]: a number → the ports in turn, for round-robin, random, and bonding's way of using a hash.
+//! - [`double_buffer`]: how one table takes the place of another.
+//! - [`rotation`]: a number → the ports in turn, for round-robin, random, and bonding's way of using a hash.
 //!
 //! Both have an answer of their own when the ports that are usable are no longer those for which the controller made
-//! the table or the cycle. It is the answer that the next one gives, so a flow moves once. How tables and cycles are
+//! the table or the rotation. It is the answer that the next one gives, so a flow moves once. How tables and rotations are
 //! made is the engine's business (`aggctl_engine::spread`); the rules for users are in docs/table.md.
 
 use crate::{MAX_PORTS, PortId};
 
-pub mod cycle;
-pub mod sides;
+pub mod double_buffer;
+pub mod rotation;
 pub mod table;
 
-pub use cycle::{Cycle, CycleView, TURNS, turn};
+pub use rotation::{MAX_ROTATION, Rotation, RotationView, pick};
 pub use table::{TableView, choose, first_usable};
 
 /// The fewest buckets that a table can have.
@@ -26,10 +26,10 @@ pub const MAX_BUCKETS: u32 = 65_536;
 /// The buckets of a table unless the owner says otherwise.
 pub const DEFAULT_BUCKETS: u32 = 4_096;
 
-/// The entries of a row: one for each port that there can be.
-pub const ROW: usize = MAX_PORTS;
+/// The entries of a fallback order: one for each port that there can be.
+pub const MAX_FALLBACKS: usize = MAX_PORTS;
 
-/// Stands for "no port" in a table, a row or a cycle, and so marks the end of a row.
+/// Stands for "no port" in a table, a fallback order or a rotation, and so marks the end of an order.
 pub const END: u8 = 0xff;
 
 /// 2^32 divided by the golden ratio, and odd: multiplying by it loses nothing, and the high bits of the product depend

@@ -4,7 +4,7 @@
 
 use aggctl_common::{
     PortId,
-    spread::{self, Cycle, MAX_BUCKETS, MIN_BUCKETS, ROW, sides},
+    spread::{self, MAX_BUCKETS, MAX_FALLBACKS, MIN_BUCKETS, Rotation, double_buffer},
 };
 use aya_ebpf::{
     btf_maps::{Array, ArrayOfMaps},
@@ -14,17 +14,17 @@ use aya_ebpf::{
 
 use crate::live::Live;
 
-/// The port of each bucket, an octet each; in modes without buckets a [`Cycle`]. In the layout of [`sides`].
+/// The port of each bucket, an octet each; in modes without buckets a [`Rotation`]. In the layout of [`double_buffer`].
 // As large as the largest table. The map that takes its place has the size that is needed, and the verifier goes by that.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.table")]
-static TABLE: Live<[u64; sides::octets(MAX_BUCKETS) as usize / 8]> =
-    Live::new([0; sides::octets(MAX_BUCKETS) as usize / 8]);
+static TABLE: Live<[u64; double_buffer::octets(MAX_BUCKETS) as usize / 8]> =
+    Live::new([0; double_buffer::octets(MAX_BUCKETS) as usize / 8]);
 
 /// The order of ports of each bucket.
 // The sizes here are those of the smallest table. The loader finds the map made and pinned in the size that is needed.
 #[btf_map]
-static ROWS: ArrayOfMaps<Array<[u8; ROW], { MIN_BUCKETS as usize }>, 1> = ArrayOfMaps::new();
+static ROWS: ArrayOfMaps<Array<[u8; MAX_FALLBACKS], { MIN_BUCKETS as usize }>, 1> = ArrayOfMaps::new();
 
 /// How many packets this CPU has sent in turn.
 #[map]
@@ -34,7 +34,7 @@ static TURN: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 #[inline(always)]
 fn side() -> Option<usize> {
     // SAFETY: the value begins with this word.
-    sides::published(unsafe { TABLE.get().cast::<u32>().read_volatile() })
+    double_buffer::published(unsafe { TABLE.get().cast::<u32>().read_volatile() })
 }
 
 /// The octet of [`TABLE`] at an offset.
@@ -57,14 +57,16 @@ impl spread::TableView for Buckets {
     #[inline(always)]
     fn primary(&self, bucket: u32) -> u8 {
         // SAFETY: the verifier proves the number of the bucket to be below that of the buckets that the value has room for.
-        unsafe { octet(sides::of_bucket(bucket as usize, self.0)).read_volatile() }
+        unsafe { octet(double_buffer::of_bucket(bucket as usize, self.0)).read_volatile() }
     }
 
     #[inline(always)]
-    fn row(&self, bucket: u32, position: usize) -> u8 {
+    fn fallback(&self, bucket: u32, position: usize) -> u8 {
         match ROWS.get_value_ptr_mut(0, &bucket) {
-            // SAFETY: a row has a power of two of entries, so the position is within it.
-            Some(row) => unsafe { row.cast_const().cast::<u8>().add(position & (ROW - 1)).read_volatile() },
+            // SAFETY: an order has a power of two of entries, so the position is within it.
+            Some(order) => unsafe {
+                order.cast_const().cast::<u8>().add(position & (MAX_FALLBACKS - 1)).read_volatile()
+            },
             None => spread::END,
         }
     }
@@ -78,7 +80,7 @@ impl spread::TableView for Buckets {
     }
 }
 
-/// The slot of the first usable port of a bucket's row, or [`spread::END`]. Out of line, because the registers that only this needs
+/// The slot of the first usable port of a bucket's order, or [`spread::END`]. Out of line, because the registers that only this needs
 /// would be saved and restored for every frame.
 #[cold]
 #[inline(never)]
@@ -87,19 +89,19 @@ fn first_usable(usable: u64, bucket: u32) -> u32 {
     spread::first_usable(&Buckets(0), usable, bucket).map_or(spread::END, |port| port.0).into()
 }
 
-/// The cycle that ports take turns in.
-pub struct Turns(*const Cycle);
+/// The rotation in use.
+pub struct CurrentRotation(*const Rotation);
 
-/// The present cycle, if one was published.
+/// The present rotation, if one was published.
 #[inline(always)]
-pub fn turns() -> Option<Turns> {
-    side().map(|side| Turns(octet(sides::of_cycle(side)).cast()))
+pub fn rotation() -> Option<CurrentRotation> {
+    side().map(|side| CurrentRotation(octet(double_buffer::of_rotation(side)).cast()))
 }
 
-impl spread::CycleView for Turns {
+impl spread::RotationView for CurrentRotation {
     #[inline(always)]
     fn usable(&self) -> u64 {
-        // SAFETY: the value has room for two cycles, and the controller writes to the other one.
+        // SAFETY: the value has room for two rotations, and the controller writes to the other one.
         unsafe { (*self.0).usable }
     }
 
@@ -118,7 +120,7 @@ impl spread::CycleView for Turns {
 
 /// The number of this packet among those that this CPU sends.
 #[inline(always)]
-pub fn next() -> u32 {
+pub fn next_number() -> u32 {
     match TURN.get_ptr_mut(0) {
         // SAFETY: the entry is this CPU's own, and a program is not moved to another CPU while it runs.
         Some(count) => unsafe {

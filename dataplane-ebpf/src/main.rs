@@ -24,7 +24,7 @@ mod receive;
 mod send;
 mod vlan;
 
-use aggctl_common::{hash::Policy, programs::Reception};
+use aggctl_common::{hash::Policy, programs::RxPolicy};
 use aya_ebpf::{macros::classifier, programs::TcContext};
 
 /// Programs for a frame that the host sends: the second of each pair is for aggregates with a rule about VLANs.
@@ -62,17 +62,17 @@ senders! {
 
 /// Programs for a frame that a port heard: the second of each pair is for aggregates with a rule about VLANs.
 macro_rules! receivers {
-    ($($plain:ident, $tagging:ident: $reception:ident;)+) => {$(
+    ($($plain:ident, $tagging:ident: $rx_policy:ident;)+) => {$(
         /// A frame that a port heard.
         #[classifier]
         pub fn $plain(context: TcContext) -> i32 {
-            receive::receive::<false>(&context, Reception::$reception)
+            receive::receive::<false>(&context, RxPolicy::$rx_policy)
         }
 
         /// The same, with a rule about VLANs.
         #[classifier]
         pub fn $tagging(context: TcContext) -> i32 {
-            receive::receive::<true>(&context, Reception::$reception)
+            receive::receive::<true>(&context, RxPolicy::$rx_policy)
         }
     )+};
 }

@@ -4,7 +4,7 @@ use core::hint::cold_path;
 
 use aggctl_common::{
     Addresses, DropReason, PortId,
-    programs::Reception,
+    programs::RxPolicy,
     rule::{self, Hearer, Received, View},
 };
 use aya_ebpf::{Global, programs::TcContext};
@@ -16,7 +16,7 @@ use crate::{action, bound, deliver, drops, ports, vlan};
 static SLOT: Global<u32> = Global::new(0);
 
 /// The port that this copy of the program hangs on, what it accepts, and the frame that it heard. `PAGED`: seen from [`paged`].
-struct ThisPort<'a, const PAGED: bool>(Reception, &'a TcContext);
+struct ThisPort<'a, const PAGED: bool>(RxPolicy, &'a TcContext);
 
 impl<const PAGED: bool> Hearer for ThisPort<'_, PAGED> {
     #[inline(always)]
@@ -25,7 +25,7 @@ impl<const PAGED: bool> Hearer for ThisPort<'_, PAGED> {
     }
 
     #[inline(always)]
-    fn reception(&self) -> Reception {
+    fn rx_policy(&self) -> RxPolicy {
         self.0
     }
 
@@ -73,10 +73,10 @@ fn slot() -> PortId {
 
 /// Gives the frame to the aggregate, to the port's own sockets, or to both, or drops it.
 #[inline(always)]
-pub fn receive<const TAGS: bool>(context: &TcContext, reception: Reception) -> i32 {
+pub fn receive<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
     match linear(context) {
-        Some(addresses) => carry_out::<TAGS, false>(context, reception, addresses),
-        None => paged::<TAGS>(context, reception),
+        Some(addresses) => carry_out::<TAGS, false>(context, rx_policy, addresses),
+        None => paged::<TAGS>(context, rx_policy),
     }
 }
 
@@ -84,10 +84,10 @@ pub fn receive<const TAGS: bool>(context: &TcContext, reception: Reception) -> i
 #[inline(always)]
 fn carry_out<const TAGS: bool, const PAGED: bool>(
     context: &TcContext,
-    reception: Reception,
+    rx_policy: RxPolicy,
     addresses: &Addresses,
 ) -> i32 {
-    match rule::receive(&ThisPort::<PAGED>(reception, context), addresses) {
+    match rule::receive(&ThisPort::<PAGED>(rx_policy, context), addresses) {
         Ok(Received::Aggregate) => match if TAGS { vlan::incoming(context) } else { Ok(()) } {
             Ok(()) => deliver::deliver(context),
             Err(reason) => drop(reason),
@@ -122,9 +122,9 @@ fn linear(context: &TcContext) -> Option<&Addresses> {
 /// carry the addresses about in a form that suits both.
 #[cold]
 #[inline(never)]
-fn paged<const TAGS: bool>(context: &TcContext, reception: Reception) -> i32 {
+fn paged<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
     match context.load(0) {
-        Ok(octets) => carry_out::<TAGS, true>(context, reception, &Addresses::from_octets(octets)),
+        Ok(octets) => carry_out::<TAGS, true>(context, rx_policy, &Addresses::from_octets(octets)),
         Err(_) => drop(DropReason::Malformed),
     }
 }

@@ -52,35 +52,35 @@ pub fn bucket(context: &TcContext, policy: Policy) -> Picked {
 /// By a hash modulo the number of ports.
 #[inline(always)]
 pub fn modulo(context: &TcContext, policy: Policy) -> Picked {
-    Ok(in_turn(hash(context, policy)?))
+    Ok(by_rotation(hash(context, policy)?))
 }
 
 /// The ports in turn.
 #[inline(always)]
 pub fn round_robin() -> Picked {
-    Ok(in_turn(turn()))
+    Ok(by_rotation(turn_number()))
 }
 
 /// Any port.
 #[inline(always)]
 pub fn random() -> Picked {
     // SAFETY: the helper takes nothing and touches no memory of ours.
-    Ok(in_turn(unsafe { bpf_get_prandom_u32() }))
+    Ok(by_rotation(unsafe { bpf_get_prandom_u32() }))
 }
 
-/// The port whose turn this number is. Before a cycle was published, where everything leaves.
+/// The port whose turn this number is. Before a rotation was published, where everything leaves.
 #[inline(always)]
-fn in_turn(number: u32) -> Option<PortId> {
-    match buckets::turns() {
-        Some(turns) => spread::turn(&ports::Table, &turns, number),
+fn by_rotation(number: u32) -> Option<PortId> {
+    match buckets::rotation() {
+        Some(rotation) => spread::pick(&ports::Table, &rotation, number),
         None => rule::choose(&ports::Table),
     }
 }
 
 /// How often the turn has passed on on this CPU.
 #[inline(always)]
-fn turn() -> u32 {
-    let (number, stride) = (buckets::next(), STRIDE.load());
+fn turn_number() -> u32 {
+    let (number, stride) = (buckets::next_number(), STRIDE.load());
     // The compiler does not know that nobody sets it to zero.
     if stride > 1 { number / stride } else { number }
 }

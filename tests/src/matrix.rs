@@ -181,15 +181,15 @@ pub fn resolve(case: Case, all: &[Case]) -> Result<Case, String> {
     if case.link.is_card() && !card::present(CARDS) {
         return Err(format!("needs emulated network cards (cargo xtask vm --nic e1000e:{CARDS})"));
     }
-    settle(case, all, &Feature::missing)
+    fall_back(case, all, &Feature::missing)
 }
 
-fn settle(case: Case, all: &[Case], missing: &dyn Fn(&'static Feature) -> Option<String>) -> Result<Case, String> {
+fn fall_back(case: Case, all: &[Case], missing: &dyn Fn(&'static Feature) -> Option<String>) -> Result<Case, String> {
     let lacking = case.needs().into_iter().find_map(|(feature, instead)| Some((missing(feature)?, instead)));
     match lacking {
         None => Ok(case),
         Some((reason, instead)) if all.contains(&instead) => Err(format!("{reason}; {instead} is run")),
-        Some((_, instead)) => settle(instead, all, missing),
+        Some((_, instead)) => fall_back(instead, all, missing),
     }
 }
 
@@ -230,12 +230,12 @@ mod tests {
     use super::*;
 
     fn on_old(case: Case, all: &[Case]) -> Result<Case, String> {
-        settle(case, all, &|feature| Some(format!("no {}", feature.name)))
+        fall_back(case, all, &|feature| Some(format!("no {}", feature.name)))
     }
 
     #[test]
     fn a_new_kernel_runs_every_case() {
-        assert_eq!(settle(Case::VETH_TCX, &[Case::VETH_TCX, Case::VETH_CLSACT], &|_| None), Ok(Case::VETH_TCX));
+        assert_eq!(fall_back(Case::VETH_TCX, &[Case::VETH_TCX, Case::VETH_CLSACT], &|_| None), Ok(Case::VETH_TCX));
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn three() -> Ports {
 /// A port as the rule sees it.
 struct Heard<'a> {
     slot: PortId,
-    reception: Reception,
+    rx_policy: RxPolicy,
     ports: &'a Ports,
     awaited: bool,
 }
@@ -37,8 +37,8 @@ impl Hearer for Heard<'_> {
         self.slot
     }
 
-    fn reception(&self) -> Reception {
-        self.reception
+    fn rx_policy(&self) -> RxPolicy {
+        self.rx_policy
     }
 
     fn table(&self) -> impl View {
@@ -50,15 +50,15 @@ impl Hearer for Heard<'_> {
     }
 }
 
-fn received(ports: &Ports, slot: u8, reception: Reception, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
+fn received(ports: &Ports, slot: u8, rx_policy: RxPolicy, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
     let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
-    receive(&Heard { slot: PortId(slot), reception, ports, awaited: false }, &addresses)
+    receive(&Heard { slot: PortId(slot), rx_policy, ports, awaited: false }, &addresses)
 }
 
 /// The same for a frame for which a socket bound to the port waits.
-fn awaited(ports: &Ports, slot: u8, reception: Reception, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
+fn awaited(ports: &Ports, slot: u8, rx_policy: RxPolicy, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
     let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
-    receive(&Heard { slot: PortId(slot), reception, ports, awaited: true }, &addresses)
+    receive(&Heard { slot: PortId(slot), rx_policy, ports, awaited: true }, &addresses)
 }
 
 /// A link-local frame that goes to the aggregate as well.
@@ -71,7 +71,7 @@ fn send_by_choice(ports: &Ports) -> Result<IfIndex, DropReason> {
 }
 
 fn heard(ports: &Ports, slot: u8, octets: [u8; 6]) -> Result<Received, DropReason> {
-    received(ports, slot, Reception::Active, octets, NEIGHBOUR)
+    received(ports, slot, RxPolicy::Active, octets, NEIGHBOUR)
 }
 
 #[test]
@@ -127,12 +127,12 @@ fn control_frames_reach_the_aggregate_from_where_it_takes_groups() {
     let ports = Ports { mac: Destination::from_octets(UNICAST).word(), accept: 0b010, ..three() };
     for slot in 0..3 {
         let on_one = Ok(if slot == 0 { CONTROL } else { Received::Port });
-        assert_eq!(received(&ports, slot, Reception::Active, STP, NEIGHBOUR), on_one);
-        assert_eq!(received(&ports, slot, Reception::Designated, STP, NEIGHBOUR), on_one);
-        assert_eq!(received(&ports, slot, Reception::Any, STP, NEIGHBOUR), Ok(CONTROL));
-        assert_eq!(received(&ports, slot, Reception::Designated, STP, UNICAST), Ok(Received::Port), "our own");
+        assert_eq!(received(&ports, slot, RxPolicy::Active, STP, NEIGHBOUR), on_one);
+        assert_eq!(received(&ports, slot, RxPolicy::Designated, STP, NEIGHBOUR), on_one);
+        assert_eq!(received(&ports, slot, RxPolicy::Any, STP, NEIGHBOUR), Ok(CONTROL));
+        assert_eq!(received(&ports, slot, RxPolicy::Designated, STP, UNICAST), Ok(Received::Port), "our own");
         let lost = Ports { usable: 0, ..ports };
-        assert_eq!(received(&lost, slot, Reception::Active, STP, NEIGHBOUR), Ok(Received::Port), "no port");
+        assert_eq!(received(&lost, slot, RxPolicy::Active, STP, NEIGHBOUR), Ok(Received::Port), "no port");
     }
 }
 
@@ -140,17 +140,17 @@ fn control_frames_reach_the_aggregate_from_where_it_takes_groups() {
 fn what_a_socket_bound_to_the_port_waits_for_stays_there_too() {
     let ports = three();
     for octets in [UNICAST, BROADCAST, [0x01, 0x1b, 0x19, 0, 0, 0]] {
-        assert_eq!(awaited(&ports, 0, Reception::Active, octets, NEIGHBOUR), Ok(SHARED));
-        assert_eq!(awaited(&ports, 1, Reception::Active, octets, NEIGHBOUR), Ok(Received::Port), "not dropped");
-        assert_eq!(awaited(&ports, 1, Reception::Any, octets, NEIGHBOUR), Ok(SHARED));
+        assert_eq!(awaited(&ports, 0, RxPolicy::Active, octets, NEIGHBOUR), Ok(SHARED));
+        assert_eq!(awaited(&ports, 1, RxPolicy::Active, octets, NEIGHBOUR), Ok(Received::Port), "not dropped");
+        assert_eq!(awaited(&ports, 1, RxPolicy::Any, octets, NEIGHBOUR), Ok(SHARED));
     }
     let former = Ports { accept: 0b010, ..ports };
-    assert_eq!(awaited(&former, 1, Reception::Active, UNICAST, NEIGHBOUR), Ok(SHARED));
-    assert_eq!(awaited(&former, 1, Reception::Active, BROADCAST, NEIGHBOUR), Ok(Received::Port));
-    assert_eq!(awaited(&ports, 1, Reception::Designated, UNICAST, NEIGHBOUR), Ok(SHARED));
-    assert_eq!(awaited(&ports, 1, Reception::Designated, BROADCAST, NEIGHBOUR), Ok(Received::Port));
-    assert_eq!(awaited(&ports, 1, Reception::Any, LACP, NEIGHBOUR), Ok(Received::Port));
-    assert_eq!(awaited(&ports, 0, Reception::Active, STP, NEIGHBOUR), Ok(CONTROL));
+    assert_eq!(awaited(&former, 1, RxPolicy::Active, UNICAST, NEIGHBOUR), Ok(SHARED));
+    assert_eq!(awaited(&former, 1, RxPolicy::Active, BROADCAST, NEIGHBOUR), Ok(Received::Port));
+    assert_eq!(awaited(&ports, 1, RxPolicy::Designated, UNICAST, NEIGHBOUR), Ok(SHARED));
+    assert_eq!(awaited(&ports, 1, RxPolicy::Designated, BROADCAST, NEIGHBOUR), Ok(Received::Port));
+    assert_eq!(awaited(&ports, 1, RxPolicy::Any, LACP, NEIGHBOUR), Ok(Received::Port));
+    assert_eq!(awaited(&ports, 0, RxPolicy::Active, STP, NEIGHBOUR), Ok(CONTROL));
 }
 
 #[test]
@@ -166,20 +166,20 @@ fn a_lag_delivers_all_that_any_port_hears() {
     let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
     for slot in 0..3 {
         for octets in [UNICAST, BROADCAST, NEIGHBOUR] {
-            assert_eq!(received(&ports, slot, Reception::Any, octets, UNICAST), Ok(Received::Aggregate));
+            assert_eq!(received(&ports, slot, RxPolicy::Any, octets, UNICAST), Ok(Received::Aggregate));
         }
-        assert_eq!(received(&ports, slot, Reception::Any, STP, NEIGHBOUR), Ok(CONTROL));
+        assert_eq!(received(&ports, slot, RxPolicy::Any, STP, NEIGHBOUR), Ok(CONTROL));
     }
 }
 
 #[test]
 fn from_a_plain_partner_groups_come_by_the_designated_port_alone() {
     let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
-    let heard = |slot, to| received(&ports, slot, Reception::Designated, to, NEIGHBOUR);
+    let heard = |slot, to| received(&ports, slot, RxPolicy::Designated, to, NEIGHBOUR);
     assert_eq!((heard(0, BROADCAST), heard(1, BROADCAST)), (Ok(Received::Aggregate), Err(DropReason::Duplicate)));
     assert_eq!((heard(0, UNICAST), heard(1, UNICAST)), (Ok(Received::Aggregate), Ok(Received::Aggregate)));
     let lost = Ports { usable: 0, ..ports };
-    assert_eq!(received(&lost, 0, Reception::Designated, BROADCAST, NEIGHBOUR), Err(DropReason::NoPort));
+    assert_eq!(received(&lost, 0, RxPolicy::Designated, BROADCAST, NEIGHBOUR), Err(DropReason::NoPort));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn our_own_frames_do_not_come_back() {
     let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
     for slot in 0..3 {
         for to in [BROADCAST, NEIGHBOUR] {
-            let back = received(&ports, slot, Reception::Designated, to, UNICAST);
+            let back = received(&ports, slot, RxPolicy::Designated, to, UNICAST);
             assert_eq!(back, Err(DropReason::Reflected));
         }
     }
@@ -235,9 +235,9 @@ proptest! {
         let mut ports = ports;
         ports.order[..32].copy_from_slice(&order);
         let _ = send_by_choice(&ports);
-        for reception in [Reception::Active, Reception::Designated, Reception::Any] {
-            let _ = received(&ports, slot, reception, octets, octets);
-            let _ = awaited(&ports, slot, reception, octets, octets);
+        for rx_policy in [RxPolicy::Active, RxPolicy::Designated, RxPolicy::Any] {
+            let _ = received(&ports, slot, rx_policy, octets, octets);
+            let _ = awaited(&ports, slot, rx_policy, octets, octets);
         }
     }
 }

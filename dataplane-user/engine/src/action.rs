@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aggctl_common::{
     Mac, PortId, Ports,
-    spread::{Cycle, ROW},
+    spread::{MAX_FALLBACKS, Rotation},
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,11 @@ pub enum Action {
     /// Make the programs use this table.
     Publish(Box<Ports>),
     /// Make the programs use these orders of ports, one for each bucket.
-    PublishRows(Arc<Vec<[u8; ROW]>>),
+    PublishFallbackOrders(Arc<Vec<[u8; MAX_FALLBACKS]>>),
     /// Make the programs use this table: the port of each bucket.
     PublishBuckets(Arc<Vec<u8>>),
-    /// Make the programs use this cycle.
-    PublishCycle(Box<Cycle>),
+    /// Make the programs use this rotation.
+    PublishRotation(Box<Rotation>),
     /// Set the aggregate's carrier.
     SetCarrier(bool),
     /// Set or clear a port's promiscuous flag.

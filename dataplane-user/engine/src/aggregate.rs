@@ -35,15 +35,15 @@ use crate::{
 };
 
 mod configure;
+mod explain;
 mod mtu;
 mod port;
+mod reconcile;
 mod refusal;
 mod rounds;
 mod setting;
-mod settle;
 mod sharing;
 mod table;
-mod words;
 
 use mtu::Mtu;
 use port::{Port, Presence};
@@ -177,7 +177,7 @@ impl Aggregate {
             Event::Link { port, link } => {
                 if self.is_another_interface(port, link.ifindex) {
                     self.gone(port, &mut actions);
-                    self.settle(&circumstances, &mut actions);
+                    self.reconcile(&circumstances, &mut actions);
                 }
                 self.link(port, link, &mut actions);
                 circumstances.fresh = Some(port);
@@ -196,7 +196,7 @@ impl Aggregate {
             Event::Configure(config) => self.configure(config),
             Event::Tick => {}
         }
-        self.settle(&circumstances, &mut actions);
+        self.reconcile(&circumstances, &mut actions);
         Ok(actions)
     }
 

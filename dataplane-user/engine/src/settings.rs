@@ -2,7 +2,7 @@
 
 use aggctl_common::{
     hash::Policy,
-    programs::{Reception, Selection},
+    programs::{RxPolicy, TxPolicy},
     spread::{self, MIN_BUCKETS},
 };
 
@@ -15,17 +15,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How the sending program picks a port.
-    pub selection: Selection,
+    pub tx_policy: TxPolicy,
     /// What it hashes.
     pub policy: Policy,
     /// What the hash is mixed with.
     pub seed: u32,
-    /// How many buckets the table has; [`MIN_BUCKETS`] where it holds a cycle instead.
+    /// How many buckets the table has; [`MIN_BUCKETS`] where it holds a rotation instead.
     pub buckets: u32,
     /// How many packets a port gets in turn.
     pub stride: u32,
     /// Which frames the receiving programs accept.
-    pub reception: Reception,
+    pub rx_policy: RxPolicy,
     /// Which VLANs pass, and how.
     pub vlan: VlanConfig,
 }
@@ -41,27 +41,27 @@ impl Settings {
     /// What this configuration asks for.
     #[must_use]
     pub fn of(config: &AggregateConfig) -> Self {
-        let selection = match (config.mode, config.hash.table) {
-            (Mode::ActiveBackup, _) => Selection::Active,
-            (Mode::Hash, TableKind::Stable) => Selection::Buckets,
-            (Mode::Hash, TableKind::KernelCompat) => Selection::Modulo,
-            (Mode::RoundRobin, _) if config.stride == 0 => Selection::Random,
-            (Mode::RoundRobin, _) => Selection::RoundRobin,
-            (Mode::Random, _) => Selection::Random,
+        let tx_policy = match (config.mode, config.hash.table) {
+            (Mode::ActiveBackup, _) => TxPolicy::Active,
+            (Mode::Hash, TableKind::Stable) => TxPolicy::Buckets,
+            (Mode::Hash, TableKind::KernelCompat) => TxPolicy::Modulo,
+            (Mode::RoundRobin, _) if config.stride == 0 => TxPolicy::Random,
+            (Mode::RoundRobin, _) => TxPolicy::RoundRobin,
+            (Mode::Random, _) => TxPolicy::Random,
         };
-        let buckets = if selection == Selection::Buckets { config.hash.buckets } else { MIN_BUCKETS };
-        let reception = match (config.mode.shares(), config.partner()) {
-            (false, _) => Reception::Active,
-            (true, Partner::Plain) => Reception::Designated,
-            (true, Partner::Lag) => Reception::Any,
+        let buckets = if tx_policy == TxPolicy::Buckets { config.hash.buckets } else { MIN_BUCKETS };
+        let rx_policy = match (config.mode.shares(), config.partner()) {
+            (false, _) => RxPolicy::Active,
+            (true, Partner::Plain) => RxPolicy::Designated,
+            (true, Partner::Lag) => RxPolicy::Any,
         };
         Self {
-            selection,
+            tx_policy,
             policy: config.hash.policy,
             seed: config.hash.seed,
             buckets,
             stride: config.stride.into(),
-            reception,
+            rx_policy,
             vlan: config.vlan.clone(),
         }
     }
@@ -72,24 +72,24 @@ impl Settings {
     #[must_use]
     pub fn permissive(&self, new: &Self) -> Self {
         let vlan = self.vlan.union(&new.vlan);
-        Self { reception: self.reception.max(new.reception), vlan, ..self.clone() }
+        Self { rx_policy: self.rx_policy.max(new.rx_policy), vlan, ..self.clone() }
     }
 
-    /// What kind of table the sending program reads, and how large it is: whether it holds buckets (rather than a cycle) and
+    /// What kind of table the sending program reads, and how large it is: whether it holds buckets (rather than a rotation) and
     /// how many; `None`: it reads none.
     #[must_use]
     pub fn table(&self) -> Option<(bool, u32)> {
-        match self.selection {
-            Selection::Active => None,
-            Selection::Buckets => Some((true, self.buckets)),
-            Selection::Modulo | Selection::RoundRobin | Selection::Random => Some((false, self.buckets)),
+        match self.tx_policy {
+            TxPolicy::Active => None,
+            TxPolicy::Buckets => Some((true, self.buckets)),
+            TxPolicy::Modulo | TxPolicy::RoundRobin | TxPolicy::Random => Some((false, self.buckets)),
         }
     }
 
     /// Whether the receiving programs are the same.
     #[must_use]
     pub fn receives_like(&self, other: &Self) -> bool {
-        self.reception == other.reception && self.vlan == other.vlan
+        self.rx_policy == other.rx_policy && self.vlan == other.vlan
     }
 
     /// The shift that turns a hash of 32 bits into a bucket.
@@ -113,25 +113,25 @@ mod tests {
     #[test]
     fn each_mode_has_programs_of_its_own() {
         let hash = settings(|config| config.mode = Mode::Hash);
-        assert_eq!((hash.selection, hash.reception), (Selection::Buckets, Reception::Any));
+        assert_eq!((hash.tx_policy, hash.rx_policy), (TxPolicy::Buckets, RxPolicy::Any));
         assert_eq!(1_u64 << (u32::BITS - hash.shift()), u64::from(hash.buckets));
         let compat = settings(|config| {
             config.mode = Mode::Hash;
             config.hash.table = TableKind::KernelCompat;
         });
-        assert_eq!((compat.selection, compat.buckets), (Selection::Modulo, MIN_BUCKETS));
+        assert_eq!((compat.tx_policy, compat.buckets), (TxPolicy::Modulo, MIN_BUCKETS));
         let random = settings(|config| {
             config.mode = Mode::RoundRobin;
             config.stride = 0;
         });
-        assert_eq!(random.selection, Selection::Random);
+        assert_eq!(random.tx_policy, TxPolicy::Random);
         let plain = settings(|config| {
             config.mode = Mode::RoundRobin;
             config.partner = Some(Partner::Plain);
         });
-        assert_eq!((plain.selection, plain.reception), (Selection::RoundRobin, Reception::Designated));
+        assert_eq!((plain.tx_policy, plain.rx_policy), (TxPolicy::RoundRobin, RxPolicy::Designated));
         let backup = settings(|config| config.partner = Some(Partner::Lag));
-        assert_eq!((backup.selection, backup.reception), (Selection::Active, Reception::Active));
+        assert_eq!((backup.tx_policy, backup.rx_policy), (TxPolicy::Active, RxPolicy::Active));
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
         let hash = settings(|config| config.mode = Mode::Hash);
         for (old, new) in [(&backup, &hash), (&hash, &backup)] {
             let between = old.permissive(new);
-            assert_eq!((between.reception, between.selection), (Reception::Any, old.selection));
+            assert_eq!((between.rx_policy, between.tx_policy), (RxPolicy::Any, old.tx_policy));
         }
         assert!(hash.permissive(&hash).receives_like(&hash) && !hash.receives_like(&backup));
     }

@@ -1,22 +1,22 @@
 //! How traffic is spread over several ports: what the programs read in the modes `hash`, `round-robin` and `random`.
 //!
-//! [`rows()`] are the orders in which the ports have a claim on each bucket, [`primaries`] the table that follows from
-//! them for the ports that are usable, [`cycle()`] the list of ports in turn. The rules that read them are in
+//! [`fallback_orders()`] are the orders in which the ports have a claim on each bucket, [`primaries`] the table that follows from
+//! them for the ports that are usable, [`rotation()`] the list of ports in turn. The rules that read them are in
 //! [`aggctl_common::spread`]; what owners should know is in docs/table.md.
 //!
-//! Rows change only with the members and their weights, so the caller keeps them and makes a table out of them
+//! Fallback orders change only with the members and their weights, so the caller keeps them and makes a table out of them
 //! whenever a port becomes usable or ceases to be.
 
 use aggctl_common::{
     MAX_PORTS, PortId,
-    spread::{END, ROW, TableView},
+    spread::{END, MAX_FALLBACKS, TableView},
 };
 
-mod cycle;
-mod rows;
+mod fallback_order;
+mod rotation;
 
-pub use cycle::cycle;
-pub use rows::rows;
+pub use fallback_order::fallback_orders;
+pub use rotation::rotation;
 
 /// A port, as far as its part of the traffic depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +36,15 @@ impl Share {
     }
 }
 
-/// The port of each bucket while the ports in the mask `usable` are: the first one of its row that is; [`END`] where
+/// The port of each bucket while the ports in the mask `usable` are: the first one of its order that is; [`END`] where
 /// none is.
 #[must_use]
-pub fn primaries(rows: &[[u8; ROW]], usable: u64) -> Vec<u8> {
+pub fn primaries(fallback_orders: &[[u8; MAX_FALLBACKS]], usable: u64) -> Vec<u8> {
     let takes = |slot: &u8| *slot == END || usable & PortId(*slot).bit() != 0;
-    rows.iter().map(|row| row.iter().copied().find(takes).unwrap_or(END)).collect()
+    fallback_orders.iter().map(|order| order.iter().copied().find(takes).unwrap_or(END)).collect()
 }
 
-/// How many buckets (or turns of a cycle) each slot has; its part of the traffic is that number of all. Entries
+/// How many buckets (or turns of a rotation) each slot has; its part of the traffic is that number of all. Entries
 /// without port count for none.
 #[must_use]
 pub fn counts(entries: &[u8]) -> [u32; MAX_PORTS] {
@@ -63,8 +63,8 @@ pub fn counts(entries: &[u8]) -> [u32; MAX_PORTS] {
 pub struct Table<'a> {
     /// From [`primaries`].
     pub primaries: &'a [u8],
-    /// From [`rows()`].
-    pub rows: &'a [[u8; ROW]],
+    /// From [`fallback_orders()`].
+    pub fallback_orders: &'a [[u8; MAX_FALLBACKS]],
 }
 
 impl TableView for Table<'_> {
@@ -72,8 +72,8 @@ impl TableView for Table<'_> {
         entry(self.primaries, bucket).copied().unwrap_or(END)
     }
 
-    fn row(&self, bucket: u32, position: usize) -> u8 {
-        entry(self.rows, bucket).and_then(|row| row.get(position)).copied().unwrap_or(END)
+    fn fallback(&self, bucket: u32, position: usize) -> u8 {
+        entry(self.fallback_orders, bucket).and_then(|order| order.get(position)).copied().unwrap_or(END)
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use aggctl_common::{
     hash::Policy,
-    programs::{Reception, Selection},
+    programs::{RxPolicy, TxPolicy},
     spread::MIN_BUCKETS,
 };
 use aggctl_engine::{
@@ -20,37 +20,37 @@ use support::{
 
 /// A VLAN rule of every kind.
 const RULES: [&str; 4] = ["off", "access=10", "trunk=20-22,4094", "trunk=1-4094,native=30"];
-const RECEPTIONS: [Reception; 3] = [Reception::Active, Reception::Designated, Reception::Any];
+const RX_POLICIES: [RxPolicy; 3] = [RxPolicy::Active, RxPolicy::Designated, RxPolicy::Any];
 
 /// What picks the port, in every variant that makes another program.
 fn selections() -> Vec<Settings> {
     let plain = Settings::default();
-    let select = |selection| Settings { selection, ..plain.clone() };
+    let select = |tx_policy| Settings { tx_policy, ..plain.clone() };
     let mut all = vec![
-        select(Selection::Active),
-        select(Selection::Random),
-        select(Selection::RoundRobin),
-        Settings { stride: 7, ..select(Selection::RoundRobin) },
+        select(TxPolicy::Active),
+        select(TxPolicy::Random),
+        select(TxPolicy::RoundRobin),
+        Settings { stride: 7, ..select(TxPolicy::RoundRobin) },
     ];
     for policy in Policy::ALL {
         for seed in [0, 1] {
-            all.push(Settings { policy, seed, buckets: MIN_BUCKETS, ..select(Selection::Buckets) });
+            all.push(Settings { policy, seed, buckets: MIN_BUCKETS, ..select(TxPolicy::Buckets) });
         }
-        all.push(Settings { policy, ..select(Selection::Modulo) });
+        all.push(Settings { policy, ..select(TxPolicy::Modulo) });
     }
-    all.push(Settings { buckets: 1 << 16, ..select(Selection::Buckets) });
+    all.push(Settings { buckets: 1 << 16, ..select(TxPolicy::Buckets) });
     all
 }
 
-/// Every selection with and without a rule about VLANs, and every reception with every rule.
+/// Every way to choose a port with and without a rule about VLANs, and every way to receive with every rule.
 fn specialisations() -> Vec<Settings> {
     let ruled = |settings: &Settings, rule: &str| Settings { vlan: rule.parse().unwrap(), ..settings.clone() };
     let mut all = Vec::new();
     for settings in selections() {
         all.extend([RULES[0], RULES[3]].map(|rule| ruled(&settings, rule)));
     }
-    for reception in RECEPTIONS {
-        all.extend(RULES.map(|rule| Settings { reception, ..ruled(&Settings::default(), rule) }));
+    for rx_policy in RX_POLICIES {
+        all.extend(RULES.map(|rule| Settings { rx_policy, ..ruled(&Settings::default(), rule) }));
     }
     all
 }

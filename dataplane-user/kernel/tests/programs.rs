@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use aggctl_common::{
     Addresses, Bound, DropReason, EtherTypes, IfIndex, MAX_PORTS, PortId, Ports,
-    programs::Reception,
+    programs::RxPolicy,
     rule::{self, Hearer, Received, View},
 };
 use aggctl_engine::config::{Device, Hook, Wiring};
@@ -42,8 +42,8 @@ impl Hearer for Active<'_> {
         self.0
     }
 
-    fn reception(&self) -> Reception {
-        Reception::Active
+    fn rx_policy(&self) -> RxPolicy {
+        RxPolicy::Active
     }
 
     fn table(&self) -> impl View {

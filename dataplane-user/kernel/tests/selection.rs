@@ -12,13 +12,13 @@ mod support;
 use aggctl_common::{
     IfIndex, PortId, Ports,
     hash::{self, Policy},
-    programs::Selection,
-    spread::{self, Cycle},
+    programs::TxPolicy,
+    spread::{self, Rotation},
 };
 use aggctl_engine::{
     config::{Device, Hook, Wiring},
     settings::Settings,
-    spread::{Share, Table, cycle, primaries, rows},
+    spread::{Share, Table, fallback_orders, primaries, rotation},
 };
 use aggctl_kernel::dataplane::Role;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
@@ -42,18 +42,18 @@ const SOMEWHERE: IfIndex = IfIndex(4000);
 
 /// What the host's rules go by.
 enum Tables {
-    Buckets { rows: Vec<[u8; spread::ROW]>, primaries: Vec<u8> },
-    Cycle(Box<Cycle>),
+    Buckets { fallback_orders: Vec<[u8; spread::MAX_FALLBACKS]>, primaries: Vec<u8> },
+    Rotation(Box<Rotation>),
 }
 
 impl Tables {
     fn choose(&self, settings: &Settings, ports: &Ports, frame: &[u8]) -> Option<PortId> {
         let hash = hash::seeded(hash::hash(settings.policy, frame).unwrap(), settings.seed);
         match self {
-            Self::Buckets { rows, primaries } => {
-                spread::choose(ports, &Table { primaries, rows }, spread::bucket(hash, settings.shift()))
+            Self::Buckets { fallback_orders, primaries } => {
+                spread::choose(ports, &Table { primaries, fallback_orders }, spread::bucket(hash, settings.shift()))
             }
-            Self::Cycle(cycle) => spread::turn(ports, &**cycle, hash),
+            Self::Rotation(rotation) => spread::pick(ports, &**rotation, hash),
         }
     }
 }
@@ -66,16 +66,16 @@ fn agree(settings: Settings, seed: u64) {
         dataplane.create().unwrap();
         let members = SLOTS.map(|slot| Share { id: PortId(slot), weight: 1 + slot % 3, usable: true });
         let all = table(&SLOTS.map(|slot| (slot, SOMEWHERE)), SLOTS[0]);
-        let tables = if settings.selection == Selection::Buckets {
-            let rows = rows(&members, settings.buckets);
-            let primaries = primaries(&rows, all.usable);
-            dataplane.publish_rows(&rows).unwrap();
+        let tables = if settings.tx_policy == TxPolicy::Buckets {
+            let fallback_orders = fallback_orders(&members, settings.buckets);
+            let primaries = primaries(&fallback_orders, all.usable);
+            dataplane.publish_fallback_orders(&fallback_orders).unwrap();
             dataplane.publish_buckets(&primaries).unwrap();
-            Tables::Buckets { rows, primaries }
+            Tables::Buckets { fallback_orders, primaries }
         } else {
-            let cycle = cycle(&members, false);
-            dataplane.publish_cycle(&cycle).unwrap();
-            Tables::Cycle(Box::new(cycle))
+            let rotation = rotation(&members, false);
+            dataplane.publish_rotation(&rotation).unwrap();
+            Tables::Rotation(Box::new(rotation))
         };
         let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
         dataplane.attach_tx(&ends, Hook::Auto).unwrap();
@@ -112,37 +112,37 @@ fn scrambled(number: usize) -> u64 {
     (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
 
-fn hashing(selection: Selection, policy: Policy, seed: u32, buckets: u32) -> Settings {
-    Settings { selection, policy, seed, buckets, ..Settings::default() }
+fn hashing(tx_policy: TxPolicy, policy: Policy, seed: u32, buckets: u32) -> Settings {
+    Settings { tx_policy, policy, seed, buckets, ..Settings::default() }
 }
 
 #[test]
 fn buckets_by_layer2() {
-    agree(hashing(Selection::Buckets, Policy::Layer2, 0, 256), 1);
+    agree(hashing(TxPolicy::Buckets, Policy::Layer2, 0, 256), 1);
 }
 
 #[test]
 fn buckets_by_layer2_and_3_with_a_seed() {
-    agree(hashing(Selection::Buckets, Policy::Layer23, 77, 4096), 2);
+    agree(hashing(TxPolicy::Buckets, Policy::Layer23, 77, 4096), 2);
 }
 
 #[test]
 fn buckets_by_layer3_and_4() {
-    agree(hashing(Selection::Buckets, Policy::Layer34, 0, 65_536), 3);
+    agree(hashing(TxPolicy::Buckets, Policy::Layer34, 0, 65_536), 3);
 }
 
 #[test]
 fn the_kernels_modulo() {
-    agree(hashing(Selection::Modulo, Policy::Layer34, 0, spread::MIN_BUCKETS), 4);
+    agree(hashing(TxPolicy::Modulo, Policy::Layer34, 0, spread::MIN_BUCKETS), 4);
 }
 
 /// Publishes more tables than there are sides, and looks after each where a frame goes.
 #[test]
 fn one_table_takes_the_place_of_another() {
-    for selection in [Selection::Buckets, Selection::RoundRobin] {
+    for tx_policy in [TxPolicy::Buckets, TxPolicy::RoundRobin] {
         bench(move || {
             let mut dataplane = dataplane();
-            let settings = hashing(selection, Policy::Layer34, 0, spread::MIN_BUCKETS);
+            let settings = hashing(tx_policy, Policy::Layer34, 0, spread::MIN_BUCKETS);
             dataplane.set_settings(settings.clone());
             dataplane.create().unwrap();
             assert_eq!(dataplane.buckets().unwrap(), None);
@@ -160,19 +160,19 @@ fn one_table_takes_the_place_of_another() {
             };
             assert_eq!(SLOTS.map(goes_to), [true, false, false, false, false], "the active port, before any table");
             for slot in SLOTS {
-                if selection == Selection::Buckets {
+                if tx_policy == TxPolicy::Buckets {
                     let primaries = vec![slot; spread::MIN_BUCKETS as usize];
                     dataplane.publish_buckets(&primaries).unwrap();
                     assert_eq!(dataplane.buckets().unwrap(), Some(primaries));
                 } else {
-                    let cycle = Cycle {
+                    let rotation = Rotation {
                         usable: table(&SLOTS.map(|slot| (slot, IfIndex::NONE)), SLOTS[0]).usable,
-                        ..cycle(&[Share { id: PortId(slot), weight: 1, usable: true }], true)
+                        ..rotation(&[Share { id: PortId(slot), weight: 1, usable: true }], true)
                     };
-                    dataplane.publish_cycle(&cycle).unwrap();
-                    assert_eq!(dataplane.cycle().unwrap(), Some(cycle));
+                    dataplane.publish_rotation(&rotation).unwrap();
+                    assert_eq!(dataplane.rotation().unwrap(), Some(rotation));
                 }
-                assert_eq!(SLOTS.map(goes_to), SLOTS.map(|other| other == slot), "{selection:?}, slot {slot}");
+                assert_eq!(SLOTS.map(goes_to), SLOTS.map(|other| other == slot), "{tx_policy:?}, slot {slot}");
             }
         });
     }

@@ -49,7 +49,7 @@ impl Run {
 /// What the agent says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Word {
+pub enum Message {
     /// The kernel is this.
     Kernel(String),
     /// The run of this name begins.
@@ -65,7 +65,7 @@ pub enum Word {
     Done,
 }
 
-impl Word {
+impl Message {
     /// Reads a line, if it is one of the agent's.
     pub fn read(line: &str) -> Option<Self> {
         serde_json::from_str(line.strip_prefix(MARK)?).ok()
@@ -85,9 +85,9 @@ impl Word {
 pub fn run(orders: &Path) -> Result<()> {
     let text = fs::read(orders).with_context(|| format!("cannot read {}", orders.display()))?;
     let orders: Orders = serde_json::from_slice(&text).context("these are no orders")?;
-    Word::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
+    Message::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
     for Run { name, path, directory, arguments, .. } in &orders.runs {
-        Word::Begin(name.clone()).say()?;
+        Message::Begin(name.clone()).say()?;
         let begin = Instant::now();
         let mut command = Command::new(path);
         command.args(arguments).current_dir(directory).envs(&orders.environment).stdin(Stdio::null());
@@ -96,20 +96,20 @@ pub fn run(orders: &Path) -> Result<()> {
             eprintln!("cannot start {}: {error}", path.display());
         }
         let succeeded = status.is_ok_and(|status| status.success());
-        Word::End { succeeded, seconds: begin.elapsed().as_secs_f64() }.say()?;
+        Message::End { succeeded, seconds: begin.elapsed().as_secs_f64() }.say()?;
     }
-    Word::Done.say()
+    Message::Done.say()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MARK, Word};
+    use super::{MARK, Message};
 
     #[test]
     fn what_the_agent_says_can_be_read_between_other_lines() {
-        let word = Word::End { succeeded: true, seconds: 1.5 };
-        let line = format!("{MARK}{}", serde_json::to_string(&word).unwrap_or_default());
-        assert_eq!(Word::read(&line), Some(word));
-        assert_eq!(Word::read("test a ... ok"), None);
+        let message = Message::End { succeeded: true, seconds: 1.5 };
+        let line = format!("{MARK}{}", serde_json::to_string(&message).unwrap_or_default());
+        assert_eq!(Message::read(&line), Some(message));
+        assert_eq!(Message::read("test a ... ok"), None);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    agent::{Run, Word},
+    agent::{Message, Run},
     scan::{Scanner, Tally},
     suite::Outcome,
 };
@@ -103,14 +103,14 @@ impl Write for Listener {
 
 impl State {
     fn line(&mut self, line: &str) {
-        match Word::read(line) {
-            Some(Word::Kernel(release)) => self.heard.kernel = Some(release),
-            Some(Word::Begin(run)) => {
+        match Message::read(line) {
+            Some(Message::Kernel(release)) => self.heard.kernel = Some(release),
+            Some(Message::Begin(run)) => {
                 self.show(&format!("{run} …"));
                 self.heard.current = Some(run);
                 self.scanner = Scanner::default();
             }
-            Some(Word::End { succeeded, seconds }) => {
+            Some(Message::End { succeeded, seconds }) => {
                 let Some(run) = self.heard.current.take() else { return };
                 let mut tally = std::mem::take(&mut self.scanner).tally();
                 // What dies has no closing line that counts a failure.
@@ -121,7 +121,7 @@ impl State {
                 self.show(&format!("{run}: {tally} in {seconds:.0} s; {} tests left", self.left));
                 self.heard.add(&run, tally, Duration::try_from_secs_f64(seconds).unwrap_or_default());
             }
-            Some(Word::Done) => self.heard.done = true,
+            Some(Message::Done) => self.heard.done = true,
             None => {
                 if self.scanner.line(line) && !is_noise(line) {
                     self.show(line);

@@ -8,16 +8,16 @@ use crate::{Ports, spread::MIN_BUCKETS};
 extern crate std;
 use std::vec::Vec;
 
-/// A table of one row, which counts how often its row is read.
+/// A table of one order, which counts how often its order is read.
 struct One {
     primary: u8,
-    row: Vec<u8>,
+    order: Vec<u8>,
     reads: Cell<usize>,
 }
 
 impl One {
-    fn new(primary: u8, row: &[u8]) -> Self {
-        Self { primary, row: row.to_vec(), reads: Cell::new(0) }
+    fn new(primary: u8, order: &[u8]) -> Self {
+        Self { primary, order: order.to_vec(), reads: Cell::new(0) }
     }
 }
 
@@ -26,10 +26,10 @@ impl TableView for One {
         self.primary
     }
 
-    fn row(&self, _: u32, position: usize) -> u8 {
-        assert!(position < ROW);
+    fn fallback(&self, _: u32, position: usize) -> u8 {
+        assert!(position < MAX_FALLBACKS);
         self.reads.set(self.reads.get() + 1);
-        self.row.get(position).copied().unwrap_or(END)
+        self.order.get(position).copied().unwrap_or(END)
     }
 }
 
@@ -65,17 +65,17 @@ fn the_mark_for_no_port_is_not_the_last_slot() {
 }
 
 proptest! {
-    /// For any row and any ports: the primary, else the first usable one, and never a port that is not usable.
+    /// For any order and any ports: the primary, else the first usable one, and never a port that is not usable.
     #[test]
     fn the_first_usable_port_is_chosen(
-        row in prop::sample::subsequence((0..64).collect::<Vec<u8>>(), 1..=64).prop_shuffle(),
+        order in prop::sample::subsequence((0..64).collect::<Vec<u8>>(), 1..=64).prop_shuffle(),
         first: prop::sample::Index,
         mask: u64,
     ) {
-        let primary = row[first.index(row.len())];
-        let chosen = choose(&usable(mask), &One::new(primary, &row), 7).map(|port| port.0);
+        let primary = order[first.index(order.len())];
+        let chosen = choose(&usable(mask), &One::new(primary, &order), 7).map(|port| port.0);
         let is_usable = |slot: &u8| mask >> slot & 1 == 1;
-        let expected = Some(primary).filter(is_usable).or_else(|| row.iter().copied().find(is_usable));
+        let expected = Some(primary).filter(is_usable).or_else(|| order.iter().copied().find(is_usable));
         prop_assert_eq!(chosen, expected);
     }
 }

@@ -3,7 +3,7 @@
 use aggctl_common::{
     IfIndex, PortId, Ports,
     hash::{self, Fields, NoAddresses, NoTransport, Transport},
-    programs::Selection,
+    programs::TxPolicy,
     spread,
     vlan::{self, CUSTOMER, Tag},
 };
@@ -72,7 +72,7 @@ fn explain(store: &Store, record: &Record, flow: &Flow) -> Result<Explanation, F
         let port = record.ports.iter().find(|port| port.id == id);
         port.map_or_else(|| format!("slot {id}"), |port| port.config.name.clone())
     };
-    let hashes = matches!(settings.selection, Selection::Buckets | Selection::Modulo);
+    let hashes = matches!(settings.tx_policy, TxPolicy::Buckets | TxPolicy::Modulo);
     let bucket = match &choice {
         Choice::Bucket { number, .. } => Some(*number),
         _ => None,
@@ -98,7 +98,7 @@ fn explain(store: &Store, record: &Record, flow: &Flow) -> Result<Explanation, F
     Ok(Explanation {
         schema: SCHEMA,
         name: store.name().to_owned(),
-        selection: selection(settings.selection),
+        selection: selection(settings.tx_policy),
         fields: fields.filter(|_| hashes).map(|fields| words(&fields)).unwrap_or_default(),
         hash: hash.filter(|_| hashes),
         bucket,
@@ -119,19 +119,19 @@ fn place(rule: &VlanConfig, vid: Option<u16>) -> Result<(), String> {
 enum Choice {
     Active,
     Bucket { number: u32, bucket: Bucket },
-    Modulo { cycle: Box<spread::Cycle>, hash: u32 },
+    Modulo { rotation: Box<spread::Rotation>, hash: u32 },
     Turns,
 }
 
 impl Choice {
     fn new(dataplane: &Dataplane, settings: &Settings, hash: u32) -> Result<Self, Failure> {
-        Ok(match (settings.selection, Spread::of(dataplane)?) {
-            (Selection::RoundRobin | Selection::Random, Some(_)) => Self::Turns,
+        Ok(match (settings.tx_policy, Spread::of(dataplane)?) {
+            (TxPolicy::RoundRobin | TxPolicy::Random, Some(_)) => Self::Turns,
             (_, Some(Spread::Buckets(slots))) => {
                 let number = spread::bucket(hash, settings.shift());
                 Self::Bucket { number, bucket: Bucket::read(dataplane, &slots, number)? }
             }
-            (_, Some(Spread::Cycle(cycle))) => Self::Modulo { cycle, hash },
+            (_, Some(Spread::Rotation(rotation))) => Self::Modulo { rotation, hash },
             (_, None) => Self::Active,
         })
     }
@@ -140,20 +140,20 @@ impl Choice {
         let chosen = match self {
             Self::Active => ports.choose(),
             Self::Bucket { bucket, .. } => bucket.port(ports),
-            Self::Modulo { cycle, hash } => spread::turn(ports, &**cycle, *hash),
+            Self::Modulo { rotation, hash } => spread::pick(ports, &**rotation, *hash),
             Self::Turns => None,
         };
         chosen.filter(|port| ports.ifindex[port.index()] != IfIndex::NONE)
     }
 }
 
-fn selection(selection: Selection) -> &'static str {
-    match selection {
-        Selection::Active => "active port",
-        Selection::Buckets => "hash, through buckets",
-        Selection::Modulo => "hash, as the bonding driver uses it",
-        Selection::RoundRobin => "in turn",
-        Selection::Random => "at random",
+fn selection(policy: TxPolicy) -> &'static str {
+    match policy {
+        TxPolicy::Active => "active port",
+        TxPolicy::Buckets => "hash, through buckets",
+        TxPolicy::Modulo => "hash, as the bonding driver uses it",
+        TxPolicy::RoundRobin => "in turn",
+        TxPolicy::Random => "at random",
     }
 }
 

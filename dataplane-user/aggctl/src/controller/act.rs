@@ -29,9 +29,11 @@ impl Controller {
                 self.table.publish(table);
                 Ok(())
             }
-            Action::PublishRows(rows) => Ok(self.executor.dataplane.publish_rows(rows)?),
+            Action::PublishFallbackOrders(fallback_orders) => {
+                Ok(self.executor.dataplane.publish_fallback_orders(fallback_orders)?)
+            }
             Action::PublishBuckets(table) => Ok(self.executor.dataplane.publish_buckets(table)?),
-            Action::PublishCycle(cycle) => Ok(self.executor.dataplane.publish_cycle(cycle)?),
+            Action::PublishRotation(rotation) => Ok(self.executor.dataplane.publish_rotation(rotation)?),
             // The only handle on the aggregate's carrier is the administrative state of its other end.
             Action::SetCarrier(on) => self.executor.set_carrier(self.record.hidden_index, *on),
             Action::SetPromisc { port, on } => {

@@ -2,8 +2,8 @@
 
 use aggctl_common::{
     PortId, Ports,
-    programs::Selection,
-    spread::{self, Cycle, END, ROW, TableView},
+    programs::TxPolicy,
+    spread::{self, END, MAX_FALLBACKS, Rotation, TableView},
 };
 use aggctl_kernel::dataplane::Dataplane;
 
@@ -15,7 +15,7 @@ pub enum Spread {
     /// The slot of each bucket.
     Buckets(Vec<u8>),
     /// The slots in turn.
-    Cycle(Box<Cycle>),
+    Rotation(Box<Rotation>),
 }
 
 impl Spread {
@@ -24,11 +24,11 @@ impl Spread {
     /// # Errors
     /// If the maps cannot be read.
     pub fn of(dataplane: &Dataplane) -> Result<Option<Self>, Failure> {
-        Ok(match dataplane.settings().selection {
-            Selection::Active => None,
-            Selection::Buckets => dataplane.buckets()?.map(Self::Buckets),
-            Selection::Modulo | Selection::RoundRobin | Selection::Random => {
-                dataplane.cycle()?.map(|cycle| Self::Cycle(Box::new(cycle)))
+        Ok(match dataplane.settings().tx_policy {
+            TxPolicy::Active => None,
+            TxPolicy::Buckets => dataplane.buckets()?.map(Self::Buckets),
+            TxPolicy::Modulo | TxPolicy::RoundRobin | TxPolicy::Random => {
+                dataplane.rotation()?.map(|rotation| Self::Rotation(Box::new(rotation)))
             }
         })
     }
@@ -37,7 +37,7 @@ impl Spread {
     fn slots(&self) -> &[u8] {
         match self {
             Self::Buckets(slots) => slots,
-            Self::Cycle(cycle) => cycle.turns(),
+            Self::Rotation(rotation) => rotation.entries(),
         }
     }
 
@@ -55,7 +55,7 @@ impl Spread {
     pub fn names(&self, name: impl Fn(PortId) -> Option<String>) -> Option<Vec<Option<String>>> {
         match self {
             Self::Buckets(slots) => Some(slots.iter().map(|slot| name(PortId(*slot))).collect()),
-            Self::Cycle(_) => None,
+            Self::Rotation(_) => None,
         }
     }
 }
@@ -66,7 +66,7 @@ pub struct Bucket {
     /// Its slot.
     pub primary: u8,
     /// The others, in order.
-    pub row: [u8; ROW],
+    pub order: [u8; MAX_FALLBACKS],
 }
 
 impl TableView for Bucket {
@@ -74,8 +74,8 @@ impl TableView for Bucket {
         self.primary
     }
 
-    fn row(&self, _: u32, position: usize) -> u8 {
-        self.row.get(position).copied().unwrap_or(END)
+    fn fallback(&self, _: u32, position: usize) -> u8 {
+        self.order.get(position).copied().unwrap_or(END)
     }
 }
 
@@ -86,7 +86,7 @@ impl Bucket {
     /// If the maps cannot be read.
     pub fn read(dataplane: &Dataplane, slots: &[u8], bucket: u32) -> Result<Self, Failure> {
         let primary = slots.get(bucket as usize).copied().unwrap_or(END);
-        Ok(Self { primary, row: dataplane.row(bucket)?.unwrap_or([END; ROW]) })
+        Ok(Self { primary, order: dataplane.fallback(bucket)?.unwrap_or([END; MAX_FALLBACKS]) })
     }
 
     /// The port that it leads to while these are usable.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aggctl_common::{
     PortId,
-    programs::Selection,
-    spread::{Cycle, ROW},
+    programs::TxPolicy,
+    spread::{MAX_FALLBACKS, Rotation},
 };
 
 use crate::{
@@ -20,11 +20,11 @@ use crate::{
 pub(super) struct Sharing {
     /// What kind of tables the programs have, and how large: others are new and empty.
     kind: Option<(bool, u32)>,
-    /// The slots and weights that the rows are made of.
+    /// The slots and weights that the fallback orders are made of.
     members: Vec<(PortId, u8)>,
-    rows: Arc<Vec<[u8; ROW]>>,
+    fallback_orders: Arc<Vec<[u8; MAX_FALLBACKS]>>,
     primaries: Arc<Vec<u8>>,
-    cycle: Option<Box<Cycle>>,
+    rotation: Option<Box<Rotation>>,
 }
 
 impl Aggregate {
@@ -43,33 +43,33 @@ impl Aggregate {
             .iter()
             .map(|port| Share { id: port.id, weight: port.config.weight, usable: port.usable })
             .collect();
-        match settings.selection {
-            Selection::Active => {}
-            Selection::Buckets => self.share_buckets(&members, settings.buckets, actions),
-            Selection::Modulo => self.take_turns(spread::cycle(&members, false), actions),
-            Selection::RoundRobin | Selection::Random => self.take_turns(spread::cycle(&members, true), actions),
+        match settings.tx_policy {
+            TxPolicy::Active => {}
+            TxPolicy::Buckets => self.share_buckets(&members, settings.buckets, actions),
+            TxPolicy::Modulo => self.take_turns(spread::rotation(&members, false), actions),
+            TxPolicy::RoundRobin | TxPolicy::Random => self.take_turns(spread::rotation(&members, true), actions),
         }
     }
 
     fn share_buckets(&mut self, members: &[Share], buckets: u32, actions: &mut Vec<Action>) {
         let mut weights: Vec<_> = members.iter().map(|member| (member.id, member.weight)).collect();
         weights.sort_unstable();
-        if weights != self.sharing.members || self.sharing.rows.is_empty() {
-            self.sharing.rows = Arc::new(spread::rows(members, buckets));
+        if weights != self.sharing.members || self.sharing.fallback_orders.is_empty() {
+            self.sharing.fallback_orders = Arc::new(spread::fallback_orders(members, buckets));
             self.sharing.members = weights;
-            actions.push(Action::PublishRows(Arc::clone(&self.sharing.rows)));
+            actions.push(Action::PublishFallbackOrders(Arc::clone(&self.sharing.fallback_orders)));
         }
-        let primaries = spread::primaries(&self.sharing.rows, self.usable_mask());
+        let primaries = spread::primaries(&self.sharing.fallback_orders, self.usable_mask());
         if primaries != *self.sharing.primaries {
             self.sharing.primaries = Arc::new(primaries);
             actions.push(Action::PublishBuckets(Arc::clone(&self.sharing.primaries)));
         }
     }
 
-    fn take_turns(&mut self, cycle: Cycle, actions: &mut Vec<Action>) {
-        if self.sharing.cycle.as_deref() != Some(&cycle) {
-            self.sharing.cycle = Some(Box::new(cycle));
-            actions.push(Action::PublishCycle(Box::new(cycle)));
+    fn take_turns(&mut self, rotation: Rotation, actions: &mut Vec<Action>) {
+        if self.sharing.rotation.as_deref() != Some(&rotation) {
+            self.sharing.rotation = Some(Box::new(rotation));
+            actions.push(Action::PublishRotation(Box::new(rotation)));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 mod changes;
 mod evenness;
 mod golden;
-mod turns;
+mod rotation;
 
 const BUCKETS: u32 = spread::DEFAULT_BUCKETS;
 
@@ -29,7 +29,7 @@ fn usable(members: &[Share]) -> u64 {
 
 /// The table of these members.
 fn table(members: &[Share], buckets: u32) -> Vec<u8> {
-    primaries(&rows(members, buckets), usable(members))
+    primaries(&fallback_orders(members, buckets), usable(members))
 }
 
 fn ports(usable: u64) -> Ports {

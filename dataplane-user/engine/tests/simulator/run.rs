@@ -227,7 +227,7 @@ impl Run {
                     self.told.clone_from(to);
                     self.promise();
                 }
-                Action::PublishRows(_) | Action::PublishBuckets(_) | Action::PublishCycle(_) => {
+                Action::PublishFallbackOrders(_) | Action::PublishBuckets(_) | Action::PublishRotation(_) => {
                     panic!("{action:?}, while one port carries all");
                 }
                 Action::Notice(_)

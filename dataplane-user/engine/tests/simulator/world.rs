@@ -222,9 +222,9 @@ impl World {
                 return Some(Event::Aggregate(self.interface));
             }
             Action::Publish(_)
-            | Action::PublishRows(_)
+            | Action::PublishFallbackOrders(_)
             | Action::PublishBuckets(_)
-            | Action::PublishCycle(_)
+            | Action::PublishRotation(_)
             | Action::SetCarrier(_)
             | Action::Announce { .. }
             | Action::Notice(_) => return None,

@@ -1,6 +1,6 @@
 //! What is wrong with a data path: one that another process left, or one that others worked on while it ran.
 
-use aggctl_common::{IfIndex, PortId, programs::Reception};
+use aggctl_common::{IfIndex, PortId, programs::RxPolicy};
 use aggctl_engine::{config, settings::Settings};
 use aya::programs::ProgramInfo;
 
@@ -151,7 +151,7 @@ fn is_current(site: Site<'_>, settings: &Settings, attached: u32) -> Result<bool
     let wanted = match site.role {
         Role::Tx if settings.table().is_some() => &[pins::PORTS, pins::TABLE][..],
         Role::Tx => &[pins::PORTS],
-        Role::Rx(_) if settings.reception == Reception::Any => &[pins::BOUND],
+        Role::Rx(_) if settings.rx_policy == RxPolicy::Any => &[pins::BOUND],
         Role::Rx(_) => &[pins::PORTS, pins::BOUND],
         Role::Relay => &[],
     };

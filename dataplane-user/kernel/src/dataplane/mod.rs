@@ -6,6 +6,7 @@
 mod bound;
 mod bpf;
 mod defects;
+mod double_buffer;
 mod drops;
 mod error;
 pub(crate) mod frozen;
@@ -16,7 +17,6 @@ mod maps;
 mod object;
 mod pins;
 mod publish;
-mod sides;
 mod table;
 mod tables;
 mod wiring;
@@ -31,7 +31,7 @@ use std::{
 
 use aggctl_common::{
     IfIndex, MAX_PORTS, PortId,
-    spread::{Cycle, ROW},
+    spread::{MAX_FALLBACKS, Rotation},
 };
 use aggctl_engine::{
     config::{Device, Hook, Wiring},
@@ -117,8 +117,8 @@ impl Dataplane {
     /// # Errors
     ///
     /// If there are not as many as there are buckets, or the kernel refuses.
-    pub fn publish_rows(&self, rows: &[[u8; ROW]]) -> Result<(), DataplaneError> {
-        tables::publish_rows(&self.pins, &self.settings, rows)
+    pub fn publish_fallback_orders(&self, fallback_orders: &[[u8; MAX_FALLBACKS]]) -> Result<(), DataplaneError> {
+        tables::publish_fallback_orders(&self.pins, &self.settings, fallback_orders)
     }
 
     /// Makes the programs use this table: the port of each bucket.
@@ -130,13 +130,13 @@ impl Dataplane {
         tables::publish_buckets(&self.pins, &self.settings, table)
     }
 
-    /// Makes the programs use this cycle.
+    /// Makes the programs use this rotation.
     ///
     /// # Errors
     ///
     /// If the settings do not ask for one, or the kernel refuses.
-    pub fn publish_cycle(&self, cycle: &Cycle) -> Result<(), DataplaneError> {
-        tables::publish_cycle(&self.pins, &self.settings, cycle)
+    pub fn publish_rotation(&self, rotation: &Rotation) -> Result<(), DataplaneError> {
+        tables::publish_rotation(&self.pins, &self.settings, rotation)
     }
 
     /// The table of buckets that the programs use; `None` if none was published.
@@ -153,17 +153,17 @@ impl Dataplane {
     /// # Errors
     ///
     /// If there is no such bucket, or the kernel refuses.
-    pub fn row(&self, bucket: u32) -> Result<Option<[u8; ROW]>, DataplaneError> {
-        tables::row(&self.pins, bucket)
+    pub fn fallback(&self, bucket: u32) -> Result<Option<[u8; MAX_FALLBACKS]>, DataplaneError> {
+        tables::order(&self.pins, bucket)
     }
 
-    /// The cycle that the programs use; `None` if none was published.
+    /// The rotation that the programs use; `None` if none was published.
     ///
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn cycle(&self) -> Result<Option<Cycle>, DataplaneError> {
-        tables::cycle(&self.pins, &self.settings)
+    pub fn rotation(&self) -> Result<Option<Rotation>, DataplaneError> {
+        tables::rotation(&self.pins, &self.settings)
     }
 
     /// Unpins everything and removes the directory; fine if it is not there. Programs that hang on tcx or netkit go

@@ -108,9 +108,9 @@ pub(super) fn program<'a>(
 ) -> Result<&'a mut SchedClassifier, DataplaneError> {
     let tags = if settings.vlan.globals().mode == Globals::OFF { "" } else { TAGS };
     let name = match role {
-        Role::Tx => format!("{SENDS}{tags}{}", settings.selection.name(settings.policy)),
+        Role::Tx => format!("{SENDS}{tags}{}", settings.tx_policy.name(settings.policy)),
         Role::Relay => RELAY.to_owned(),
-        Role::Rx(_) => format!("{RECEIVES}{tags}{}", settings.reception.name()),
+        Role::Rx(_) => format!("{RECEIVES}{tags}{}", settings.rx_policy.name()),
     };
     let program = object.program_mut(&name).ok_or(DataplaneError::Missing(name))?;
     let program: &mut SchedClassifier =

@@ -17,7 +17,7 @@ pub(super) const BOUND: &str = "bound";
 /// Pin of the drop counters.
 pub(super) const DROPS: &str = "drops";
 
-/// Pin of the map that holds the table of buckets, or the cycle.
+/// Pin of the map that holds the table of buckets, or the rotation.
 pub(super) const TABLE: &str = "table";
 /// Pin of the map that holds the order of ports of each bucket.
 pub(super) const ROWS: &str = "rows";

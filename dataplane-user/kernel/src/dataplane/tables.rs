@@ -1,19 +1,19 @@
-//! The tables by which traffic is spread over several ports: what programs read for each frame, in a map of two [`sides`], and the
+//! The tables by which traffic is spread over several ports: what programs read for each frame, in a map of two [`double_buffer`], and the
 //! orders of ports, each a map that is filled before it takes the place of the one that the programs read.
 
 use std::{io, os::fd::AsFd as _};
 
-use aggctl_common::spread::{self, Cycle, ROW};
+use aggctl_common::spread::{self, MAX_FALLBACKS, Rotation};
 use aggctl_engine::settings::Settings;
 use aya::maps::MapInfo;
 use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
     bpf::{self, Form},
+    double_buffer::{DoubleBuffer, Layout},
     error::{DataplaneError, is_not_found},
     maps,
     pins::{self, Pins},
-    sides::{Layout, Sides},
 };
 
 /// What the maps are like.
@@ -32,14 +32,14 @@ impl Forms {
 
     /// The map of both sides.
     const fn table(self) -> Form {
-        let value = spread::sides::octets(self.each);
+        let value = spread::double_buffer::octets(self.each);
         Form { kind: BPF_MAP_TYPE_ARRAY, value, entries: 1, flags: BPF_F_MMAPABLE }
     }
 
     /// A map of orders.
     #[allow(clippy::cast_possible_truncation, reason = "64")]
-    const fn rows(self) -> Form {
-        Form { kind: BPF_MAP_TYPE_ARRAY, value: ROW as u32, entries: self.each, flags: 0 }
+    const fn fallback_orders(self) -> Form {
+        Form { kind: BPF_MAP_TYPE_ARRAY, value: MAX_FALLBACKS as u32, entries: self.each, flags: 0 }
     }
 
     /// The name of the mark that says so.
@@ -70,21 +70,25 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
     let forms = Forms::of(settings);
     maps::replace(pins, pins::TABLE, || bpf::create_map("TABLE", forms.table(), None))?;
     maps::replace(pins, pins::ROWS, || {
-        let like = bpf::create_map("ROWS", forms.rows(), None)?;
+        let like = bpf::create_map("ROWS", forms.fallback_orders(), None)?;
         bpf::create_outer("ROWS", like.as_fd())
     })?;
     pins::make_mark(&pins.tables_mark(forms.mark()))
 }
 
 /// Makes the programs use these orders of ports.
-pub(super) fn publish_rows(pins: &Pins, settings: &Settings, rows: &[[u8; ROW]]) -> Result<(), DataplaneError> {
-    let form = Forms::of(settings).rows();
-    if rows.len() != form.entries as usize {
-        return Err(DataplaneError::Table { map: pins::ROWS, expected: form.entries, found: rows.len() });
+pub(super) fn publish_fallback_orders(
+    pins: &Pins,
+    settings: &Settings,
+    fallback_orders: &[[u8; MAX_FALLBACKS]],
+) -> Result<(), DataplaneError> {
+    let form = Forms::of(settings).fallback_orders();
+    if fallback_orders.len() != form.entries as usize {
+        return Err(DataplaneError::Table { map: pins::ROWS, expected: form.entries, found: fallback_orders.len() });
     }
     let failed = |call| move |error: io::Error| DataplaneError::map(pins::ROWS, call, error);
     let inner = bpf::create_map("ROWS", form, None).map_err(failed("make"))?;
-    bpf::update_first(inner.as_fd(), rows).map_err(failed("fill"))?;
+    bpf::update_first(inner.as_fd(), fallback_orders).map_err(failed("fill"))?;
     let outer = maps::open(pins, pins::ROWS)?;
     bpf::update(outer.fd().as_fd(), 0, &bpf::number(inner.as_fd()).to_ne_bytes()).map_err(failed("publish"))
 }
@@ -95,32 +99,32 @@ pub(super) fn publish_buckets(pins: &Pins, settings: &Settings, table: &[u8]) ->
     if table.len() != each as usize {
         return Err(DataplaneError::Table { map: pins::TABLE, expected: each, found: table.len() });
     }
-    Sides::open(pins, layout, each)?.publish(table)
+    DoubleBuffer::open(pins, layout, each)?.publish(table)
 }
 
-/// Makes the programs use this cycle.
-pub(super) fn publish_cycle(pins: &Pins, settings: &Settings, cycle: &Cycle) -> Result<(), DataplaneError> {
-    publish_buckets(pins, settings, bytemuck::bytes_of(cycle))
+/// Makes the programs use this rotation.
+pub(super) fn publish_rotation(pins: &Pins, settings: &Settings, rotation: &Rotation) -> Result<(), DataplaneError> {
+    publish_buckets(pins, settings, bytemuck::bytes_of(rotation))
 }
 
 /// The table of buckets that is published.
 pub(super) fn buckets(pins: &Pins, settings: &Settings) -> Result<Option<Vec<u8>>, DataplaneError> {
     let Forms { layout, each } = Forms::of(settings);
-    Ok(Sides::open(pins, layout, each)?.published())
+    Ok(DoubleBuffer::open(pins, layout, each)?.published())
 }
 
 /// The order of ports of a bucket that is published.
-pub(super) fn row(pins: &Pins, bucket: u32) -> Result<Option<[u8; ROW]>, DataplaneError> {
+pub(super) fn order(pins: &Pins, bucket: u32) -> Result<Option<[u8; MAX_FALLBACKS]>, DataplaneError> {
     let outer = maps::open(pins, pins::ROWS)?;
-    let mut row = [0; ROW];
-    match bpf::inner(outer.fd().as_fd(), 0).and_then(|inner| bpf::read(inner.as_fd(), bucket, &mut row)) {
-        Ok(()) => Ok(Some(row)),
+    let mut order = [0; MAX_FALLBACKS];
+    match bpf::inner(outer.fd().as_fd(), 0).and_then(|inner| bpf::read(inner.as_fd(), bucket, &mut order)) {
+        Ok(()) => Ok(Some(order)),
         Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(DataplaneError::map(pins::ROWS, "read", error)),
     }
 }
 
-/// The cycle that is published.
-pub(super) fn cycle(pins: &Pins, settings: &Settings) -> Result<Option<Cycle>, DataplaneError> {
+/// The rotation that is published.
+pub(super) fn rotation(pins: &Pins, settings: &Settings) -> Result<Option<Rotation>, DataplaneError> {
     Ok(buckets(pins, settings)?.and_then(|octets| bytemuck::try_pod_read_unaligned(&octets).ok()))
 }

@@ -1,6 +1,6 @@
 //! Modes in which all ports carry traffic.
 
-use aggctl_common::spread::{self, Cycle, END, TableView};
+use aggctl_common::spread::{self, END, Rotation, TableView};
 
 use super::*;
 use crate::config::{Mode, Partner, TableKind};
@@ -9,9 +9,9 @@ use crate::config::{Mode, Partner, TableKind};
 #[derive(Default)]
 struct Programs {
     ports: Ports,
-    rows: Vec<[u8; spread::ROW]>,
+    fallback_orders: Vec<[u8; spread::MAX_FALLBACKS]>,
     primaries: Vec<u8>,
-    cycle: Option<Cycle>,
+    rotation: Option<Rotation>,
 }
 
 impl TableView for Programs {
@@ -19,8 +19,8 @@ impl TableView for Programs {
         self.primaries[bucket as usize]
     }
 
-    fn row(&self, bucket: u32, position: usize) -> u8 {
-        self.rows[bucket as usize][position]
+    fn fallback(&self, bucket: u32, position: usize) -> u8 {
+        self.fallback_orders[bucket as usize][position]
     }
 }
 
@@ -29,9 +29,9 @@ impl Programs {
         for action in actions {
             match action {
                 Action::Publish(table) => self.ports = **table,
-                Action::PublishRows(rows) => self.rows.clone_from(rows),
+                Action::PublishFallbackOrders(fallback_orders) => self.fallback_orders.clone_from(fallback_orders),
                 Action::PublishBuckets(primaries) => self.primaries.clone_from(primaries),
-                Action::PublishCycle(cycle) => self.cycle = Some(**cycle),
+                Action::PublishRotation(rotation) => self.rotation = Some(**rotation),
                 _ => {}
             }
         }
@@ -75,7 +75,7 @@ fn a_lost_port_moves_its_own_buckets_at_once_and_gets_them_back() {
     for (before, after) in before.iter().zip(&at_once) {
         if *before == Some(ETH1) { assert_ne!(*after, Some(ETH1)) } else { assert_eq!(before, after) }
     }
-    assert!(!actions.iter().any(|action| matches!(action, Action::PublishRows(_))), "the orders stay");
+    assert!(!actions.iter().any(|action| matches!(action, Action::PublishFallbackOrders(_))), "the orders stay");
     programs.follow(&bench.link(ETH1, UP));
     assert_eq!(programs.buckets(), before);
 }
@@ -115,11 +115,11 @@ fn a_weight_changes_the_shares() {
 #[test]
 fn ports_take_turns_and_a_lost_one_is_left_out() {
     let (mut bench, mut programs) = up(sharing(3, Mode::RoundRobin));
-    assert_eq!(programs.cycle.unwrap().turns(), [0, 1, 2]);
+    assert_eq!(programs.rotation.unwrap().entries(), [0, 1, 2]);
     programs.follow(&bench.link(ETH1, DOWN));
-    assert_eq!(programs.cycle.unwrap().turns(), [0, 2]);
+    assert_eq!(programs.rotation.unwrap().entries(), [0, 2]);
     programs.follow(&bench.configure(|config| config.ports[2].weight = 2));
-    assert_eq!(programs.cycle.unwrap().turns().len(), 3);
+    assert_eq!(programs.rotation.unwrap().entries().len(), 3);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn the_kernels_way_knows_no_weights() {
     config.hash.table = TableKind::KernelCompat;
     config.ports[1].weight = 9;
     let (_, programs) = up(config);
-    assert_eq!(programs.cycle.unwrap().turns(), [0, 1]);
+    assert_eq!(programs.rotation.unwrap().entries(), [0, 1]);
 }
 
 #[test]
@@ -136,13 +136,13 @@ fn a_change_of_mode_publishes_all_that_the_new_programs_read() {
     let (mut bench, _) = up(sharing(2, Mode::Hash));
     let mut fresh = Programs::default();
     fresh.follow(&bench.configure(|config| config.mode = Mode::RoundRobin));
-    assert_eq!(fresh.cycle.unwrap().turns(), [0, 1]);
+    assert_eq!(fresh.rotation.unwrap().entries(), [0, 1]);
     let mut fresh = Programs { ports: bench.aggregate.table(), ..Programs::default() };
     fresh.follow(&bench.configure(|config| config.mode = Mode::Hash));
-    assert!(fresh.rows.len() == 256 && fresh.primaries.len() == 256);
+    assert!(fresh.fallback_orders.len() == 256 && fresh.primaries.len() == 256);
     let mut fresh = Programs { ports: bench.aggregate.table(), ..Programs::default() };
     fresh.follow(&bench.configure(|config| config.hash.buckets = 512));
-    assert!(fresh.rows.len() == 512 && fresh.primaries.len() == 512);
+    assert!(fresh.fallback_orders.len() == 512 && fresh.primaries.len() == 512);
 }
 
 #[test]

@@ -73,13 +73,13 @@ proptest! {
         }
     }
 
-    /// A row has each member once, in an order to which the others do not matter.
+    /// A order has each member once, in an order to which the others do not matter.
     #[test]
     fn a_member_more_or_less_changes_no_order_among_the_others(members in members(64, 2..=64), at: prop::sample::Index) {
         let mut fewer = members.clone();
         let gone = fewer.remove(at.index(members.len())).id.0;
         fewer.reverse();
-        for (all, some) in rows(&members, 256).iter().zip(rows(&fewer, 256)) {
+        for (all, some) in fallback_orders(&members, 256).iter().zip(fallback_orders(&fewer, 256)) {
             let left: Vec<u8> = all.iter().copied().filter(|slot| *slot != gone).collect();
             prop_assert_eq!(&left[..], &some[..left.len()]);
             let mut slots = all[..members.len()].to_vec();
@@ -94,11 +94,11 @@ proptest! {
     #[test]
     fn the_rule_answers_like_the_next_table(members in members(64, 1..=16), masks: (u64, u64)) {
         let (old, now) = (masks.0 & usable(&members), masks.1 & usable(&members));
-        let rows = rows(&members, 256);
-        let before = primaries(&rows, old);
-        let published = Table { primaries: &before, rows: &rows };
-        let fewer = primaries(&rows, old & now);
-        let other = primaries(&rows, now);
+        let fallback_orders = fallback_orders(&members, 256);
+        let before = primaries(&fallback_orders, old);
+        let published = Table { primaries: &before, fallback_orders: &fallback_orders };
+        let fewer = primaries(&fallback_orders, old & now);
+        let other = primaries(&fallback_orders, now);
         for bucket in 0..256 {
             let chosen = |mask| spread::choose(&ports(mask), &published, bucket).map_or(END, |port| port.0);
             let entry = bucket as usize;
@@ -114,8 +114,8 @@ fn without_ports_no_bucket_has_one() {
     assert!(table(&[], 256).iter().all(|slot| *slot == END));
     let idle = [Share { usable: false, ..share(63, 1) }];
     assert!(table(&idle, 256).iter().all(|slot| *slot == END));
-    let rows = rows(&idle, 256);
-    let published = Table { primaries: &table(&idle, 256), rows: &rows };
+    let fallback_orders = fallback_orders(&idle, 256);
+    let published = Table { primaries: &table(&idle, 256), fallback_orders: &fallback_orders };
     assert_eq!(spread::choose(&ports(0), &published, 0), None);
     assert_eq!(spread::choose(&ports(1 << 63), &published, 0), Some(PortId(63)), "as soon as it is usable");
     assert_eq!(spread::choose(&ports(1 << 63), &published, 256), None, "a bucket that the table does not have");
@@ -128,10 +128,10 @@ fn exactly_the_flows_of_the_port_that_leaves_move() {
     let hashes = evenness::hashes(10_000);
     for count in 2..=8 {
         let members = equal(count);
-        let rows = rows(&members, BUCKETS);
+        let fallback_orders = fallback_orders(&members, BUCKETS);
         let all = usable(&members);
         let flows = |mask| {
-            let primaries = primaries(&rows, mask);
+            let primaries = primaries(&fallback_orders, mask);
             hashes
                 .iter()
                 .map(|hash| primaries[spread::bucket(*hash, spread::shift(BUCKETS)) as usize])

@@ -33,12 +33,12 @@ fn some(of: &[Share], mask: u64) -> Vec<Share> {
 /// For each number of ports, any of the first eight: the largest relative error.
 fn worst(buckets: u32) -> [f64; 9] {
     let all = equal(8);
-    let rows = rows(&all, buckets);
+    let fallback_orders = fallback_orders(&all, buckets);
     let mut worst = [0_f64; 9];
     // Of the larger tables only some, which takes long enough where nothing is optimised.
     let step = if buckets > BUCKETS { 17 } else { 1 };
     for mask in (step..256).step_by(step as usize) {
-        let error = errors(&some(&all, mask), &counts(&primaries(&rows, mask)), buckets).0;
+        let error = errors(&some(&all, mask), &counts(&primaries(&fallback_orders, mask)), buckets).0;
         let ports = mask.count_ones() as usize;
         worst[ports] = worst[ports].max(error);
     }
@@ -63,10 +63,10 @@ fn the_buckets_of_a_port_that_leaves_are_spread_evenly() {
     for count in 3..=8_u8 {
         let mut largest = 0_f64;
         let members = equal(count);
-        let rows = rows(&members, BUCKETS);
-        let before = primaries(&rows, usable(&members));
+        let fallback_orders = fallback_orders(&members, BUCKETS);
+        let before = primaries(&fallback_orders, usable(&members));
         for gone in 0..count {
-            let after = primaries(&rows, usable(&members) & !PortId(gone).bit());
+            let after = primaries(&fallback_orders, usable(&members) & !PortId(gone).bit());
             let moved: Vec<u8> =
                 before.iter().zip(&after).filter(|(old, _)| **old == gone).map(|(_, new)| *new).collect();
             let (counts, others) = (counts(&moved), f64::from(count) - 1.0);
@@ -111,12 +111,12 @@ proptest! {
 /// Not only the first slots: none of the 64 is a bad match for another.
 #[test]
 fn any_two_ports_have_equal_parts() {
-    let rows = rows(&equal(64), BUCKETS);
-    let ranks: Vec<[usize; 64]> = rows
+    let fallback_orders = fallback_orders(&equal(64), BUCKETS);
+    let ranks: Vec<[usize; 64]> = fallback_orders
         .iter()
-        .map(|row| {
+        .map(|order| {
             let mut ranks = [0; 64];
-            row.iter().enumerate().for_each(|(rank, slot)| ranks[usize::from(*slot)] = rank);
+            order.iter().enumerate().for_each(|(rank, slot)| ranks[usize::from(*slot)] = rank);
             ranks
         })
         .collect();
@@ -179,9 +179,11 @@ fn random_flows_pass_the_chi_squared_test() {
 #[test]
 fn the_largest_table_has_all_ports_in_every_row() {
     let members = equal(64);
-    let rows = rows(&members, spread::MAX_BUCKETS);
-    assert_eq!(rows.len(), spread::MAX_BUCKETS as usize);
-    assert!(rows.iter().all(|row| row.iter().fold(0, |mask, slot| mask | PortId(*slot).bit()) == u64::MAX));
-    let (relative, _) = errors(&members, &counts(&primaries(&rows, u64::MAX)), spread::MAX_BUCKETS);
+    let fallback_orders = fallback_orders(&members, spread::MAX_BUCKETS);
+    assert_eq!(fallback_orders.len(), spread::MAX_BUCKETS as usize);
+    assert!(
+        fallback_orders.iter().all(|order| order.iter().fold(0, |mask, slot| mask | PortId(*slot).bit()) == u64::MAX)
+    );
+    let (relative, _) = errors(&members, &counts(&primaries(&fallback_orders, u64::MAX)), spread::MAX_BUCKETS);
     assert!(relative < 0.1, "{relative}");
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// The FNV-1a hash (64 bits) of all rows.
+/// The FNV-1a hash (64 bits) of all fallback orders.
 fn digest(members: &[Share], buckets: u32) -> u64 {
-    let bytes = rows(members, buckets).into_iter().flatten();
+    let bytes = fallback_orders(members, buckets).into_iter().flatten();
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

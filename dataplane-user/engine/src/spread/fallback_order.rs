@@ -5,14 +5,14 @@
 //! scores -ln(x) / weight; the smallest score comes first. The scores are exponentially distributed with the weight as
 //! their rate, so each port is first in a part of the buckets that is its part of all weights, and the same holds for
 //! any of the ports alone: that spreads the buckets of a port that fails evenly, too. As a score depends on no other
-//! port, a member that comes or goes is put in or taken out of each row, and moves nothing else.
+//! port, a member that comes or goes is put in or taken out of each order, and moves nothing else.
 //!
 //! With random numbers the parts would be as uneven as any random sample: at 4,096 buckets and 8 ports one of them would
 //! have 10 % too much. The numbers are the coordinates of a Sobol sequence instead (bucket: number of the point,
 //! slot: dimension; Owen-scrambled, since the plain one is regular in a way that shows), whose first 2^n points fill
 //! the cube far more evenly, and so every region of it for which one port is the first. Measured: 3 to 4 times.
 
-use aggctl_common::spread::{END, MAX_BUCKETS, ROW};
+use aggctl_common::spread::{END, MAX_BUCKETS, MAX_FALLBACKS};
 use sobol_burley::sample;
 
 use super::Share;
@@ -25,7 +25,7 @@ const SCRAMBLING: u32 = 459;
 /// are no more than a few thousand points; these are the first 64 dimensions of which no two ports, with weights
 /// between 1:10 and 10:1, miss their parts of 4,096 buckets by more than 1.05 % of all.
 #[rustfmt::skip]
-const DIMENSIONS: [u8; ROW] = [
+const DIMENSIONS: [u8; MAX_FALLBACKS] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
     32, 33, 34, 35, 36, 37, 40, 41, 42, 43, 44, 48, 49, 55, 56, 74,
@@ -36,36 +36,36 @@ const DIMENSIONS: [u8; ROW] = [
 const HALF_STEP: f64 = 1.0 / (1 << 24) as f64;
 
 /// The low bits of a score that give way to the slot.
-const SLOT: u64 = ROW as u64 - 1;
+const SLOT: u64 = MAX_FALLBACKS as u64 - 1;
 
-/// The row of each bucket: the slots of all members, usable or not, the one with the best claim first, then
+/// The order of each bucket: the slots of all members, usable or not, the one with the best claim first, then
 /// [`END`]. `buckets` is a size of which [`aggctl_common::spread::is_table_size`] is true; more than [`MAX_BUCKETS`]
-/// count as so many. The order of `members`, at most [`ROW`], does not matter.
+/// count as so many. The order of `members`, at most [`MAX_FALLBACKS`], does not matter.
 #[must_use]
-pub fn rows(members: &[Share], buckets: u32) -> Vec<[u8; ROW]> {
-    (0..buckets.min(MAX_BUCKETS)).map(|bucket| row(members, bucket)).collect()
+pub fn fallback_orders(members: &[Share], buckets: u32) -> Vec<[u8; MAX_FALLBACKS]> {
+    (0..buckets.min(MAX_BUCKETS)).map(|bucket| order(members, bucket)).collect()
 }
 
-/// The row of one bucket.
-fn row(members: &[Share], bucket: u32) -> [u8; ROW] {
-    let mut claims = [u64::MAX; ROW];
+/// The order of one bucket.
+fn order(members: &[Share], bucket: u32) -> [u8; MAX_FALLBACKS] {
+    let mut claims = [u64::MAX; MAX_FALLBACKS];
     for (claim, member) in claims.iter_mut().zip(members) {
         *claim = self::claim(bucket, member);
     }
-    let claims = &mut claims[..members.len().min(ROW)];
+    let claims = &mut claims[..members.len().min(MAX_FALLBACKS)];
     claims.sort_unstable();
-    let mut row = [END; ROW];
-    for (slot, claim) in row.iter_mut().zip(claims) {
+    let mut order = [END; MAX_FALLBACKS];
+    for (slot, claim) in order.iter_mut().zip(claims) {
         *slot = (*claim & SLOT).to_le_bytes()[0];
     }
-    row
+    order
 }
 
 /// A port's claim on a bucket, the smallest one first. Positive floating point numbers are in the order of their bits;
 /// the last six of these say the slot instead, so that equal scores are in the order of the slots.
 fn claim(bucket: u32, member: &Share) -> u64 {
     let slot = u64::from(member.id.0) & SLOT;
-    let dimension = DIMENSIONS[member.id.index() % ROW];
+    let dimension = DIMENSIONS[member.id.index() % MAX_FALLBACKS];
     let x = f64::from(sample(bucket, dimension.into(), SCRAMBLING)) + HALF_STEP;
     // Not that of the system's library, which may differ in the last bits from one machine to the next.
     let score = -libm::log(x) / f64::from(member.weight());

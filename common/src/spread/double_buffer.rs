@@ -1,11 +1,11 @@
 //! Two tables in one map: programs read one side while the controller fills the other.
 //!
 //! The value of the map begins with a word: 0 before anything was published, and then a number whose lowest bit is the side that
-//! is in use. At [`START`] come the octets of both sides: of a table of buckets in pairs, an octet of each side; of cycles one
+//! is in use. At [`START`] come the octets of both sides: of a table of buckets in pairs, an octet of each side; of rotations one
 //! after the other. The controller fills the side that is not in use, and then stores the word. Before it fills that
 //! side again it waits until no program runs that may have read the word before.
 
-use super::{Cycle, MIN_BUCKETS};
+use super::{MIN_BUCKETS, Rotation};
 
 /// Where the octets begin.
 pub const START: u32 = 8;
@@ -38,15 +38,15 @@ pub const fn of_bucket(bucket: usize, side: usize) -> usize {
     START as usize + 2 * bucket + side
 }
 
-/// The offset of a cycle.
+/// The offset of a rotation.
 #[inline(always)]
 #[must_use]
-pub const fn of_cycle(side: usize) -> usize {
-    START as usize + size_of::<Cycle>() * side
+pub const fn of_rotation(side: usize) -> usize {
+    START as usize + size_of::<Rotation>() * side
 }
 
 const _: () =
-    assert!(size_of::<Cycle>() == MIN_BUCKETS as usize && (START as usize).is_multiple_of(align_of::<Cycle>()));
+    assert!(size_of::<Rotation>() == MIN_BUCKETS as usize && (START as usize).is_multiple_of(align_of::<Rotation>()));
 
 #[cfg(test)]
 mod tests {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn both_cycles_have_room() {
-        assert_eq!(of_cycle(0) + size_of::<Cycle>(), of_cycle(1));
-        assert_eq!(of_cycle(1) + size_of::<Cycle>(), octets(MIN_BUCKETS) as usize);
+        assert_eq!(of_rotation(0) + size_of::<Rotation>(), of_rotation(1));
+        assert_eq!(of_rotation(1) + size_of::<Rotation>(), octets(MIN_BUCKETS) as usize);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 
 impl Aggregate {
     /// Draws the conclusions. The table comes first among the actions: it is what ends a failure.
-    pub(super) fn settle(&mut self, circumstances: &Circumstances, actions: &mut Vec<Action>) {
+    pub(super) fn reconcile(&mut self, circumstances: &Circumstances, actions: &mut Vec<Action>) {
         let first_table = !self.settled && self.ports.iter().all(|port| port.presence != Presence::Unknown);
         self.settled |= first_table;
         self.end_delays();
