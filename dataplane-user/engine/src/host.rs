@@ -11,6 +11,15 @@ use std::{
 use aggctl_common::{IfIndex, Mac};
 use serde::{Deserialize, Serialize};
 
+/// Key of [`Link::sysctls`]: takes IPv6 off an interface.
+pub const DISABLE_IPV6: &str = "ipv6/disable_ipv6";
+/// Key of [`Link::sysctls`]: drops packets whose way back is another (1), or which have none (2).
+pub const RP_FILTER: &str = "ipv4/rp_filter";
+/// `IN6_ADDR_GEN_MODE_EUI64`, the kernel's default for [`Link::addr_gen_mode`].
+pub const GEN_EUI64: u8 = 0;
+/// `IN6_ADDR_GEN_MODE_NONE`.
+pub const GEN_NONE: u8 = 1;
+
 /// The picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
@@ -33,6 +42,11 @@ impl Host {
     #[must_use]
     pub fn link(&self, name: &str) -> Option<&Link> {
         self.links.values().find(|link| link.name == name)
+    }
+
+    /// The devices that are stacked on this interface.
+    pub fn stacked_on(&self, index: IfIndex) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(move |link| link.lower == Some(index))
     }
 }
 
@@ -94,6 +108,14 @@ pub struct Link {
     pub sysctls: BTreeMap<String, String>,
     /// What hangs on the interface's hooks.
     pub hooks: Hooks,
+}
+
+impl Link {
+    /// Whether frames can pass now.
+    #[must_use]
+    pub const fn has_link(&self) -> bool {
+        self.admin_up && self.carrier
+    }
 }
 
 /// Which MTUs the driver of an interface says that it takes (IFLA_MIN_MTU, IFLA_MAX_MTU; Linux 4.19). It may refuse others,

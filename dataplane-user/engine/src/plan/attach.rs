@@ -1,33 +1,18 @@
 //! Attach: from ports with addresses of their own to an aggregate that has them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv6Addr,
-};
+use std::net::Ipv6Addr;
 
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 
 use crate::{
-    config::{Addresses, AggregateConfig, Device, Hook, Toggle},
-    host::{Address, Host, Link},
+    config::{Addresses, AggregateConfig, Device, Hook},
+    host::{Address, DISABLE_IPV6, GEN_NONE, Host, Link},
     plan::{
-        Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, Warning,
-        layer3::{self, IFA_F_TEMPORARY, Transfer},
-        names,
-        port::{self, DISABLE_IPV6, GEN_NONE, Port, RP_FILTER},
-        validate, wiring,
+        Change, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, Taken, Warning,
+        candidate, join::Joining, names, port::Port, settings, validate, wiring,
     },
-    record::{Entry, Identity, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
+    record::{Entry, Layer3, Phase, RECORD_VERSION, Record},
 };
-
-/// What belongs to other aggregates of this network namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Their ports, with the name of the aggregate.
-    pub ports: BTreeMap<IfIndex, String>,
-    /// Their names.
-    pub names: BTreeSet<String>,
-}
 
 /// Plans an attach. The record is in [`Phase::Attaching`] and nothing of its journal has begun.
 ///
@@ -42,17 +27,20 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     let mut ports = Vec::new();
     for (slot, wish) in (0..).zip(&config.ports) {
         let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;
-        port::check(host, link, taken)?;
+        candidate::check(host, link, taken)?;
         let port = Port::new(host, PortId(slot), link);
         if config.addresses == Addresses::None {
-            check_bare(&port)?;
+            candidate::check_bare(&port)?;
         }
         ports.push(port);
     }
     check_multipath(&ports)?;
-    check_reachable(config, &ports)?;
+    if let Some(port) = ports.iter().find(|port| port.carries() && port.link.has_link()) {
+        let links = ports.iter().filter(|port| port.link.has_link()).count();
+        candidate::check_reachable(config, port, links)?;
+    }
     let source = source(&ports)?;
-    ports.iter().try_for_each(|port| port::check_mtu(port.link, source.link))?;
+    ports.iter().try_for_each(|port| candidate::check_mtu(port.link, source.link))?;
     let plan = Plan { host, config, device, hook, ports: &ports, source };
     let record = Record {
         version: RECORD_VERSION,
@@ -65,7 +53,7 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
         index: IfIndex::NONE,
         hidden_index: IfIndex::NONE,
         mac: plan.source.link.mac,
-        ports: ports.iter().zip(&config.ports).map(|(port, wish)| record_of(port, wish)).collect(),
+        ports: ports.iter().zip(&config.ports).map(|(port, wish)| port.record(wish)).collect(),
         journal: plan.steps(&hidden).into_iter().map(|step| Entry { step, begun: false }).collect(),
         hidden,
         last_seen: Layer3::default(),
@@ -79,18 +67,6 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
 pub fn rollback(record: &Record) -> impl Iterator<Item = &Step> {
     let begun = record.journal.iter().rev().filter(|entry| entry.begun).map(|entry| &entry.step);
     begun.filter(|step| !matches!(step, Step::OneWay(_)))
-}
-
-/// What is kept about a port.
-pub(super) fn record_of(port: &Port<'_>, wish: &crate::config::PortConfig) -> PortRecord {
-    PortRecord {
-        id: port.id,
-        config: wish.clone(),
-        index: Some(port.link.index),
-        identity: Identity::of(port.link),
-        before: port.link.clone(),
-        addresses: port.layer3.addresses.clone(),
-    }
 }
 
 /// The name of the hidden end, if both names are free.
@@ -127,17 +103,6 @@ fn resolve(host: &Host, hook: Hook) -> Result<Hook, Refusal> {
     }
 }
 
-/// `--addresses none`: the port must have neither addresses nor routes.
-pub(super) fn check_bare(port: &Port<'_>) -> Result<(), Refusal> {
-    let given = port.layer3.addresses.iter().find(|a| layer3::is_given(a, port.link));
-    let what = match given {
-        Some(address) => format!("the address {}", address.local),
-        None if port.carries() => "routes".to_owned(),
-        None => return Ok(()),
-    };
-    Err(Refusal::PortHasAddresses { port: port.link.name.clone(), what })
-}
-
 /// A route is described once, with one interface to replace: two of its ways cannot both be moved.
 fn check_multipath(ports: &[Port<'_>]) -> Result<(), Refusal> {
     let is_ours = |link: &IfIndex| ports.iter().any(|port| port.link.index == *link);
@@ -150,25 +115,6 @@ fn check_multipath(ports: &[Port<'_>]) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-/// A host that can be reached stays so.
-fn check_reachable(config: &AggregateConfig, ports: &[Port<'_>]) -> Result<(), Refusal> {
-    let links = ports.iter().filter(|port| has_link(port.link)).count();
-    match ports.iter().find(|port| port.carries() && has_link(port.link)) {
-        Some(port) if links < usize::from(config.min_ports) => Err(Refusal::WouldStrand {
-            name: config.name.clone(),
-            port: port.link.name.clone(),
-            links,
-            min_ports: config.min_ports,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether frames can pass now.
-pub(super) fn has_link(link: &Link) -> bool {
-    link.admin_up && link.carrier
 }
 
 /// The port whose MAC, MTU and settings the aggregate gets: the first that has addresses, else the first that has
@@ -194,39 +140,42 @@ struct Plan<'a> {
 impl Plan<'_> {
     /// All steps, in the order that loses nothing (order G of the measurements).
     fn steps(&self, hidden: &str) -> Vec<Step> {
-        let mut steps = self.device(hidden);
+        let (mut steps, joining) = (self.device(hidden), self.joining());
         // A host answers questions for an IPv4 address on every interface that hears them (arp_ignore 0), so neighbours
         // may know the addresses by the MAC of a port that is about to lose it.
-        let known = self.ports.iter().filter(|port| port.has_addresses() && has_link(port.link));
+        let known = self.ports.iter().filter(|port| port.has_addresses() && port.link.has_link());
         steps.extend(known.map(|port| OneWayStep::Announce { link: port.subject() }.into()));
         for port in self.ports.iter().filter(|port| !port.carries()) {
-            steps.extend(join_bare(self.host, self.config, self.hook, port, self.source.link));
+            steps.extend(joining.bare(port));
         }
         steps.extend(self.start());
         let moved = self.ports.iter().filter(|port| port.carries()).collect::<Vec<_>>();
         let mut given = Vec::new();
         for port in &moved {
-            steps.extend(move_in(self.host, self.config, self.hook, port, self.source.link, &mut given));
+            steps.extend(joining.with_addresses(port, &mut given));
         }
         if moved.iter().any(|port| port.layer3.addresses.iter().any(is_link_local)) {
             steps.extend(self.generate_addresses());
         }
-        if let Some(value) = self.source.link.sysctls.get(RP_FILTER).filter(|value| !moved.is_empty() && *value != "2")
-        {
-            steps.push(aggregate_sysctl(RP_FILTER, "2", value));
-        }
+        let strict = settings::tighten(self.source.link).filter(|_| !moved.is_empty());
+        steps.extend(strict.map(|setting| setting.of(Subject::Aggregate)));
         // Once more, from the aggregate: whoever asked meanwhile may have been answered by two ports.
         let heard = self.first_active().is_some_and(Port::has_addresses) && self.has_carrier();
         steps.extend(heard.then(|| OneWayStep::Announce { link: Subject::Aggregate }.into()));
         steps
     }
 
-    /// Whether the aggregate has carrier from the start.
-    fn has_carrier(&self) -> bool {
-        self.ports.iter().filter(|port| has_link(port.link)).count() >= usize::from(self.config.min_ports)
+    fn joining(&self) -> Joining<'_> {
+        Joining { host: self.host, config: self.config, hook: self.hook, aggregate: self.source.link }
     }
 
-    /// The pair and its maps, after network managers were told to leave ports and hidden end alone. The aggregate inherits the settings of the port whose place it takes.
+    /// Whether the aggregate has carrier from the start.
+    fn has_carrier(&self) -> bool {
+        self.ports.iter().filter(|port| port.link.has_link()).count() >= usize::from(self.config.min_ports)
+    }
+
+    /// The pair and its maps, after network managers were told to leave ports and hidden end alone. The aggregate
+    /// inherits the settings of the port whose place it takes.
     fn device(&self, hidden: &str) -> Vec<Step> {
         let link = self.source.link;
         let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
@@ -244,7 +193,7 @@ impl Plan<'_> {
         };
         steps.push(LinkStep::Pair { pair, present: Change::ON }.into());
         if self.host.links.values().any(|link| link.sysctls.contains_key(DISABLE_IPV6)) {
-            steps.push(port::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Hidden));
+            steps.push(settings::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Hidden));
         }
         // What a new interface had does not matter: undoing the attach removes it.
         if !link.sysctls.is_empty() {
@@ -280,7 +229,7 @@ impl Plan<'_> {
     /// The port that carried the addresses, if it has a link; else the best that has one. A preferred one takes over
     /// later, when everything has moved.
     fn first_active(&self) -> Option<&Port<'_>> {
-        let linked = || self.ports.iter().filter(|port| has_link(port.link));
+        let linked = || self.ports.iter().filter(|port| port.link.has_link());
         let addressed = linked().find(|port| port.has_addresses()).or_else(|| linked().find(|port| port.carries()));
         let rank = |port: &&Port<'_>| {
             let wish = &self.config.ports[port.id.index()];
@@ -295,101 +244,10 @@ impl Plan<'_> {
             warnings.push(Warning::NoIpv6 { port: self.source.link.name.clone() });
         }
         for port in self.ports {
-            warnings.extend(warnings_of(port, self.config, self.source.link));
+            warnings.extend(self.joining().warnings(port));
         }
         warnings
     }
-}
-
-/// What to know about one port.
-pub(super) fn warnings_of(port: &Port<'_>, config: &AggregateConfig, aggregate: &Link) -> Vec<Warning> {
-    let name = &port.link.name;
-    let temporary = port.layer3.addresses.iter().filter(|a| a.local.is_ipv6() && a.flags & IFA_F_TEMPORARY != 0);
-    let mut warnings =
-        temporary.map(|a| Warning::TemporaryAddress { port: name.clone(), address: a.local }).collect::<Vec<_>>();
-    if port.link.mtu != aggregate.mtu {
-        warnings.push(Warning::MtuChanges { port: name.clone(), from: port.link.mtu, to: aggregate.mtu });
-    }
-    if port.has_addresses() && port.link.mac != aggregate.mac {
-        warnings.push(Warning::MacChanges { port: name.clone() });
-    }
-    if config.promisc == Toggle::Off && port::filters_vlans(port.link) {
-        warnings.push(Warning::VlanFilter { port: name.clone() });
-    }
-    warnings
-}
-
-/// Makes a port of an interface that carries nothing. The receiving program comes before the aggregate's MAC: from then
-/// on the host hears nothing through this port, so it cannot answer through it and make a switch look for the MAC there.
-pub(super) fn join_bare(
-    host: &Host,
-    config: &AggregateConfig,
-    hook: Hook,
-    port: &Port<'_>,
-    aggregate: &Link,
-) -> Vec<Step> {
-    let mut steps = port.strip(host);
-    steps.push(ProgramStep::Rx { link: port.subject(), hook, attached: Change::ON }.into());
-    steps.extend(port.open(config, aggregate.mtu));
-    steps.extend(port.join_in_silence(aggregate.mac));
-    steps
-}
-
-/// Makes a port of an interface that carries addresses, which move to the aggregate. `given` has the addresses and
-/// neighbours that the aggregate already got.
-pub(super) fn move_in(
-    host: &Host,
-    config: &AggregateConfig,
-    hook: Hook,
-    port: &Port<'_>,
-    aggregate: &Link,
-    given: &mut Vec<Address>,
-) -> Vec<Step> {
-    let (link, subject) = (port.link, port.subject());
-    let what = &port.layer3;
-    let transfer = Transfer {
-        order: &host.routes,
-        crowded: false,
-        what,
-        made_for: &what.addresses,
-        from: link.index,
-        source: subject.clone(),
-        to: Subject::Aggregate,
-    };
-    let mut steps = port.open(config, aggregate.mtu);
-    let loose = port::sysctl(link, RP_FILTER, "2").map(|setting| setting.of(subject.clone()));
-    steps.extend(loose.clone());
-    steps.extend(port::sysctl(aggregate, RP_FILTER, "2").map(|setting| setting.of(Subject::Aggregate)));
-    steps.extend(transfer.add_neighbours());
-    for address in layer3::in_adding_order(&what.addresses) {
-        if !given.iter().any(|a| (a.local, a.prefix_len) == (address.local, address.prefix_len)) {
-            given.push(address.clone());
-            let address = as_on_aggregate(address, &link.name, &config.name);
-            steps.push(Layer3Step::add_address(&Subject::Aggregate, &address));
-        }
-    }
-    steps.push(ProgramStep::Rx { link: subject, hook, attached: Change::ON }.into());
-    steps.extend(transfer.add_routes());
-    steps.extend(transfer.move_nexthops());
-    steps.extend(port.strip(host));
-    steps.extend(port.join(aggregate.mac));
-    steps.extend(loose.and_then(|step| step.inverse()));
-    steps
-}
-
-/// The address as the aggregate gets it.
-pub(super) fn as_on_aggregate(address: &Address, port: &str, aggregate: &str) -> Address {
-    let mut address = address.clone();
-    address.label = address.label.map(|label| names::relabel(&label, port, aggregate));
-    if address.local.is_ipv6() {
-        address.flags &= !IFA_F_TEMPORARY;
-    }
-    address
-}
-
-/// A sysctl of the aggregate's interface.
-pub(super) fn aggregate_sysctl(key: &str, from: &str, to: &str) -> Step {
-    port::sysctl_change(key, from, to).of(Subject::Aggregate)
 }
 
 /// Whether the address is an IPv6 link-local one.

@@ -7,14 +7,11 @@
 use aggctl_common::IfIndex;
 
 use crate::{
-    host::{Address, Host, Link, Neighbour, Nexthop, Route},
+    host::{Address, DISABLE_IPV6, Host, Link, Neighbour, Nexthop, RP_FILTER, Route},
     plan::{
         Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
-        attach::has_link,
         layer3::{self, Transfer},
-        names,
-        port::{self, DISABLE_IPV6, RP_FILTER},
-        wiring,
+        names, port, settings, wiring,
     },
     record::{Entry, Layer3, Phase, PortRecord, Record},
 };
@@ -29,7 +26,7 @@ use crate::{
 pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Refusal> {
     let ports =
         record.ports.iter().filter_map(|port| Some((port, record.interface_of(host, port)?))).collect::<Vec<_>>();
-    let aggregate = find_aggregate(host, record);
+    let aggregate = record.aggregate_of(host);
     // A former attempt may have put routes on the ports: what counts is the order as it was without them.
     let is_on_port = |route: &&Route| ports.iter().any(|(_, link)| route.links.contains(&link.index));
     let order = host.routes.iter().filter(|route| !is_on_port(route)).cloned().collect();
@@ -39,11 +36,6 @@ pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Re
         plan.check()?;
     }
     Ok(plan.steps())
-}
-
-/// The aggregate's interface, if it is there and ours.
-pub(super) fn find_aggregate<'h>(host: &'h Host, record: &Record) -> Option<&'h Link> {
-    host.links.get(&record.index).filter(|link| record.is_aggregate(link))
 }
 
 /// A port, and what it gets.
@@ -135,7 +127,7 @@ impl<'a> Plan<'a> {
         for share in &mut shares {
             // Addresses of several ports in one subnet are listed otherwise on the aggregate.
             let former = &share.port.addresses;
-            let rank = |a: &Address| former.iter().position(|known| is_same(known, a)).unwrap_or(former.len());
+            let rank = |a: &Address| former.iter().position(|known| layer3::is_same(known, a)).unwrap_or(former.len());
             share.what.addresses.sort_by_key(rank);
         }
         shares
@@ -222,8 +214,8 @@ impl<'a> Plan<'a> {
         if let Some(upper) = self.users_of(aggregate) {
             return Err(Refusal::AggregateHasUpper { name, upper });
         }
-        match self.shares.iter().find(|share| share.matters() && !has_link(share.link)) {
-            Some(share) if has_link(aggregate) => Err(Refusal::TargetNoLink { name, port: share.link.name.clone() }),
+        match self.shares.iter().find(|share| share.matters() && !share.link.has_link()) {
+            Some(share) if aggregate.has_link() => Err(Refusal::TargetNoLink { name, port: share.link.name.clone() }),
             _ => Ok(()),
         }
     }
@@ -231,7 +223,7 @@ impl<'a> Plan<'a> {
     /// What would be cut off with the aggregate: the bridge, bond, … that it is a port of, and the devices stacked on it.
     fn users_of(&self, aggregate: &Link) -> Option<String> {
         let master = aggregate.master.and_then(|index| self.host.links.get(&index));
-        let users = master.into_iter().chain(port::stacked_on(self.host, aggregate.index));
+        let users = master.into_iter().chain(self.host.stacked_on(aggregate.index));
         let described = users.map(|link| match link.kind.as_str() {
             "" => link.name.clone(),
             kind => format!("{} ({kind})", link.name),
@@ -244,7 +236,7 @@ impl<'a> Plan<'a> {
         let targets = || self.shares.iter().filter(|share| share.is_target());
         let mut steps = Vec::new();
         if self.aggregate.is_some() {
-            let target = targets().find(|share| has_link(share.link) && share.port.before.admin_up);
+            let target = targets().find(|share| share.link.has_link() && share.port.before.admin_up);
             steps.extend(target.map(|share| OneWayStep::Select { link: share.subject() }.into()));
         }
         // Backwards, because each puts its routes ahead of equal ones: in the end the first port's stand first.
@@ -272,33 +264,33 @@ impl<'a> Plan<'a> {
         let subject = share.subject();
         let transfer = self.transfer(share, self.index());
         let set = |setting: Setting| setting.of(subject.clone());
-        let mut steps = port::restore_link(share.link, &share.port.before).map(set).collect::<Vec<_>>();
+        let mut steps = settings::restore_link(share.link, &share.port.before).map(set).collect::<Vec<_>>();
         let stays_up = share.port.before.admin_up;
         if !stays_up {
             // Before its addresses are there: going down would take the IPv6 ones along.
-            steps.extend(take_down(share));
+            steps.extend(settings::take_down(share.link, &share.port.before).map(set));
         }
         if share.what.addresses.iter().any(|a| a.local.is_ipv4()) {
-            steps.extend(port::sysctl(share.link, RP_FILTER, "2").map(set));
-            let loose = self.aggregate.and_then(|link| port::sysctl(link, RP_FILTER, "2"));
-            steps.extend(loose.map(|setting| setting.of(Subject::Aggregate)));
+            steps.extend(settings::loosen(share.link).map(set));
+            steps.extend(self.aggregate.and_then(settings::loosen).map(|setting| setting.of(Subject::Aggregate)));
         }
         if share.what.addresses.iter().any(|a| a.local.is_ipv6()) {
-            steps.extend(port::sysctl(share.link, DISABLE_IPV6, "0").map(set));
+            steps.extend(settings::sysctl(share.link, DISABLE_IPV6, "0").map(set));
         } else {
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
         if stays_up {
             steps.extend(transfer.add_neighbours());
         }
-        let missing = layer3::in_adding_order(&share.what.addresses).filter(|a| !self.has(share.link, a));
+        let missing =
+            layer3::in_adding_order(&share.what.addresses).filter(|a| !layer3::has(self.host, share.link.index, a));
         steps.extend(missing.map(|a| Layer3Step::add_address(&subject, a)));
         if stays_up {
             steps.extend(transfer.add_routes());
             steps.extend(transfer.move_nexthops());
         }
         steps.push(self.detach_rx(subject.clone()));
-        if stays_up && has_link(share.link) {
+        if stays_up && share.link.has_link() {
             steps.push(OneWayStep::Announce { link: subject }.into());
         }
         steps
@@ -312,17 +304,17 @@ impl<'a> Plan<'a> {
         let is_target = share.is_target();
         let mut steps = Vec::new();
         if !is_target {
-            steps.extend(take_down(share));
-            steps.extend(port::restore_link(share.link, before).map(set));
+            steps.extend(settings::take_down(share.link, before).map(set));
+            steps.extend(settings::restore_link(share.link, before).map(set));
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
         let own = share.port.addresses.iter().filter(|a| !layer3::is_given(a, before));
-        let lost = own.filter(|a| !self.has(share.link, a) && !is_in(&share.what.addresses, a));
+        let lost =
+            own.filter(|a| !layer3::has(self.host, share.link.index, a) && !layer3::is_in(&share.what.addresses, a));
         steps.extend(lost.map(|a| Layer3Step::add_address(&subject, a)));
-        steps.extend(port::restore_rest(share.link, before).map(set));
+        steps.extend(settings::restore_rest(share.link, before).map(set));
         if is_target {
-            let value = before.sysctls.get(RP_FILTER).filter(|value| *value != "2");
-            steps.extend(value.map(|value| set(port::sysctl_change(RP_FILTER, "2", value))));
+            steps.extend(settings::tighten(before).map(set));
         } else {
             steps.extend(self.restore_sysctl(share, RP_FILTER));
             steps.push(self.detach_rx(subject));
@@ -380,20 +372,8 @@ impl<'a> Plan<'a> {
         if key == DISABLE_IPV6 && value == "1" && self.host.addresses.iter().any(|a| is_ours(&a)) {
             return None; // a former detach gave it IPv6 addresses that came after the attach
         }
-        port::sysctl(share.link, key, value).map(|setting| setting.of(share.subject()))
+        settings::sysctl(share.link, key, value).map(|setting| setting.of(share.subject()))
     }
-
-    /// Whether the interface has the address already.
-    fn has(&self, link: &Link, address: &Address) -> bool {
-        let here = self.host.addresses.iter().filter(|a| a.link == link.index);
-        here.into_iter().any(|a| is_same(a, address))
-    }
-}
-
-/// Takes a port down that was down before.
-fn take_down(share: &Share<'_>) -> Option<Step> {
-    let surplus = share.link.admin_up && !share.port.before.admin_up;
-    surplus.then(|| Setting::Admin(Change::OFF).of(share.subject()))
 }
 
 /// The first few names, and how many more there are.
@@ -408,15 +388,7 @@ fn shortened(names: &[String]) -> String {
 
 /// The address of the port's that this one is.
 fn had<'p>(port: &'p PortRecord, address: &Address) -> Option<&'p Address> {
-    port.addresses.iter().find(|former| is_same(former, address))
-}
-
-fn is_same(one: &Address, other: &Address) -> bool {
-    (one.local, one.peer, one.prefix_len) == (other.local, other.peer, other.prefix_len)
-}
-
-fn is_in(addresses: &[Address], address: &Address) -> bool {
-    addresses.iter().any(|a| is_same(a, address))
+    port.addresses.iter().find(|former| layer3::is_same(former, address))
 }
 
 /// The share of the port that had this number when the aggregate was attached.

@@ -7,7 +7,7 @@ use crate::{
     host::{Address, Host, Link, Neighbour, Route},
     plan::{
         Change, Layer3Step, Step, Subject,
-        attach::as_on_aggregate,
+        join::as_on_aggregate,
         layer3::{self, Transfer},
         names, port,
         port::Port,
@@ -51,7 +51,7 @@ fn move_rest(host: &Host, known: &PortRecord, link: &Link, aggregate: &Link) -> 
         to: Subject::Aggregate,
     };
     let mut steps = transfer.add_neighbours().collect::<Vec<_>>();
-    let is_there = |a: &&Address| has(host, aggregate.index, a);
+    let is_there = |a: &&Address| layer3::has(host, aggregate.index, a);
     let missing = layer3::in_adding_order(&what.addresses).filter(|a| !is_there(a));
     steps.extend(missing.map(|address| {
         Layer3Step::add_address(&Subject::Aggregate, &as_on_aggregate(address, &link.name, &aggregate.name))
@@ -69,7 +69,7 @@ pub fn note_origins(record: &mut Record, steps: &[Step]) {
         if let Step::Layer3(Layer3Step::Address { link: Subject::Port { id, .. }, address, present: Change::OFF }) =
             step
             && let Some(port) = record.ports.iter_mut().find(|port| port.id == *id)
-            && !port.addresses.iter().any(|known| key(known) == key(address))
+            && !layer3::is_in(&port.addresses, address)
         {
             port.addresses.push(address.clone());
         }
@@ -116,7 +116,7 @@ pub fn hand_back(host: &Host, record: &Record, from: IfIndex, what: &Layer3) -> 
     };
     let mut what = given(host, record, from, what);
     let made_for = what.addresses.clone();
-    what.addresses.retain(|address| !has(host, link.index, address));
+    what.addresses.retain(|address| !layer3::has(host, link.index, address));
     for address in &mut what.addresses {
         address.label = address.label.take().map(|label| names::relabel(&label, &record.config.name, &link.name));
     }
@@ -159,7 +159,7 @@ pub fn restore_arrivals(
 
 fn restore_on(host: &Host, port: &PortRecord, link: &Link, mut came: Layer3) -> Vec<Step> {
     let here = Layer3::of(host, link.index);
-    came.addresses.retain(|address| layer3::is_given(address, link) && !has(host, link.index, address));
+    came.addresses.retain(|address| layer3::is_given(address, link) && !layer3::has(host, link.index, address));
     came.routes.retain(|route| !here.routes.iter().any(|other| layer3::is_rival(other, route)));
     came.neighbours.retain(|neighbour| !here.neighbours.iter().any(|other| other.address == neighbour.address));
     let made_for = here.addresses.into_iter().chain(came.addresses.iter().cloned()).collect::<Vec<_>>();
@@ -179,16 +179,6 @@ fn restore_on(host: &Host, port: &PortRecord, link: &Link, mut came: Layer3) -> 
     steps.extend(transfer.add_neighbours());
     steps.extend(transfer.put_routes_back());
     steps
-}
-
-/// Whether an interface has the address.
-fn has(host: &Host, link: IfIndex, address: &Address) -> bool {
-    host.addresses.iter().any(|a| a.link == link && key(a) == key(address))
-}
-
-/// What an address is known by.
-fn key(address: &Address) -> impl PartialEq {
-    (address.local, address.peer, address.prefix_len)
 }
 
 /// The aggregate's interface; while its number was not written down yet, by its name.

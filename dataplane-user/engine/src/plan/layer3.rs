@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use aggctl_common::{IfIndex, Mac};
 
 use crate::{
-    host::{Address, Link, Neighbour, Nexthop, Route},
+    host::{Address, Host, Link, Neighbour, Nexthop, Route},
     plan::{Change, Layer3Step, Step, Subject},
     record::Layer3,
 };
@@ -46,6 +46,21 @@ pub(super) fn is_given(address: &Address, link: &Link) -> bool {
         None => v6.octets()[8..] == eui64(link.mac) || matches!(link.addr_gen_mode, Some(2 | 3)),
     };
     !made_by_kernel
+}
+
+/// Whether both are the same address, whatever their labels, flags and lifetimes.
+pub(super) fn is_same(one: &Address, other: &Address) -> bool {
+    (one.local, one.peer, one.prefix_len) == (other.local, other.peer, other.prefix_len)
+}
+
+/// Whether the address is one of these.
+pub(super) fn is_in(addresses: &[Address], address: &Address) -> bool {
+    addresses.iter().any(|a| is_same(a, address))
+}
+
+/// Whether an interface has the address.
+pub(super) fn has(host: &Host, link: IfIndex, address: &Address) -> bool {
+    host.addresses.iter().any(|a| a.link == link && is_same(a, address))
 }
 
 /// The interface identifier of a MAC (RFC 4291, appendix A).

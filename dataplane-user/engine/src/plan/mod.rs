@@ -4,9 +4,11 @@
 //! list of [`Step`]s of which every prefix can be undone.
 
 mod attach;
+mod candidate;
 mod detach;
 mod elsewhere;
 mod gather;
+mod join;
 mod kind;
 pub(crate) mod layer3;
 mod names;
@@ -15,12 +17,14 @@ mod port_change;
 mod refusal;
 mod repair;
 mod set;
+mod settings;
 pub mod step;
 mod validate;
 mod warning;
 mod wiring;
 
-pub use attach::{Taken, attach, rollback};
+pub use attach::{attach, rollback};
+pub use candidate::Taken;
 pub use detach::detach;
 pub use elsewhere::{is_elsewhere, restore_elsewhere};
 pub use gather::{gather, given, hand_back, is_left, note_origins, restore_arrivals};

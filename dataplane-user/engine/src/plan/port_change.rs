@@ -4,12 +4,13 @@ use aggctl_common::{MAX_PORTS, PortId};
 
 use crate::{
     config::{Addresses, PortConfig},
-    host::{Address, Host, Link},
+    host::{Address, DISABLE_IPV6, Host, Link, RP_FILTER},
     plan::{
-        Change, Layer3Step, LinkStep, ProgramStep, Refusal, Setting, Step, Warning,
-        attach::{self, Taken, has_link},
-        detach, layer3,
-        port::{self, DISABLE_IPV6, Port, RP_FILTER},
+        Change, Layer3Step, LinkStep, ProgramStep, Refusal, Setting, Step, Subject, Taken, Warning, candidate,
+        join::Joining,
+        layer3,
+        port::{self, Port},
+        settings,
         validate::check_port,
     },
     record::{PortRecord, Record},
@@ -28,8 +29,7 @@ pub fn add_port(
 ) -> Result<(PortRecord, Vec<Step>, Vec<Warning>), Refusal> {
     let config = &record.config;
     check_port(wish)?;
-    let aggregate =
-        detach::find_aggregate(host, record).ok_or_else(|| Refusal::AggregateMissing { name: config.name.clone() })?;
+    let aggregate = record.aggregate_of(host).ok_or_else(|| Refusal::AggregateMissing { name: config.name.clone() })?;
     if wish.name == aggregate.name || wish.name == record.hidden {
         return Err(Refusal::PortIsAggregate { port: wish.name.clone() });
     }
@@ -39,27 +39,28 @@ pub fn add_port(
     }) {
         return Err(Refusal::PortTwice { port: wish.name.clone() });
     }
-    port::check(host, link, taken)?;
-    port::check_mtu(link, aggregate)?;
+    candidate::check(host, link, taken)?;
+    candidate::check_mtu(link, aggregate)?;
     let port = Port::new(host, free_slot(record)?, link);
-    let hook = record.hook;
+    let joining = Joining { host, config, hook: record.hook, aggregate };
     let mut steps = vec![LinkStep::Managed { link: port.subject(), managed: Change::OFF }.into()];
     steps.extend(if port.carries() {
         if config.addresses == Addresses::None {
-            attach::check_bare(&port)?;
+            candidate::check_bare(&port)?;
         }
-        check_reachable(host, record, &port)?;
+        if link.has_link() {
+            let others = record.ports.iter().filter_map(|port| record.interface_of(host, port));
+            candidate::check_reachable(config, &port, others.filter(|link| link.has_link()).count() + 1)?;
+        }
         let present = host.addresses.iter().filter(|address| address.link == aggregate.index);
         let mut given = present.cloned().collect::<Vec<Address>>();
-        let mut steps = attach::move_in(host, config, hook, &port, aggregate, &mut given);
-        let value = aggregate.sysctls.get(RP_FILTER).filter(|value| *value != "2");
-        steps.extend(value.map(|value| attach::aggregate_sysctl(RP_FILTER, "2", value)));
+        let mut steps = joining.with_addresses(&port, &mut given);
+        steps.extend(settings::tighten(aggregate).map(|setting| setting.of(Subject::Aggregate)));
         steps
     } else {
-        attach::join_bare(host, config, hook, &port, aggregate)
+        joining.bare(&port)
     });
-    let warnings = attach::warnings_of(&port, config, aggregate);
-    Ok((attach::record_of(&port, wish), steps, warnings))
+    Ok((port.record(wish), steps, joining.warnings(&port)))
 }
 
 /// Plans to remove a port, which must not carry traffic any more. It becomes what it was, but the addresses that it
@@ -85,7 +86,7 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<(Vec<Step
     steps.push(port::manage(leaving));
     // As bonding does (drivers/net/bonding/bond_main.c, __bond_release_one).
     let mac = leaving.before.mac;
-    let is_shared = detach::find_aggregate(host, record).is_some_and(|aggregate| aggregate.mac == mac);
+    let is_shared = record.aggregate_of(host).is_some_and(|aggregate| aggregate.mac == mac);
     let warning = is_shared.then_some(Warning::SharedMac { port, aggregate: name, mac });
     Ok((steps, warning.into_iter().collect()))
 }
@@ -94,14 +95,14 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<(Vec<Step
 fn restore(leaving: &PortRecord, link: &Link, record: &Record) -> Vec<Step> {
     let (subject, before) = (port::subject(leaving.id, &leaving.identity, link), &leaving.before);
     let set = |setting: Setting| setting.of(subject.clone());
-    let down = (!before.admin_up && link.admin_up).then_some(Setting::Admin(Change::OFF));
-    let mut steps = down.into_iter().chain(port::restore_link(link, before)).map(set).collect::<Vec<_>>();
+    let down = settings::take_down(link, before).into_iter();
+    let mut steps = down.chain(settings::restore_link(link, before)).map(set).collect::<Vec<_>>();
     let sysctls =
-        [DISABLE_IPV6, RP_FILTER].into_iter().filter_map(|key| port::sysctl(link, key, before.sysctls.get(key)?));
+        [DISABLE_IPV6, RP_FILTER].into_iter().filter_map(|key| settings::sysctl(link, key, before.sysctls.get(key)?));
     steps.extend(sysctls.map(set));
     let own = leaving.addresses.iter().filter(|a| !layer3::is_given(a, before));
     steps.extend(own.map(|a| Layer3Step::add_address(&subject, a)));
-    steps.extend(port::restore_rest(link, before).map(set));
+    steps.extend(settings::restore_rest(link, before).map(set));
     steps.push(ProgramStep::Rx { link: subject, hook: record.hook, attached: Change::OFF }.into());
     steps
 }
@@ -112,19 +113,4 @@ fn free_slot(record: &Record) -> Result<PortId, Refusal> {
     slots
         .find(|slot| record.ports.iter().all(|port| port.id != *slot))
         .ok_or(Refusal::TooManyPorts { count: record.ports.len() + 1 })
-}
-
-/// A host that can be reached through the new port stays so.
-fn check_reachable(host: &Host, record: &Record, port: &Port<'_>) -> Result<(), Refusal> {
-    let others = record.ports.iter().filter_map(|port| record.interface_of(host, port));
-    let links = others.filter(|link| has_link(link)).count() + 1;
-    if has_link(port.link) && links < usize::from(record.config.min_ports) {
-        return Err(Refusal::WouldStrand {
-            name: record.config.name.clone(),
-            port: port.link.name.clone(),
-            links,
-            min_ports: record.config.min_ports,
-        });
-    }
-    Ok(())
 }

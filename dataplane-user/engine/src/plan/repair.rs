@@ -2,27 +2,22 @@
 
 use crate::{
     host::Host,
-    plan::{Change, LinkStep, ProgramStep, Setting, Step, Subject, attach, detach::find_aggregate, port::Port, wiring},
+    plan::{Change, LinkStep, ProgramStep, Setting, Step, Subject, join::Joining, port::Port, wiring},
     record::{PortRecord, Record},
 };
 
 /// Steps that make every port that is there a port again: one that was plugged out and in, or whose settings others
-/// changed, but for the MTU. The programs of the pair are hung up again too. Addresses that others gave to a port stay where they are.
-/// Empty if the aggregate's interface is gone.
+/// changed, but for the MTU. The programs of the pair are attached again too. Addresses that others gave to a port stay
+/// where they are. Empty if the aggregate's interface is gone.
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
-    let Some(aggregate) = find_aggregate(host, record) else { return Vec::new() };
+    let Some(aggregate) = record.aggregate_of(host) else { return Vec::new() };
+    let joining = Joining { host, config: &record.config, hook: record.hook, aggregate };
     let mut steps = wiring::programs(record.config.wiring, record.device, record.hook);
     for known in &record.ports {
         if let Some(link) = record.interface_of(host, known) {
             let port = Port::known(host, known, link);
-            if port.carries() {
-                steps.push(ProgramStep::Rx { link: port.subject(), hook: record.hook, attached: Change::ON }.into());
-                steps.extend(port.open(&record.config, aggregate.mtu));
-                steps.extend(port.join(aggregate.mac));
-            } else {
-                steps.extend(attach::join_bare(host, &record.config, record.hook, &port, aggregate));
-            }
+            steps.extend(if port.carries() { joining.again(&port) } else { joining.bare(&port) });
         }
     }
     // The MTU is the engine's business: it knows what is to be done if a port does not take it.

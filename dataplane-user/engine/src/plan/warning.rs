@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use aggctl_common::Mac;
 
-use crate::{host::Link, plan::attach::has_link};
+use crate::host::Link;
 
 /// Something to know. Displayed as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl fmt::Display for Warning {
 /// What to say of ports without a link once they are ports: all of `aggregate`'s `ports`, as they are among `links` now.
 #[must_use]
 pub fn without_link(aggregate: &str, ports: &[&str], links: &[Link]) -> Vec<Warning> {
-    let linked = |port: &str| links.iter().any(|link| link.name == port && has_link(link));
+    let linked = |port: &str| links.iter().any(|link| link.name == port && link.has_link());
     let dead: Vec<_> = ports.iter().filter(|port| !linked(port)).collect();
     if dead.len() == ports.len() {
         return vec![Warning::NoLink { aggregate: aggregate.to_owned(), ports: ports.join(", ") }];

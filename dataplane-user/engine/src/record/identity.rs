@@ -63,6 +63,12 @@ impl Record {
         self.still(host, port).or_else(|| self.returned(host, port))
     }
 
+    /// The aggregate's interface, if it is there and ours.
+    #[must_use]
+    pub fn aggregate_of<'h>(&self, host: &'h Host) -> Option<&'h Link> {
+        host.links.get(&self.index).filter(|link| self.is_aggregate(link))
+    }
+
     /// Whether `link`, which has the index of the aggregate's interface, still is that: one may be renamed, or get another
     /// MAC, but an interface that has neither in common is a stranger.
     #[must_use]

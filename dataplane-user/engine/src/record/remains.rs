@@ -5,15 +5,9 @@ use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 use super::{Identity, Layer3, Phase, PortRecord, RECORD_VERSION, Record};
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig, Wiring},
-    host::{Host, Link},
+    host::{DISABLE_IPV6, GEN_EUI64, GEN_NONE, Host, Link},
     plan,
 };
-
-/// The sysctl by which a port is without IPv6 while it is one.
-const DISABLE_IPV6: &str = "ipv6/disable_ipv6";
-/// `IN6_ADDR_GEN_MODE_EUI64`, the kernel's default, and `IN6_ADDR_GEN_MODE_NONE`.
-const GEN_EUI64: u8 = 0;
-const GEN_NONE: u8 = 1;
 
 /// What pins and maps tell.
 #[derive(Clone, Debug, PartialEq, Eq)]

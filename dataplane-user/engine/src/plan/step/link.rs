@@ -6,7 +6,7 @@ use aggctl_common::Mac;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Step, Subject};
-use crate::{config::Device, plan::port::DISABLE_IPV6};
+use crate::{config::Device, host::DISABLE_IPV6};
 
 /// A change of an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,133 @@
+//! How an interface becomes a port of an aggregate: on attach, when a port is added, and when one is repaired.
+
+use crate::{
+    config::{AggregateConfig, Hook, Toggle},
+    host::{Address, Host, Link},
+    plan::{
+        Change, Layer3Step, ProgramStep, Setting, Step, Subject, Warning,
+        layer3::{self, IFA_F_TEMPORARY, Transfer},
+        names,
+        port::Port,
+        settings,
+    },
+};
+
+/// The aggregate that ports join.
+pub(super) struct Joining<'a> {
+    pub host: &'a Host,
+    pub config: &'a AggregateConfig,
+    pub hook: Hook,
+    /// The aggregate's interface, or, while there is none, the one whose place it takes.
+    pub aggregate: &'a Link,
+}
+
+impl Joining<'_> {
+    /// Makes a port of an interface that carries nothing. The receiving program comes before the aggregate's MAC: from
+    /// then on the host hears nothing through this port, so it cannot answer through it and make a switch look for the
+    /// MAC there.
+    pub fn bare(&self, port: &Port<'_>) -> Vec<Step> {
+        let mut steps = port.strip(self.host);
+        steps.push(self.receive(port));
+        steps.extend(self.open(port));
+        steps.extend(self.join_in_silence(port));
+        steps
+    }
+
+    /// Makes a port of an interface that carries addresses, which move to the aggregate. `given` has the addresses and
+    /// neighbours that the aggregate already got.
+    pub fn with_addresses(&self, port: &Port<'_>, given: &mut Vec<Address>) -> Vec<Step> {
+        let what = &port.layer3;
+        let transfer = Transfer {
+            order: &self.host.routes,
+            crowded: false,
+            what,
+            made_for: &what.addresses,
+            from: port.link.index,
+            source: port.subject(),
+            to: Subject::Aggregate,
+        };
+        let mut steps = self.open(port);
+        steps.extend(settings::loosen(port.link).map(|setting| setting.of(port.subject())));
+        steps.extend(settings::loosen(self.aggregate).map(|setting| setting.of(Subject::Aggregate)));
+        steps.extend(transfer.add_neighbours());
+        for address in layer3::in_adding_order(&what.addresses) {
+            if !given.iter().any(|a| (a.local, a.prefix_len) == (address.local, address.prefix_len)) {
+                given.push(address.clone());
+                let address = as_on_aggregate(address, &port.link.name, &self.config.name);
+                steps.push(Layer3Step::add_address(&Subject::Aggregate, &address));
+            }
+        }
+        steps.push(self.receive(port));
+        steps.extend(transfer.add_routes());
+        steps.extend(transfer.move_nexthops());
+        steps.extend(port.strip(self.host));
+        steps.extend(self.join(port));
+        steps.extend(settings::tighten(port.link).map(|setting| setting.of(port.subject())));
+        steps
+    }
+
+    /// Makes a port of one again to which others gave addresses: they stay where they are.
+    pub fn again(&self, port: &Port<'_>) -> Vec<Step> {
+        let mut steps = vec![self.receive(port)];
+        steps.extend(self.open(port));
+        steps.extend(self.join(port));
+        steps
+    }
+
+    /// What to know about a port that joins.
+    pub fn warnings(&self, port: &Port<'_>) -> Vec<Warning> {
+        let (name, aggregate) = (&port.link.name, self.aggregate);
+        let temporary = port.layer3.addresses.iter().filter(|a| a.local.is_ipv6() && a.flags & IFA_F_TEMPORARY != 0);
+        let mut warnings =
+            temporary.map(|a| Warning::TemporaryAddress { port: name.clone(), address: a.local }).collect::<Vec<_>>();
+        if port.link.mtu != aggregate.mtu {
+            warnings.push(Warning::MtuChanges { port: name.clone(), from: port.link.mtu, to: aggregate.mtu });
+        }
+        if port.has_addresses() && port.link.mac != aggregate.mac {
+            warnings.push(Warning::MacChanges { port: name.clone() });
+        }
+        if self.config.promisc == Toggle::Off && settings::filters_vlans(port.link) {
+            warnings.push(Warning::VlanFilter { port: name.clone() });
+        }
+        warnings
+    }
+
+    /// The settings that do no harm while the port carries addresses.
+    fn open(&self, port: &Port<'_>) -> Vec<Step> {
+        let settings = settings::open(port.link, self.config, self.aggregate.mtu);
+        settings.into_iter().map(|setting| setting.of(port.subject())).collect()
+    }
+
+    /// The receiving program.
+    fn receive(&self, port: &Port<'_>) -> Step {
+        ProgramStep::Rx { link: port.subject(), hook: self.hook, attached: Change::ON }.into()
+    }
+
+    /// The settings for which the port must carry nothing by itself any more.
+    fn join(&self, port: &Port<'_>) -> Vec<Step> {
+        settings::join(port.link, self.aggregate.mac).map(|setting| setting.of(port.subject())).collect()
+    }
+
+    /// As [`Self::join`], for a port that never carried anything, which is taken down for the moment: else the multicast
+    /// reports that IPv6 still has to send (RFC 3810, 6.1: for up to a second after it was told to go) would leave with
+    /// the aggregate's MAC, and the switch look for it here.
+    fn join_in_silence(&self, port: &Port<'_>) -> Vec<Step> {
+        let admin = |change| Setting::Admin(change).of(port.subject());
+        let mut steps = self.join(port);
+        if port.link.admin_up && port.link.mac != self.aggregate.mac {
+            steps.insert(0, admin(Change::OFF));
+            steps.push(admin(Change::ON));
+        }
+        steps
+    }
+}
+
+/// The address as the aggregate gets it.
+pub(super) fn as_on_aggregate(address: &Address, port: &str, aggregate: &str) -> Address {
+    let mut address = address.clone();
+    address.label = address.label.map(|label| names::relabel(&label, port, aggregate));
+    if address.local.is_ipv6() {
+        address.flags &= !IFA_F_TEMPORARY;
+    }
+    address
+}
