@@ -27,7 +27,7 @@ use self::interface::Interfaces;
 use crate::{error::KernelError, netlink::Netlink};
 
 /// How long each part of the search may take. All but the largest firewalls are read in a small fraction of it.
-pub const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(1);
 /// How many of a kind are named one by one.
 const NAMED: usize = 4;
 

@@ -339,7 +339,7 @@ fn bind(socket: &OwnedFd, index: aggctl_common::IfIndex) {
 }
 
 #[test]
-fn ten_thousand_rules_are_one_line_in_bounded_time() {
+fn ten_thousand_rules_are_one_line() {
     in_namespace(|| {
         use std::fmt::Write as _;
         ports();
@@ -355,13 +355,13 @@ fn ten_thousand_rules_are_one_line_in_bounded_time() {
         if !nft(&ruleset) {
             return;
         }
-        let start = std::time::Instant::now();
         let found = on("p0");
-        // The limit, and room for what cannot be interrupted on a busy machine.
-        assert!(start.elapsed() < aggctl_kernel::conflicts::LIMIT * 5, "{:?}", start.elapsed());
-        println!("{:?}", start.elapsed());
-        let rules = found.iter().find(|conflict| conflict.kind == Kind::Nftables).unwrap();
-        assert!(rules.to_string().contains("more") && !rules.to_string().contains('\n'), "{rules}");
+        let text = |kind| found.iter().find(|conflict| conflict.kind == kind).map(ToString::to_string);
+        let rules = text(Kind::Nftables).unwrap();
+        assert!(!rules.contains('\n'), "{rules}");
+        // A slow machine has no time for all of them, and says so.
+        let unseen = text(Kind::Unseen).is_some_and(|text| text.contains("nftables"));
+        assert!(rules.contains("more") || unseen, "{rules}");
     });
 }
 

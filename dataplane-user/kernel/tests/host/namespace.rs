@@ -46,7 +46,8 @@ fn nobody_who_looks_into_it_stays_there() {
         assert_ne!(namespace.run(netns::cookie).unwrap().unwrap(), here);
         let mut there = namespace.netlink().unwrap();
         let names = there.links().unwrap().into_iter().map(|link| link.name).collect::<Vec<_>>();
-        assert_eq!(names, ["lo"]);
+        // Where tunnels are built in, or their modules are loaded, each namespace has devices of theirs.
+        assert!(names.iter().any(|name| name == "lo") && !names.iter().any(|name| name == "outside"), "{names:?}");
         assert_eq!(netns::cookie().unwrap(), here);
         drop(there);
         let panicked = std::panic::catch_unwind(|| namespace.run(|| panic!("inside")));
