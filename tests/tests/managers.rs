@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use aggctl_tests::{Case, Lab, Outcome, PrivateRun, cases, command, lab::HOST_V4, matrix::SOON, skip, wait_for};
+use aggctl_tests::{Case, Lab, Outcome, PrivateRun, cases, command, lab::HOST_V4, matrix::SOON, skip, wait, wait_for};
 
 /// Pages of a private `/run`: plenty.
 const PAGES: u64 = 4096;
@@ -264,4 +264,25 @@ fn systemd_networkd_that_starts_later_leaves_them_alone(case: Case) {
         wait_for("an interface is left alone", PATIENCE, || machine.state(interface) == "unmanaged");
     }
     machine.expect_eth0_alone();
+}
+
+cases!(an_address_that_a_manager_gives_to_a_port_is_named: VETH_TCX);
+fn an_address_that_a_manager_gives_to_a_port_is_named(case: Case) {
+    if let Some(missing) = NETWORKD.missing() {
+        return skip(&missing);
+    }
+    let machine = Machine::start(&NETWORKD, case);
+    machine.aggctl(&machine.lab.attach_line("")).ok();
+    let named = || {
+        let show = machine.run.show(&machine.lab.host, "agg0");
+        let eth0 = show["ports"].as_array().unwrap().iter().find(|port| port["name"] == "eth0").unwrap().clone();
+        eth0["foreign"].as_array().unwrap().iter().any(|foreign| foreign["what"] == format!("{HOST_V4}/24"))
+    };
+    // It has not read our files. What it gives in the second after an attach moves to the aggregate.
+    wait_for("the address is named", PATIENCE, || {
+        machine.replug("eth0", "sw0");
+        wait::find(Duration::from_secs(3), || named().then_some(())).is_some()
+    });
+    machine.execute(&["networkctl", "reload"]).ok();
+    wait_for("it is gone", PATIENCE, || !named());
 }

@@ -55,6 +55,7 @@ const PORT: &[(&str, Kind)] = &[
     ("rx_packets", Value::is_u64),
     ("rx_bytes", Value::is_u64),
     ("rx_dropped", Value::is_u64),
+    ("foreign", Value::is_array),
 ];
 
 cases!(show_has_the_fields_that_are_promised: VETH_TCX, TAP_CLSACT);

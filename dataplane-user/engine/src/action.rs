@@ -8,6 +8,8 @@ use aggctl_common::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::foreign::ForeignKind;
+
 /// Something to do, in the order given. Actions say what shall be, so doing one twice does no harm
 /// (but for [`Action::Announce`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +139,24 @@ pub enum Notice {
         back: u32,
         /// Why, in words.
         why: String,
+    },
+    /// Somebody else put something on a port: it may take traffic past the aggregate.
+    Foreign {
+        /// Name of the port.
+        port: String,
+        /// What it is.
+        kind: ForeignKind,
+        /// Which one.
+        what: String,
+    },
+    /// It is gone.
+    ForeignGone {
+        /// Name of the port.
+        port: String,
+        /// What it was.
+        kind: ForeignKind,
+        /// Which one.
+        what: String,
     },
     /// Something is not as it should be, and was not repaired.
     Defect {

@@ -6,6 +6,7 @@
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
 //! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is behind it.
 //! - [`arrivals`]: what others do to addresses and routes while we move them.
+//! - [`foreign`]: what others put on a port.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
 //! - [`ledger`]: what was found wrong, when to repair it, and when to stop fighting for it.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
@@ -20,6 +21,7 @@ pub mod changes;
 pub mod config;
 pub mod downstream;
 pub mod event;
+pub mod foreign;
 pub mod host;
 pub mod ledger;
 pub mod options;

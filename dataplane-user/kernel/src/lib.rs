@@ -19,6 +19,7 @@ pub mod dataplane;
 pub mod error;
 pub mod ethtool;
 pub mod execute;
+pub mod foreign;
 pub mod gather;
 pub mod listeners;
 pub mod managers;

@@ -91,6 +91,7 @@ impl Controller {
             self.detach()?;
             return Ok(Flow::End);
         }
+        self.suspect_foreign(batch);
         for (index, elsewhere) in &batch.deleted {
             self.on_deleted(*index, *elsewhere);
         }

@@ -7,6 +7,7 @@ mod act;
 mod bound;
 mod clock;
 mod disk;
+mod foreign;
 mod heart;
 mod late;
 mod links;
@@ -49,8 +50,8 @@ use tracing::{info, warn};
 
 pub use self::disk::Behind;
 use self::{
-    bound::Listening, disk::Disk, heart::Heart, links::Links, mirror::Mirror, outgoing::Outgoing, place::Place,
-    ports::Leaving, returning::Returning, signals::Signals, verify::Verifier,
+    bound::Listening, disk::Disk, foreign::OnPorts, heart::Heart, links::Links, mirror::Mirror, outgoing::Outgoing,
+    place::Place, ports::Leaving, returning::Returning, signals::Signals, verify::Verifier,
 };
 use crate::{
     api::{Alive, Asked, Server},
@@ -205,6 +206,7 @@ struct Controller {
     disk: Disk,
     verifier: Verifier,
     changes: Changes,
+    foreign: OnPorts,
     /// Until when what comes to the ports goes to the aggregate.
     late: Option<Instant>,
     place: Place,
@@ -273,6 +275,7 @@ impl Controller {
             carriers: Carriers::open()?,
             leaving: Vec::new(),
             mirror: Mirror::default(),
+            foreign: OnPorts::default(),
             late: None,
             place: Place::here(heart.has_guardian())?,
             heart,
@@ -410,6 +413,7 @@ impl Controller {
         self.take_back_named();
         self.begin_to_verify();
         self.take_late();
+        self.look_for_foreign();
         if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
             self.write_record();
         }

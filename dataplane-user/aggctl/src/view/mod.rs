@@ -8,7 +8,7 @@ pub mod text;
 mod time;
 mod truth;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aggctl_common::{PortId, Ports};
 use aggctl_engine::{
@@ -19,7 +19,7 @@ use aggctl_engine::{
 };
 use aggctl_kernel::{
     dataplane::{Dataplane, DropCount},
-    ethtool,
+    ethtool, foreign,
     netlink::Netlink,
     state::Store,
 };
@@ -81,7 +81,13 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     for port in &record.ports {
         let told = status.ports.iter().find(|status| status.id == port.id);
         let share = spread.as_ref().map(|spread| spread.share(port.id));
-        ports.push(PortView { share, ..look_at_port(netlink, port, told, links.get(&port.id), &drops)? });
+        let link = links.get(&port.id);
+        // Until all has moved, what it has is its own.
+        let foreign = match link.filter(|_| record.phase == Phase::Attached) {
+            Some(link) => foreign::look(netlink, link)?,
+            None => BTreeSet::new(),
+        };
+        ports.push(PortView { share, foreign, ..look_at_port(netlink, port, told, link, &drops)? });
     }
     let name = |id| ports.iter().zip(&record.ports).find(|(_, port)| port.id == id).map(|(view, _)| view.name.clone());
     let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));

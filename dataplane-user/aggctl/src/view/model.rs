@@ -1,10 +1,14 @@
 //! The JSON of `show`: stable, versioned; what is not known is null.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use aggctl_common::{Mac, PortId};
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
+    foreign::Foreign,
     host::Link,
     options,
     record::{PortRecord, Record},
@@ -181,6 +185,8 @@ pub struct PortView {
     pub rx_dropped: Option<u64>,
     /// Of these, the ones that our program dropped, by reason.
     pub rx_drops: BTreeMap<&'static str, u64>,
+    /// What others put on it: addresses, routes, a master.
+    pub foreign: BTreeSet<Foreign>,
 }
 
 impl AggregateView {
@@ -277,6 +283,7 @@ impl PortView {
             rx_bytes: counters.map(|counters| counters.rx_bytes),
             rx_dropped: counters.map(|counters| counters.rx_dropped + ours),
             rx_drops,
+            foreign: BTreeSet::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Events, for people.
 
-use aggctl_engine::action::Notice;
+use aggctl_engine::{action::Notice, foreign::Foreign};
 
 /// One line: when, which aggregate, what.
 pub fn describe(at_ms: u64, aggregate: &str, notice: &Notice) -> String {
@@ -35,6 +35,12 @@ fn words(notice: &Notice) -> String {
         Notice::Present { port, present: true } => format!("{port} is there"),
         Notice::Present { port, present: false } => format!("{port} is gone"),
         Notice::Announcing { port, round, rounds } => format!("announcing through {port} ({round} of {rounds})"),
+        Notice::Foreign { port, kind, what } => {
+            format!("somebody else put this on {port}: {}", Foreign { kind: *kind, what: what.clone() })
+        }
+        Notice::ForeignGone { port, kind, what } => {
+            format!("gone from {port}: {}", Foreign { kind: *kind, what: what.clone() })
+        }
         Notice::Defect { what, why: None } => format!("wrong: {what}"),
         Notice::Defect { what, why: Some(why) } => format!("wrong: {what}; not repaired: {why}"),
         Notice::Repaired { what } => format!("repaired: {what}"),

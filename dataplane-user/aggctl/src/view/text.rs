@@ -19,7 +19,8 @@ const NOBODY: char = '-';
 
 /// Renders one aggregate, with a newline at the end.
 pub fn render(view: &AggregateView) -> String {
-    let parts = [headline(view), settings(view), defects(view), ports(view), traffic(view), buckets(view)];
+    let parts =
+        [headline(view), settings(view), defects(view), foreign(view), ports(view), traffic(view), buckets(view)];
     parts.iter().filter(|part| !part.is_empty()).map(|part| format!("{part}\n")).collect()
 }
 
@@ -49,6 +50,17 @@ fn defects(view: &AggregateView) -> String {
         format!("  repaired: {} (at {}{times})", repair.what, repair.at)
     });
     wrong.chain(repaired).collect::<Vec<_>>().join("\n")
+}
+
+/// What others put on ports.
+fn foreign(view: &AggregateView) -> String {
+    let ports = view.ports.iter().filter(|port| !port.foreign.is_empty());
+    let lines = ports.map(|port| {
+        let things: Vec<_> = port.foreign.iter().map(ToString::to_string).collect();
+        let word = "put by others".if_supports_color(Stdout, |text| text.red()).to_string();
+        format!("  {word} on {}: {}", port.name, things.join(", "))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn headline(view: &AggregateView) -> String {

@@ -35,7 +35,7 @@ const IFAPROT_KERNEL_LL: u8 = 3;
 const IPV6_PREFIX_METRIC: u32 = 256;
 
 /// Whether somebody gave this address to `link`, or a router did: all but a link-local one that the kernel made.
-pub(super) fn is_given(address: &Address, link: &Link) -> bool {
+pub(crate) fn is_given(address: &Address, link: &Link) -> bool {
     let IpAddr::V6(v6) = address.local else { return true };
     if !v6.is_unicast_link_local() {
         return true;
@@ -76,7 +76,7 @@ pub(super) fn is_movable(route: &Route, addresses: &[Address]) -> bool {
 }
 
 /// Whether the kernel makes this route by itself: for one of `addresses`, or for IPv6 as such.
-fn is_made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
+pub(crate) fn is_made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
     let for_ipv6 = |v6: Ipv6Addr| v6.is_multicast() || (v6.is_unicast_link_local() && route.prefix_len == 64);
     is_made_for(route, addresses)
         || is_prefix_route(route) && matches!(route.destination, Some(IpAddr::V6(v6)) if for_ipv6(v6))

@@ -46,9 +46,34 @@ impl Netlink {
     /// If the kernel cannot be asked.
     pub fn addresses(&mut self) -> Result<Vec<Address>, KernelError> {
         let names: BTreeMap<_, _> = self.links()?.into_iter().map(|link| (link.index, link.name)).collect();
+        self.dump_addresses(IfIndex::NONE, &names)
+    }
+
+    /// The addresses of one interface.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn addresses_of(&mut self, index: IfIndex) -> Result<Vec<Address>, KernelError> {
+        let Some(link) = self.link(index)? else { return Ok(Vec::new()) };
+        match self.dump_addresses(index, &BTreeMap::from([(index, link.name)])) {
+            // It went away in this moment.
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(Vec::new()),
+            addresses => addresses,
+        }
+    }
+
+    /// The addresses of one interface, or of all.
+    fn dump_addresses(
+        &mut self,
+        index: IfIndex,
+        names: &BTreeMap<IfIndex, String>,
+    ) -> Result<Vec<Address>, KernelError> {
         let mut addresses = Vec::new();
         for family in [INET, INET6] {
-            let query = [family, 0, 0, 0, 0, 0, 0, 0];
+            let mut query = [0; HEADER];
+            query[0] = family;
+            query[4..].copy_from_slice(&index.0.to_ne_bytes());
             let messages = self.dump("addresses", libc::RTM_GETADDR, &query)?;
             addresses.extend(messages.iter().filter(|message| message.first() == Some(&family)).filter_map(
                 |message| {
@@ -59,15 +84,6 @@ impl Netlink {
             ));
         }
         Ok(addresses)
-    }
-
-    /// The addresses of one interface.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel cannot be asked.
-    pub fn addresses_of(&mut self, index: IfIndex) -> Result<Vec<Address>, KernelError> {
-        Ok(self.addresses()?.into_iter().filter(|address| address.link == index).collect())
     }
 
     /// Adds an address to an interface, ready for use at once: IPv6 skips duplicate address detection, and the flag

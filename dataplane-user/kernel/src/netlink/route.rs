@@ -55,11 +55,32 @@ impl Netlink {
     ///
     /// If the kernel cannot be asked.
     pub fn routes(&mut self) -> Result<Vec<Route>, KernelError> {
+        self.dump_routes(None)
+    }
+
+    /// Those of [`Netlink::routes`] that leave by this interface. The kernel does not tell the others, however many there are.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn routes_by(&mut self, index: IfIndex) -> Result<Vec<Route>, KernelError> {
+        match self.dump_routes(Some(index)) {
+            // It is not there.
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(Vec::new()),
+            routes => routes,
+        }
+    }
+
+    fn dump_routes(&mut self, by: Option<IfIndex>) -> Result<Vec<Route>, KernelError> {
         let mut routes = Vec::new();
         for family in [INET, INET6] {
-            let mut query = [0; HEADER];
-            query[0] = family;
-            let messages = self.dump("routes", libc::RTM_GETROUTE, &query)?;
+            let mut header = [0; HEADER];
+            header[0] = family;
+            let mut query = Builder::new(&header);
+            if let Some(index) = by {
+                query = query.push_u32(attr::OIF, index.0);
+            }
+            let messages = self.dump("routes", libc::RTM_GETROUTE, &query.finish())?;
             let of_family = messages.iter().filter(|message| message.first() == Some(&family));
             routes.extend(of_family.filter_map(|message| parse(message)));
         }
