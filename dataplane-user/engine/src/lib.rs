@@ -8,6 +8,7 @@
 //! - [`arrivals`]: what others do to addresses and routes while we move them.
 //! - [`foreign`]: what others put on a port.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
+//! - [`identity`]: who a port is, apart from the index that its interface has at the moment.
 //! - [`ledger`]: what was found wrong, when to repair it, and when to stop fighting for it.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
 //!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
@@ -23,6 +24,7 @@ pub mod downstream;
 pub mod event;
 pub mod foreign;
 pub mod host;
+pub mod identity;
 pub mod ledger;
 pub mod options;
 pub mod plan;

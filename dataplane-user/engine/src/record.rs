@@ -1,6 +1,6 @@
 //! What is kept about an aggregate outside the controller's memory, so that anyone can adopt or undo it.
 
-mod identity;
+mod interfaces;
 mod migrate;
 mod remains;
 
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig},
     host::{Address, Host, Link, Neighbour, Nexthop, Route},
+    identity::Identity,
     plan::Step,
 };
 
 pub use self::{
-    identity::Identity,
     migrate::{OLDEST_VERSION, migrate},
     remains::Remains,
 };

@@ -9,7 +9,7 @@ use crate::{
     host::{Address, DISABLE_IPV6, GEN_NONE, Host, Link},
     plan::{
         Change, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, Taken, Warning,
-        candidate, join::Joining, names, port::Port, settings, validate, wiring,
+        candidate, join::Joining, names, port::Port, port_settings, validate, wiring,
     },
     record::{Entry, Layer3, Phase, RECORD_VERSION, Record},
 };
@@ -157,7 +157,7 @@ impl Plan<'_> {
         if moved.iter().any(|port| port.layer3.addresses.iter().any(is_link_local)) {
             steps.extend(self.generate_addresses());
         }
-        let strict = settings::tighten(self.source.link).filter(|_| !moved.is_empty());
+        let strict = port_settings::tighten(self.source.link).filter(|_| !moved.is_empty());
         steps.extend(strict.map(|setting| setting.of(Subject::Aggregate)));
         // Once more, from the aggregate: whoever asked meanwhile may have been answered by two ports.
         let heard = self.first_active().is_some_and(Port::has_addresses) && self.has_carrier();
@@ -193,7 +193,7 @@ impl Plan<'_> {
         };
         steps.push(LinkStep::Pair { pair, present: Change::ON }.into());
         if self.host.links.values().any(|link| link.sysctls.contains_key(DISABLE_IPV6)) {
-            steps.push(settings::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Hidden));
+            steps.push(port_settings::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Hidden));
         }
         // What a new interface had does not matter: undoing the attach removes it.
         if !link.sysctls.is_empty() {

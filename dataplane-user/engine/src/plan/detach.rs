@@ -11,7 +11,7 @@ use crate::{
     plan::{
         Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
         layer3::{self, Transfer},
-        names, port, settings, wiring,
+        names, port, port_settings, wiring,
     },
     record::{Entry, Layer3, Phase, PortRecord, Record},
 };
@@ -264,18 +264,18 @@ impl<'a> Plan<'a> {
         let subject = share.subject();
         let transfer = self.transfer(share, self.index());
         let set = |setting: Setting| setting.of(subject.clone());
-        let mut steps = settings::restore_link(share.link, &share.port.before).map(set).collect::<Vec<_>>();
+        let mut steps = port_settings::restore_link(share.link, &share.port.before).map(set).collect::<Vec<_>>();
         let stays_up = share.port.before.admin_up;
         if !stays_up {
             // Before its addresses are there: going down would take the IPv6 ones along.
-            steps.extend(settings::take_down(share.link, &share.port.before).map(set));
+            steps.extend(port_settings::take_down(share.link, &share.port.before).map(set));
         }
         if share.what.addresses.iter().any(|a| a.local.is_ipv4()) {
-            steps.extend(settings::loosen(share.link).map(set));
-            steps.extend(self.aggregate.and_then(settings::loosen).map(|setting| setting.of(Subject::Aggregate)));
+            steps.extend(port_settings::loosen(share.link).map(set));
+            steps.extend(self.aggregate.and_then(port_settings::loosen).map(|setting| setting.of(Subject::Aggregate)));
         }
         if share.what.addresses.iter().any(|a| a.local.is_ipv6()) {
-            steps.extend(settings::sysctl(share.link, DISABLE_IPV6, "0").map(set));
+            steps.extend(port_settings::sysctl(share.link, DISABLE_IPV6, "0").map(set));
         } else {
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
@@ -304,17 +304,17 @@ impl<'a> Plan<'a> {
         let is_target = share.is_target();
         let mut steps = Vec::new();
         if !is_target {
-            steps.extend(settings::take_down(share.link, before).map(set));
-            steps.extend(settings::restore_link(share.link, before).map(set));
+            steps.extend(port_settings::take_down(share.link, before).map(set));
+            steps.extend(port_settings::restore_link(share.link, before).map(set));
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
         let own = share.port.addresses.iter().filter(|a| !layer3::is_given(a, before));
         let lost =
             own.filter(|a| !layer3::has(self.host, share.link.index, a) && !layer3::is_in(&share.what.addresses, a));
         steps.extend(lost.map(|a| Layer3Step::add_address(&subject, a)));
-        steps.extend(settings::restore_rest(share.link, before).map(set));
+        steps.extend(port_settings::restore_rest(share.link, before).map(set));
         if is_target {
-            steps.extend(settings::tighten(before).map(set));
+            steps.extend(port_settings::tighten(before).map(set));
         } else {
             steps.extend(self.restore_sysctl(share, RP_FILTER));
             steps.push(self.detach_rx(subject));
@@ -372,7 +372,7 @@ impl<'a> Plan<'a> {
         if key == DISABLE_IPV6 && value == "1" && self.host.addresses.iter().any(|a| is_ours(&a)) {
             return None; // a former detach gave it IPv6 addresses that came after the attach
         }
-        settings::sysctl(share.link, key, value).map(|setting| setting.of(share.subject()))
+        port_settings::sysctl(share.link, key, value).map(|setting| setting.of(share.subject()))
     }
 }
 

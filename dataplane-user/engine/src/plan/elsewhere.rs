@@ -4,7 +4,7 @@ use aggctl_common::IfIndex;
 
 use crate::{
     host::Link,
-    plan::{Setting, settings},
+    plan::{Setting, port_settings},
     record::{PortRecord, Record},
 };
 
@@ -24,5 +24,5 @@ pub fn restore_elsewhere(port: &PortRecord, link: &Link) -> Vec<Setting> {
     let before = &port.before;
     // Whether it is up, and makes addresses, is the business of those there.
     let now = Link { admin_up: before.admin_up, addr_gen_mode: before.addr_gen_mode, ..link.clone() };
-    settings::restore_link(&now, before).chain(settings::restore_rest(&now, before)).collect()
+    port_settings::restore_link(&now, before).chain(port_settings::restore_rest(&now, before)).collect()
 }

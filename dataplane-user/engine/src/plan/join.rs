@@ -8,7 +8,7 @@ use crate::{
         layer3::{self, IFA_F_TEMPORARY, Transfer},
         names,
         port::Port,
-        settings,
+        port_settings,
     },
 };
 
@@ -47,8 +47,8 @@ impl Joining<'_> {
             to: Subject::Aggregate,
         };
         let mut steps = self.open(port);
-        steps.extend(settings::loosen(port.link).map(|setting| setting.of(port.subject())));
-        steps.extend(settings::loosen(self.aggregate).map(|setting| setting.of(Subject::Aggregate)));
+        steps.extend(port_settings::loosen(port.link).map(|setting| setting.of(port.subject())));
+        steps.extend(port_settings::loosen(self.aggregate).map(|setting| setting.of(Subject::Aggregate)));
         steps.extend(transfer.add_neighbours());
         for address in layer3::in_adding_order(&what.addresses) {
             if !given.iter().any(|a| (a.local, a.prefix_len) == (address.local, address.prefix_len)) {
@@ -62,7 +62,7 @@ impl Joining<'_> {
         steps.extend(transfer.move_nexthops());
         steps.extend(port.strip(self.host));
         steps.extend(self.join(port));
-        steps.extend(settings::tighten(port.link).map(|setting| setting.of(port.subject())));
+        steps.extend(port_settings::tighten(port.link).map(|setting| setting.of(port.subject())));
         steps
     }
 
@@ -86,7 +86,7 @@ impl Joining<'_> {
         if port.has_addresses() && port.link.mac != aggregate.mac {
             warnings.push(Warning::MacChanges { port: name.clone() });
         }
-        if self.config.promisc == Toggle::Off && settings::filters_vlans(port.link) {
+        if self.config.promisc == Toggle::Off && port_settings::filters_vlans(port.link) {
             warnings.push(Warning::VlanFilter { port: name.clone() });
         }
         warnings
@@ -94,7 +94,7 @@ impl Joining<'_> {
 
     /// The settings that do no harm while the port carries addresses.
     fn open(&self, port: &Port<'_>) -> Vec<Step> {
-        let settings = settings::open(port.link, self.config, self.aggregate.mtu);
+        let settings = port_settings::open(port.link, self.config, self.aggregate.mtu);
         settings.into_iter().map(|setting| setting.of(port.subject())).collect()
     }
 
@@ -105,7 +105,7 @@ impl Joining<'_> {
 
     /// The settings for which the port must carry nothing by itself any more.
     fn join(&self, port: &Port<'_>) -> Vec<Step> {
-        settings::join(port.link, self.aggregate.mac).map(|setting| setting.of(port.subject())).collect()
+        port_settings::join(port.link, self.aggregate.mac).map(|setting| setting.of(port.subject())).collect()
     }
 
     /// As [`Self::join`], for a port that never carried anything, which is taken down for the moment: else the multicast

@@ -14,10 +14,11 @@ pub(crate) mod layer3;
 mod names;
 mod port;
 mod port_change;
+mod port_settings;
 mod refusal;
 mod repair;
 mod set;
-mod settings;
+
 pub mod step;
 mod validate;
 mod warning;

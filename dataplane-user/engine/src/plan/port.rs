@@ -5,8 +5,9 @@ use aggctl_common::{IfIndex, PortId};
 use crate::{
     config::PortConfig,
     host::{DISABLE_IPV6, GEN_NONE, Host, Link},
-    plan::{Change, LinkStep, Setting, Step, Subject, layer3, layer3::Transfer, settings},
-    record::{Identity, Layer3, PortRecord},
+    identity::Identity,
+    plan::{Change, LinkStep, Setting, Step, Subject, layer3, layer3::Transfer, port_settings},
+    record::{Layer3, PortRecord},
 };
 
 /// A port while it is planned for.
@@ -66,7 +67,7 @@ impl<'a> Port<'a> {
         steps.extend(transfer.delete_neighbours(false));
         steps.extend(transfer.delete_addresses());
         steps.extend(transfer.delete_neighbours(true));
-        steps.extend(settings::sysctl(self.link, DISABLE_IPV6, "1").map(|setting| setting.of(subject)));
+        steps.extend(port_settings::sysctl(self.link, DISABLE_IPV6, "1").map(|setting| setting.of(subject)));
         steps
     }
 

@@ -10,7 +10,7 @@ use crate::{
         join::Joining,
         layer3,
         port::{self, Port},
-        settings,
+        port_settings,
         validate::check_port,
     },
     record::{PortRecord, Record},
@@ -55,7 +55,7 @@ pub fn add_port(
         let present = host.addresses.iter().filter(|address| address.link == aggregate.index);
         let mut given = present.cloned().collect::<Vec<Address>>();
         let mut steps = joining.with_addresses(&port, &mut given);
-        steps.extend(settings::tighten(aggregate).map(|setting| setting.of(Subject::Aggregate)));
+        steps.extend(port_settings::tighten(aggregate).map(|setting| setting.of(Subject::Aggregate)));
         steps
     } else {
         joining.bare(&port)
@@ -95,14 +95,15 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<(Vec<Step
 fn restore(leaving: &PortRecord, link: &Link, record: &Record) -> Vec<Step> {
     let (subject, before) = (port::subject(leaving.id, &leaving.identity, link), &leaving.before);
     let set = |setting: Setting| setting.of(subject.clone());
-    let down = settings::take_down(link, before).into_iter();
-    let mut steps = down.chain(settings::restore_link(link, before)).map(set).collect::<Vec<_>>();
-    let sysctls =
-        [DISABLE_IPV6, RP_FILTER].into_iter().filter_map(|key| settings::sysctl(link, key, before.sysctls.get(key)?));
+    let down = port_settings::take_down(link, before).into_iter();
+    let mut steps = down.chain(port_settings::restore_link(link, before)).map(set).collect::<Vec<_>>();
+    let sysctls = [DISABLE_IPV6, RP_FILTER]
+        .into_iter()
+        .filter_map(|key| port_settings::sysctl(link, key, before.sysctls.get(key)?));
     steps.extend(sysctls.map(set));
     let own = leaving.addresses.iter().filter(|a| !layer3::is_given(a, before));
     steps.extend(own.map(|a| Layer3Step::add_address(&subject, a)));
-    steps.extend(settings::restore_rest(link, before).map(set));
+    steps.extend(port_settings::restore_rest(link, before).map(set));
     steps.push(ProgramStep::Rx { link: subject, hook: record.hook, attached: Change::OFF }.into());
     steps
 }

@@ -16,7 +16,7 @@ pub use self::{
     one_way::OneWayStep,
     program::ProgramStep,
 };
-use crate::record::Identity;
+use crate::identity::Identity;
 
 /// The interface that a step is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -2,10 +2,11 @@
 
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 
-use super::{Identity, Layer3, Phase, PortRecord, RECORD_VERSION, Record};
+use super::{Layer3, Phase, PortRecord, RECORD_VERSION, Record};
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig, Wiring},
     host::{DISABLE_IPV6, GEN_EUI64, GEN_NONE, Host, Link},
+    identity::Identity,
     plan,
 };
 

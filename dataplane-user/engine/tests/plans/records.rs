@@ -7,8 +7,9 @@ use aggctl_engine::{
     aggregate::Memory,
     config::{Device, Hook},
     host::{Neighbour, Nexthop},
+    identity::Identity,
     plan::{Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Setting, Step, Subject},
-    record::{self, Identity, Phase, RECORD_VERSION, Record},
+    record::{self, Phase, RECORD_VERSION, Record},
 };
 use serde_json::{Value, json};
 

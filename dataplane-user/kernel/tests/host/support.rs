@@ -12,8 +12,8 @@ use aggctl_engine::settings::Settings;
 use aggctl_engine::{
     config::Wiring,
     host::Host,
+    identity::Identity,
     plan::{Step, Subject},
-    record::Identity,
 };
 use aggctl_kernel::{
     dataplane::Dataplane,

@@ -1,8 +1,9 @@
-use aggctl_common::PortId;
+use aggctl_common::{Mac, PortId};
 
 use super::*;
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig},
+    identity::Identity,
     record::{Layer3, Phase, RECORD_VERSION},
 };
 
