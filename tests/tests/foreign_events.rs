@@ -3,6 +3,7 @@
 
 use std::{
     fmt::Write as _,
+    fs::{self, File},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,12 +12,20 @@ use std::{
     time::Duration,
 };
 
-use aggctl_tests::{Case, Lab, Namespace, Ping, Show, cases, command, matrix::SOON, wait::lossy, wait_for};
+use aggctl_tests::{
+    Case, Lab, Namespace, Ping, Show, cases, command, matrix::SOON, processes::alive, wait::lossy, wait_for,
+};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::Pid,
+};
 
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(2);
 /// Interfaces that change all the time.
 const OTHERS: usize = 40;
+/// Interfaces that do nothing but be there.
+const IDLE: usize = 120;
 /// Changes that are made before something is expected of the aggregate, and after.
 const MANY: usize = 3000;
 
@@ -128,5 +137,42 @@ fn a_storm_of_foreign_events_delays_no_failover(case: Case) {
     drop(storm);
     lab.restore("eth0");
     lab.host.wait_for_show("agg0", "a failback", |show| show.active() == Some("eth0"));
+    lab.host.aggctl("detach agg0").ok();
+}
+
+/// Whether the controller takes a picture of the host.
+fn takes_picture(controller: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{}/task", controller.as_raw_pid())).unwrap();
+    let names = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    names.into_iter().any(|name| name.trim() == "picture")
+}
+
+cases!(a_failover_waits_for_no_change_of_ports: VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_failover_waits_for_no_change_of_ports(case: Case) {
+    let lab = one_gone(case).with_port("eth3");
+    let idle = (0..IDLE / 2).map(|pair| format!("link add d{pair} type veth peer name e{pair}\n"));
+    lab.host.ip_batch(&idle.collect::<String>());
+    let storm = Storm::start(&lab.host);
+    let controller = lab.host.wait_for_controller("agg0").pid;
+    let ping = lab.ping(RHYTHM);
+    let output = tempfile::tempdir().unwrap();
+    for line in ["port add agg0 eth3", "port remove agg0 eth3"] {
+        // As if somebody else looked for ports all the time: what is asked for comes to no end until we say so.
+        let ports = File::open(lab.host.state("agg0").parent().unwrap()).unwrap();
+        flock(&ports, FlockOperation::LockExclusive).unwrap();
+        let mut command = lab.host.aggctl_in_background(line, &output.path().join("output"));
+        wait_for("the controller looks at the host", SOON, || takes_picture(controller));
+        lab.cut("eth0");
+        ping.wait_for_answer(SOON);
+        lab.host.wait_for_show("agg0", "a failover", |show| show.active() == Some("eth1"));
+        lab.host.aggctl("set agg0 miimon=20").ok();
+        assert!(alive(command.pid()), "{line}: it still waits, and nothing waited for it");
+        drop(ports);
+        assert_eq!(command.wait(), Some(0), "{line}");
+        lab.restore("eth0");
+        lab.host.wait_for_show("agg0", "a failback", |show| show.active() == Some("eth0") && reserve(show, "eth1"));
+    }
+    assert_eq!(lab.host.wait_for_controller("agg0").pid, controller);
+    drop(storm);
     lab.host.aggctl("detach agg0").ok();
 }

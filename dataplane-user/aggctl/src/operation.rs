@@ -39,8 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const REMAKING: Duration = Duration::from_secs(2);
 
 /// How long an attach waits for others that attach, or add or remove ports.
-const PORTS_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a controller, which has its ports to watch, waits for others that add or remove ports.
+pub const PORTS_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a controller, which has its ports to watch, waits for others.
 pub const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The failure of a command on an aggregate that does not exist.

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use tracing::{info, warn};
 
 use super::{Controller, clock::now_ms};
-use crate::api::Answer;
+use crate::{api::Answer, failure::Failure};
 
 impl Controller {
     /// Carries out one action. A failure is logged, not fatal: the next report of the subject shows the engine that the
@@ -79,14 +79,27 @@ impl Controller {
     fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
         let rule = &self.record.config.vlan;
         announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index, rule)?;
-        let downstream = announce::downstream(&mut self.executor.netlink, self.record.index)?;
-        let downstream = downstream.into_iter().filter_map(|frame| rule.on_wire(frame)).collect();
-        let left_out = self.outgoing.add(index, downstream);
+        // Of two rounds at one time the second has nothing to add.
+        if !self.downstream.is_under_way() {
+            let of = self.record.index;
+            self.downstream.begin("downstream", move |netlink| Ok(announce::downstream(netlink, of)?));
+        }
+        Ok(())
+    }
+
+    /// Begins to tell the switches where all is that the aggregate carries, if a port carries the traffic.
+    pub(super) fn on_downstream(&mut self, frames: Result<Vec<Vec<u8>>, Failure>) {
+        let Some(through) = self.engine.table().choose().and_then(|port| self.index_of(port)) else { return };
+        let frames = frames.unwrap_or_else(|error| {
+            warn!(%error, "cannot tell what the aggregate carries: it is not announced");
+            Vec::new()
+        });
+        let rule = &self.record.config.vlan;
+        let left_out = self.outgoing.add(through, frames.into_iter().filter_map(|frame| rule.on_wire(frame)).collect());
         if left_out > 0 {
             warn!(left_out, "more MACs to announce than time to do so");
         }
         self.send_outgoing();
-        Ok(())
     }
 
     /// Sends the next of the announcements that wait, unless another port carries the traffic by now: it must not look as if

@@ -34,12 +34,16 @@ impl Controller {
 
     /// Moves to the aggregate what came to a port since. To be called after any change, and when the time is over.
     pub(super) fn take_late(&mut self) {
+        self.executor.hear(false);
+        if self.port_changes.is_under_way() {
+            // What is heard is for the plan that is being made.
+            return;
+        }
         let Some(until) = self.late else {
             // A plan that was refused, or a port that was removed.
             self.executor.listener = None;
             return;
         };
-        self.executor.hear(false);
         let ports: Vec<IfIndex> = self.record.ports.iter().filter_map(|port| port.index).collect();
         let complete = self.executor.arrivals().is_empty_on(&ports) || self.gather();
         if until <= Instant::now() {

@@ -5,12 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aggctl_common::IfIndex;
 use aggctl_engine::record::{Layer3, Record};
-use aggctl_kernel::{
-    error::KernelError,
-    netlink::{Netlink, listener::Listener},
-};
+use aggctl_kernel::netlink::{Netlink, listener::Listener};
 use tracing::warn;
+
+use super::aside::Aside;
+use crate::failure::Failure;
 
 /// A refresh may take this part of the time.
 const SHARE: u32 = 20;
@@ -24,11 +25,23 @@ pub struct Mirror {
     stale: bool,
     not_before: Instant,
     listener: Option<Listener>,
+    look: Aside<Seen>,
+    /// Hears what comes since the look under way began.
+    next: Option<Listener>,
+}
+
+/// What a look told.
+#[derive(Debug)]
+pub struct Seen {
+    /// What the aggregate had; `None` if it is gone.
+    layer3: Option<Layer3>,
+    /// How long that took.
+    took: Duration,
 }
 
 impl Default for Mirror {
     fn default() -> Self {
-        Self { stale: true, not_before: Instant::now(), listener: None }
+        Self { stale: true, not_before: Instant::now(), listener: None, look: Aside::default(), next: None }
     }
 }
 
@@ -38,35 +51,54 @@ impl Mirror {
         self.stale = true;
     }
 
-    /// Looks again, if something changed and the last look is long enough ago. Called by a timer and not by the event
+    /// Looks again at once. Returns whether the record changed.
+    pub fn refresh(&mut self, netlink: &mut Netlink, record: &mut Record) -> bool {
+        self.next = listen(record);
+        let seen = look(netlink, record.index);
+        self.take_in(seen, record)
+    }
+
+    /// Begins to look again, if something changed and the last look is long enough ago. Called by a timer and not by the event
     /// itself: while an interface is being deleted its addresses go first, and that is no change to remember. What comes
     /// between two looks is heard: see [`Mirror::bring_up_to_date`].
-    /// Returns whether the record changed.
-    pub fn refresh(&mut self, netlink: &mut Netlink, record: &mut Record) -> bool {
+    pub fn begin(&mut self, record: &Record) {
         let lost = self.listener.as_mut().is_some_and(|listener| {
             listener.hear(NOBODY, false);
             listener.take_overrun()
         });
         self.stale |= lost;
-        if !self.stale || Instant::now() < self.not_before {
-            return false;
+        if !self.stale || self.look.is_under_way() || Instant::now() < self.not_before {
+            return;
         }
-        let started = Instant::now();
+        self.stale = false;
         // Before the look, so that nothing comes between it and what is heard.
-        let listener = listen(record);
-        let seen = look(netlink, record);
-        self.not_before = Instant::now() + started.elapsed().saturating_mul(SHARE).min(Duration::from_secs(60));
+        self.next = listen(record);
+        let index = record.index;
+        self.look.begin("mirror", move |netlink| look(netlink, index));
+    }
+
+    /// What the look under way told. May be given up and called again.
+    pub async fn seen(&mut self) -> Result<Seen, Failure> {
+        self.look.seen().await
+    }
+
+    /// Takes in what a look told. Returns whether the record changed.
+    pub fn take_in(&mut self, seen: Result<Seen, Failure>, record: &mut Record) -> bool {
         match seen {
-            Ok(Some(layer3)) => {
-                self.stale = false;
-                self.listener = listener;
+            Ok(Seen { layer3, took }) => {
+                self.not_before = Instant::now() + took.saturating_mul(SHARE).min(Duration::from_secs(60));
+                let Some(layer3) = layer3 else {
+                    self.stale = true;
+                    return false;
+                };
+                self.listener = self.next.take();
                 let changed = layer3 != record.last_seen;
                 record.last_seen = layer3;
                 changed
             }
-            Ok(None) => false,
             Err(error) => {
                 warn!(%error, "cannot look at the aggregate's addresses");
+                self.stale = true;
                 false
             }
         }
@@ -87,9 +119,9 @@ fn listen(record: &Record) -> Option<Listener> {
     listener.inspect_err(|error| warn!(%error, "cannot listen: what comes between two looks may be missed")).ok()
 }
 
-/// What the aggregate has now; `None` if it is gone.
-fn look(netlink: &mut Netlink, record: &Record) -> Result<Option<Layer3>, KernelError> {
-    let index = record.index;
+/// Looks what the aggregate has now.
+fn look(netlink: &mut Netlink, index: IfIndex) -> Result<Seen, Failure> {
+    let began = Instant::now();
     let layer3 = Layer3 {
         addresses: netlink.addresses_of(index)?,
         routes: netlink.routes()?.into_iter().filter(|route| route.links.contains(&index)).collect(),
@@ -97,5 +129,6 @@ fn look(netlink: &mut Netlink, record: &Record) -> Result<Option<Layer3>, Kernel
         neighbours: netlink.neighbours()?.into_iter().filter(|neighbour| neighbour.link == index).collect(),
     };
     // Asked last: what was seen before was seen while it was there.
-    Ok(netlink.link(index)?.filter(|link| link.admin_up).map(|_| layer3))
+    let layer3 = netlink.link(index)?.filter(|link| link.admin_up).map(|_| layer3);
+    Ok(Seen { layer3, took: began.elapsed() })
 }

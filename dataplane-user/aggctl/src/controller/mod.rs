@@ -1,9 +1,10 @@
 //! The controller: the loop that carries what the kernel reports to the engine, and what the engine decides to the kernel.
 //!
 //! It decides nothing itself. It runs on one thread: every action is a short system call, and events that arrive
-//! meanwhile wait in the socket.
+//! meanwhile wait in the socket. Looks that may take long are made [`aside`].
 
 mod act;
+mod aside;
 mod bound;
 mod clock;
 mod disk;
@@ -50,8 +51,19 @@ use tracing::{info, warn};
 
 pub use self::disk::Behind;
 use self::{
-    bound::Listening, disk::Disk, foreign::OnPorts, heart::Heart, links::Links, mirror::Mirror, outgoing::Outgoing,
-    place::Place, ports::Leaving, returning::Returning, signals::Signals, verify::Verifier,
+    aside::Aside,
+    bound::Listening,
+    disk::Disk,
+    foreign::OnPorts,
+    heart::Heart,
+    links::Links,
+    mirror::{Mirror, Seen},
+    outgoing::Outgoing,
+    place::Place,
+    ports::{Leaving, Picture},
+    returning::Returning,
+    signals::Signals,
+    verify::Verifier,
 };
 use crate::{
     api::{Alive, Asked, Server},
@@ -196,12 +208,15 @@ struct Controller {
     listening: Listening,
     sender: PacketSender,
     outgoing: Outgoing,
+    /// The frames that tell where all is that the aggregate carries.
+    downstream: Aside<Vec<Vec<u8>>>,
     watcher: Watcher,
     server: Server,
     links: Links,
     returning: Returning,
     carriers: Carriers,
     leaving: Vec<Leaving>,
+    port_changes: ports::Changes,
     mirror: Mirror,
     disk: Disk,
     verifier: Verifier,
@@ -220,6 +235,9 @@ struct Controller {
 enum Input {
     Links(Batch),
     Asked(Asked),
+    Picture(Result<Picture, Failure>),
+    Seen(Result<Seen, Failure>),
+    Downstream(Result<Vec<Vec<u8>>, Failure>),
     Poll,
     Listeners,
     Deadline,
@@ -268,12 +286,14 @@ impl Controller {
             executor,
             sender: PacketSender::open()?,
             outgoing: Outgoing::default(),
+            downstream: Aside::default(),
             watcher,
             server,
             links: Links::default(),
             returning: Returning::default(),
             carriers: Carriers::open()?,
             leaving: Vec::new(),
+            port_changes: ports::Changes::default(),
             mirror: Mirror::default(),
             foreign: OnPorts::default(),
             late: None,
@@ -319,6 +339,20 @@ impl Controller {
                     }
                     flow
                 }
+                Input::Picture(picture) => {
+                    self.on_picture(picture);
+                    Flow::Go
+                }
+                Input::Seen(seen) => {
+                    if self.mirror.take_in(seen, &mut self.record) {
+                        self.write_record();
+                    }
+                    Flow::Go
+                }
+                Input::Downstream(frames) => {
+                    self.on_downstream(frames);
+                    Flow::Go
+                }
                 Input::Poll => {
                     self.poll();
                     poll.reset();
@@ -340,7 +374,7 @@ impl Controller {
                     Flow::Go
                 }
                 Input::Housekeeping => {
-                    // All routes of the host, it may be.
+                    // All processes of the host, it may be.
                     self.heart.long();
                     let flow = self.keep_house()?;
                     housekeeping.reset();
@@ -365,6 +399,9 @@ impl Controller {
         Ok(tokio::select! {
             batch = self.watcher.next() => Input::Links(batch?),
             Some(asked) = self.server.next() => Input::Asked(asked),
+            picture = self.port_changes.picture() => Input::Picture(picture),
+            seen = self.mirror.seen() => Input::Seen(seen),
+            frames = self.downstream.seen() => Input::Downstream(frames),
             () = sleep_until(outgoing) => Input::Outgoing,
             () = sleep_until(returning) => Input::LookForPorts,
             () = ready(()), if self.verifier.is_looking() => Input::Verify,
@@ -414,9 +451,7 @@ impl Controller {
         self.begin_to_verify();
         self.take_late();
         self.look_for_foreign();
-        if self.mirror.refresh(&mut self.executor.netlink, &mut self.record) {
-            self.write_record();
-        }
+        self.mirror.begin(&self.record);
         self.keep_disk();
         Ok(Flow::Go)
     }

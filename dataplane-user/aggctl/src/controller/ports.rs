@@ -1,28 +1,83 @@
-//! Adding and removing ports while the aggregate runs.
+//! Adding and removing ports while the aggregate runs, and taking them back.
+//!
+//! A plan is made of a picture of the host, which is taken [`aside`](super::aside): it asks for each interface of the host. One
+//! change is under way at a time.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     Event,
     aggregate::ACCEPT_GRACE,
     config::{AggregateConfig, PortConfig},
-    plan::{self, Step, Subject},
+    host::Host,
+    plan::{self, Step, Subject, Taken},
     record::{Entry, PortRecord},
 };
 use aggctl_kernel::{
     gather,
+    snapshot::snapshot,
+    state::Lock,
     transaction::{self, Left},
 };
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::Controller;
+use super::{Controller, aside::Aside, requests::reply};
 use crate::{
     api::Answer,
     failure::Failure,
-    operation::{self, Moved},
+    operation::{self, Moved, PORTS_PATIENCE},
 };
+
+/// A change of the ports.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// An interface becomes a port.
+    Add(PortConfig, oneshot::Sender<Answer>),
+    /// The port of this name ceases to be one.
+    Remove(String, oneshot::Sender<Answer>),
+    /// This interface may be a port again.
+    TakeBack(IfIndex),
+}
+
+/// The changes that were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    waiting: VecDeque<Change>,
+    present: Option<Change>,
+    /// What the present one waits for.
+    picture: Aside<Picture>,
+}
+
+/// What a change is planned by.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// The host.
+    host: Host,
+    /// What belongs to other aggregates.
+    taken: Taken,
+    /// Until the record says whose port it is, or it is as it was before: nobody else shall take it.
+    _ports: Lock,
+}
+
+impl Changes {
+    /// The picture for the present change, as soon as it is taken. May be given up and called again.
+    pub async fn picture(&mut self) -> Result<Picture, Failure> {
+        self.picture.seen().await
+    }
+
+    /// Whether one has begun.
+    pub fn is_under_way(&self) -> bool {
+        self.present.is_some()
+    }
+
+    /// Whether an interface is about to be taken back.
+    pub fn takes_back(&self, index: IfIndex) -> bool {
+        let is_it = |change: &Change| matches!(change, Change::TakeBack(known) if *known == index);
+        self.waiting.iter().chain(&self.present).any(is_it)
+    }
+}
 
 /// A port that is to be removed when what is on its way to it has come.
 #[derive(Debug)]
@@ -44,9 +99,8 @@ impl Controller {
         if table.choose() != Some(id) {
             return None;
         }
-        // What cannot be removed keeps its traffic.
-        let host = self.host().ok()?;
-        plan::remove_port(&host, &self.record, id).ok()?;
+        // What cannot be removed keeps its traffic: the record tells.
+        plan::remove_port(&Host::default(), &self.record, id).ok()?;
         let next = table.without(id).choose()?;
         self.try_feed(Event::Activate { port: next }).ok()?;
         Some(Instant::now() + ACCEPT_GRACE)
@@ -84,14 +138,63 @@ impl Controller {
         });
     }
 
+    /// Changes the ports when it is this one's turn.
+    pub(super) fn change_ports(&mut self, change: Change) {
+        self.port_changes.waiting.push_back(change);
+        self.begin_change();
+    }
+
+    /// Begins with the next change, unless one is under way.
+    fn begin_change(&mut self) {
+        while self.port_changes.present.is_none()
+            && let Some(change) = self.port_changes.waiting.pop_front()
+        {
+            // Before the picture is taken: what is not in it must be heard.
+            match self.listen() {
+                Err(failure) => self.conclude_change(change, Err(failure)),
+                Ok(()) => {
+                    let store = self.store.clone();
+                    self.port_changes.present = Some(change);
+                    self.port_changes.picture.begin("picture", move |netlink| {
+                        let ports = store.lock_ports(PORTS_PATIENCE)?;
+                        let host = snapshot(netlink)?;
+                        Ok(Picture { taken: operation::taken(&store, &host)?, host, _ports: ports })
+                    });
+                }
+            }
+        }
+    }
+
+    /// Carries out the present change.
+    pub(super) fn on_picture(&mut self, picture: Result<Picture, Failure>) {
+        // Drivers may be slow.
+        self.heart.long();
+        if let Some(change) = self.port_changes.present.take() {
+            self.conclude_change(change, picture);
+        }
+        self.begin_change();
+    }
+
+    fn conclude_change(&mut self, change: Change, picture: Result<Picture, Failure>) {
+        let (answer, done) = match change {
+            Change::Add(config, answer) => (answer, picture.and_then(|picture| self.add_port(&config, &picture))),
+            Change::Remove(port, answer) => {
+                (answer, picture.and_then(|picture| self.remove_port(&port, &picture.host)))
+            }
+            Change::TakeBack(index) => {
+                match picture {
+                    Ok(picture) => self.take_back_by(index, &picture.host),
+                    Err(error) => warn!(%error, "cannot look for missing ports"),
+                }
+                return;
+            }
+        };
+        reply(answer, done.map(|warnings| self.warned(warnings)));
+    }
+
     /// Adds a port: all or nothing.
-    pub(super) fn add_port(&mut self, config: &PortConfig) -> Result<Vec<String>, Failure> {
-        // Until the record says whose port it is.
-        let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
-        self.listen()?;
-        let host = self.host()?;
-        let (port, steps, warnings) =
-            plan::add_port(&host, &self.record, config, &operation::taken(&self.store, &host)?)?;
+    fn add_port(&mut self, config: &PortConfig, picture: &Picture) -> Result<Vec<String>, Failure> {
+        let (port, steps, warnings) = plan::add_port(&picture.host, &self.record, config, &picture.taken)?;
         let warnings = warnings.iter().map(ToString::to_string).collect();
         self.take_in(port, steps)?;
         self.await_late();
@@ -127,15 +230,11 @@ impl Controller {
     }
 
     /// Removes a port.
-    pub(super) fn remove_port(&mut self, name: &str) -> Result<Vec<String>, Failure> {
+    fn remove_port(&mut self, name: &str, host: &Host) -> Result<Vec<String>, Failure> {
         let id = self.port_named(name)?;
-        // Until it is as it was before: nobody else shall take it as it is.
-        let _ports = self.store.lock_ports(operation::SHORT_PATIENCE)?;
-        self.listen()?;
-        let host = self.host()?;
-        let (steps, warnings) = plan::remove_port(&host, &self.record, id)?;
+        let (steps, warnings) = plan::remove_port(host, &self.record, id)?;
         let leaving: Vec<_> = self.record.ports.iter().filter(|port| port.id == id).cloned().collect();
-        self.executor.keep(&host, &self.record, &leaving);
+        self.executor.keep(host, &self.record, &leaving);
         let missing = self.record.ports.iter().find(|port| port.id == id && port.index.is_none());
         let moved = missing.map(|port| operation::restore_elsewhere(&self.record, port, None));
         self.give_up(id)?;

@@ -7,10 +7,13 @@ use aggctl_engine::{
     plan::{self, LiveChange},
     record::Record,
 };
-use aggctl_kernel::snapshot::snapshot;
 use tokio::sync::oneshot;
 
-use super::{Controller, Flow, disk::Behind, ports::Leaving};
+use super::{
+    Controller, Flow,
+    disk::Behind,
+    ports::{self, Leaving},
+};
 use crate::{
     api::{Answer, Asked, Request},
     failure::Failure,
@@ -19,17 +22,20 @@ use crate::{
 impl Controller {
     pub(super) fn on_request(&mut self, asked: Asked) -> Flow {
         let mut flow = Flow::Go;
-        if let Request::RemovePort { port } = &asked.request
-            && let Some(leaving) = self.hand_over(port)
-        {
-            self.leaving.push(Leaving { port: port.clone(), at: leaving, answer: asked.answer });
-            return flow;
-        }
         let answer = match asked.request {
             Request::Status => Ok(self.status()),
             Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(|()| self.done()),
-            Request::AddPort { port } => self.add_port(&port).map(|warnings| self.warned(warnings)),
-            Request::RemovePort { port } => self.remove_port(&port).map(|warnings| self.warned(warnings)),
+            Request::AddPort { port } => {
+                self.change_ports(ports::Change::Add(port, asked.answer));
+                return flow;
+            }
+            Request::RemovePort { port } => {
+                match self.hand_over(&port) {
+                    Some(at) => self.leaving.push(Leaving { port, at, answer: asked.answer }),
+                    None => self.change_ports(ports::Change::Remove(port, asked.answer)),
+                }
+                return flow;
+            }
             Request::Confirm => {
                 self.change_record(|record| record.confirm_by = None);
                 Ok(self.done())
@@ -49,8 +55,7 @@ impl Controller {
     pub(super) fn remove_leaving(&mut self) {
         let now = Instant::now();
         for leaving in self.leaving.extract_if(.., |leaving| leaving.at <= now).collect::<Vec<_>>() {
-            let answer = self.remove_port(&leaving.port).map(|warnings| self.warned(warnings));
-            reply(leaving.answer, answer);
+            self.change_ports(ports::Change::Remove(leaving.port, leaving.answer));
         }
     }
 
@@ -90,7 +95,7 @@ impl Controller {
     }
 
     /// As [`Controller::done`], with what the owner should know besides.
-    fn warned(&self, mut warnings: Vec<String>) -> Answer {
+    pub(super) fn warned(&self, mut warnings: Vec<String>) -> Answer {
         let unwritten = |behind: &Behind| {
             let name = self.store.name();
             format!("{name} is changed, but the record on disk is not, until there is room: {}", behind.why)
@@ -98,15 +103,9 @@ impl Controller {
         warnings.extend(self.disk.behind().map(unwritten));
         Answer::Done { warnings }
     }
-
-    /// A picture of the host as it is now.
-    pub(super) fn host(&mut self) -> Result<aggctl_engine::host::Host, Failure> {
-        self.heart.long();
-        Ok(snapshot(&mut self.executor.netlink)?)
-    }
 }
 
 /// Answers. A client that did not wait has had its wish all the same.
-fn reply(to: oneshot::Sender<Answer>, answer: Result<Answer, Failure>) {
+pub(super) fn reply(to: oneshot::Sender<Answer>, answer: Result<Answer, Failure>) {
     let _ = to.send(answer.unwrap_or_else(|failure| Answer::Refused { reason: failure.to_string() }));
 }

@@ -13,7 +13,7 @@ use aggctl_engine::{host::Host, plan, record::PortRecord};
 use aggctl_kernel::udev;
 use tracing::{info, warn};
 
-use super::{Controller, Flow, links::set_index};
+use super::{Controller, Flow, links::set_index, ports::Change};
 use crate::failure::Failure;
 
 /// Looks end after this time; one of them may take longer.
@@ -94,7 +94,7 @@ impl Controller {
         Ok(flow)
     }
 
-    /// Makes an interface a port again if it is one of ours that was plugged out and in.
+    /// Begins to make an interface a port again if it is one of ours that was plugged out and in.
     fn take_back(&mut self, index: IfIndex) {
         if !self.misses_a_port() {
             self.returning.forget(index);
@@ -110,13 +110,19 @@ impl Controller {
         if udev::is_busy_with(index) && Instant::now() < until {
             return;
         }
-        let Ok(host) = self.host() else { return };
+        if !self.port_changes.takes_back(index) {
+            self.change_ports(Change::TakeBack(index));
+        }
+    }
+
+    /// Makes an interface a port again if it is one of ours, by this picture of the host.
+    pub(super) fn take_back_by(&mut self, index: IfIndex, host: &Host) {
         self.returning.forget(index);
-        let is_it = |port: &&PortRecord| self.record.interface_of(&host, port).is_some_and(|link| link.index == index);
+        let is_it = |port: &&PortRecord| self.record.interface_of(host, port).is_some_and(|link| link.index == index);
         let mut ports = self.record.ports.iter().filter(|port| missing(port));
         let Some(id) = ports.find(is_it).map(|port| port.id) else { return };
         info!(%id, "a port is back");
-        if let Err(error) = self.put_in_place(id, index, &host) {
+        if let Err(error) = self.put_in_place(id, index, host) {
             warn!(%error, "it cannot be a port again");
         }
         self.query_all();

@@ -1,0 +1,49 @@
+//! Looks at the host that may take long, made aside: on a thread that asks by a netlink socket of its own. The loop goes on
+//! meanwhile, so that a port may fail; what was seen comes to it as an input.
+
+use std::thread;
+
+use aggctl_kernel::netlink::Netlink;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use crate::failure::Failure;
+
+/// A look under way, or none. One that is replaced or dropped comes to its end unheard.
+#[derive(Debug)]
+pub(super) struct Aside<T>(Option<oneshot::Receiver<Result<T, Failure>>>);
+
+impl<T> Default for Aside<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Send + 'static> Aside<T> {
+    /// Begins to look, in this thread's network namespace. Of the thread's name 15 octets are seen by others.
+    pub fn begin(&mut self, name: &str, look: impl FnOnce(&mut Netlink) -> Result<T, Failure> + Send + 'static) {
+        let (tell, seen) = oneshot::channel();
+        let work = move || {
+            // Nobody may be waiting for it any more.
+            let _ = tell.send(Netlink::open().map_err(Failure::from).and_then(|mut netlink| look(&mut netlink)));
+        };
+        // Without a thread nothing is told, which is an answer, too.
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
+            warn!(%error, name, "cannot look aside");
+        }
+        self.0 = Some(seen);
+    }
+
+    /// Whether one is under way.
+    pub fn is_under_way(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What was seen, as soon as that is so; never if none is under way. May be given up and called again.
+    pub async fn seen(&mut self) -> Result<T, Failure> {
+        let Some(under_way) = &mut self.0 else { return std::future::pending().await };
+        let seen = under_way.await;
+        self.0 = None;
+        seen.unwrap_or_else(|_| Err(Failure::Refused("a look at the host was given up".to_owned())))
+    }
+}
