@@ -28,6 +28,7 @@ pub mod service;
 pub mod shuttle;
 #[allow(unsafe_code, reason = "tap devices and packet sockets have no safe interface")]
 pub mod sys;
+pub mod systemd;
 pub mod tcp;
 pub mod two_hosts;
 pub mod vlan;

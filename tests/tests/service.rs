@@ -11,6 +11,7 @@ use aggctl_tests::{
     processes::{kill, terminate},
     service::{self, Service},
     skip,
+    systemd::Systemd,
 };
 
 /// The rhythm of the pings.
@@ -151,6 +152,33 @@ fn what_runs_is_adopted_on_request_only(case: Case) {
     assert!(refused.stderr.contains("--or-adopt"), "{refused}");
     lab.host.aggctl(&format!("{line} --or-adopt")).ok();
     lab.host.wait_for_controller("agg0");
+}
+
+cases!(systemd_keeps_the_aggregate: VETH_TCX);
+fn systemd_keeps_the_aggregate(case: Case) {
+    if let Some(missing) = Systemd::missing() {
+        return skip(&missing);
+    }
+    let lab = Lab::two_ports(case);
+    let options = options(&lab, &["eth0", "eth1", "eth2"]);
+    let systemd = Systemd::start(&lab.host, "agg0", &format!("AGGCTL_OPTIONS={options}"));
+    let mode = || systemd.run.show(&lab.host, "agg0")["mode"].clone();
+    systemd.ctl("start --no-block aggctl@agg0").ok();
+    let waits = [("ActiveState", "activating"), ("StatusText", "waiting for eth2 to appear")];
+    systemd.wait_for("aggctl@agg0", &waits);
+    lab.switch.ip(&format!("link add sw2 type veth peer name eth2 netns {}", lab.host.name()));
+    systemd.wait_for("aggctl@agg0", &[("ActiveState", "active"), ("StatusText", "in control"), ("NRestarts", "0")]);
+    systemd.run.aggctl(&lab.host, "set agg0 mode=random partner=plain").ok();
+    systemd.ctl("restart aggctl@agg0").ok();
+    assert_eq!(mode(), "random");
+    // More often than systemd allows by default.
+    for count in 1..=6 {
+        systemd.ctl("kill --signal=KILL --kill-who=main aggctl@agg0").ok();
+        systemd.wait_for("aggctl@agg0", &[("NRestarts", &count.to_string()), ("ActiveState", "active")]);
+    }
+    assert_eq!(mode(), "random");
+    systemd.run.aggctl(&lab.host, "detach agg0").ok();
+    systemd.wait_for("aggctl@agg0", &[("ActiveState", "inactive"), ("SubState", "dead"), ("Result", "success")]);
 }
 
 cases!(the_unit_is_one_that_systemd_takes: VETH_TCX);
