@@ -8,7 +8,7 @@ use aggctl_common::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::foreign::ForeignKind;
+use crate::{event::OwnFlags, foreign::ForeignKind};
 
 /// Something to do, in the order given. Actions say what shall be, so doing one twice does no harm
 /// (but for [`Action::Announce`]).
@@ -37,6 +37,13 @@ pub enum Action {
         port: PortId,
         /// The flag.
         on: bool,
+    },
+    /// The owner of a port changed its mind about its flags: keep in mind what they shall be when it is no port any more.
+    KeepOwnFlags {
+        /// The port.
+        port: PortId,
+        /// What the owner wants.
+        own: OwnFlags,
     },
     /// Give a port this MAC.
     SetPortMac {

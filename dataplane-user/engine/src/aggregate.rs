@@ -15,7 +15,8 @@
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
 //!   choice; a new `primary` takes over at once if it is usable, whatever `reselect` says (as in bonding).
-//! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them. A new MTU
+//! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them, the modes
+//!   also while the port's owner wants them. A new MTU
 //!   of the aggregate that one port does not take is taken by none: the aggregate gets the former one again. What
 //!   was not known yet (the aggregate's MTU and promiscuity before the first [`Event::Aggregate`]) is left alone, and what a
 //!   driver keeps refusing is asked for three times, until the wish or the report changes.
@@ -29,13 +30,14 @@ use crate::{
     action::{Action, Notice},
     changes::Changes,
     config::{AggregateConfig, Partner, PortConfig},
-    event::{AggregateState, Event, LinkState},
+    event::{AggregateState, Event, LinkState, OwnFlags},
     select::Rules,
     status::{AggregateStatus, PortStatus},
 };
 
 mod configure;
 mod explain;
+mod flag;
 mod mtu;
 mod port;
 mod reconcile;
@@ -62,6 +64,17 @@ pub struct Member {
     pub ifindex: IfIndex,
     /// Its settings.
     pub config: PortConfig,
+    /// What its owner wants of its flags.
+    pub own: OwnFlags,
+}
+
+/// How a controller left the flags of a port; `None`: it did not look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftFlags {
+    /// `IFF_PROMISC`.
+    pub promisc: Option<bool>,
+    /// `IFF_ALLMULTI`.
+    pub allmulti: Option<bool>,
 }
 
 /// What a former controller knew and the kernel does not.
@@ -77,6 +90,9 @@ pub struct Memory {
     /// The MTU that the aggregate and all its ports had last, octets.
     #[serde(default)]
     pub mtu: Option<u32>,
+    /// How it left each port's flags: what is otherwise now was changed by others meanwhile.
+    #[serde(default)]
+    pub flags: BTreeMap<PortId, LeftFlags>,
     /// When things changed last. The controller keeps it: there is no clock here.
     #[serde(default)]
     pub changes: Changes,
@@ -143,10 +159,11 @@ impl Aggregate {
     pub fn new(config: AggregateConfig, members: Vec<Member>, mac: Mac, memory: &Memory) -> Self {
         let active = memory.active.filter(|id| members.iter().any(|member| member.id == *id));
         let failures = |id| memory.link_failures.get(&id).copied().unwrap_or(0);
-        let ports = members.into_iter().map(|member| (failures(member.id), member));
+        let left = |id| memory.flags.get(&id).copied().unwrap_or_default();
+        let ports = members.into_iter().map(|member| (failures(member.id), left(member.id), member));
         Self {
             config,
-            ports: ports.map(|(failures, member)| Port::new(member, failures)).collect(),
+            ports: ports.map(|(failures, left, member)| Port::new(member, failures, left)).collect(),
             mac,
             new_mac: false,
             interface: None,
@@ -190,7 +207,7 @@ impl Aggregate {
                 self.judge_mtu(state, &mut actions);
             }
             Event::MtuRefused { port, mtu, why } => self.refuse_mtu(port, mtu, why, &mut actions),
-            Event::PortAdded { port, config, ifindex } => self.add(Member { id: port, ifindex, config })?,
+            Event::PortAdded(member) => self.add(member)?,
             Event::PortRemoved { port } => circumstances.removed = self.remove(port),
             Event::Activate { port } => self.activate(port)?,
             Event::Configure(config) => self.configure(config),
@@ -242,6 +259,7 @@ impl Aggregate {
             link_failures: self.ports.iter().map(|port| (port.id, port.link_failures)).collect(),
             by_hand: self.by_hand,
             mtu: self.mtu.agreed(),
+            flags: self.ports.iter().map(|port| (port.id, port.left_flags())).collect(),
             changes: Changes::default(),
         }
     }

@@ -2,10 +2,9 @@
 
 use aggctl_common::{IfIndex, Mac, PortId};
 
-use crate::{
-    config::{AggregateConfig, PortConfig},
-    host::MtuLimits,
-};
+use serde::{Deserialize, Serialize};
+
+use crate::{aggregate::Member, config::AggregateConfig, host::MtuLimits};
 
 /// Something that happened. Every event carries the whole present state of its subject, so that one may be told twice,
 /// or one that was missed be made up for by the next.
@@ -26,14 +25,7 @@ pub enum Event {
     /// The aggregate's own interface, as an event or a query showed it.
     Aggregate(AggregateState),
     /// A port was added. It is not usable before its first [`Event::Link`].
-    PortAdded {
-        /// Its slot.
-        port: PortId,
-        /// Its settings.
-        config: PortConfig,
-        /// Its interface.
-        ifindex: IfIndex,
-    },
+    PortAdded(Member),
     /// A port is about to be removed: stop using it.
     PortRemoved {
         /// Its slot.
@@ -84,6 +76,15 @@ pub struct LinkState {
     pub full_duplex: Option<bool>,
     /// `rx-vlan-filter` is on and cannot be switched off: only promiscuous mode lets foreign tags in.
     pub vlan_filter_fixed: bool,
+}
+
+/// What the owner of a port wants of its flags, whatever the aggregate needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFlags {
+    /// `IFF_PROMISC`.
+    pub promisc: bool,
+    /// `IFF_ALLMULTI`.
+    pub allmulti: bool,
 }
 
 /// The state of the aggregate's own interface.

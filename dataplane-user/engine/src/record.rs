@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig},
+    event::OwnFlags,
     host::{Address, Host, Link, Neighbour, Nexthop, Route},
     identity::Identity,
     plan::Step,
@@ -101,10 +102,19 @@ pub struct PortRecord {
     pub index: Option<IfIndex>,
     /// What its interface is known by, besides the name in `config`: an index alone proves nothing.
     pub identity: Identity,
-    /// Its interface before it became a port, with the index that it had then.
+    /// Its interface before it became a port, with the index that it had then; `promisc` and `allmulti` as its owner has
+    /// changed them since.
     pub before: Link,
     /// The addresses that it had.
     pub addresses: Vec<Address>,
+}
+
+impl PortRecord {
+    /// What the owner wants of its flags.
+    #[must_use]
+    pub fn own_flags(&self) -> OwnFlags {
+        OwnFlags { promisc: self.before.promisc, allmulti: self.before.allmulti }
+    }
 }
 
 /// A step of the journal.

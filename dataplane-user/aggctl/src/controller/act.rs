@@ -42,6 +42,14 @@ impl Controller {
             Action::SetAllmulti { port, on } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_allmulti(index, *on))
             }
+            Action::KeepOwnFlags { port, own } => {
+                self.change_record(|record| {
+                    if let Some(port) = record.ports.iter_mut().find(|known| known.id == *port) {
+                        (port.before.promisc, port.before.allmulti) = (own.promisc, own.allmulti);
+                    }
+                });
+                Ok(())
+            }
             Action::SetPortMac { port, mac } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_mac(index, *mac))
             }

@@ -41,6 +41,8 @@ pub(super) struct Links {
     unmoved: Option<String>,
     /// The aggregate's MTU, as last seen.
     mtu: Option<u32>,
+    /// Users of promiscuous mode of the aggregate, as last seen.
+    promiscuity: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -198,6 +200,13 @@ impl Controller {
 
     /// Asks for the aggregate and all ports, and tells the engine.
     pub(super) fn query_all(&mut self) {
+        self.query_ports();
+        if let Err(error) = self.ask_aggregate() {
+            warn!(%error, "cannot ask for the aggregate");
+        }
+    }
+
+    fn query_ports(&mut self) {
         let ports: Vec<_> = self.record.ports.iter().map(|port| (port.id, port.index)).collect();
         for (port, index) in ports {
             match index {
@@ -205,14 +214,15 @@ impl Controller {
                 None => self.tell_gone(port),
             }
         }
-        if let Err(error) = self.ask_aggregate() {
-            warn!(%error, "cannot ask for the aggregate");
-        }
     }
 
     fn ask_aggregate(&mut self) -> Result<(), Failure> {
         // Its end is reported by an event.
         let Some(report) = self.executor.netlink.report(self.record.index)? else { return Ok(()) };
+        if self.links.promiscuity.replace(report.promiscuity) != Some(report.promiscuity) {
+            // Before the ports' flags are set: what their owner has set stays the owner's.
+            self.query_ports();
+        }
         self.tell_aggregate(&report);
         if report.link.admin_up && self.engine.carrier().is_some_and(|wanted| wanted != report.link.carrier) {
             self.verify_early();

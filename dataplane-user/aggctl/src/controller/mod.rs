@@ -30,7 +30,7 @@ use std::{
 
 use aggctl_engine::{
     Action, Event,
-    aggregate::{Aggregate, Member, Memory},
+    aggregate::{Aggregate, Memory},
     changes::Changes,
     config::AggregateConfig,
     record::Record,
@@ -266,11 +266,7 @@ impl Controller {
         heart: Heart,
         signals: Signals,
     ) -> Result<Self, Failure> {
-        let members = record
-            .ports
-            .iter()
-            .map(|port| Member { id: port.id, ifindex: port.index.unwrap_or_default(), config: port.config.clone() })
-            .collect();
+        let members = record.ports.iter().map(ports::member).collect();
         let remembered = operation::memory(&store);
         let executor = operation::executor(&store, &record)?;
         let table = executor.dataplane.table()?;
@@ -458,6 +454,8 @@ impl Controller {
 
     /// Leaves the dataplane to whoever comes next.
     fn leave(&mut self) -> Flow {
+        // What was changed just now is news to it.
+        self.query_all();
         self.keep_disk();
         Flow::End
     }

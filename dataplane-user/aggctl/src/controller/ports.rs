@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Instant};
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     Event,
-    aggregate::ACCEPT_GRACE,
+    aggregate::{ACCEPT_GRACE, Member},
     config::{AggregateConfig, PortConfig},
     host::Host,
     plan::{self, Step, Subject, Taken},
@@ -205,7 +205,7 @@ impl Controller {
     /// Carries out the steps that make an interface a port, and begins to use it. The journal has them first, so that
     /// an adopting controller finishes what a dying one began: without it nothing is begun.
     pub(super) fn take_in(&mut self, port: PortRecord, steps: Vec<Step>) -> Result<(), Failure> {
-        let (id, ifindex, config) = (port.id, port.index.unwrap_or_default(), port.config.clone());
+        let member = member(&port);
         let length = self.record.journal.len();
         let before = self.record.clone();
         self.record.config.ports.push(port.config.clone());
@@ -225,13 +225,15 @@ impl Controller {
             return Err(error.into());
         }
         self.write_record();
-        self.try_feed(Event::PortAdded { port: id, config, ifindex })?;
+        self.try_feed(Event::PortAdded(member))?;
         Ok(())
     }
 
     /// Removes a port.
     fn remove_port(&mut self, name: &str, host: &Host) -> Result<Vec<String>, Failure> {
         let id = self.port_named(name)?;
+        // What its owner changed just now survives, too.
+        self.query_all();
         let (steps, warnings) = plan::remove_port(host, &self.record, id)?;
         let leaving: Vec<_> = self.record.ports.iter().filter(|port| port.id == id).cloned().collect();
         self.executor.keep(host, &self.record, &leaving);
@@ -271,6 +273,11 @@ impl Controller {
         });
         Ok(())
     }
+}
+
+/// A port as the engine wants it.
+pub(super) fn member(port: &PortRecord) -> Member {
+    Member { id: port.id, ifindex: port.index.unwrap_or_default(), config: port.config.clone(), own: port.own_flags() }
 }
 
 /// Whether a step changes this port's own interface.

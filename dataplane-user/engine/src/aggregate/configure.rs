@@ -3,7 +3,7 @@
 use aggctl_common::{MAX_PORTS, PortId};
 
 use crate::{
-    aggregate::{ACCEPT_GRACE, Aggregate, Demand, Member, Refusal, port::Port},
+    aggregate::{ACCEPT_GRACE, Aggregate, Demand, LeftFlags, Member, Refusal, port::Port},
     config::{AggregateConfig, PortConfig},
 };
 
@@ -17,7 +17,7 @@ impl Aggregate {
             return Err(Refusal::SlotTaken { slot: member.id, port });
         }
         self.config.ports.push(member.config.clone());
-        self.ports.push(Port::new(member, 0));
+        self.ports.push(Port::new(member, 0, LeftFlags::default()));
         Ok(())
     }
 

@@ -72,8 +72,6 @@ impl Aggregate {
         let former = self.mtu.agreed.or_else(|| port.reported().map(|state| state.mtu));
         let Some(back) = former.filter(|back| *back != mtu && self.wanted_mtu() == Some(mtu)) else { return };
         let notice = Notice::MtuRefused { port: port.config.name.clone(), mtu, back, why };
-        let asked = self.ports.iter().filter(|port| port.id != id && port.is_asked_for_mtu(mtu));
-        actions.extend(asked.map(|port| Action::SetPortMtu { port: port.id, mtu: back }));
         actions.extend([Action::SetAggregateMtu { mtu: back }, Action::Notice(notice)]);
         self.mtu = Mtu { agreed: Some(back), refused: Some(mtu) };
     }

@@ -7,11 +7,12 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use crate::{
     action::{Action, Notice},
     aggregate::{
-        Member,
+        LeftFlags, Member,
+        flag::Flag,
         setting::{Given, Setting, Verdict},
     },
     config::PortConfig,
-    event::LinkState,
+    event::{LinkState, OwnFlags},
     select::Candidate,
     watch::{Link, Watch},
 };
@@ -40,13 +41,13 @@ pub(super) struct Port {
     pub usable: bool,
     /// Until when it accepts unicast although it is not active any more.
     pub accept_until: Option<Duration>,
-    promisc: Setting<bool>,
-    allmulti: Setting<bool>,
+    promisc: Flag,
+    allmulti: Flag,
     mac: Setting<Mac>,
     mtu: Setting<u32>,
 }
 
-/// What the settings of a port shall be; `None`: not known, so left alone.
+/// What the aggregate needs of the settings of a port; `None`: not known, so left alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish {
     pub promisc: Option<bool>,
@@ -56,7 +57,8 @@ pub(super) struct Wish {
 }
 
 impl Port {
-    pub fn new(member: Member, link_failures: u64) -> Self {
+    /// `left`: how a former controller left its flags.
+    pub fn new(member: Member, link_failures: u64, left: LeftFlags) -> Self {
         Self {
             id: member.id,
             config: member.config,
@@ -66,8 +68,8 @@ impl Port {
             link_failures,
             usable: false,
             accept_until: None,
-            promisc: Setting::default(),
-            allmulti: Setting::default(),
+            promisc: Flag::new(member.own.promisc, left.promisc),
+            allmulti: Flag::new(member.own.allmulti, left.allmulti),
             mac: Setting::default(),
             mtu: Setting::default(),
         }
@@ -114,8 +116,8 @@ impl Port {
         self.presence = Presence::Gone;
         self.ifindex = IfIndex::NONE;
         self.watch.give_up();
-        self.promisc = Setting::default();
-        self.allmulti = Setting::default();
+        self.promisc.forget();
+        self.allmulti.forget();
         self.mac = Setting::default();
         self.mtu = Setting::default();
     }
@@ -134,9 +136,14 @@ impl Port {
         }
     }
 
-    /// Whether it was asked to take this MTU, and has not been seen with it.
-    pub fn is_asked_for_mtu(&self, mtu: u32) -> bool {
-        self.mtu.asked() == Some(mtu)
+    /// What its owner wants of its flags.
+    pub fn own_flags(&self) -> OwnFlags {
+        OwnFlags { promisc: self.promisc.own(), allmulti: self.allmulti.own() }
+    }
+
+    /// Its flags as they are left to the next controller.
+    pub fn left_flags(&self) -> LeftFlags {
+        LeftFlags { promisc: self.promisc.left(), allmulti: self.allmulti.left() }
     }
 
     /// The settings that are not as they shall be, and are not asked for at present, in words.
@@ -162,7 +169,7 @@ impl Port {
     /// Asks for each setting that is not as it shall be. `fresh`: the port's state was reported just now.
     pub fn settle_settings(&mut self, now: Duration, wish: &Wish, fresh: bool, actions: &mut Vec<Action>) {
         let Presence::Present(state) = self.presence else { return };
-        let port = self.id;
+        let (port, own) = (self.id, self.own_flags());
         let mut put = |verdict, setting: &str, action| {
             if verdict == Verdict::PutBack {
                 let notice = Notice::PutBack { port: self.config.name.clone(), setting: setting.to_owned() };
@@ -177,15 +184,15 @@ impl Port {
         if let Some(mtu) = wish.mtu {
             put(self.mtu.check(now, mtu, state.mtu, fresh), "MTU", Action::SetPortMtu { port, mtu });
         }
-        if let Some(on) = wish.promisc {
-            put(self.promisc.check(now, on, state.promisc, fresh), "promiscuous mode", Action::SetPromisc { port, on });
+        if let Some(needed) = wish.promisc {
+            let (verdict, on) = self.promisc.check(now, needed, state.promisc, fresh);
+            put(verdict, "promiscuous mode", Action::SetPromisc { port, on });
         }
-        let on = wish.allmulti;
-        put(
-            self.allmulti.check(now, on, state.allmulti, fresh),
-            "all-multicast mode",
-            Action::SetAllmulti { port, on },
-        );
+        let (verdict, on) = self.allmulti.check(now, wish.allmulti, state.allmulti, fresh);
+        put(verdict, "all-multicast mode", Action::SetAllmulti { port, on });
+        if self.own_flags() != own {
+            actions.push(Action::KeepOwnFlags { port, own: self.own_flags() });
+        }
     }
 }
 

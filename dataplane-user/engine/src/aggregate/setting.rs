@@ -52,9 +52,30 @@ impl<T> Default for Setting<T> {
 }
 
 impl<T: Copy + PartialEq> Setting<T> {
+    /// One that a former controller left so.
+    pub fn left_at(value: Option<T>) -> Self {
+        Self { fulfilled: value, ..Self::default() }
+    }
+
+    /// The wish that the port was last seen to fulfil, unless another one is under way.
+    pub fn fulfilled(&self) -> Option<T> {
+        self.fulfilled
+    }
+
+    /// The wish that the port was last seen to fulfil, or was asked for since.
+    pub fn left(&self) -> Option<T> {
+        self.fulfilled.or(self.asked.map(|(wanted, _)| wanted))
+    }
+
     /// Compares what shall be with what the port reported last; `fresh` says that it was reported just now, so that
     /// an earlier request should have shown.
     pub fn check(&mut self, now: Duration, wanted: T, reported: T, fresh: bool) -> Verdict {
+        let other_under_way = self.asked.is_some_and(|(other, _)| other != wanted);
+        if wanted == reported && other_under_way && !fresh {
+            // What was asked for has been done since it was reported so.
+            (self.fulfilled, self.asked, self.tries) = (None, Some((wanted, reported)), 1);
+            return Verdict::Set;
+        }
         if wanted == reported {
             (self.fulfilled, self.asked, self.tries) = (Some(wanted), None, 0);
             return Verdict::Leave;
@@ -99,11 +120,6 @@ impl<T: Copy + PartialEq> Setting<T> {
         }
         let pause = Duration::from_secs(1_u64.checked_shl(doublings).unwrap_or(u64::MAX)).min(LONGEST_PAUSE);
         self.put_back_at.saturating_add(pause)
-    }
-
-    /// What was asked for and has not shown yet.
-    pub fn asked(&self) -> Option<T> {
-        self.asked.map(|(wanted, _)| wanted)
     }
 
     /// What it shall be, if it is not, and is not asked for at present.

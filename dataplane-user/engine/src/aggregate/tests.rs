@@ -10,6 +10,7 @@ use crate::{
 mod adopt;
 mod announcements;
 mod choice;
+mod flags;
 mod mtu;
 mod settings;
 mod sharing;
@@ -46,15 +47,15 @@ fn config(ports: usize) -> AggregateConfig {
     AggregateConfig::new("agg0", (0..ports).map(|id| PortConfig::new(format!("eth{id}"))).collect())
 }
 
+/// A port under the number that it has by default, whose owner wants none of its flags.
+fn member(id: PortId, config: &PortConfig) -> Member {
+    Member { id, ifindex: IfIndex(u32::from(id.0) + 10), config: config.clone(), own: OwnFlags::default() }
+}
+
 impl Bench {
     /// Not yet told of any port.
     fn unsettled(config: AggregateConfig, memory: &Memory) -> Self {
-        let member = |(id, config): (u8, &PortConfig)| Member {
-            id: PortId(id),
-            ifindex: IfIndex(u32::from(id) + 10),
-            config: config.clone(),
-        };
-        let members = (0..).zip(&config.ports).map(member).collect();
+        let members = (0..).zip(&config.ports).map(|(id, config)| member(PortId(id), config)).collect();
         Self { aggregate: Aggregate::new(config, members, MAC, memory), now: Duration::from_secs(1000) }
     }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Steps that make every port that is there a port again: one that was plugged out and in, or whose settings others
-/// changed, but for the MTU. The programs of the pair are attached again too. Addresses that others gave to a port stay
+/// changed, but for MTU and flags. The programs of the pair are attached again too. Addresses that others gave to a port stay
 /// where they are. Empty if the aggregate's interface is gone.
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
@@ -20,8 +20,11 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
             steps.extend(if port.carries() { joining.again(&port) } else { joining.bare(&port) });
         }
     }
-    // The MTU is the engine's business: it knows what is to be done if a port does not take it.
-    steps.retain(|step| !matches!(step, Step::Link(LinkStep::Set { setting: Setting::Mtu(_), .. })));
+    // These are the engine's business: it knows what is to be done if a port does not take the MTU, and whose the flags are.
+    steps.retain(|step| {
+        let Step::Link(LinkStep::Set { setting, .. }) = step else { return true };
+        !matches!(setting, Setting::Mtu(_) | Setting::Promisc(_) | Setting::Allmulti(_))
+    });
     steps
 }
 

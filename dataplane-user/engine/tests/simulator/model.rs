@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::{Event, config::LinkWatch, event::LinkState, status::AggregateStatus};
+use aggctl_engine::{Event, aggregate::Member, config::LinkWatch, event::LinkState, status::AggregateStatus};
 
 #[derive(Clone, Debug, Default)]
 struct Known {
@@ -39,7 +39,7 @@ impl Model {
                 self.link(now, *port, *link);
             }
             Event::Gone { port } => self.gone(*port),
-            Event::PortAdded { port, .. } => {
+            Event::PortAdded(Member { id: port, .. }) => {
                 self.ports.insert(*port, Known::default());
             }
             Event::PortRemoved { port } => {

@@ -149,6 +149,9 @@ impl Run {
         for nic in self.world.nics.iter().filter(|nic| nic.member && nic.present && !nic.stubborn) {
             let interface = self.world.interface;
             assert_eq!(nic.state.mac, interface.mac, "MAC of {nic:?}");
+            let (needed, own) = (self.world.needs(nic), nic.own);
+            assert_eq!(nic.state.promisc, needed.promisc || own.promisc, "promiscuous mode of {nic:?}");
+            assert_eq!(nic.state.allmulti, needed.allmulti || own.allmulti, "all-multicast mode of {nic:?}");
             // One that came back, or was added, need not take what all others have.
             assert!(nic.state.mtu == interface.mtu || !nic.takes(interface.mtu), "MTU of {nic:?}");
         }
@@ -235,7 +238,8 @@ impl Run {
                 | Action::SetAllmulti { .. }
                 | Action::SetPortMac { .. }
                 | Action::SetPortMtu { .. }
-                | Action::SetAggregateMtu { .. } => {}
+                | Action::SetAggregateMtu { .. }
+                | Action::KeepOwnFlags { .. } => {}
             }
         }
         if !self.model.settled {

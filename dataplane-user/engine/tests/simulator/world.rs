@@ -7,7 +7,7 @@ use aggctl_engine::{
     Action, Event,
     aggregate::{Member, Memory},
     config::{AggregateConfig, Announce, LinkWatch, PortConfig, Reselect, Toggle},
-    event::{AggregateState, LinkState},
+    event::{AggregateState, LinkState, OwnFlags},
     host::MtuLimits,
 };
 
@@ -20,6 +20,8 @@ pub struct Nic {
     pub member: bool,
     pub present: bool,
     pub state: LinkState,
+    /// What its owner wants, as the engine has it.
+    pub own: OwnFlags,
     /// The driver takes no settings.
     pub stubborn: bool,
     /// The driver refuses a larger MTU than this one, which it does not say.
@@ -27,6 +29,10 @@ pub struct Nic {
 }
 
 impl Nic {
+    fn member(&self, config: PortConfig) -> Member {
+        Member { id: self.id, ifindex: self.state.ifindex, config, own: self.own }
+    }
+
     /// Whether its driver takes this MTU.
     pub fn takes(&self, mtu: u32) -> bool {
         mtu <= self.largest_mtu && self.state.mtu_limits.closest(mtu) == mtu
@@ -69,8 +75,8 @@ impl World {
                 ifindex,
                 admin_up: !world.rng.once_in(10),
                 carrier: up,
-                promisc: false,
-                allmulti: false,
+                promisc: world.rng.once_in(4),
+                allmulti: world.rng.once_in(4),
                 mac: mac(slot + 1),
                 mtu: 1500,
                 mtu_limits: MtuLimits { min: 68, max: world.rng.pick(&[0, 0, 0, 65535, 2000]) },
@@ -82,7 +88,8 @@ impl World {
             let id = PortId(slot as u8);
             let largest_mtu = world.rng.pick(&[9000, 9000, 9000, 2000]);
             let present = !world.rng.once_in(12);
-            world.nics.push(Nic { id, member: true, present, state, stubborn, largest_mtu });
+            let own = OwnFlags { promisc: state.promisc, allmulti: state.allmulti };
+            world.nics.push(Nic { id, member: true, present, state, own, stubborn, largest_mtu });
             let config = world.port_config(id);
             world.config.ports.push(config);
         }
@@ -93,7 +100,7 @@ impl World {
     pub fn members(&self) -> Vec<Member> {
         let member = |config: &PortConfig| {
             let nic = self.nics.iter().find(|nic| name(nic.id) == config.name).expect("a nic for each port");
-            Member { id: nic.id, ifindex: nic.state.ifindex, config: config.clone() }
+            nic.member(config.clone())
         };
         self.config.ports.iter().map(member).collect()
     }
@@ -124,6 +131,15 @@ impl World {
         config.announce = Announce { count: rng.pick(&[0, 1, 3, 3, 5]), interval_ms: rng.pick(&[0, 1, 100, 100, 300]) };
         config.promisc = rng.pick(&[Toggle::Auto, Toggle::Auto, Toggle::On, Toggle::Off]);
         config.allmulti = rng.pick(&[Toggle::Auto, Toggle::On, Toggle::Off]);
+    }
+
+    /// Which flags of a port the aggregate needs.
+    pub fn needs(&self, nic: &Nic) -> OwnFlags {
+        let promiscuous = nic.state.vlan_filter_fixed || self.interface.promiscuity > 0;
+        OwnFlags {
+            promisc: self.config.promisc == Toggle::On || self.config.promisc == Toggle::Auto && promiscuous,
+            allmulti: self.config.allmulti != Toggle::Off,
+        }
     }
 
     /// What a query of this interface shows.
@@ -203,7 +219,9 @@ impl World {
         if self.nics[nic].member {
             let config = self.port_config(id);
             self.config.ports.push(config.clone());
-            Event::PortAdded { port: id, config, ifindex: self.nics[nic].state.ifindex }
+            let nic = &mut self.nics[nic];
+            nic.own = OwnFlags { promisc: nic.state.promisc, allmulti: nic.state.allmulti };
+            Event::PortAdded(nic.member(config))
         } else {
             self.config.ports.retain(|port| port.name != name(id));
             Event::PortRemoved { port: id }
@@ -217,6 +235,10 @@ impl World {
             Action::SetAllmulti { port, on } => (*port, &|state| state.allmulti = *on),
             Action::SetPortMac { port, mac } => (*port, &|state| state.mac = *mac),
             Action::SetPortMtu { port, mtu } => (*port, &|state| state.mtu = *mtu),
+            Action::KeepOwnFlags { port, own } => {
+                self.nics.iter_mut().filter(|nic| nic.id == *port).for_each(|nic| nic.own = *own);
+                return None;
+            }
             Action::SetAggregateMtu { mtu } => {
                 self.interface.mtu = *mtu;
                 return Some(Event::Aggregate(self.interface));

@@ -118,8 +118,7 @@ fn new_settings_of_the_ports_end_a_choice_by_hand() {
 #[test]
 fn the_up_delay_applies_to_a_port_that_is_added() {
     let mut bench = Bench::up(with_up_delay(1));
-    let (port, ifindex) = (ETH1, IfIndex(11));
-    bench.event(Event::PortAdded { port, config: PortConfig::new("eth1"), ifindex });
+    bench.event(Event::PortAdded(member(ETH1, &PortConfig::new("eth1"))));
     bench.link(ETH1, UP);
     assert_eq!(bench.why(ETH1), "link is up for 0 of 500 ms (up-delay)");
 }
@@ -214,7 +213,8 @@ fn a_renamed_primary_does_not_move_the_traffic() {
 #[test]
 fn a_port_comes_and_goes() {
     let mut bench = Bench::up(config(1));
-    let added = |port, name: &str| Event::PortAdded { port, config: PortConfig::new(name), ifindex: IfIndex(11) };
+    let added =
+        |port, name: &str| Event::PortAdded(Member { ifindex: IfIndex(11), ..member(port, &PortConfig::new(name)) });
     let table = published(&bench.event(added(ETH1, "eth1"))).pop().unwrap();
     assert_eq!((table.usable, table.count, table.ifindex[1]), (ETH0.bit(), 2, IfIndex(11)));
     let taken = bench.aggregate.on_event(bench.now, added(ETH1, "eth7")).unwrap_err();

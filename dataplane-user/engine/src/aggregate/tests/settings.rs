@@ -52,7 +52,6 @@ fn what_somebody_else_changed_is_put_back_and_told() {
     bench.event(Event::Aggregate(INTERFACE));
     bench.link(ETH0, UP);
     let changes = [
-        (LinkState { promisc: true, ..UP }, Action::SetPromisc { port: ETH0, on: false }, "promiscuous mode"),
         (LinkState { allmulti: false, ..UP }, Action::SetAllmulti { port: ETH0, on: true }, "all-multicast mode"),
         (LinkState { mtu: 1400, ..UP }, Action::SetPortMtu { port: ETH0, mtu: 1500 }, "MTU"),
         (LinkState { mac: Mac([2; 6]), ..UP }, Action::SetPortMac { port: ETH0, mac: MAC }, "MAC"),
@@ -75,15 +74,14 @@ fn flags_as_asked_for() {
         (Toggle::Off, true, true, false),
     ];
     for (promisc, promiscuous, vlan_filter_fixed, expected) in table {
-        let mut bench = Bench::up(AggregateConfig { promisc, ..config(1) });
+        let mut bench = Bench::unsettled(AggregateConfig { promisc, ..config(1) }, &Memory::default());
         let interface = AggregateState { promiscuity: promiscuous.into(), ..INTERFACE };
         bench.event(Event::Aggregate(interface));
         let actions = settings(bench.link(ETH0, LinkState { promisc: !expected, vlan_filter_fixed, ..UP }));
         assert!(actions.contains(&Action::SetPromisc { port: ETH0, on: expected }), "{promisc:?} {actions:?}");
     }
     for (allmulti, expected) in [(Toggle::Auto, true), (Toggle::On, true), (Toggle::Off, false)] {
-        let mut bench = Bench::up(AggregateConfig { allmulti, ..config(1) });
-        bench.link(ETH0, LinkState { allmulti: expected, ..UP });
+        let mut bench = Bench::unsettled(AggregateConfig { allmulti, ..config(1) }, &Memory::default());
         let actions = settings(bench.link(ETH0, LinkState { allmulti: !expected, ..UP }));
         assert!(actions.contains(&Action::SetAllmulti { port: ETH0, on: expected }), "{allmulti:?} {actions:?}");
     }

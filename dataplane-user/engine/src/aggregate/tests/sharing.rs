@@ -94,7 +94,7 @@ fn a_port_that_joins_takes_its_share_and_one_that_is_removed_gives_it_back() {
     let (mut bench, mut programs) = up(sharing(2, Mode::Hash));
     let before = programs.buckets();
     let config = PortConfig::new("eth2");
-    programs.follow(&bench.event(Event::PortAdded { port: ETH2, config, ifindex: IfIndex(12) }));
+    programs.follow(&bench.event(Event::PortAdded(member(ETH2, &config))));
     assert_eq!(programs.buckets(), before, "it is not usable yet");
     programs.follow(&bench.link(ETH2, UP));
     let moved = before.iter().zip(programs.buckets()).filter(|(before, after)| **before != *after);
