@@ -17,9 +17,9 @@ pub(super) fn hashes(count: u64) -> Vec<u32> {
 /// The largest error of a part, in relation to that part and to the whole: ports have `counts` of `total` buckets, and
 /// shall have them by `weight`.
 fn errors(members: &[Share], counts: &[u32; MAX_PORTS], total: u32) -> (f64, f64) {
-    let sum: u32 = members.iter().map(|member| u32::from(member.weight)).sum();
+    let sum: u32 = members.iter().map(|member| u32::from(member.weight())).sum();
     members.iter().fold((0_f64, 0_f64), |(relative, absolute), member| {
-        let shall = f64::from(member.weight) / f64::from(sum);
+        let shall = f64::from(member.weight()) / f64::from(sum);
         let error = (f64::from(counts[member.id.index()]) / f64::from(total) - shall).abs();
         (relative.max(error / shall), absolute.max(error))
     })
