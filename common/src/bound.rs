@@ -1,5 +1,6 @@
-//! What sockets bound to a port wait for. A frame of such an EtherType stays with the port's own sockets, whatever else becomes
-//! of it: as with a master of the kernel's, whose ports let every frame through to who asked for it by interface and protocol.
+//! What sockets bound to a port wait for. A frame of such an EtherType stays with the port's own sockets, whatever else
+//! becomes of it: as with a master of the kernel's, whose ports let every frame through to who asked for it by
+//! interface and protocol.
 
 use core::mem::offset_of;
 
@@ -7,7 +8,8 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{MAX_PORTS, PortId};
 
-/// EtherTypes of the protocols by which a host answers: of these a port's own stack must see no frame that is the aggregate's.
+/// EtherTypes of the protocols by which a host answers: of these a port's own stack must see no frame that is the
+/// aggregate's.
 const ANSWERING: [u16; 3] = [0x0800, 0x0806, 0x86dd];
 
 /// Whether IPv4, ARP or IPv6 of the host take frames of this EtherType.
@@ -17,7 +19,8 @@ pub const fn is_answered(ethertype: u16) -> bool {
     matches!(ethertype, 0x0800 | 0x0806 | 0x86dd)
 }
 
-/// The EtherTypes that sockets bound to one port wait for, in one word: four at most, and what is more than that is any.
+/// The EtherTypes that sockets bound to one port wait for, in one word: four at most, and what is more than that is
+/// any.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct EtherTypes(pub u64);

@@ -10,8 +10,8 @@ pub enum Control {
     No,
     /// It stays with the port's own sockets: pause (…:01) and slow protocols (…:02, LACP) mean this link alone.
     PortOnly,
-    /// It stays with the port's own sockets; where the aggregate takes other frames for groups from this port, a copy goes
-    /// there: the spanning tree of a bridge on top needs it.
+    /// It stays with the port's own sockets; where the aggregate takes other frames for groups from this port, a copy
+    /// goes there: the spanning tree of a bridge on top needs it.
     PortAndAggregate,
 }
 

@@ -10,8 +10,8 @@ pub enum DropReason {
     Standby = 0,
     /// Received on, or meant for, an aggregate none of whose ports is usable.
     NoPort = 1,
-    /// The header cannot be read or changed: the frame ends within it, or the kernel does not let the program change its
-    /// VLAN tag (no memory, or a frame whose sender named another protocol than its header does).
+    /// The header cannot be read or changed: the frame ends within it, or the kernel does not let the program change
+    /// its VLAN tag (no memory, or a frame whose sender named another protocol than its header does).
     Malformed = 2,
     /// Not of a VLAN that belongs here.
     Vlan = 3,

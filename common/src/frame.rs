@@ -3,8 +3,8 @@
 /// An Ethernet frame as it is on the wire, without the VLAN tag that the kernel keeps beside it.
 ///
 /// The parser is written once for what differs in the two places that it runs in: a slice of octets on the host, and in
-/// a program the packet, every access to which the verifier wants to see checked. It reads words, since a program that read
-/// octets would have to put them together one by one.
+/// a program the packet, every access to which the verifier wants to see checked. It reads words, since a program that
+/// read octets would have to put them together one by one.
 pub trait Frame {
     /// The `N` words of four octets each that begin `offset` octets after the first one of the destination address, as
     /// numbers in the machine's byte order; nothing if the frame ends before the last of them.

@@ -40,8 +40,9 @@ pub fn hash<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<u32> {
     Some(parts.hash())
 }
 
-/// The same hash of a frame of the usual kind, which is nearly every frame; nothing for any other, and for one of which the
-/// headers are not all at hand. By layer 2 every frame is usual; else TCP and UDP over IPv4 without options, and over IPv6.
+/// The same hash of a frame of the usual kind, which is nearly every frame; nothing for any other, and for one of which
+/// the headers are not all at hand. By layer 2 every frame is usual; else TCP and UDP over IPv4 without options, and
+/// over IPv6.
 ///
 /// For programs: it takes about a third of the instructions.
 #[inline(always)]

@@ -1,5 +1,5 @@
-//! What the programs are specialised for. There is one for each of these, with a rule about VLANs and without; numbers, like the
-//! slot of a port, are read-only globals of a program, so the verifier removes what the program will not do.
+//! What the programs are specialised for. There is one for each of these, with a rule about VLANs and without; numbers,
+//! like the slot of a port, are read-only globals of a program, so the verifier removes what the program will not do.
 
 use crate::hash::Policy;
 

@@ -39,8 +39,8 @@ pub enum Received {
     },
 }
 
-/// The port that carries traffic now, where one does; where all do, the designated port: the active one if it is usable, else the first usable one in the order of
-/// preference. `None` if no port is usable.
+/// The port that carries traffic now, where one does; where all do, the designated port: the active one if it is
+/// usable, else the first usable one in the order of preference. `None` if no port is usable.
 #[allow(clippy::cast_possible_truncation, reason = "slots and positions are below 64")]
 #[inline(always)]
 #[must_use]
@@ -122,8 +122,8 @@ pub fn send(table: &impl View, chosen: Option<PortId>) -> Result<IfIndex, DropRe
     }
 }
 
-/// The port that heard a frame. What the rule needs to know of it is asked for when it is needed, which for most frames is
-/// not all of it.
+/// The port that heard a frame. What the rule needs to know of it is asked for when it is needed, which for most frames
+/// is not all of it.
 pub trait Hearer {
     /// The slot of the port.
     fn slot(&self) -> PortId;

@@ -5,8 +5,8 @@
 //! - [`rotation`]: a number → the ports in turn, for round-robin, random, and bonding's way of using a hash.
 //!
 //! Both have an answer of their own when the ports that are usable are no longer those for which the controller made
-//! the table or the rotation. It is the answer that the next one gives, so a flow moves once. How tables and rotations are
-//! made is the engine's business (`aggctl_engine::spread`); the rules for users are in docs/table.md.
+//! the table or the rotation. It is the answer that the next one gives, so a flow moves once. How tables and rotations
+//! are made is the engine's business (`aggctl_engine::spread`); the rules for users are in docs/table.md.
 
 use crate::{MAX_PORTS, PortId};
 

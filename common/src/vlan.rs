@@ -39,14 +39,15 @@ impl fmt::Display for VlanId {
     }
 }
 
-/// The outermost tag of a frame, as one word: EtherType in the upper half, priority and VLAN in the lower. One word, because
-/// a program that takes two apart reads from its stack what it never wrote there, which kernels before 6.3 refuse.
+/// The outermost tag of a frame, as one word: EtherType in the upper half, priority and VLAN in the lower. One word,
+/// because a program that takes two apart reads from its stack what it never wrote there, which kernels before 6.3
+/// refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag(u32);
 
 impl Tag {
-    /// From its EtherType ([`CUSTOMER`] or [`SERVICE`]) and its priority (PCP, three bits), drop eligibility (DEI, one bit)
-    /// and VLAN (twelve bits).
+    /// From its EtherType ([`CUSTOMER`] or [`SERVICE`]) and its priority (PCP, three bits), drop eligibility (DEI, one
+    /// bit) and VLAN (twelve bits).
     #[inline(always)]
     #[must_use]
     pub const fn new(tpid: u16, tci: u16) -> Self {

@@ -24,7 +24,8 @@ pub fn redirect(to: IfIndex) -> i32 {
     unsafe { bpf_redirect(to.0, 0) as i32 }
 }
 
-/// Put it at the ingress of the other end of this interface, which is in another network namespace. At an ingress hook only.
+/// Put it at the ingress of the other end of this interface, which is in another network namespace. At an ingress hook
+/// only.
 ///
 /// Minimum kernel version: 5.10 (netkit: 6.7).
 #[inline(always)]
@@ -33,15 +34,16 @@ pub fn redirect_peer(of: IfIndex) -> i32 {
     unsafe { bpf_redirect_peer(of.0, 0) as i32 }
 }
 
-/// The protocol that the kernel goes by when it looks for sockets and handlers: the EtherType, behind the outermost tag.
+/// The protocol that the kernel goes by when it looks for sockets and handlers: the EtherType, behind the outermost
+/// tag.
 #[inline(always)]
 pub fn protocol(context: &TcContext) -> u16 {
     // SAFETY: the kernel hands the program a valid context.
     u16::from_be(unsafe { (*context.skb.skb).protocol } as u16)
 }
 
-/// Leaves the frame to the port's own sockets. The port's IPv4, ARP and IPv6 take it for another host's, and leave it alone: it
-/// is for the aggregate to answer, once, or for nobody.
+/// Leaves the frame to the port's own sockets. The port's IPv4, ARP and IPv6 take it for another host's, and leave it
+/// alone: it is for the aggregate to answer, once, or for nobody.
 #[inline(always)]
 pub fn leave(context: &TcContext) -> i32 {
     // SAFETY: the helper changes a word of the frame's description.

@@ -1,6 +1,6 @@
 //! The maps that say how traffic is spread over several ports. What is read for each frame has two sides, of which the
-//! controller fills one while programs read the other; what is read when a port just failed is an array of one inner map, which
-//! it swaps. Either way a program sees the old table or the new one.
+//! controller fills one while programs read the other; what is read when a port just failed is an array of one inner
+//! map, which it swaps. Either way a program sees the old table or the new one.
 
 use aggctl_common::{
     PortId,
@@ -15,7 +15,8 @@ use aya_ebpf::{
 use crate::live::Live;
 
 /// The port of each bucket, an octet each; in modes without buckets a [`Rotation`]. In the layout of [`double_buffer`].
-// As large as the largest table. The map that takes its place has the size that is needed, and the verifier goes by that.
+// As large as the largest table. The map that takes its place has the size that is needed, and the verifier goes by
+// that.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.table")]
 static TABLE: Live<[u64; double_buffer::octets(MAX_BUCKETS) as usize / 8]> =
@@ -56,7 +57,8 @@ pub fn buckets() -> Option<Buckets> {
 impl spread::TableView for Buckets {
     #[inline(always)]
     fn primary(&self, bucket: u32) -> u8 {
-        // SAFETY: the verifier proves the number of the bucket to be below that of the buckets that the value has room for.
+        // SAFETY: the verifier proves the number of the bucket to be below that of the buckets that the value has room
+        // for.
         unsafe { octet(double_buffer::of_bucket(bucket as usize, self.0)).read_volatile() }
     }
 
@@ -80,8 +82,8 @@ impl spread::TableView for Buckets {
     }
 }
 
-/// The slot of the first usable port of a bucket's order, or [`spread::END`]. Out of line, because the registers that only this needs
-/// would be saved and restored for every frame.
+/// The slot of the first usable port of a bucket's order, or [`spread::END`]. Out of line, because the registers that
+/// only this needs would be saved and restored for every frame.
 #[cold]
 #[inline(never)]
 fn first_usable(usable: u64, bucket: u32) -> u32 {

@@ -1,13 +1,13 @@
 //! The way of a frame from the port that heard it to the aggregate.
 //!
 //! Either straight, out of the hidden end, where what leaves arrives on the aggregate. Or, where the hidden end is in a
-//! network namespace of its own, by the short way: `bpf_redirect_peer` to the aggregate puts the frame at the hidden end's
-//! ingress, and the relay that hangs there puts it at the aggregate's, in the same breath and without a queue.
+//! network namespace of its own, by the short way: `bpf_redirect_peer` to the aggregate puts the frame at the hidden
+//! end's ingress, and the relay that hangs there puts it at the aggregate's, in the same breath and without a queue.
 //!
-//! On the short way the kernel takes every frame for one to this host (it resets the packet type). For frames to a group, and
-//! for those that a promiscuous port heard, that would be wrong: a router would forward them. So the port's program labels
-//! each frame, and the relay lets those out of the hidden end, where the kernel looks at the destination again. What has no
-//! label was sent by this host past the sending program, and must not come back.
+//! On the short way the kernel takes every frame for one to this host (it resets the packet type). For frames to a
+//! group, and for those that a promiscuous port heard, that would be wrong: a router would forward them. So the port's
+//! program labels each frame, and the relay lets those out of the hidden end, where the kernel looks at the destination
+//! again. What has no label was sent by this host past the sending program, and must not come back.
 
 use core::hint::cold_path;
 
@@ -39,8 +39,8 @@ pub fn deliver(context: &TcContext) -> i32 {
         return action::redirect(target);
     }
     let frame = context.skb.skb;
-    // SAFETY: the kernel hands the program a valid context, of which the packet type may be read and the control block, which
-    // nobody else uses between two ingress hooks, be written.
+    // SAFETY: the kernel hands the program a valid context, of which the packet type may be read and the control block,
+    // which nobody else uses between two ingress hooks, be written.
     unsafe {
         let label = if (*frame).pkt_type == PACKET_HOST { TO_HOST } else { TO_OTHERS };
         core::ptr::write_volatile(&raw mut (*frame).cb[0], label);
@@ -51,8 +51,8 @@ pub fn deliver(context: &TcContext) -> i32 {
 /// Gives the aggregate a copy. One that finds no memory is lost like any frame on a wire; the original stays.
 #[inline(always)]
 pub fn copy(context: &TcContext) {
-    // A clone cannot take the short way. At the ingress the kernel looks at its destination itself; only the aggregate's
-    // counter does not see it.
+    // A clone cannot take the short way. At the ingress the kernel looks at its destination itself; only the
+    // aggregate's counter does not see it.
     let flags = if RELAYED.load() == 0 { 0 } else { u64::from(BPF_F_INGRESS) };
     let _ = context.clone_redirect(TARGET.load(), flags);
 }

@@ -1,8 +1,9 @@
-//! The programs of aggctl's data path: `tx_…` hangs where every frame passes that the host sends on the aggregate (on the
-//! aggregate's transmit or egress, or the ingress of its hidden end), one for each way to pick the port; `rx_…` hangs on the
-//! ingress hook of each port, one for each rule about what is accepted; `relay`, where the hidden end is in a network namespace
-//! of its own, on the ingress of that. What differs is a program of its own rather than a global, because the verifier removes
-//! what a global forbids, but not the loads of the global. The names are those of [`aggctl_common::programs`].
+//! The programs of aggctl's data path: `tx_…` hangs where every frame passes that the host sends on the aggregate (on
+//! the aggregate's transmit or egress, or the ingress of its hidden end), one for each way to pick the port; `rx_…`
+//! hangs on the ingress hook of each port, one for each rule about what is accepted; `relay`, where the hidden end is
+//! in a network namespace of its own, on the ingress of that. What differs is a program of its own rather than a
+//! global, because the verifier removes what a global forbids, but not the loads of the global. The names are those of
+//! [`aggctl_common::programs`].
 //!
 //! The rule that decides lives in `aggctl-common` and is tested on the host. Here is only what needs a kernel: reading
 //! the packet, the maps, and carrying the decision out. What goes right is not counted, since the ports' own device
@@ -47,7 +48,8 @@ macro_rules! senders {
     )+};
 }
 
-// No functions or closures are handed over here: the compiler would have several programs share the code, which then costs calls.
+// No functions or closures are handed over here: the compiler would have several programs share the code, which then
+// costs calls.
 senders! {
     tx_active, tx_tag_active: |_context| send::active();
     tx_layer2, tx_tag_layer2: |context| send::bucket(&context, Policy::Layer2);

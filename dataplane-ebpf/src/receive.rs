@@ -15,7 +15,8 @@ use crate::{action, bound, deliver, drops, ports, vlan};
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
 
-/// The port that this copy of the program hangs on, what it accepts, and the frame that it heard. `PAGED`: seen from [`paged`].
+/// The port that this copy of the program hangs on, what it accepts, and the frame that it heard. `PAGED`: seen from
+/// [`paged`].
 struct ThisPort<'a, const PAGED: bool>(RxPolicy, &'a TcContext);
 
 impl<const PAGED: bool> Hearer for ThisPort<'_, PAGED> {

@@ -1,7 +1,7 @@
 //! The VLAN rule, carried out: where the tag of a frame is, and how it is changed.
 //!
-//! The outermost tag is beside the frame (the kernel's acceleration) or within it. On the ingress hook of an interface it
-//! is always beside, since the kernel took it out before; on netkit's transmit it is within if the VLAN device's
+//! The outermost tag is beside the frame (the kernel's acceleration) or within it. On the ingress hook of an interface
+//! it is always beside, since the kernel took it out before; on netkit's transmit it is within if the VLAN device's
 //! acceleration is off. What the kernel says is beside the frame counts first.
 
 use aggctl_common::{
@@ -66,8 +66,8 @@ pub fn outgoing(context: &TcContext) -> Result<(), DropReason> {
     apply(context, tag, change)
 }
 
-/// Gives a frame that a port heard, and that is no link-local control frame, the tag that it has on the host. Pointers to
-/// its octets are void afterwards.
+/// Gives a frame that a port heard, and that is no link-local control frame, the tag that it has on the host. Pointers
+/// to its octets are void afterwards.
 ///
 /// # Errors
 ///
@@ -81,8 +81,8 @@ pub fn incoming(context: &TcContext) -> Result<(), DropReason> {
     apply(context, tag, vlan::receive(&rule(), tag)?)
 }
 
-/// Does something while the frame has the tag that it has on the host, and gives it back the one that it had on the wire.
-/// Nothing is done with a frame that is not for this host.
+/// Does something while the frame has the tag that it has on the host, and gives it back the one that it had on the
+/// wire. Nothing is done with a frame that is not for this host.
 ///
 /// # Errors
 ///
@@ -108,8 +108,8 @@ pub fn as_incoming(context: &TcContext, act: impl FnOnce()) -> Result<(), DropRe
     }
 }
 
-/// The addresses, the EtherType and what comes after it, where they lie, if all of it is in the linear part of the frame.
-/// Two octets at a time, as they lie: the frame starts at an even address.
+/// The addresses, the EtherType and what comes after it, where they lie, if all of it is in the linear part of the
+/// frame. Two octets at a time, as they lie: the frame starts at an even address.
 #[inline(always)]
 fn linear(context: &TcContext) -> Option<&[u16; 8]> {
     let start = context.data() as *const [u16; 8];
@@ -180,9 +180,8 @@ fn push_tag(context: &TcContext, tag: Tag) -> Result<(), DropReason> {
 #[inline(always)]
 fn pop(context: &TcContext, tag: Option<Tag>) -> Result<(), DropReason> {
     let skb = context.skb.skb;
-    // The helper takes a tag out of the frame only if the kernel's idea of the frame's protocol is a tag's, and else says
-    // that all is well. A sender on a packet socket can say what it likes there.
-    // SAFETY: as in `tag`.
+    // The helper takes a tag out of the frame only if the kernel's idea of the frame's protocol is a tag's, and else
+    // says that all is well. A sender on a packet socket can say what it likes there. SAFETY: as in `tag`.
     let (present, protocol) = unsafe { ((*skb).vlan_present, (*skb).protocol) };
     if present == 0 && tag.is_some_and(|tag| u16::from_be(protocol as u16) != tag.tpid()) {
         return Err(DropReason::Malformed);

@@ -32,8 +32,8 @@ pub struct Capture {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What reads the socket, by whoever holds it: a thread, so that the socket's buffer does not overflow, and everybody who
-/// asks, so that the answer has all that arrived before the question.
+/// What reads the socket, by whoever holds it: a thread, so that the socket's buffer does not overflow, and everybody
+/// who asks, so that the answer has all that arrived before the question.
 struct Reader {
     socket: Arc<PacketSocket>,
     filter: Box<dyn Fn(&Heard) -> bool + Send>,
@@ -144,8 +144,8 @@ pub fn announced(frame: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// The MAC that a learning frame teaches the switches: a reverse ARP request to everybody (operation 3), from that MAC and
-/// about it.
+/// The MAC that a learning frame teaches the switches: a reverse ARP request to everybody (operation 3), from that MAC
+/// and about it.
 pub fn taught(frame: &[u8]) -> Option<[u8; 6]> {
     /// EtherType of reverse ARP.
     const RARP: u16 = 0x8035;

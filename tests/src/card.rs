@@ -79,8 +79,8 @@ impl Card {
         }
     }
 
-    /// Cuts its cable, or mends it: both ends lose their carrier. Were it one end only, the emulator would keep for later
-    /// what the other one sends, and whoever sends it would be held up.
+    /// Cuts its cable, or mends it: both ends lose their carrier. Were it one end only, the emulator would keep for
+    /// later what the other one sends, and whoever sends it would be held up.
     #[track_caller]
     pub fn plug_cable(&self, plugged: bool) {
         let [own, other] = self.names();

@@ -58,8 +58,8 @@ impl Wiring {
 /// What the aggregate's own device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The one that goes with the hook: the kernel's best with tcx, the one that every kernel has with clsact. So both are
-    /// tried where there are both.
+    /// The one that goes with the hook: the kernel's best with tcx, the one that every kernel has with clsact. So both
+    /// are tried where there are both.
     Usual,
     /// The other way round: veth with tcx, netkit with clsact.
     Other,
@@ -168,8 +168,9 @@ pub fn skip(reason: &str) {
     println!("skipped: {}: {reason}", thread::current().name().unwrap_or("?"));
 }
 
-/// Finds the case that a test runs as on this kernel: the one that it is made for; where the kernel is too old for that,
-/// the one that takes its place. If the test has that one, too (`all` are those that it has), it need not run twice.
+/// Finds the case that a test runs as on this kernel: the one that it is made for; where the kernel is too old for
+/// that, the one that takes its place. If the test has that one, too (`all` are those that it has), it need not run
+/// twice.
 ///
 /// # Errors
 ///

@@ -2,11 +2,11 @@
 //!
 //! A ping that counts as lost was lost between the two ends, and nowhere else:
 //!
-//! - A thread that the machine does not let run sends nothing, so nothing of it is lost. Answers wait for the other in a
-//!   buffer for a minute of the fastest rhythm, and an answer that finds the buffer full is an error of the test.
+//! - A thread that the machine does not let run sends nothing, so nothing of it is lost. Answers wait for the other in
+//!   a buffer for a minute of the fastest rhythm, and an answer that finds the buffer full is an error of the test.
 //! - A request that the kernel refuses to send is told apart from one that is not answered.
-//! - The queue of frames that a processor could not work off in time belongs to the machine, and all tests share it: what
-//!   it dropped is told with what was lost.
+//! - The queue of frames that a processor could not work off in time belongs to the machine, and all tests share it:
+//!   what it dropped is told with what was lost.
 
 use std::{
     fs,
@@ -77,7 +77,8 @@ pub struct Stats {
     pub longest_pause: Duration,
     /// The lost ones that were sent one after the other.
     pub holes: Vec<Hole>,
-    /// Frames that the machine dropped meanwhile, of whatever test, because a processor could not work them off in time.
+    /// Frames that the machine dropped meanwhile, of whatever test, because a processor could not work them off in
+    /// time.
     pub machine_dropped: u64,
 }
 
@@ -226,8 +227,8 @@ fn holes(probes: &[Probe]) -> Vec<Hole> {
         .collect()
 }
 
-/// How many frames this machine has dropped because a processor's queue of received frames was full: the second column of
-/// `softnet_stat`, a line for each processor. The queues are those of all namespaces.
+/// How many frames this machine has dropped because a processor's queue of received frames was full: the second column
+/// of `softnet_stat`, a line for each processor. The queues are those of all namespaces.
 fn machine_dropped() -> u64 {
     let text = fs::read_to_string("/proc/net/softnet_stat").unwrap();
     let dropped = text.lines().map(|line| line.split_ascii_whitespace().nth(1).unwrap());
@@ -253,8 +254,8 @@ fn open(to: IpAddr, from: Option<IpAddr>) -> UdpSocket {
     socket
 }
 
-/// Sends a ping every `interval`; one that cannot be sent is as lost as one that is not answered. After a pause that the
-/// machine forced upon this thread nothing is made up for.
+/// Sends a ping every `interval`; one that cannot be sent is as lost as one that is not answered. After a pause that
+/// the machine forced upon this thread nothing is made up for.
 fn send(socket: &UdpSocket, probes: &Mutex<Vec<Probe>>, ended: &AtomicBool, interval: Duration) {
     let kind = if socket.local_addr().unwrap().is_ipv4() { 8 } else { 128 };
     while !ended.load(Ordering::Acquire) {

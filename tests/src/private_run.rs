@@ -1,5 +1,5 @@
-//! A `/run` of a test's own, which can be filled: in a mount namespace and, since the product looks for its state in that of
-//! the first process, a PID namespace of its own.
+//! A `/run` of a test's own, which can be filled: in a mount namespace and, since the product looks for its state in
+//! that of the first process, a PID namespace of its own.
 
 use std::{
     fs,

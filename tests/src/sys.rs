@@ -219,8 +219,8 @@ impl PacketSocket {
         Ok(check(unsafe { libc::poll(&raw mut poll, 1, limit) })? > 0)
     }
 
-    /// Reads the beginning of the next frame, without what came beside it; `None` if none comes within `limit`. For many
-    /// frames: [`PacketSocket::receive`] makes room for the largest each time.
+    /// Reads the beginning of the next frame, without what came beside it; `None` if none comes within `limit`. For
+    /// many frames: [`PacketSocket::receive`] makes room for the largest each time.
     ///
     /// # Errors
     ///

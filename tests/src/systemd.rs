@@ -1,5 +1,5 @@
-//! A systemd of a test's own, for the unit that ships with the product: an instance for a user, in a PID namespace, a mount
-//! namespace and a control group of its own.
+//! A systemd of a test's own, for the unit that ships with the product: an instance for a user, in a PID namespace, a
+//! mount namespace and a control group of its own.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 

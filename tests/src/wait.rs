@@ -61,8 +61,8 @@ fn look_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T
     }
 }
 
-/// Looks until `look` finds what should not be, for `period`: to be sure that nothing more comes. Every such wait lasts its
-/// whole time, so patience stretches it less than a limit.
+/// Looks until `look` finds what should not be, for `period`: to be sure that nothing more comes. Every such wait lasts
+/// its whole time, so patience stretches it less than a limit.
 pub fn quiet<T>(period: Duration, look: impl FnMut() -> Option<T>) -> Option<T> {
     look_for(period * patience().min(MOST_QUIET), look)
 }

@@ -77,7 +77,7 @@ fn killing_both_loses_nothing_and_adopt_recovers(case: Case) {
         kill_both(&lab);
         ping.run(PINGS);
     });
-    assert_eq!(stats.lost, 0, "{stats:?}");
+    assert_eq!(stats.lost, 0, "{stats:?}: {:#}", lab.host.show("agg0").0);
     let show = lab.host.show("agg0");
     assert_eq!(show.controller(), None);
     assert_eq!(show.active(), Some("eth0"));
@@ -142,7 +142,8 @@ fn what_was_broken_meanwhile_is_mended_by_adopt(case: Case) {
     lab.attach("");
     let ping = lab.ping(RHYTHM);
     kill_both(&lab);
-    // Where the sending program of a veth pair hangs: what the host sends goes to the hidden end, or leaves before the device.
+    // Where the sending program of a veth pair hangs: what the host sends goes to the hidden end, or leaves before the
+    // device.
     let agg0 = lab.host.link("agg0");
     let place = agg0["link"].as_str().map_or_else(|| "agg0 egress".to_owned(), |hidden| format!("{hidden} ingress"));
     lab.host.tc(&format!("filter del dev {place}")).ok();

@@ -68,7 +68,8 @@ fn sockets_bound_to_a_port_hear_what_they_would_over_bonding(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
     let address = mac(lab.host.link("agg0")["address"].as_str().unwrap());
-    // PTP, CFM, FIP, FCoE, AoE: to groups that are no link-local ones, to this host, to everybody; more than are told apart.
+    // PTP, CFM, FIP, FCoE, AoE: to groups that are no link-local ones, to this host, to everybody; more than are told
+    // apart.
     let protocols = [
         ([0x01, 0x1b, 0x19, 0, 0, 0], 0x88f7),
         ([0x01, 0x80, 0xc2, 0, 0, 0x30], 0x8902),

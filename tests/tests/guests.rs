@@ -1,5 +1,5 @@
-//! Field scenario S5: guests behind a bridge survive failover and failback, because the switches are told where everything
-//! is that the host carries.
+//! Field scenario S5: guests behind a bridge survive failover and failback, because the switches are told where
+//! everything is that the host carries.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end at the first surprise")]
 
 use std::{

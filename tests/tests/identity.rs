@@ -330,8 +330,8 @@ fn options(case: Case) -> String {
 /// How often a race is run: it was lost in about a third of the runs.
 const ROUNDS: usize = 8;
 
-/// Runs two commands that take the same port at the same time. Exactly one of them succeeds, and the other says whose the
-/// port is. Returns which one.
+/// Runs two commands that take the same port at the same time. Exactly one of them succeeds, and the other says whose
+/// the port is. Returns which one.
 #[track_caller]
 fn race(lab: &Lab, lines: [&str; 2]) -> usize {
     let outcomes = std::thread::scope(|scope| {

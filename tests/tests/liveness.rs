@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(5);
-/// What no command may take that cannot ask its controller. It is 2 s on an idle machine; what it was before was 25 s and more.
+/// What no command may take that cannot ask its controller. It is 2 s on an idle machine; what it was before was 25 s
+/// and more.
 const ANSWER: Duration = Duration::from_secs(8);
 
 cases!(a_stopped_controller_is_replaced: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);

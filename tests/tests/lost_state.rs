@@ -1,5 +1,5 @@
-//! The state directory of an aggregate spoilt or removed: the copy of its record in the kernel is as good, and a controller that
-//! lives makes all of it again.
+//! The state directory of an aggregate spoilt or removed: the copy of its record in the kernel is as good, and a
+//! controller that lives makes all of it again.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
 use std::{

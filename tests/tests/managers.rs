@@ -26,8 +26,9 @@ struct Manager {
     configured: &'static str,
 }
 
-/// It has `/etc/NetworkManager` and `/var/lib/NetworkManager` of its own, knows one connection, and an `/etc/resolv.conf`
-/// that is not the one outside. Without udev it takes every interface, as long as `/sys` cannot be written.
+/// It has `/etc/NetworkManager` and `/var/lib/NetworkManager` of its own, knows one connection, and an
+/// `/etc/resolv.conf` that is not the one outside. Without udev it takes every interface, as long as `/sys` cannot be
+/// written.
 const NETWORK_MANAGER: Manager = Manager {
     needed: ["/usr/sbin/NetworkManager", "/usr/bin/nmcli", "/usr/bin/dbus-daemon"],
     packages: "network-manager and dbus",

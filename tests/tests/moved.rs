@@ -1,5 +1,5 @@
-//! Nothing is lost that others add while addresses and routes are on their way; and the aggregate has the settings of the port
-//! whose place it takes.
+//! Nothing is lost that others add while addresses and routes are on their way; and the aggregate has the settings of
+//! the port whose place it takes.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end at the first surprise")]
 
 use std::{

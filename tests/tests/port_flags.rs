@@ -57,7 +57,8 @@ fn what_the_owner_sets_while_nobody_watches_survives_too(case: Case) {
     assert!(has(&lab, "eth0", "PROMISC") && !has(&lab, "eth1", "ALLMULTI"));
 }
 
-/// The aggregate is promiscuous, and its ports with it, until it is so no more, nor is `unwanted`, whose owner does not want it.
+/// The aggregate is promiscuous, and its ports with it, until it is so no more, nor is `unwanted`, whose owner does not
+/// want it.
 #[track_caller]
 fn be_promiscuous_for_a_while(lab: &Lab, unwanted: &str) {
     lab.host.ip("link set agg0 promisc on");

@@ -1,4 +1,5 @@
-//! The unit of systemd: an aggregate is there and watched again whatever happens to its process, and ports may come late.
+//! The unit of systemd: an aggregate is there and watched again whatever happens to its process, and ports may come
+//! late.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
 use std::{fs, path::Path, process::Command, time::Duration};

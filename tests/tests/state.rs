@@ -1,4 +1,5 @@
-//! What is kept in `/run/aggctl`: an aggregate that runs never depends on it, and what was lost of it concerns nobody else.
+//! What is kept in `/run/aggctl`: an aggregate that runs never depends on it, and what was lost of it concerns nobody
+//! else.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
 use std::{fs, path::Path, time::Duration};

@@ -75,8 +75,8 @@ fn the_root_of_the_tree_may_be_behind_the_aggregate(case: Case) {
     drop(guest);
 }
 
-/// Puts the aggregate into a bridge with a guest, lays a second cable to the switch, which costs more, and runs spanning
-/// tree on both bridges with the given priorities (the lower one is the root).
+/// Puts the aggregate into a bridge with a guest, lays a second cable to the switch, which costs more, and runs
+/// spanning tree on both bridges with the given priorities (the lower one is the root).
 #[track_caller]
 fn close_loop(lab: &Lab, switch: u16, host: u16) -> (Guest, Ping) {
     lab.switch.ip(&format!("link set br0 type bridge {TIMERS} priority {switch}"));
@@ -103,7 +103,8 @@ fn close_loop(lab: &Lab, switch: u16, host: u16) -> (Guest, Ping) {
     (guest, ping)
 }
 
-/// Waits until the host's bridge has reached the switch by `open` alone for a while, and checks that nothing is doubled.
+/// Waits until the host's bridge has reached the switch by `open` alone for a while, and checks that nothing is
+/// doubled.
 #[track_caller]
 fn expect_tree(lab: &Lab, ping: &Ping, open: &str) {
     let closed = if open == LOOP { "agg0" } else { LOOP };

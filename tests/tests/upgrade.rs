@@ -1,7 +1,7 @@
 //! What the binary of an earlier commit attached is shown, taken over, changed and detached by this one.
 //!
-//! That binary is named by `AGGCTL_TEST_OLD`; `build` builds it once, which takes minutes. The records that it left are kept in
-//! `tests/fixtures/records`, and are read by a unit test in any case.
+//! That binary is named by `AGGCTL_TEST_OLD`; `build` builds it once, which takes minutes. The records that it left are
+//! kept in `tests/fixtures/records`, and are read by a unit test in any case.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
 use std::{

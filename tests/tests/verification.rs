@@ -1,4 +1,5 @@
-//! Whether an aggregate stays as it should be: what others take away or change is found within a second, put right, and told.
+//! Whether an aggregate stays as it should be: what others take away or change is found within a second, put right, and
+//! told.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end at the first surprise")]
 
 use std::time::Duration;
@@ -86,7 +87,7 @@ fn traffic_survives_the_bpffs_and_it_is_mounted_again(case: Case) {
         nothing_is_wrong(&show);
         ping.run(500);
     });
-    assert_eq!(stats.lost, 0, "{stats:?}");
+    assert_eq!(stats.lost, 0, "{stats:?}: {:#}", apart.show());
     assert_eq!(names(), before);
     // The pins are whole: nobody but them holds programs and maps now.
     let controller = apart.show()["controller"]["pid"].as_u64().unwrap();

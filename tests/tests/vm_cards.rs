@@ -1,5 +1,5 @@
-//! Ports that are network cards which filter: by address, by group and by VLAN. They are emulated, so this needs a machine
-//! of `cargo xtask vm --nic e1000e:2`.
+//! Ports that are network cards which filter: by address, by group and by VLAN. They are emulated, so this needs a
+//! machine of `cargo xtask vm --nic e1000e:2`.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
 use std::time::Duration;

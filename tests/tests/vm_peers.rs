@@ -68,8 +68,8 @@ fn fail_and_return(lab: &Lab, peer: impl FnOnce(&Lab) -> Peer) {
     }
 }
 
-/// Waits until both ends have chosen the same link, and checks that nothing is lost then, but for one answer that a busy
-/// machine delays too long.
+/// Waits until both ends have chosen the same link, and checks that nothing is lost then, but for one answer that a
+/// busy machine delays too long.
 #[track_caller]
 fn settled(pings: &[Ping]) {
     for ping in pings {

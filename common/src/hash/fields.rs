@@ -93,8 +93,8 @@ pub enum Transport {
     Ports(Ports),
     /// The security parameters index of ESP and AH, likewise.
     Spi(u32),
-    /// The identifier of an ICMP or ICMPv6 query or its answer (echo, timestamp). The word has type, code and identifier
-    /// in the order of memory, the identifier being in the machine's byte order; one that is 0 counts as 1.
+    /// The identifier of an ICMP or ICMPv6 query or its answer (echo, timestamp). The word has type, code and
+    /// identifier in the order of memory, the identifier being in the machine's byte order; one that is 0 counts as 1.
     Icmp {
         /// The type of the message.
         kind: u8,

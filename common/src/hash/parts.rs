@@ -2,8 +2,8 @@
 
 use super::fields::{Addresses, Fields, Folded, Link, NoAddresses, NoTransport, Transport, Word};
 
-/// What a frame is hashed by. The kinds of addresses and transport say how much is kept of them: everything, to be shown,
-/// or a word each, for the hash alone.
+/// What a frame is hashed by. The kinds of addresses and transport say how much is kept of them: everything, to be
+/// shown, or a word each, for the hash alone.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<A, T> {
     /// What the Ethernet header adds, unless the policy leaves it out and there is something else.

@@ -49,8 +49,8 @@ const IPV6: [Field; 6] = [
 const PING: [Field; 3] =
     [("checksum", 36..38, NONE), ("identifier", 38..40, TRANSPORT), ("sequence number", 40..42, NONE)];
 
-/// Checks with frames of random content, in which some octets are set, that of all the frames in which a field has another
-/// random value too at least 99 % have another hash if the policy covers it, and none has if it does not.
+/// Checks with frames of random content, in which some octets are set, that of all the frames in which a field has
+/// another random value too at least 99 % have another hash if the policy covers it, and none has if it does not.
 fn check(fields: &[Field], set: &[(usize, u8)]) {
     const CASES: usize = 2000;
 

@@ -15,8 +15,8 @@ const LINK: usize = 10;
 const IPV4: u16 = ethertype::IPV4.to_be();
 const IPV6: u16 = ethertype::IPV6.to_be();
 
-/// What [`parse`](super::parse::parse) finds in a frame with a whole TCP or UDP packet over IPv4 without options or over
-/// IPv6, and by layer 2 in every frame. Nothing for any other frame.
+/// What [`parse`](super::parse::parse) finds in a frame with a whole TCP or UDP packet over IPv4 without options or
+/// over IPv6, and by layer 2 in every frame. Nothing for any other frame.
 ///
 /// It looks once how long the frame is, and keeps nothing in mind from one header to the next.
 #[inline(always)]

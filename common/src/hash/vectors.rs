@@ -81,9 +81,9 @@ fn options_move_the_ports() {
     let mut packet = ipv4(17, [0, 0], &[&[1; 8][..], &PORTS].concat());
     packet[0] = 0x47;
     assert_eq!(all(&frame(0x0800, &packet)), [0x0803, LAYER23_IPV4, LAYER34_PORTS]);
-    // A header of 4 octets, so it says: the "ports" are the identification, the flags and the offset. Nobody sends that,
-    // but the driver takes it so. abcd4000 is 0040cdab in memory. ^ 03000000 = 0340cdab; ^ 0340 = 0340ceeb;
-    // ^ 000340ce = 03438e25; >> 1 = 01a1c712.
+    // A header of 4 octets, so it says: the "ports" are the identification, the flags and the offset. Nobody sends
+    // that, but the driver takes it so. abcd4000 is 0040cdab in memory. ^ 03000000 = 0340cdab; ^ 0340 = 0340ceeb; ^
+    // 000340ce = 03438e25; >> 1 = 01a1c712.
     let mut packet = ipv4(17, [0x40, 0], &PORTS);
     packet[0] = 0x41;
     assert_eq!(all(&frame(0x0800, &packet)), [0x0803, LAYER23_IPV4, 0x01a1_c712]);
@@ -178,7 +178,8 @@ fn an_error_is_hashed_like_the_packet_it_quotes() {
     assert_eq!(addresses.destination(), core::net::IpAddr::from([192, 0, 2, 9]));
     assert_eq!(transport, Ok(Transport::Ports(Ports(PORTS))));
     assert!(quoted);
-    // A quoted echo request or fragment has no ports: 08000000; ^ 0800 = 08000800; ^ 00080008 = 08080808; >> 1 = 04040404.
+    // A quoted echo request or fragment has no ports: 08000000; ^ 0800 = 08000800; ^ 00080008 = 08080808; >> 1 =
+    // 04040404.
     assert_eq!(all(&error4(&ipv4(1, [0, 0], &[8, 0, 0, 0, 0x12, 0x34, 0, 1])))[2], 0x0404_0404);
     assert_eq!(all(&error4(&ipv4(17, [0x20, 0], &PORTS)))[2], 0x0404_0404);
     // IPv6, type 3: both packets have the same addresses here.

@@ -1,9 +1,9 @@
 //! Two tables in one map: programs read one side while the controller fills the other.
 //!
-//! The value of the map begins with a word: 0 before anything was published, and then a number whose lowest bit is the side that
-//! is in use. At [`START`] come the octets of both sides: of a table of buckets in pairs, an octet of each side; of rotations one
-//! after the other. The controller fills the side that is not in use, and then stores the word. Before it fills that
-//! side again it waits until no program runs that may have read the word before.
+//! The value of the map begins with a word: 0 before anything was published, and then a number whose lowest bit is the
+//! side that is in use. At [`START`] come the octets of both sides: of a table of buckets in pairs, an octet of each
+//! side; of rotations one after the other. The controller fills the side that is not in use, and then stores the word.
+//! Before it fills that side again it waits until no program runs that may have read the word before.
 
 use super::{MIN_BUCKETS, Rotation};
 
@@ -23,8 +23,8 @@ pub const fn published(word: u32) -> Option<usize> {
     if word == 0 { None } else { Some((word & 1) as usize) }
 }
 
-/// The word that follows `word`: it puts the other side in use. Who finds the same word before and after has read a side that
-/// nobody filled meanwhile.
+/// The word that follows `word`: it puts the other side in use. Who finds the same word before and after has read a
+/// side that nobody filled meanwhile.
 #[must_use]
 pub const fn next(word: u32) -> u32 {
     // Not 0, which would mean that nothing is published.

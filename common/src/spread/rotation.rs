@@ -20,7 +20,8 @@ pub const MAX_ROTATION: usize = 240;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Rotation {
-    /// A bit for each slot that was usable when the rotation was made. While these are the usable ones, the rotation holds.
+    /// A bit for each slot that was usable when the rotation was made. While these are the usable ones, the rotation
+    /// holds.
     pub usable: u64,
     /// How many entries of `slots` are in use; 0 without usable port.
     pub count: u32,
@@ -48,8 +49,8 @@ pub trait RotationView {
 }
 
 /// The port whose turn `number` is: the entry at `number` modulo the length. If other ports are usable now than those
-/// for which the rotation was made, then only the entries count whose ports still are, in the same order: for a rotation of
-/// each port once this is what the next rotation says. `None` if no port of the rotation is usable.
+/// for which the rotation was made, then only the entries count whose ports still are, in the same order: for a
+/// rotation of each port once this is what the next rotation says. `None` if no port of the rotation is usable.
 #[inline(always)]
 #[must_use]
 pub fn pick(ports: &impl View, rotation: &impl RotationView, number: u32) -> Option<PortId> {

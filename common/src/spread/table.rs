@@ -1,8 +1,9 @@
 //! The table of mode `hash`: for each bucket a port, and the order in which the others take its place.
 //!
-//! A bucket has a *fallback order*: all ports of the aggregate in an order of its own, which does not depend on which of them are
-//! usable. The bucket's port is the first usable one of its order. So a port that leaves moves only its own buckets, and
-//! gets the same ones back when it returns. The *primary* is that port as it was when the table was published.
+//! A bucket has a *fallback order*: all ports of the aggregate in an order of its own, which does not depend on which
+//! of them are usable. The bucket's port is the first usable one of its order. So a port that leaves moves only its own
+//! buckets, and gets the same ones back when it returns. The *primary* is that port as it was when the table was
+//! published.
 
 use super::{END, MAX_FALLBACKS, live};
 use crate::{PortId, rule::View};

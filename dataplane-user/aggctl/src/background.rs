@@ -40,8 +40,8 @@ impl Report {
     }
 }
 
-/// Starts a guardian, and waits until the aggregate is in place or everything is undone. With a wish its controller attaches,
-/// without one it adopts.
+/// Starts a guardian, and waits until the aggregate is in place or everything is undone. With a wish its controller
+/// attaches, without one it adopts.
 ///
 /// # Errors
 /// What the controller reported; if it and its guardian died, this process undoes what they began.
@@ -91,8 +91,8 @@ pub fn open_log(store: &Store) -> Result<File, Failure> {
     })
 }
 
-/// Sends the log of this process, which is in the background, to the file that others find: somebody may have removed the one
-/// that it was sent to. It is not worth ending for.
+/// Sends the log of this process, which is in the background, to the file that others find: somebody may have removed
+/// the one that it was sent to. It is not worth ending for.
 pub fn log_to_file(store: &Store) {
     let opened = open_log(store).and_then(|log| Ok(rustix::stdio::dup2_stderr(log).map_err(io::Error::from)?));
     if let Err(error) = opened {
@@ -100,8 +100,8 @@ pub fn log_to_file(store: &Store) {
     }
 }
 
-/// Puts right what a guardian and a controller left that died before they said that they are ready. Returns what was done,
-/// in words.
+/// Puts right what a guardian and a controller left that died before they said that they are ready. Returns what was
+/// done, in words.
 fn put_right(store: &Store, attaching: bool) -> Result<String, Failure> {
     let _lock = operation::lock(store)?;
     match operation::recover(store)? {

@@ -1,8 +1,8 @@
 //! The guardian: the small parent of a background controller.
 //!
 //! It starts another controller, which then adopts, in the place of one that died, or that lives but does not turn any
-//! more, which it ends; and it undoes an attach, or finishes a detach, during which the controller died. It leaves when the
-//! controller leaves in good order.
+//! more, which it ends; and it undoes an attach, or finishes a detach, during which the controller died. It leaves when
+//! the controller leaves in good order.
 
 use std::{
     fs::File,
@@ -125,7 +125,8 @@ impl Guardian {
         }
     }
 
-    /// Undoes or finishes what the controller left half-done. Returns whether the aggregate is in place and needs another.
+    /// Undoes or finishes what the controller left half-done. Returns whether the aggregate is in place and needs
+    /// another.
     fn put_right(&self, ended: &Ended, attaching: bool) -> Result<bool, Failure> {
         let record = match self.store.record() {
             Ok(Some(record)) => record,
@@ -206,8 +207,8 @@ impl Guardian {
     }
 }
 
-/// Starts a controller: with a wish it attaches, without one it adopts. Its standard input is a connection with us: the wish
-/// comes in, its beats go out.
+/// Starts a controller: with a wish it attaches, without one it adopts. Its standard input is a connection with us: the
+/// wish comes in, its beats go out.
 fn spawn(store: &Store, wish: Option<&[u8]>) -> Result<(Child, UnixStream), Failure> {
     let (mut ours, its) = std::os::unix::net::UnixStream::pair()?;
     let mut command = background::own_binary();
@@ -222,7 +223,8 @@ fn spawn(store: &Store, wish: Option<&[u8]>) -> Result<(Child, UnixStream), Fail
     let child = command.spawn()?;
     // It holds the other end, which shall be closed with it.
     drop(command);
-    // Smaller than the connection's buffer, so this does not wait; a controller that died already is seen by its status.
+    // Smaller than the connection's buffer, so this does not wait; a controller that died already is seen by its
+    // status.
     let _ = ours.write_all(wish.unwrap_or_default());
     let _ = ours.shutdown(Shutdown::Write);
     ours.set_nonblocking(true)?;

@@ -19,8 +19,8 @@ const LEAVING: Duration = Duration::from_secs(1);
 /// How long others may be waited for in all, each of which does something.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks the controller to leave, and takes its place; the dataplane stays. With `force`, one that does not answer is ended.
-/// `None` if the aggregate was removed meanwhile.
+/// Asks the controller to leave, and takes its place; the dataplane stays. With `force`, one that does not answer is
+/// ended. `None` if the aggregate was removed meanwhile.
 ///
 /// # Errors
 /// If somebody holds on to the lock.

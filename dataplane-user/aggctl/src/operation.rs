@@ -1,4 +1,5 @@
-//! What the engine's plans, the kernel's executor and the state directory do together: whole operations on an aggregate.
+//! What the engine's plans, the kernel's executor and the state directory do together: whole operations on an
+//! aggregate.
 //!
 //! Every function expects that its caller holds the aggregate's lock where it says so.
 
@@ -93,8 +94,8 @@ pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
     Ok(taken)
 }
 
-/// Attaches: all or nothing. The caller holds the lock. `warn` is told what the owner should know. With the record comes
-/// what heard others since before the attach, for what they do last.
+/// Attaches: all or nothing. The caller holds the lock. `warn` is told what the owner should know. With the record
+/// comes what heard others since before the attach, for what they do last.
 ///
 /// # Errors
 /// Why not; everything was undone then, or the line says what was not.
@@ -142,8 +143,8 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
     Ok((record, executor.listener))
 }
 
-/// Carries out the plan of an attach, to the end: when all of it is in place, with what came to the ports meanwhile, and written
-/// down as such.
+/// Carries out the plan of an attach, to the end: when all of it is in place, with what came to the ports meanwhile,
+/// and written down as such.
 fn carry_out(
     store: &Store,
     record: &mut Record,
@@ -214,8 +215,8 @@ fn locate(record: &mut Record, executor: &mut Executor) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes over a dataplane that is there: compares it with its record and repairs the difference. The caller holds the lock.
-/// `warn` is told what the owner should know.
+/// Takes over a dataplane that is there: compares it with its record and repairs the difference. The caller holds the
+/// lock. `warn` is told what the owner should know.
 ///
 /// # Errors
 /// If there is none, or it cannot be repaired.
@@ -370,8 +371,8 @@ pub enum Moved {
     Restored(Vec<String>),
 }
 
-/// Looks for a port in the other network namespaces, and takes its settings as a port off there. `index`: the one that it
-/// has there, if the kernel told.
+/// Looks for a port in the other network namespaces, and takes its settings as a port off there. `index`: the one that
+/// it has there, if the kernel told.
 pub fn restore_elsewhere(record: &Record, port: &PortRecord, index: Option<IfIndex>) -> Moved {
     let restore = |netlink: &mut Netlink| {
         let is_it = |link: &Link| plan::is_elsewhere(record, port, link, index);
@@ -403,8 +404,8 @@ pub fn lock(store: &Store) -> Result<Lock, Failure> {
     })
 }
 
-/// Makes the directory of an aggregate again if somebody removed it, or the lock in it. A controller that lives does so itself,
-/// and is waited for. Returns whether that was so.
+/// Makes the directory of an aggregate again if somebody removed it, or the lock in it. A controller that lives does so
+/// itself, and is waited for. Returns whether that was so.
 ///
 /// # Errors
 /// If the record cannot be read, or the directory not be made.
@@ -445,8 +446,8 @@ pub fn boot_time() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default()
 }
 
-/// The state of the aggregate `name` of the present network namespace. That of one whose interface was renamed while nobody
-/// watched is found by the present name, too.
+/// The state of the aggregate `name` of the present network namespace. That of one whose interface was renamed while
+/// nobody watched is found by the present name, too.
 ///
 /// # Errors
 /// If the namespace cannot be told.

@@ -50,8 +50,8 @@ pub fn of(store: &Store) -> Remains {
     }
 }
 
-/// Takes off what is left of an aggregate, and gives its addresses and routes to the first port. The caller holds the lock.
-/// Returns what is not known, and so could not be restored.
+/// Takes off what is left of an aggregate, and gives its addresses and routes to the first port. The caller holds the
+/// lock. Returns what is not known, and so could not be restored.
 ///
 /// # Errors
 /// What could not be done.

@@ -38,7 +38,8 @@ pub enum Action {
         /// The flag.
         on: bool,
     },
-    /// The owner of a port changed its mind about its flags: keep in mind what they shall be when it is no port any more.
+    /// The owner of a port changed its mind about its flags: keep in mind what they shall be when it is no port any
+    /// more.
     KeepOwnFlags {
         /// The port.
         port: PortId,
@@ -136,7 +137,8 @@ pub enum Notice {
         /// Which setting.
         setting: String,
     },
-    /// Somebody gave the aggregate an MTU that a port does not take: the aggregate and all its ports have the former one.
+    /// Somebody gave the aggregate an MTU that a port does not take: the aggregate and all its ports have the former
+    /// one.
     MtuRefused {
         /// Name of the port.
         port: String,

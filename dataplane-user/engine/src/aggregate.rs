@@ -9,17 +9,17 @@
 //!   it looks around. The up-delay does not apply to what is found then. A remembered active port that is found usable
 //!   goes on, without announcement; had it been chosen by hand, that still counts.
 //! - **Delays.** A port that is administratively down, or gone, is not usable at once. While no port is usable the
-//!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule). A port in its
-//!   down-delay is still usable.
+//!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule).
+//!   A port in its down-delay is still usable.
 //! - **By hand.** A port chosen with [`Event::Activate`] stays until it fails, or until a preferred port *becomes*
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
 //!   choice; a new `primary` takes over at once if it is usable, whatever `reselect` says (as in bonding).
-//! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them, the modes
-//!   also while the port's owner wants them. A new MTU
-//!   of the aggregate that one port does not take is taken by none: the aggregate gets the former one again. What
-//!   was not known yet (the aggregate's MTU and promiscuity before the first [`Event::Aggregate`]) is left alone, and what a
-//!   driver keeps refusing is asked for three times, until the wish or the report changes.
+//! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them, the
+//!   modes also while the port's owner wants them. A new MTU of the aggregate that one port does not take is taken by
+//!   none: the aggregate gets the former one again. What was not known yet (the aggregate's MTU and promiscuity before
+//!   the first [`Event::Aggregate`]) is left alone, and what a driver keeps refusing is asked for three times, until
+//!   the wish or the report changes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -264,7 +264,8 @@ impl Aggregate {
         }
     }
 
-    /// Settings of ports that are not what the aggregate needs, and that are not asked for any more at present, in words.
+    /// Settings of ports that are not what the aggregate needs, and that are not asked for any more at present, in
+    /// words.
     #[must_use]
     pub fn unfulfilled(&self) -> Vec<String> {
         self.ports.iter().flat_map(|port| port.unfulfilled(self.now)).collect()

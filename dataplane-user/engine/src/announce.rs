@@ -1,6 +1,6 @@
 //! The frames that tell the neighbours where an address is now: gratuitous ARP and unsolicited neighbour
-//! advertisements. They also teach the switches, since they come from the MAC in question. For a MAC whose addresses are
-//! not known there are learning frames, which teach the switches alone.
+//! advertisements. They also teach the switches, since they come from the MAC in question. For a MAC whose addresses
+//! are not known there are learning frames, which teach the switches alone.
 
 use std::{
     collections::BTreeSet,
@@ -58,9 +58,9 @@ pub fn frames_as(role: Role, mac: Mac, addresses: &[Address]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A frame that tells nobody anything but every switch on its way where `mac` is: a reverse ARP request, broadcast from that
-/// MAC, as other software switches send it for the machines behind them (RFC 903: operation 3, and both
-/// hardware addresses are the sender's own). As long as the shortest frame on Ethernet.
+/// A frame that tells nobody anything but every switch on its way where `mac` is: a reverse ARP request, broadcast from
+/// that MAC, as other software switches send it for the machines behind them (RFC 903: operation 3, and both hardware
+/// addresses are the sender's own). As long as the shortest frame on Ethernet.
 #[must_use]
 pub fn learning(mac: Mac) -> Vec<u8> {
     /// EtherType of reverse ARP (RFC 903).

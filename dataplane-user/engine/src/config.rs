@@ -41,7 +41,8 @@ pub struct AggregateConfig {
     pub link_watch: LinkWatch,
     /// What the neighbours are told after the active port changed.
     pub announce: Announce,
-    /// Promiscuous mode of the ports. `Auto`: while the aggregate itself is promiscuous, or a port's VLAN filter is fixed.
+    /// Promiscuous mode of the ports. `Auto`: while the aggregate itself is promiscuous, or a port's VLAN filter is
+    /// fixed.
     pub promisc: Toggle,
     /// All-multicast mode of the ports. `Auto`: on, since nobody mirrors the aggregate's groups to the ports' filters.
     pub allmulti: Toggle,
@@ -87,8 +88,8 @@ impl AggregateConfig {
         Self { name: name.into(), ports, ..Self::default() }
     }
 
-    /// What the ports are connected to. Unless it was said, modes in which several ports carry traffic take their partner to
-    /// know that they are one group.
+    /// What the ports are connected to. Unless it was said, modes in which several ports carry traffic take their
+    /// partner to know that they are one group.
     #[must_use]
     pub fn partner(&self) -> Partner {
         self.partner.unwrap_or(match self.mode {
@@ -115,7 +116,8 @@ pub struct PortConfig {
     pub priority: i32,
     /// Once active, it stays active while it is usable, whatever better port comes back. team: `sticky`.
     pub sticky: bool,
-    /// Its share of the traffic in proportion to the other ports' weights, where all carry traffic. 1 to 255, default 1.
+    /// Its share of the traffic in proportion to the other ports' weights, where all carry traffic. 1 to 255, default
+    /// 1.
     pub weight: u8,
 }
 
@@ -206,14 +208,14 @@ pub enum Wiring {
     /// The hidden end of the device and the ports share the host's namespace; everything stays visible.
     #[default]
     Shared,
-    /// The hidden end is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress hook,
-    /// before the device; what is received takes the short way through both ends.
+    /// The hidden end is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress
+    /// hook, before the device; what is received takes the short way through both ends.
     Direct,
 }
 
 impl Wiring {
-    /// Whether the hidden end is in a network namespace of the aggregate's own. Then a program of its own is there, too,
-    /// which passes on what the ports heard.
+    /// Whether the hidden end is in a network namespace of the aggregate's own. Then a program of its own is there,
+    /// too, which passes on what the ports heard.
     #[must_use]
     pub const fn has_namespace(self) -> bool {
         matches!(self, Self::Direct)
@@ -227,7 +229,8 @@ pub enum Device {
     /// netkit where the kernel has what we need of it, else veth.
     #[default]
     Auto,
-    /// A netkit pair (Linux 6.7; its MAC can be set since 6.11): the sending program hangs on the aggregate's own transmit.
+    /// A netkit pair (Linux 6.7; its MAC can be set since 6.11): the sending program hangs on the aggregate's own
+    /// transmit.
     Netkit,
     /// A veth pair: the sending program hangs on the hidden end's ingress.
     Veth,

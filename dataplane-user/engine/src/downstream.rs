@@ -1,8 +1,8 @@
-//! What the host carries through an aggregate although it is not the aggregate's own: devices that are stacked on it, and
-//! stations behind a bridge on it. Switches must learn their MACs on the new port, too.
+//! What the host carries through an aggregate although it is not the aggregate's own: devices that are stacked on it,
+//! and stations behind a bridge on it. Switches must learn their MACs on the new port, too.
 //!
-//! The kernel crate takes a [`Picture`] at the moment of an announcement. From the aggregate upward, each way to a device is
-//! a list of hops; read downward, it says with which tags a frame of that device reaches the wire.
+//! The kernel crate takes a [`Picture`] at the moment of an announcement. From the aggregate upward, each way to a
+//! device is a list of hops; read downward, it says with which tags a frame of that device reaches the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,7 +121,8 @@ enum Hop {
     Bridge { bridge: IfIndex, port: IfIndex, filtering: Option<u16> },
 }
 
-/// The interfaces whose frames may leave through the aggregate, itself included: whose stations belong into a [`Picture`].
+/// The interfaces whose frames may leave through the aggregate, itself included: whose stations belong into a
+/// [`Picture`].
 #[must_use]
 pub fn above(aggregate: IfIndex, devices: &BTreeMap<IfIndex, Device>) -> BTreeSet<IfIndex> {
     let mut found = BTreeSet::from([aggregate]);
@@ -146,8 +147,8 @@ pub fn above(aggregate: IfIndex, devices: &BTreeMap<IfIndex, Device>) -> BTreeSe
 }
 
 /// The frames that tell the switches (and the neighbours, where addresses are known) about everything that the host
-/// carries through `aggregate`, but for the aggregate's own addresses: first the addresses of devices stacked on it and of
-/// bridges, then, one learning frame each and [`LIMIT`] at most, the MACs that none of `addresses` spoke for. `role`
+/// carries through `aggregate`, but for the aggregate's own addresses: first the addresses of devices stacked on it and
+/// of bridges, then, one learning frame each and [`LIMIT`] at most, the MACs that none of `addresses` spoke for. `role`
 /// says of an interface, by its name, whether it forwards.
 pub fn frames(
     aggregate: IfIndex,

@@ -36,7 +36,8 @@ pub enum Event {
         /// The chosen port.
         port: PortId,
     },
-    /// The live options of the aggregate and its ports changed (name, mode, wiring, hook and the set of ports are as before).
+    /// The live options of the aggregate and its ports changed (name, mode, wiring, hook and the set of ports are as
+    /// before).
     Configure(AggregateConfig),
     /// A port refused the MTU that it was asked to take.
     MtuRefused {

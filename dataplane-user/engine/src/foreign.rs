@@ -1,5 +1,5 @@
-//! What others put on a port: addresses, routes, a master. A port has nothing of the kind while it is one, so what is there
-//! was given to it by somebody who does not know, and takes traffic past the aggregate.
+//! What others put on a port: addresses, routes, a master. A port has nothing of the kind while it is one, so what is
+//! there was given to it by somebody who does not know, and takes traffic past the aggregate.
 
 use std::{collections::BTreeSet, fmt};
 

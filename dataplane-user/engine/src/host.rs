@@ -27,7 +27,8 @@ pub struct Host {
     pub links: BTreeMap<IfIndex, Link>,
     /// All addresses, in the kernel's order (which decides which is primary).
     pub addresses: Vec<Address>,
-    /// Unicast and special routes of all tables but `local`, in the kernel's order, those that belong to a nexthop object included.
+    /// Unicast and special routes of all tables but `local`, in the kernel's order, those that belong to a nexthop
+    /// object included.
     pub routes: Vec<Route>,
     /// Nexthop objects.
     pub nexthops: Vec<Nexthop>,
@@ -74,7 +75,8 @@ pub struct Link {
     pub kind: String,
     /// IFLA_MASTER: the bridge, bond, team, VRF … it belongs to.
     pub master: Option<IfIndex>,
-    /// IFLA_LINK within this namespace: the device that a VLAN or macvlan is stacked on. Not set for the other end of a pair.
+    /// IFLA_LINK within this namespace: the device that a VLAN or macvlan is stacked on. Not set for the other end of a
+    /// pair.
     pub lower: Option<IfIndex>,
     /// IFF_UP.
     pub admin_up: bool,
@@ -118,8 +120,8 @@ impl Link {
     }
 }
 
-/// Which MTUs the driver of an interface says that it takes (IFLA_MIN_MTU, IFLA_MAX_MTU; Linux 4.19). It may refuse others,
-/// too: a macvlan takes no larger one than the interface below it has.
+/// Which MTUs the driver of an interface says that it takes (IFLA_MIN_MTU, IFLA_MAX_MTU; Linux 4.19). It may refuse
+/// others, too: a macvlan takes no larger one than the interface below it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MtuLimits {
     /// The smallest, octets.

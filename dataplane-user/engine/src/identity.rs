@@ -4,11 +4,11 @@
 //! proves nothing. What is compared besides:
 //!
 //! - **The permanent MAC and the kind.** They must be the same, whatever the name. An interface of the port's name with
-//!   another permanent MAC, or of another kind, is not the port: when drivers are loaded again kernel names may be dealt
-//!   out in another order, and a container's interface may have any name. A card that was replaced by another one is
-//!   added by its owner.
-//! - **The name**, where the driver tells no permanent MAC (veth, tap): an interface of the same name and kind is the port
-//!   again, whatever its MAC is.
+//!   another permanent MAC, or of another kind, is not the port: when drivers are loaded again kernel names may be
+//!   dealt out in another order, and a container's interface may have any name. A card that was replaced by another one
+//!   is added by its owner.
+//! - **The name**, where the driver tells no permanent MAC (veth, tap): an interface of the same name and kind is the
+//!   port again, whatever its MAC is.
 //! - **The MAC**, where the index did not change and there is no permanent MAC: a port that was renamed while nobody
 //!   watched has its former MAC, or the aggregate's.
 

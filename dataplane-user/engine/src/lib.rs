@@ -4,7 +4,8 @@
 //!
 //! - [`Aggregate`](aggregate::Aggregate): which ports are usable, which one is active, what must be announced. It is
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
-//! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is behind it.
+//! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is
+//!   behind it.
 //! - [`arrivals`]: what others do to addresses and routes while we move them.
 //! - [`foreign`]: what others put on a port.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.

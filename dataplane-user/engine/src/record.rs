@@ -30,8 +30,8 @@ pub const RECORD_VERSION: u32 = 4;
 pub struct Record {
     /// [`RECORD_VERSION`].
     pub version: u32,
-    /// How often it was written: of several copies the one with the highest number is the latest. 0: never, or by an older
-    /// version, which had one place for it.
+    /// How often it was written: of several copies the one with the highest number is the latest. 0: never, or by an
+    /// older version, which had one place for it.
     #[serde(default)]
     pub sequence: u64,
     /// [`aggctl_common::LAYOUT_VERSION`] of the maps.
@@ -102,8 +102,8 @@ pub struct PortRecord {
     pub index: Option<IfIndex>,
     /// What its interface is known by, besides the name in `config`: an index alone proves nothing.
     pub identity: Identity,
-    /// Its interface before it became a port, with the index that it had then; `promisc` and `allmulti` as its owner has
-    /// changed them since.
+    /// Its interface before it became a port, with the index that it had then; `promisc` and `allmulti` as its owner
+    /// has changed them since.
     pub before: Link,
     /// The addresses that it had.
     pub addresses: Vec<Address>,

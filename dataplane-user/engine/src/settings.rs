@@ -66,8 +66,8 @@ impl Settings {
         }
     }
 
-    /// What the receiving programs shall do while the sending one changes from these settings to `new`: accept what either
-    /// accepts. VLANs that only one of them lets through pass already, or still; where the tags themselves
+    /// What the receiving programs shall do while the sending one changes from these settings to `new`: accept what
+    /// either accepts. VLANs that only one of them lets through pass already, or still; where the tags themselves
     /// change there is no middle, and these settings' rule stays until the end.
     #[must_use]
     pub fn permissive(&self, new: &Self) -> Self {
@@ -75,8 +75,8 @@ impl Settings {
         Self { rx_policy: self.rx_policy.max(new.rx_policy), vlan, ..self.clone() }
     }
 
-    /// What kind of table the sending program reads, and how large it is: whether it holds buckets (rather than a rotation) and
-    /// how many; `None`: it reads none.
+    /// What kind of table the sending program reads, and how large it is: whether it holds buckets (rather than a
+    /// rotation) and how many; `None`: it reads none.
     #[must_use]
     pub fn table(&self) -> Option<(bool, u32)> {
         match self.tx_policy {

@@ -4,8 +4,8 @@
 //! them for the ports that are usable, [`rotation()`] the list of ports in turn. The rules that read them are in
 //! [`aggctl_common::spread`]; what owners should know is in docs/table.md.
 //!
-//! Fallback orders change only with the members and their weights, so the caller keeps them and makes a table out of them
-//! whenever a port becomes usable or ceases to be.
+//! Fallback orders change only with the members and their weights, so the caller keeps them and makes a table out of
+//! them whenever a port becomes usable or ceases to be.
 
 use aggctl_common::{
     MAX_PORTS, PortId,

@@ -144,8 +144,8 @@ impl VlanConfig {
         }
     }
 
-    /// What passes while one rule takes the place of the other: what either lets through, if both leave the tags as they are;
-    /// else this rule.
+    /// What passes while one rule takes the place of the other: what either lets through, if both leave the tags as
+    /// they are; else this rule.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         match (self, other) {

@@ -42,8 +42,8 @@ pub fn send(
     Ok(())
 }
 
-/// The frames that tell the switches about everything that is carried through interface `of` at this moment without being
-/// its own: see [`downstream::frames`]. None if `of` is not there.
+/// The frames that tell the switches about everything that is carried through interface `of` at this moment without
+/// being its own: see [`downstream::frames`]. None if `of` is not there.
 ///
 /// # Errors
 ///

@@ -1,8 +1,9 @@
 //! Who else works on the ports and does not know about the aggregate: rules, tunnels and sockets that name a port, and
 //! programs that configure it. They are not stopped, only named.
 //!
-//! A rule counts if it treats the port otherwise than the aggregate; one that names both does not. Each part of the search has a
-//! limit of time, and is named if it came to no end. It uses sockets of its own, so that it can run beside everything else.
+//! A rule counts if it treats the port otherwise than the aggregate; one that names both does not. Each part of the
+//! search has a limit of time, and is named if it came to no end. It uses sockets of its own, so that it can run beside
+//! everything else.
 
 mod filter;
 mod group;

@@ -93,8 +93,8 @@ pub fn set_feature(link: &str, name: &str, on: bool) -> Result<(), KernelError> 
 
 /// Asks for the carrier of interfaces, over and over.
 ///
-/// That is a small part of the work of a question by netlink, which is answered with all that there is to be known of an
-/// interface. The kernel notes a loss of carrier that it held back when it is asked (`ethtool_op_get_link`).
+/// That is a small part of the work of a question by netlink, which is answered with all that there is to be known of
+/// an interface. The kernel notes a loss of carrier that it held back when it is asked (`ethtool_op_get_link`).
 #[derive(Debug)]
 pub struct Carriers(Ethtool);
 

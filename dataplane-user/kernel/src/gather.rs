@@ -99,8 +99,9 @@ fn leave_out(host: &mut Host, step: &Step) {
     }
 }
 
-/// Carries out the steps of a detach up to the removal of the aggregate, looks again until the aggregate has nothing that a
-/// port should get, removes it, and gives to the ports what came to it at the last moment. Never stops at an error.
+/// Carries out the steps of a detach up to the removal of the aggregate, looks again until the aggregate has nothing
+/// that a port should get, removes it, and gives to the ports what came to it at the last moment. Never stops at an
+/// error.
 pub fn to_ports(record: &mut Record, steps: &[Step], executor: &mut Executor, left: &mut Left) {
     let (moves, removal) = steps.split_at(removal_of(steps));
     left.carry_out(moves, executor);

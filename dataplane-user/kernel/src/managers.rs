@@ -1,8 +1,8 @@
 //! Network managers: each is told, by a file below /run as it documents them, to leave an interface alone.
 //!
-//! A file is written only for a manager of the present network namespace: one that runs there, or one that is installed and will
-//! run there, which only the namespace of the first process can tell. It speaks of the interface by name, so it holds for one
-//! that is made, or that returns, later.
+//! A file is written only for a manager of the present network namespace: one that runs there, or one that is installed
+//! and will run there, which only the namespace of the first process can tell. It speaks of the interface by name, so
+//! it holds for one that is made, or that returns, later.
 
 mod held;
 
@@ -58,7 +58,8 @@ const MANAGERS: [Manager; 2] = [
     },
 ];
 
-/// Tells the network managers of this namespace to leave the interface alone. One that cannot be told is no reason to fail.
+/// Tells the network managers of this namespace to leave the interface alone. One that cannot be told is no reason to
+/// fail.
 pub fn unmanage(subject: &str, interface: &str) {
     for manager in MANAGERS.iter().filter(|manager| manager.is_here()) {
         if !is_plain(interface) {

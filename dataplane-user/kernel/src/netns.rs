@@ -100,8 +100,8 @@ pub fn has_process(process: u32) -> bool {
         .is_ok_and(|this| NamespaceId::of(format!("/proc/{process}/ns/net")).is_ok_and(|its| its == this))
 }
 
-/// Whether nobody holds the present network namespace but the processes that are `ours`: no other process is in it, or has it
-/// open, and it is mounted nowhere (as `ip netns` and containers do to hold one).
+/// Whether nobody holds the present network namespace but the processes that are `ours`: no other process is in it, or
+/// has it open, and it is mounted nowhere (as `ip netns` and containers do to hold one).
 ///
 /// # Errors
 ///
@@ -123,8 +123,8 @@ pub fn is_deserted(ours: impl Fn(u32) -> bool) -> Result<bool, KernelError> {
 fn is_in(pid: u32, here: NamespaceId) -> bool {
     match NamespaceId::of(format!("/proc/{pid}/ns/net")) {
         Ok(id) => id == here,
-        // Not even root may look at it (a security module, or capabilities that we lack). Which files of the network it sees
-        // is open to all, and each namespace has its own.
+        // Not even root may look at it (a security module, or capabilities that we lack). Which files of the network it
+        // sees is open to all, and each namespace has its own.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let [its, ours] =
                 [format!("/proc/{pid}/net/dev"), "/proc/thread-self/net/dev".to_owned()].map(NamespaceId::of);
@@ -185,8 +185,8 @@ pub fn names() -> Result<Vec<String>, KernelError> {
 
 /// Enters the mount namespace of the first process, or where that is out of reach (a sandbox may hide it), of the
 /// outermost of our ancestors that is not; so that what we pin and write is seen by all. `ip netns exec` gives each
-/// command a mount namespace that vanishes with it. Returns whether it was another one; then the working directory is its
-/// root now.
+/// command a mount namespace that vanishes with it. Returns whether it was another one; then the working directory is
+/// its root now.
 ///
 /// # Errors
 ///

@@ -15,8 +15,8 @@ use crate::error::KernelError;
 /// - `NET_ADMIN`: interfaces, addresses, routes, qdiscs, sysctls of the network, programs on network hooks.
 /// - `NET_RAW`: the packet socket that announcements are sent by.
 /// - `BPF`: maps and programs. `PERFMON`: programs that read what kernel pointers lead to.
-/// - `SYS_ADMIN`: entering, making and holding the aggregate's own network namespace (`direct`), mounting and unmounting the
-///   bpffs; finding programs and maps by their numbers.
+/// - `SYS_ADMIN`: entering, making and holding the aggregate's own network namespace (`direct`), mounting and
+///   unmounting the bpffs; finding programs and maps by their numbers.
 /// - `SYS_PTRACE`: looking which processes are in our network namespace.
 const KEPT: CapabilitySet = CapabilitySet::NET_ADMIN
     .union(CapabilitySet::NET_RAW)
@@ -28,8 +28,8 @@ const KEPT: CapabilitySet = CapabilitySet::NET_ADMIN
 /// The number of the last capability that a set has room for.
 const LAST: u32 = 63;
 
-/// Gives up, for this thread and all that it starts, every capability but those that a controller needs, and the chance to
-/// get one by running another program. The caller has no other threads yet.
+/// Gives up, for this thread and all that it starts, every capability but those that a controller needs, and the chance
+/// to get one by running another program. The caller has no other threads yet.
 ///
 /// # Errors
 ///

@@ -34,8 +34,8 @@ pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
     Ok(Host { links, capabilities, ..layer3(netlink)? })
 }
 
-/// Adds to a picture all sysctls of these interfaces: those that become ports, whose settings the aggregate gets. It takes
-/// some hundred reads for each.
+/// Adds to a picture all sysctls of these interfaces: those that become ports, whose settings the aggregate gets. It
+/// takes some hundred reads for each.
 ///
 /// # Errors
 ///

@@ -11,8 +11,8 @@ use aggctl_engine::announce::Role;
 
 use crate::error::KernelError;
 
-/// Where the kernel keeps the sysctls of an interface, below `/proc/sys/net`, and what their keys begin with. `mpls` is there
-/// with its module.
+/// Where the kernel keeps the sysctls of an interface, below `/proc/sys/net`, and what their keys begin with. `mpls` is
+/// there with its module.
 const PLACES: [(&str, &str); 5] = [
     ("ipv4/conf", "ipv4/"),
     ("ipv6/conf", "ipv6/"),
@@ -59,7 +59,8 @@ pub fn read_essential(link: &str) -> Result<BTreeMap<String, String>, KernelErro
     Ok(values)
 }
 
-/// All sysctls that the kernel lists for an interface and that can be set, but for a few that make no sense on another one.
+/// All sysctls that the kernel lists for an interface and that can be set, but for a few that make no sense on another
+/// one.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Carrying out plans so that a failure, or the death of the process, leaves nothing half-done.
 //!
-//! Before a step is carried out the store notes that it has begun. Undoing runs the begun steps backwards; since undoing
-//! a step that never took effect does nothing, it does not matter whether the last one did.
+//! Before a step is carried out the store notes that it has begun. Undoing runs the begun steps backwards; since
+//! undoing a step that never took effect does nothing, it does not matter whether the last one did.
 
 mod fault;
 
@@ -48,8 +48,8 @@ pub fn run(store: &Store, record: &mut Record, executor: &mut Executor) -> Resul
     carry_out(record, executor, |count| store.set_begun(count))
 }
 
-/// The same for the journal of an aggregate that runs already, where what cannot be written down is done all the same: doing
-/// it once more does nothing.
+/// The same for the journal of an aggregate that runs already, where what cannot be written down is done all the same:
+/// doing it once more does nothing.
 ///
 /// # Errors
 /// The first step that fails.
@@ -83,8 +83,8 @@ fn carry_out(
     Ok(())
 }
 
-/// Undoes an attach that did not get to its end, and forgets the aggregate: but for the steps that could not be undone, which
-/// stay in the record. Never stops at an error. Returns how many steps were undone.
+/// Undoes an attach that did not get to its end, and forgets the aggregate: but for the steps that could not be undone,
+/// which stay in the record. Never stops at an error. Returns how many steps were undone.
 ///
 /// # Errors
 /// All that could not be undone.
@@ -104,8 +104,8 @@ pub fn roll_back(store: &Store, record: &mut Record, executor: &mut Executor) ->
     left.finish(store, record).map(|()| steps.len())
 }
 
-/// Carries out the steps of a detach, then forgets the aggregate: but for the steps that failed, which stay in the record. Never
-/// stops at an error.
+/// Carries out the steps of a detach, then forgets the aggregate: but for the steps that failed, which stay in the
+/// record. Never stops at an error.
 ///
 /// # Errors
 /// All that could not be done.

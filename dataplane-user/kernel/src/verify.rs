@@ -1,7 +1,8 @@
-//! Looking whether an aggregate that is in place is as it should be: its pins, each program on its hook, its peer, its ports.
+//! Looking whether an aggregate that is in place is as it should be: its pins, each program on its hook, its peer, its
+//! ports.
 //!
-//! A look is made of parts, each of which asks for one thing by a few system calls, so that a controller can do other work
-//! between two of them.
+//! A look is made of parts, each of which asks for one thing by a few system calls, so that a controller can do other
+//! work between two of them.
 
 use std::{fmt, net::IpAddr};
 

@@ -1,11 +1,11 @@
 //! Reports that interfaces, addresses and routes changed, in a tokio runtime.
 //!
-//! Events only say that something happened. For carrier they may come up to a second late, because the kernel batches the
-//! loss of carrier, and one may be older than what is known already; so they carry no state. Only a question shows the
-//! truth at once (see [`crate::netlink::Netlink::report`]), and it also makes the kernel send what it held back.
+//! Events only say that something happened. For carrier they may come up to a second late, because the kernel batches
+//! the loss of carrier, and one may be older than what is known already; so they carry no state. Only a question shows
+//! the truth at once (see [`crate::netlink::Netlink::report`]), and it also makes the kernel send what it held back.
 //!
-//! Others may cause any number of them. So they are read many at a time, no more than their kind and interface is looked
-//! at, and what happened to one interface several times is told once.
+//! Others may cause any number of them. So they are read many at a time, no more than their kind and interface is
+//! looked at, and what happened to one interface several times is told once.
 #![allow(unsafe_code, reason = "tokio takes the caller's word that a descriptor stays what it is")]
 
 use std::{
@@ -38,12 +38,12 @@ const LINK_HEADER: usize = 16;
 /// `IFLA_NEW_IFINDEX`: the index where an interface was moved to (Linux 4.16).
 const NEW_IFINDEX: u16 = 49;
 
-/// What happened since it was asked for last, each thing once. Whatever is deleted was so before it changed: its index is
-/// another interface's by now.
+/// What happened since it was asked for last, each thing once. Whatever is deleted was so before it changed: its index
+/// is another interface's by now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Interfaces that are not there any more: the index that each had, and the one that it has in the network namespace
-    /// that it was moved to, if it was.
+    /// Interfaces that are not there any more: the index that each had, and the one that it has in the network
+    /// namespace that it was moved to, if it was.
     pub deleted: BTreeMap<IfIndex, Option<IfIndex>>,
     /// Interfaces that are there, or changed: ask for them.
     pub changed: BTreeSet<IfIndex>,
@@ -113,7 +113,8 @@ enum Pause {
 }
 
 impl Watcher {
-    /// Begins to listen: everything that happens after this call is told by [`Watcher::next`]. To be called in a runtime.
+    /// Begins to listen: everything that happens after this call is told by [`Watcher::next`]. To be called in a
+    /// runtime.
     ///
     /// # Errors
     ///
@@ -128,8 +129,8 @@ impl Watcher {
         Ok(Self { socket, buffer: vec![0; DATAGRAM], pause: Pause::None })
     }
 
-    /// What happened since this was called last; waits until something does. There is a pause between two batches, which
-    /// belongs to the rest of the runtime. May be given up and called again without losing anything.
+    /// What happened since this was called last; waits until something does. There is a pause between two batches,
+    /// which belongs to the rest of the runtime. May be given up and called again without losing anything.
     ///
     /// # Errors
     ///

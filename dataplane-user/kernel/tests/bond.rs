@@ -1,5 +1,5 @@
-//! The flow hash against the kernel's bonding driver: random and mutated frames sent into a bond must leave by the port that
-//! our hash gives, in each policy. So `--table kernel-compat` chooses as a bond does.
+//! The flow hash against the kernel's bonding driver: random and mutated frames sent into a bond must leave by the port
+//! that our hash gives, in each policy. So `--table kernel-compat` chooses as a bond does.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/random_frames.rs"]

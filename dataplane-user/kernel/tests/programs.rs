@@ -182,8 +182,8 @@ fn tables() -> Vec<Ports> {
     ]
 }
 
-/// Somebody waits for our frames on one of the ports that are tried, and on another for something else; somebody waits for more
-/// than can be told apart.
+/// Somebody waits for our frames on one of the ports that are tried, and on another for something else; somebody waits
+/// for more than can be told apart.
 fn bindings() -> [Bound; 2] {
     let ours = EtherTypes::of([0x88f7, wire::ETHERTYPE]);
     let many = EtherTypes::of((1..=5).map(|number| 0x9000 + number));

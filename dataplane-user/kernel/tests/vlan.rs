@@ -255,8 +255,8 @@ fn every_rule_and_every_tag_of_real_frames() {
     });
 }
 
-/// With a socket bound to the port: the copy for the aggregate is subject to the rule, what stays with the port is as it was.
-/// The kernel shows a tag that nobody on the port knows by saying that the frame is for another host.
+/// With a socket bound to the port: the copy for the aggregate is subject to the rule, what stays with the port is as
+/// it was. The kernel shows a tag that nobody on the port knows by saying that the frame is for another host.
 #[test]
 fn a_socket_bound_to_the_port_hears_frames_as_they_are_on_the_wire() {
     const ELSEWHERE: u8 = 3;

@@ -101,8 +101,8 @@ impl fmt::Display for Job {
 ///
 /// # Errors
 ///
-/// When the file is not there, or we are asked to leave: then what was made is taken away first. What fails of the orders
-/// is told, and no error of ours.
+/// When the file is not there, or we are asked to leave: then what was made is taken away first. What fails of the
+/// orders is told, and no error of ours.
 pub fn run(orders: &Path) -> Result<()> {
     let text = fs::read(orders).with_context(|| format!("cannot read {}", orders.display()))?;
     let orders: Orders = serde_json::from_slice(&text).context("these are no orders")?;

@@ -242,9 +242,9 @@ pub struct Traffic {
     pub size: Size,
     /// How many flows take turns, a power of ten: they differ in their UDP ports.
     pub flows: u32,
-    /// Whether the generator holds on to each frame that it hands over, as pktgen does unless told otherwise (`SHARED`):
-    /// who wants to have such a frame to himself, as bonding and team do when they receive, must copy its description. What
-    /// a card delivers is held by nobody else.
+    /// Whether the generator holds on to each frame that it hands over, as pktgen does unless told otherwise
+    /// (`SHARED`): who wants to have such a frame to himself, as bonding and team do when they receive, must copy its
+    /// description. What a card delivers is held by nobody else.
     pub held: bool,
 }
 

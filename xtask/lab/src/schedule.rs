@@ -198,8 +198,8 @@ fn programs() -> Vec<Job> {
     Mode::ALL.into_iter().flat_map(|mode| Wiring::ALL.map(|wiring| Job::Profile(setup(wiring, mode)))).collect()
 }
 
-/// What can be measured on a clock of this world: what goes through, and cut cables. On the cables that are borrowed, if
-/// there are any.
+/// What can be measured on a clock of this world: what goes through, and cut cables. On the cables that are borrowed,
+/// if there are any.
 pub fn here(rounds: u32, trials: u32, borrowed: bool) -> Vec<Group> {
     let cables = if borrowed { &[Cable::Borrowed][..] } else { &[Cable::Veth, Cable::Tap] };
     let mut groups = self::rounds("throughput", rounds, cables[0]);

@@ -1,5 +1,5 @@
-//! Which tests run on which kernel. Emulation is slow: what a kernel is in the matrix for runs in full there, and of the
-//! rest one case that stands for the others.
+//! Which tests run on which kernel. Emulation is slow: what a kernel is in the matrix for runs in full there, and of
+//! the rest one case that stands for the others.
 
 use aggctl_vm::Series;
 use anyhow::{Result, ensure};
@@ -14,7 +14,8 @@ pub const SYSTEM_PACKAGE: &str = "aggctl-tests";
 /// The package whose integration tests try programs, hooks and netlink on a kernel.
 pub const KERNEL_PACKAGE: &str = "aggctl-kernel";
 
-/// How long a machine may take, seconds, unless another limit is asked for: several times what it takes on an idle host.
+/// How long a machine may take, seconds, unless another limit is asked for: several times what it takes on an idle
+/// host.
 pub const LIMIT: u64 = 2400;
 
 /// How many tests of an executable run at a time.
@@ -44,8 +45,8 @@ pub struct Portion {
     pub full: &'static [&'static str],
 }
 
-/// What runs on each kernel. The machine of the test itself runs every case. The first one is the longest: while it runs
-/// on one processor, the others do on a second one.
+/// What runs on each kernel. The machine of the test itself runs every case. The first one is the longest: while it
+/// runs on one processor, the others do on a second one.
 pub const PORTIONS: &[Portion] = &[
     // The oldest: clsact; failover with both kinds of ports; what may have been made for newer kernels only; everything
     // that needs a kernel with all drivers and does not care how old it is.

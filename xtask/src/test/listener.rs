@@ -27,7 +27,8 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Adds what tests of a run came to. The name of a run is `SUITE/EXECUTABLE`, and so are then the names of its tests.
+    /// Adds what tests of a run came to. The name of a run is `SUITE/EXECUTABLE`, and so are then the names of its
+    /// tests.
     fn add(&mut self, run: &str, mut tally: Tally, took: Duration) {
         let (suite, executable) = run.split_once('/').unwrap_or((run, run));
         for test in &mut tally.tests {

@@ -51,8 +51,8 @@ pub struct Material<'a> {
     pub limit: u64,
 }
 
-/// Makes ready what the machines with these kernels need, and returns those that there will be. That another one cannot be
-/// made is a failure, which is told at once and in the report.
+/// Makes ready what the machines with these kernels need, and returns those that there will be. That another one cannot
+/// be made is a failure, which is told at once and in the report.
 pub fn prepare(series: &[Series], report: &mut Report) -> Vec<Series> {
     let mut ready = Vec::new();
     for series in series {
@@ -69,8 +69,8 @@ pub fn prepare(series: &[Series], report: &mut Report) -> Vec<Series> {
     ready
 }
 
-/// Runs the tests on each of these kernels, on some at the same time, and adds what became of them to the report. It ends
-/// when we are interrupted.
+/// Runs the tests on each of these kernels, on some at the same time, and adds what became of them to the report. It
+/// ends when we are interrupted.
 ///
 /// # Errors
 ///

@@ -56,8 +56,8 @@ pub struct Wish {
     /// Of the virtual machines run only the one with this kernel (may be given several times)
     #[arg(long, value_name = "6.1|6.12|newest", conflicts_with = "no_vm")]
     kernel: Vec<Series>,
-    /// Run system tests that fail on this machine's own kernel again, each by itself, if they are three at most; those that
-    /// then hold are reported as unsteady and do not fail the run
+    /// Run system tests that fail on this machine's own kernel again, each by itself, if they are three at most; those
+    /// that then hold are reported as unsteady and do not fail the run
     #[arg(long)]
     retry: bool,
     /// How long each virtual machine may take

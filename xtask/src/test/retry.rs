@@ -1,5 +1,5 @@
-//! Failed system tests once more, each by itself. One that then holds failed for what ran beside it, or fails rarely: it is
-//! called unsteady, stays in the report by name, and does not fail the run.
+//! Failed system tests once more, each by itself. One that then holds failed for what ran beside it, or fails rarely:
+//! it is called unsteady, stays in the report by name, and does not fail the run.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use super::{
 /// More failures than these are no accident: none of them is tried again.
 const MOST: u64 = 3;
 
-/// Runs what failed in `outcome` again, one test after the other, and puts the new verdicts in. Failures without a name (an
-/// executable that died) stay as they are.
+/// Runs what failed in `outcome` again, one test after the other, and puts the new verdicts in. Failures without a name
+/// (an executable that died) stay as they are.
 pub fn again(outcome: &mut Outcome, runs: &[Run], environment: &[(&str, &Path)]) {
     let tally = &mut outcome.tally;
     if tally.failed > MOST {

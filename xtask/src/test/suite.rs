@@ -50,8 +50,8 @@ pub fn tests(command: &mut Command) -> Outcome {
     Outcome { tally, took: begin.elapsed() }
 }
 
-/// Runs test executables, some side by side, with further variables; shows what failed, and how many tests are left. The
-/// names of tests begin with that of their executable.
+/// Runs test executables, some side by side, with further variables; shows what failed, and how many tests are left.
+/// The names of tests begin with that of their executable.
 pub fn executables(runs: &[Run], environment: &[(&str, &Path)], lanes: usize) -> Outcome {
     let begin = Instant::now();
     let next = AtomicUsize::new(0);

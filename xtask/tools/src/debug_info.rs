@@ -1,5 +1,5 @@
-//! Debug information apart from the binary, as distributions ship it: the binary names the file, and debuggers look for it
-//! beside the binary ("separate debug files" in the manual of gdb).
+//! Debug information apart from the binary, as distributions ship it: the binary names the file, and debuggers look for
+//! it beside the binary ("separate debug files" in the manual of gdb).
 
 use std::{
     path::{Path, PathBuf},
@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// Moves the debug information and the symbols of `binary` into `NAME.debug` beside it; returns that file. Backtraces of the
-/// binary then have no names of lines unless that file is there.
+/// Moves the debug information and the symbols of `binary` into `NAME.debug` beside it; returns that file. Backtraces
+/// of the binary then have no names of lines unless that file is there.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
 //! The compilers that can build the eBPF programs.
 //!
 //! There are two routes to `core` for `bpfel-unknown-none`: rustup's nightly builds it from `rust-src`; Debian ships it
-//! ready made. The first is the ecosystem's way and is preferred; the second works where rustup's server is out of reach.
+//! ready made. The first is the ecosystem's way and is preferred; the second works where rustup's server is out of
+//! reach.
 
 use std::{
     fmt, fs,
@@ -13,7 +14,8 @@ use std::{
 use crate::process;
 
 /// The nightly that builds the programs. It moves by hand: when another one is wanted, this and `VERSION` change in one
-/// commit with the figures that `cargo xtask lab` then gives and the verifiers of all kernels (`cargo xtask test --full`).
+/// commit with the figures that `cargo xtask lab` then gives and the verifiers of all kernels (`cargo xtask test
+/// --full`).
 pub const NIGHTLY: &str = "nightly-2026-05-20";
 /// What it says of itself, by which a nightly of another name is known to be the same.
 const VERSION: &str = "1.97.0-nightly (e50aa6fba 2026-05-19)";

@@ -1,8 +1,8 @@
 //! Packages of Debian's archive, fetched and unpacked without being installed.
 //!
-//! apt runs with sources, lists and cache of our own, and no root is needed. Of the host's nothing is changed, and nothing
-//! read but which mirror it uses.
-//! The archive's signatures are checked with the keys of `debian-archive-keyring`.
+//! apt runs with sources, lists and cache of our own, and no root is needed. Of the host's nothing is changed, and
+//! nothing read but which mirror it uses. The archive's signatures are checked with the keys of
+//! `debian-archive-keyring`.
 
 use std::{
     env, fs,

@@ -167,8 +167,8 @@ pub fn main(wish: &Wish) -> Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
-/// Runs the command in a machine. What it writes goes to `streams`, which are asked for when a machine starts; when it is
-/// not the command that ended the machine, the end of the console is written to our standard error.
+/// Runs the command in a machine. What it writes goes to `streams`, which are asked for when a machine starts; when it
+/// is not the command that ended the machine, the end of the console is written to our standard error.
 ///
 /// # Errors
 ///

@@ -53,9 +53,10 @@ impl Accelerator {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Kvm => &["-accel", "kvm", "-cpu", "host"],
-            // A thread for each processor would be of use to a machine with more than one, but then the emulator (7.2, and
-            // also 8.0) may execute an instruction after the kernel has replaced it, which the kernel answers with an oops
-            // (a breakpoint that nobody set, in `netif_rx_internal` for example, whenever packet sockets come and go).
+            // A thread for each processor would be of use to a machine with more than one, but then the emulator (7.2,
+            // and also 8.0) may execute an instruction after the kernel has replaced it, which the kernel answers with
+            // an oops (a breakpoint that nobody set, in `netif_rx_internal` for example, whenever packet sockets come
+            // and go).
             Self::Tcg => &["-accel", "tcg,thread=single", "-cpu", "max"],
             Self::Deterministic => &["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off"],
         }

@@ -41,8 +41,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Asks, and waits for the answer as long as the controller shows that it is at it. One that went away before it had
-    /// received the request may have a successor, which is asked then.
+    /// Asks, and waits for the answer as long as the controller shows that it is at it. One that went away before it
+    /// had received the request may have a successor, which is asked then.
     ///
     /// # Errors
     /// If there is no answer.

@@ -11,7 +11,8 @@ use crate::controller::Behind;
 pub enum Request {
     /// What the engine knows.
     Status,
-    /// Change live options, and then make a port active. All or nothing. (Under the name `set` others meant another layout.)
+    /// Change live options, and then make a port active. All or nothing. (Under the name `set` others meant another
+    /// layout.)
     #[serde(rename = "set_options")]
     Set {
         /// The options.

@@ -1,5 +1,5 @@
-//! The controller's end of its control socket, on a thread of its own: whether the loop still turns must be told by somebody
-//! else.
+//! The controller's end of its control socket, on a thread of its own: whether the loop still turns must be told by
+//! somebody else.
 
 use std::{
     fs, io,

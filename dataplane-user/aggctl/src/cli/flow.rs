@@ -113,8 +113,8 @@ fn vlan(value: &str) -> Result<u16, String> {
 }
 
 impl Flow {
-    /// The beginning of its first frame as an aggregate with this MAC sends it, up to the ports. A VLAN's tag lies beside the
-    /// frame, as the kernel keeps it.
+    /// The beginning of its first frame as an aggregate with this MAC sends it, up to the ports. A VLAN's tag lies
+    /// beside the frame, as the kernel keeps it.
     #[must_use]
     pub fn frame(&self, mac: Mac) -> Vec<u8> {
         let mut frame = Vec::new();

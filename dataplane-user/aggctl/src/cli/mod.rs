@@ -30,8 +30,8 @@ pub enum Command {
     Detach {
         /// The aggregate
         name: String,
-        /// Also when the port that gets the addresses has no link, when the aggregate is in use (by a bridge, a VLAN device, …),
-        /// or when the controller does not answer
+        /// Also when the port that gets the addresses has no link, when the aggregate is in use (by a bridge, a VLAN
+        /// device, …), or when the controller does not answer
         #[arg(long)]
         force: bool,
     },
@@ -63,7 +63,8 @@ pub enum Command {
     Explain {
         /// The aggregate
         name: String,
-        /// The flow: src=ADDRESS,dst=ADDRESS[,proto=udp|tcp|…|N][,sport=N][,dport=N][,src-mac=MAC][,dst-mac=MAC][,vlan=VID]
+        /// The flow:
+        /// src=ADDRESS,dst=ADDRESS[,proto=udp|tcp|…|N][,sport=N][,dport=N][,src-mac=MAC][,dst-mac=MAC][,vlan=VID]
         #[arg(long, value_name = "KEY=VALUE,…")]
         flow: Flow,
         /// As JSON, for programs

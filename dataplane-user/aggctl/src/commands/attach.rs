@@ -31,8 +31,8 @@ const LEAVING: Duration = Duration::from_secs(1);
 /// How long a guardian takes to start another controller.
 const SUCCESSION: Duration = Duration::from_millis(300);
 
-/// Attaches. Over an aggregate of the same name and options that runs without a controller it adopts; if that is wished, over
-/// one that runs in any way.
+/// Attaches. Over an aggregate of the same name and options that runs without a controller it adopts; if that is
+/// wished, over one that runs in any way.
 ///
 /// # Errors
 /// Why not; nothing was changed then.

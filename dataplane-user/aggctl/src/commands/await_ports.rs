@@ -16,7 +16,8 @@ const REMINDER: Duration = Duration::from_secs(30);
 /// How long it takes that for granted, microseconds: longer than a reminder needs, and an attach after it.
 const EXTENSION: u32 = 120_000_000;
 
-/// Waits until there is an interface of each port's name. Events wake it; nothing is changed. To be called in a runtime.
+/// Waits until there is an interface of each port's name. Events wake it; nothing is changed. To be called in a
+/// runtime.
 ///
 /// # Errors
 /// If they are not there in time, or the kernel cannot be asked.

@@ -55,8 +55,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Whether the names that were typed can be those of interfaces at all; and of those that are made, or become ports, whether
-/// they mean nothing else.
+/// Whether the names that were typed can be those of interfaces at all; and of those that are made, or become ports,
+/// whether they mean nothing else.
 fn check_names(command: &Command) -> Result<(), Failure> {
     let (aggregate, port) = match command {
         Command::Attach(_) => return Ok(()), // its request is checked as a whole

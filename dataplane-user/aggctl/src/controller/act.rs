@@ -110,8 +110,8 @@ impl Controller {
         self.send_outgoing();
     }
 
-    /// Sends the next of the announcements that wait, unless another port carries the traffic by now: it must not look as if
-    /// it came by this one.
+    /// Sends the next of the announcements that wait, unless another port carries the traffic by now: it must not look
+    /// as if it came by this one.
     pub(super) fn send_outgoing(&mut self) {
         let active = self.engine.table().choose().and_then(|port| self.index_of(port));
         if active != Some(self.outgoing.through()) {

@@ -11,8 +11,8 @@ use aggctl_kernel::{
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
-/// How often the kernel is asked, which does not tell by itself: a program that was started hears no later than this. One
-/// question takes some thirty microseconds.
+/// How often the kernel is asked, which does not tell by itself: a program that was started hears no later than this.
+/// One question takes some thirty microseconds.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Keeps the table of what is waited for.
@@ -28,8 +28,8 @@ impl Listening {
         Self { table, deaf: false }
     }
 
-    /// Asks who is bound to the ports, and tells the programs if it is not what they know. If it cannot be told, all stays
-    /// as it was.
+    /// Asks who is bound to the ports, and tells the programs if it is not what they know. If it cannot be told, all
+    /// stays as it was.
     pub(super) fn look(&mut self, record: &Record) {
         match listeners() {
             Ok(listeners) => {

@@ -1,5 +1,5 @@
-//! What the controller writes down for others: it never depends on it. What it has in memory is the truth; what cannot be
-//! written is written as soon as it can be, and what others removed is made again.
+//! What the controller writes down for others: it never depends on it. What it has in memory is the truth; what cannot
+//! be written is written as soon as it can be, and what others removed is made again.
 
 use aggctl_engine::{aggregate::Memory, record::Record};
 use aggctl_kernel::state::{StateError, Written};
@@ -112,8 +112,8 @@ impl Controller {
         self.disk.untrimmed = trimmed.is_err();
     }
 
-    /// Makes again what others removed of the directory that holds lock and control socket, up to all of it. The record is
-    /// another matter. What stands in the way is said once.
+    /// Makes again what others removed of the directory that holds lock and control socket, up to all of it. The record
+    /// is another matter. What stands in the way is said once.
     pub(super) fn keep_dir(&mut self) -> Flow {
         let kept = self.make_dir_again();
         let failed = kept.is_err();

@@ -85,8 +85,8 @@ impl Links {
 }
 
 impl Controller {
-    /// What happened since the last turn. Others cause most of it: what is neither ours nor might be a port come back costs
-    /// no question.
+    /// What happened since the last turn. Others cause most of it: what is neither ours nor might be a port come back
+    /// costs no question.
     pub(super) fn on_link_events(&mut self, batch: &Batch) -> Result<Flow, Failure> {
         if batch.deleted.contains_key(&self.record.index) {
             info!("the interface was deleted, or moved to another network namespace: detaching");
@@ -157,8 +157,8 @@ impl Controller {
         Ok(Flow::Go)
     }
 
-    /// Asks for the ports of which events told, and the others for their carrier: news of a lost one may be on its way for a
-    /// second. A moment later if that was done just now.
+    /// Asks for the ports of which events told, and the others for their carrier: news of a lost one may be on its way
+    /// for a second. A moment later if that was done just now.
     pub(super) fn survey(&mut self) {
         let now = Instant::now();
         match self.links.surveyed.map(|at| at + SURVEY_PAUSE).filter(|at| *at > now) {
@@ -243,8 +243,8 @@ impl Controller {
         self.change_record(|record| set_index(record, port, None));
     }
 
-    /// Takes the settings of a port off an interface that was moved to another network namespace. That is nothing to wait
-    /// for: there may be many namespaces.
+    /// Takes the settings of a port off an interface that was moved to another network namespace. That is nothing to
+    /// wait for: there may be many namespaces.
     fn let_go(&self, port: PortId, elsewhere: Option<IfIndex>) {
         let Some(port) = self.record.ports.iter().find(|record| record.id == port).cloned() else { return };
         let record = self.record.clone();

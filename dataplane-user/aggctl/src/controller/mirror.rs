@@ -58,9 +58,9 @@ impl Mirror {
         self.take_in(seen, record)
     }
 
-    /// Begins to look again, if something changed and the last look is long enough ago. Called by a timer and not by the event
-    /// itself: while an interface is being deleted its addresses go first, and that is no change to remember. What comes
-    /// between two looks is heard: see [`Mirror::bring_up_to_date`].
+    /// Begins to look again, if something changed and the last look is long enough ago. Called by a timer and not by
+    /// the event itself: while an interface is being deleted its addresses go first, and that is no change to remember.
+    /// What comes between two looks is heard: see [`Mirror::bring_up_to_date`].
     pub fn begin(&mut self, record: &Record) {
         let lost = self.listener.as_mut().is_some_and(|listener| {
             listener.hear(NOBODY, false);

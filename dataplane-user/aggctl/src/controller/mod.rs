@@ -1,4 +1,5 @@
-//! The controller: the loop that carries what the kernel reports to the engine, and what the engine decides to the kernel.
+//! The controller: the loop that carries what the kernel reports to the engine, and what the engine decides to the
+//! kernel.
 //!
 //! It decides nothing itself. It runs on one thread: every action is a short system call, and events that arrive
 //! meanwhile wait in the socket. Looks that may take long are made [`aside`].
@@ -312,8 +313,8 @@ impl Controller {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.next_deadline();
-            // What has its time goes first, and its next time is counted from its end: it cannot take every turn. All else
-            // takes turns by lot, each a short one.
+            // What has its time goes first, and its next time is counted from its end: it cannot take every turn. All
+            // else takes turns by lot, each a short one.
             let input = tokio::select! {
                 biased;
                 _ = poll.tick() => Input::Poll,

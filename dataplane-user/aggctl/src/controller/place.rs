@@ -10,8 +10,8 @@ const BACKGROUND: [&str; 3] = ["guardian", "controller", "timekeeper"];
 /// Where the controller works.
 #[derive(Debug)]
 pub struct Place {
-    /// Nobody wishes the namespace to live because of this process: it was named (`ip netns`) when the controller started,
-    /// or the controller runs in the background.
+    /// Nobody wishes the namespace to live because of this process: it was named (`ip netns`) when the controller
+    /// started, or the controller runs in the background.
     may_go: bool,
 }
 
@@ -24,8 +24,8 @@ impl Place {
         Ok(Self { may_go: !netns::is_first() && (in_background || !netns::names()?.is_empty()) })
     }
 
-    /// Whether only we keep the namespace alive: it has no name, nobody holds it by a mount or an open file, and no other
-    /// process is in it but those of aggregates. The kernel's own bonding would not keep it.
+    /// Whether only we keep the namespace alive: it has no name, nobody holds it by a mount or an open file, and no
+    /// other process is in it but those of aggregates. The kernel's own bonding would not keep it.
     pub fn is_deserted(&self, store: &Store) -> bool {
         // If it cannot be told, stay.
         self.may_go && netns::is_deserted(|pid| is_ours(store, pid)).unwrap_or_default()

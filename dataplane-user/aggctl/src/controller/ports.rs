@@ -1,7 +1,7 @@
 //! Adding and removing ports while the aggregate runs, and taking them back.
 //!
-//! A plan is made of a picture of the host, which is taken [`aside`](super::aside): it asks for each interface of the host. One
-//! change is under way at a time.
+//! A plan is made of a picture of the host, which is taken [`aside`](super::aside): it asks for each interface of the
+//! host. One change is under way at a time.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -91,8 +91,8 @@ pub(super) struct Leaving {
 }
 
 impl Controller {
-    /// If this port carries the traffic and another can, lets the other do so. Returns when nothing is on its way to this
-    /// one any more.
+    /// If this port carries the traffic and another can, lets the other do so. Returns when nothing is on its way to
+    /// this one any more.
     pub(super) fn hand_over(&mut self, name: &str) -> Option<Instant> {
         let id = self.port_named(name).ok()?;
         let table = self.engine.table();

@@ -29,8 +29,8 @@ impl Controller {
             .map_err(|failure| Failure::Refused(format!("what was changed already could not be taken back: {failure}")))
     }
 
-    /// The receiving programs first accept what either accepts; then the new tables are there before the sending program
-    /// that reads them; only when nobody sends by the old rule any more is it refused.
+    /// The receiving programs first accept what either accepts; then the new tables are there before the sending
+    /// program that reads them; only when nobody sends by the old rule any more is it refused.
     fn try_change(&mut self, from: &AggregateConfig, to: &AggregateConfig) -> Result<(), Failure> {
         let (old, new) = (Settings::of(from), Settings::of(to));
         if old == new {

@@ -1,7 +1,7 @@
 //! Interfaces that may be missing ports, come back.
 //!
-//! While a port is missing any interface that an event names may be it. Others may cause events without end, so what is to
-//! be looked at waits in a queue, each interface once, and looks take no more than a part of the time.
+//! While a port is missing any interface that an event names may be it. Others may cause events without end, so what is
+//! to be looked at waits in a queue, each interface once, and looks take no more than a part of the time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,8 +22,8 @@ const TURN: Duration = Duration::from_millis(1);
 /// Between two turns is a pause so many times as long as the turn was.
 const PAUSES: u32 = 4;
 
-/// How long an interface that appeared is left to udev at most; udev itself gives up after three minutes, a port is wanted
-/// before.
+/// How long an interface that appeared is left to udev at most; udev itself gives up after three minutes, a port is
+/// wanted before.
 const NAMING: Duration = Duration::from_secs(10);
 
 /// What is to be looked at.

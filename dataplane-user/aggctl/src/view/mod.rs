@@ -33,8 +33,8 @@ use crate::{
     failure::Failure,
 };
 
-/// Looks at an aggregate: asks its controller, or without one the pinned maps. `with_buckets` also looks at every bucket. `None` if
-/// there is none.
+/// Looks at an aggregate: asks its controller, or without one the pinned maps. `with_buckets` also looks at every
+/// bucket. `None` if there is none.
 ///
 /// # Errors
 /// If the system cannot be asked.

@@ -65,7 +65,8 @@ pub struct AggregateView {
     pub confirm_within: Option<u64>,
     /// Its controller.
     pub controller: ControllerView,
-    /// That the record on disk is behind what the controller knows: since when (milliseconds since the Unix epoch) and why.
+    /// That the record on disk is behind what the controller knows: since when (milliseconds since the Unix epoch) and
+    /// why.
     pub record_behind: Option<Behind>,
     /// Why the record was read from its second copy, if it was.
     pub record_damage: Option<String>,

@@ -13,8 +13,8 @@ pub fn rfc3339(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds_of:02}.{ms:03}Z")
 }
 
-/// Year, month and day of a day since the Unix epoch. Years are counted from March here, so that the day that leap years have
-/// more is their last.
+/// Year, month and day of a day since the Unix epoch. Years are counted from March here, so that the day that leap
+/// years have more is their last.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + EPOCH;
     let (era, day_of_era) = (days / ERA, days % ERA);

@@ -16,7 +16,8 @@ use aggctl_kernel::{
 use super::{model::DefectView, time::rfc3339};
 use crate::{failure::Failure, operation};
 
-/// Corrects a status by what the kernel says. `watched`: a controller lives that has just told it, and knows about delays.
+/// Corrects a status by what the kernel says. `watched`: a controller lives that has just told it, and knows about
+/// delays.
 pub fn correct(
     status: &mut AggregateStatus,
     record: &Record,

@@ -34,7 +34,8 @@ impl Aggregate {
         Some(name)
     }
 
-    /// Makes a port the active one, if it is usable. As in bonding, one that only its down-delay keeps usable will not do.
+    /// Makes a port the active one, if it is usable. As in bonding, one that only its down-delay keeps usable will not
+    /// do.
     pub(super) fn activate(&mut self, id: PortId) -> Result<(), Refusal> {
         if self.config.mode.shares() {
             return Err(Refusal::NoActivePort);

@@ -1,5 +1,5 @@
-//! The MTU of the aggregate and its ports, which is the same: if one port does not take a new one, all go back to the former
-//! (as in bonding, drivers/net/bonding/bond_main.c, bond_change_mtu).
+//! The MTU of the aggregate and its ports, which is the same: if one port does not take a new one, all go back to the
+//! former (as in bonding, drivers/net/bonding/bond_main.c, bond_change_mtu).
 
 use aggctl_common::PortId;
 

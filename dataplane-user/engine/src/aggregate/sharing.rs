@@ -1,4 +1,5 @@
-//! How traffic is spread over the ports in the modes where all of them carry some: the tables behind the table of ports.
+//! How traffic is spread over the ports in the modes where all of them carry some: the tables behind the table of
+//! ports.
 
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ pub(super) struct Sharing {
 impl Aggregate {
     /// Publishes the tables that the ports' present state asks for, where they differ from the last.
     ///
-    /// They come after the table of ports: a port that left it is passed over by the programs at once, by the order that the
-    /// new tables will have too.
+    /// They come after the table of ports: a port that left it is passed over by the programs at once, by the order
+    /// that the new tables will have too.
     pub(super) fn share_out(&mut self, first_table: bool, actions: &mut Vec<Action>) {
         let settings = Settings::of(&self.config);
         let kind = settings.table();

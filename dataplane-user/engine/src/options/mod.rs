@@ -1,8 +1,10 @@
-//! The options of aggregates and ports: one row each, and everything that is said or written about an option comes from its row.
+//! The options of aggregates and ports: one row each, and everything that is said or written about an option comes from
+//! its row.
 //!
-//! A [`Row`] has an option's name, the names that it has in bonding and teamd, its help, how its value is read and shown
-//! ([`Kind`]), and whether it can be changed live. The command line, `set`, `port`, `show`, its JSON, the control socket and the
-//! tables of the documents are made from the rows in `table`. An option that is added touches its row, the field of
+//! A [`Row`] has an option's name, the names that it has in bonding and teamd, its help, how its value is read and
+//! shown ([`Kind`]), and whether it can be changed live. The command line, `set`, `port`, `show`, its JSON, the control
+//! socket and the tables of the documents are made from the rows in `table`. An option that is added touches its row,
+//! the field of
 //! [`AggregateConfig`](crate::config::AggregateConfig) that it is kept in, what it is for, and a test.
 //!
 //! - A [`Group`] is a way to write several options at once: `--watch link,poll=5` is `poll=5`.

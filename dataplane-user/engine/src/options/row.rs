@@ -28,8 +28,8 @@ pub struct Row<C: 'static> {
 pub enum Live {
     /// Not at all: it is chosen when the aggregate is attached.
     No,
-    /// Programs are exchanged around the controller's change: receiving ones that accept what either rule accepts, the new
-    /// table, the sending one, receiving ones that accept what the new rule does.
+    /// Programs are exchanged around the controller's change: receiving ones that accept what either rule accepts, the
+    /// new table, the sending one, receiving ones that accept what the new rule does.
     Programs,
     /// The controller goes by it from now on. All such changes of one `set` are one change.
     Controller,

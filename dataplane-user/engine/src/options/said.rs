@@ -161,8 +161,8 @@ pub fn apply<C: HasOptions>(config: &mut C, said: &[Assignment]) -> Result<(), I
     Ok(())
 }
 
-/// Whether each option has a value that could have been typed. What comes by another way (the control socket, a record) is held
-/// to the same rules by this.
+/// Whether each option has a value that could have been typed. What comes by another way (the control socket, a record)
+/// is held to the same rules by this.
 ///
 /// # Errors
 ///

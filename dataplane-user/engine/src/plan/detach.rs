@@ -21,8 +21,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Unless `force` is set: if a port would get addresses that has no link while the aggregate has, or a device is stacked
-/// on the aggregate. A detach that has begun ([`Phase::Detaching`]) is never refused.
+/// Unless `force` is set: if a port would get addresses that has no link while the aggregate has, or a device is
+/// stacked on the aggregate. A detach that has begun ([`Phase::Detaching`]) is never refused.
 pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Refusal> {
     let ports =
         record.ports.iter().filter_map(|port| Some((port, record.interface_of(host, port)?))).collect::<Vec<_>>();
@@ -220,7 +220,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What would be cut off with the aggregate: the bridge, bond, … that it is a port of, and the devices stacked on it.
+    /// What would be cut off with the aggregate: the bridge, bond, … that it is a port of, and the devices stacked on
+    /// it.
     fn users_of(&self, aggregate: &Link) -> Option<String> {
         let master = aggregate.master.and_then(|index| self.host.links.get(&index));
         let users = master.into_iter().chain(self.host.stacked_on(aggregate.index));
@@ -326,7 +327,8 @@ impl<'a> Plan<'a> {
         ProgramStep::Rx { link, hook: self.record.hook, attached: Change::OFF }.into()
     }
 
-    /// Removes the device, its namespace and the maps; the device first, so that as long as it is there the maps are too.
+    /// Removes the device, its namespace and the maps; the device first, so that as long as it is there the maps are
+    /// too.
     fn remove(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let hidden = || self.host.links.get(&self.record.hidden_index).filter(|link| link.name == self.record.hidden);

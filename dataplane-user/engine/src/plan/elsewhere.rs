@@ -1,4 +1,5 @@
-//! A port that was moved to another network namespace: it is no port there, and what it was made for being one is undone.
+//! A port that was moved to another network namespace: it is no port there, and what it was made for being one is
+//! undone.
 
 use aggctl_common::IfIndex;
 
@@ -9,16 +10,16 @@ use crate::{
 };
 
 /// Whether `link`, of another network namespace, is `port`, which went away from here. `index`: the index that it got
-/// there, if the kernel told. It must have the MAC that it has as a port: without that nothing tells it from a stranger,
-/// and somebody there has made it theirs.
+/// there, if the kernel told. It must have the MAC that it has as a port: without that nothing tells it from a
+/// stranger, and somebody there has made it theirs.
 #[must_use]
 pub fn is_elsewhere(record: &Record, port: &PortRecord, link: &Link, index: Option<IfIndex>) -> bool {
     let told = index == Some(link.index) && port.identity.is_still(link, &port.config.name, record.mac);
     link.mac == record.mac && (told || port.identity.returns_as(link, &port.config.name))
 }
 
-/// The settings that `link`, the interface of `port` in another network namespace, gets back because it still has them as
-/// a port. The kernel itself took its addresses, and set its sysctls to those of that namespace.
+/// The settings that `link`, the interface of `port` in another network namespace, gets back because it still has them
+/// as a port. The kernel itself took its addresses, and set its sysctls to those of that namespace.
 #[must_use]
 pub fn restore_elsewhere(port: &PortRecord, link: &Link) -> Vec<Setting> {
     let before = &port.before;

@@ -20,8 +20,8 @@ const PERMANENT: u16 = 0x80;
 /// `NTF_PROXY`.
 const PROXY: u8 = 0x08;
 
-/// Steps that move to the aggregate what the ports have again, or still; none if they are as they should be. The picture must
-/// show at its old place what came to a port and was flushed since.
+/// Steps that move to the aggregate what the ports have again, or still; none if they are as they should be. The
+/// picture must show at its old place what came to a port and was flushed since.
 #[must_use]
 pub fn gather(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = aggregate(host, record) else { return Vec::new() };
@@ -76,7 +76,8 @@ pub fn note_origins(record: &mut Record, steps: &[Step]) {
     }
 }
 
-/// Of what an interface has: what somebody gave it. What goes by itself, or comes by itself where the addresses are, is left.
+/// Of what an interface has: what somebody gave it. What goes by itself, or comes by itself where the addresses are, is
+/// left.
 fn rest(all: Layer3, link: &Link, advertised: bool) -> Layer3 {
     let Layer3 { addresses, routes, nexthops, neighbours } = all;
     let given = addresses.iter().filter(|a| layer3::is_given(a, link)).cloned().collect::<Vec<_>>();
@@ -105,8 +106,8 @@ pub fn is_left(host: &Host, record: &Record) -> bool {
     })
 }
 
-/// Steps that give a port what others gave to the aggregate, `what`, on an attach that is undone: all that we put there is gone
-/// from it. The aggregate's number is `from`.
+/// Steps that give a port what others gave to the aggregate, `what`, on an attach that is undone: all that we put there
+/// is gone from it. The aggregate's number is `from`.
 #[must_use]
 pub fn hand_back(host: &Host, record: &Record, from: IfIndex, what: &Layer3) -> Vec<Step> {
     let home = record.ports.iter().find(|port| port.addresses.iter().any(|a| layer3::is_given(a, &port.before)));

@@ -108,9 +108,9 @@ impl Joining<'_> {
         port_settings::join(port.link, self.aggregate.mac).map(|setting| setting.of(port.subject())).collect()
     }
 
-    /// As [`Self::join`], for a port that never carried anything, which is taken down for the moment: else the multicast
-    /// reports that IPv6 still has to send (RFC 3810, 6.1: for up to a second after it was told to go) would leave with
-    /// the aggregate's MAC, and the switch look for it here.
+    /// As [`Self::join`], for a port that never carried anything, which is taken down for the moment: else the
+    /// multicast reports that IPv6 still has to send (RFC 3810, 6.1: for up to a second after it was told to go) would
+    /// leave with the aggregate's MAC, and the switch look for it here.
     fn join_in_silence(&self, port: &Port<'_>) -> Vec<Step> {
         let admin = |change| Setting::Admin(change).of(port.subject());
         let mut steps = self.join(port);

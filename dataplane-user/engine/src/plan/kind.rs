@@ -1,9 +1,9 @@
 //! What an interface's kind (IFLA_INFO_KIND) says about its use as a port.
 //!
-//! A port is one way to the outside. Hardware, virtio, veth, netkit, tap and dummy interfaces are, and so are devices that
-//! use one such interface (VLAN, macvlan, MACsec). A device that stands for several ways, or for a tunnel through the
-//! host's own routes, is most likely named by mistake: it takes `--force`. What has no frames or no MAC of its own cannot
-//! be a port at all.
+//! A port is one way to the outside. Hardware, virtio, veth, netkit, tap and dummy interfaces are, and so are devices
+//! that use one such interface (VLAN, macvlan, MACsec). A device that stands for several ways, or for a tunnel through
+//! the host's own routes, is most likely named by mistake: it takes `--force`. What has no frames or no MAC of its own
+//! cannot be a port at all.
 
 use crate::{host::Link, plan::Refusal};
 

@@ -133,8 +133,8 @@ pub(super) fn is_neighbour_of(host: IpAddr, address: &Address) -> bool {
         && network(host, address.prefix_len) == network(address.peer.unwrap_or(address.local), address.prefix_len)
 }
 
-/// The order in which addresses must be added to be listed as they are here: the kernel appends IPv4 addresses, but puts
-/// an IPv6 address before those that it has.
+/// The order in which addresses must be added to be listed as they are here: the kernel appends IPv4 addresses, but
+/// puts an IPv6 address before those that it has.
 pub(super) fn in_adding_order(addresses: &[Address]) -> impl DoubleEndedIterator<Item = &Address> {
     let v4 = addresses.iter().filter(|a| a.local.is_ipv4());
     v4.chain(addresses.iter().rev().filter(|a| a.local.is_ipv6()))
@@ -193,11 +193,12 @@ impl Transfer<'_> {
     }
 
     /// Removes the routes from the old interface, in the reverse of the order in which they can be added again. IPv4
-    /// prefix routes go behind those of the new interface instead, so that from here on nothing uses the neighbours of the
-    /// old one, whose answers it does not hear any more.
+    /// prefix routes go behind those of the new interface instead, so that from here on nothing uses the neighbours of
+    /// the old one, whose answers it does not hear any more.
     pub fn delete_routes(&self) -> impl Iterator<Item = Step> {
         let delete = |route: &Route| self.delete(route, &self.source, is_first(self.order, route));
-        // Undone, the second step removes what the kernel appended with the address, and the first puts it in its place.
+        // Undone, the second step removes what the kernel appended with the address, and the first puts it in its
+        // place.
         let demote = |route: &Route| [delete(route), self.add(route, &self.source, false)];
         let mut steps = self.movable(true).chain(self.movable(false)).map(delete).collect::<Vec<_>>();
         steps.extend(self.prefix_routes().filter(|route| !route.v6).flat_map(demote));

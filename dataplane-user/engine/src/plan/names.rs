@@ -48,8 +48,8 @@ pub fn check_possible(name: &str) -> Result<(), Refusal> {
     Err(Refusal::InvalidName { name: name.to_owned(), why })
 }
 
-/// The name of the hidden end of the aggregate `name`: `NAME-peer` where that fits, else the beginning of the name and a
-/// hash of the whole. The same name gives the same answer.
+/// The name of the hidden end of the aggregate `name`: `NAME-peer` where that fits, else the beginning of the name and
+/// a hash of the whole. The same name gives the same answer.
 #[must_use]
 pub fn hidden_name(name: &str) -> String {
     if name.len() + SUFFIX.len() <= LIMIT {

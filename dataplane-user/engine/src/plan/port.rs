@@ -62,8 +62,8 @@ impl<'a> Port<'a> {
         let generates = self.link.addr_gen_mode.and_then(|mode| Change::between(mode, GEN_NONE));
         steps.extend(generates.map(|mode| Setting::AddrGenMode(mode).of(subject.clone())));
         steps.extend(transfer.delete_routes());
-        // The kernel flushes IPv4 neighbours with the last address, so each must be in the journal before; IPv6 ones stay,
-        // and are needed as long as the addresses' prefix routes are there.
+        // The kernel flushes IPv4 neighbours with the last address, so each must be in the journal before; IPv6 ones
+        // stay, and are needed as long as the addresses' prefix routes are there.
         steps.extend(transfer.delete_neighbours(false));
         steps.extend(transfer.delete_addresses());
         steps.extend(transfer.delete_neighbours(true));

@@ -7,8 +7,8 @@ use crate::{
 };
 
 /// Steps that make every port that is there a port again: one that was plugged out and in, or whose settings others
-/// changed, but for MTU and flags. The programs of the pair are attached again too. Addresses that others gave to a port stay
-/// where they are. Empty if the aggregate's interface is gone.
+/// changed, but for MTU and flags. The programs of the pair are attached again too. Addresses that others gave to a
+/// port stay where they are. Empty if the aggregate's interface is gone.
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = record.aggregate_of(host) else { return Vec::new() };
@@ -20,7 +20,8 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
             steps.extend(if port.carries() { joining.again(&port) } else { joining.bare(&port) });
         }
     }
-    // These are the engine's business: it knows what is to be done if a port does not take the MTU, and whose the flags are.
+    // These are the engine's business: it knows what is to be done if a port does not take the MTU, and whose the flags
+    // are.
     steps.retain(|step| {
         let Step::Link(LinkStep::Set { setting, .. }) = step else { return true };
         !matches!(setting, Setting::Mtu(_) | Setting::Promisc(_) | Setting::Allmulti(_))
@@ -40,8 +41,8 @@ pub fn relay(record: &Record) -> Step {
     ProgramStep::Relay { hook: record.hook, attached: Change::ON }.into()
 }
 
-/// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs there;
-/// none if the port's interface is gone.
+/// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs
+/// there; none if the port's interface is gone.
 #[must_use]
 pub fn receiver(record: &Record, port: &PortRecord) -> Option<Step> {
     let (id, name, identity) = (port.id, port.config.name.clone(), port.identity.clone());

@@ -30,8 +30,8 @@ pub enum Subject {
     Port {
         /// Its slot.
         id: PortId,
-        /// Its index when the step was planned; whoever carries the step out makes sure that the interface is still this
-        /// one.
+        /// Its index when the step was planned; whoever carries the step out makes sure that the interface is still
+        /// this one.
         index: IfIndex,
         /// Its name when the step was planned.
         name: String,

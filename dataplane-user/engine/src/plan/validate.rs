@@ -10,8 +10,8 @@ use crate::{
     plan::{Refusal, names},
 };
 
-/// Checks what needs no host of an aggregate that is wished for: each option by its row, what they say together, and that its
-/// primary is one of its ports.
+/// Checks what needs no host of an aggregate that is wished for: each option by its row, what they say together, and
+/// that its primary is one of its ports.
 ///
 /// # Errors
 ///

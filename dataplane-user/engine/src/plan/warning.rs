@@ -88,7 +88,8 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What to say of ports without a link once they are ports: all of `aggregate`'s `ports`, as they are among `links` now.
+/// What to say of ports without a link once they are ports: all of `aggregate`'s `ports`, as they are among `links`
+/// now.
 #[must_use]
 pub fn without_link(aggregate: &str, ports: &[&str], links: &[Link]) -> Vec<Warning> {
     let linked = |port: &str| links.iter().any(|link| link.name == port && link.has_link());

@@ -1,4 +1,5 @@
-//! What wirings differ in, as far as plans are concerned: whether there is a namespace, and which programs the pair has.
+//! What wirings differ in, as far as plans are concerned: whether there is a namespace, and which programs the pair
+//! has.
 
 use std::iter;
 

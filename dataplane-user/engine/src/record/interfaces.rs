@@ -7,8 +7,8 @@ use super::{PortRecord, Record};
 use crate::host::{Host, Link};
 
 impl Record {
-    /// The interface that `port` has now: the one with its index if that is still it, else the one that is recognised as
-    /// the port come back.
+    /// The interface that `port` has now: the one with its index if that is still it, else the one that is recognised
+    /// as the port come back.
     #[must_use]
     pub fn interface_of<'h>(&self, host: &'h Host, port: &PortRecord) -> Option<&'h Link> {
         self.still(host, port).or_else(|| self.returned(host, port))
@@ -20,8 +20,8 @@ impl Record {
         host.links.get(&self.index).filter(|link| self.is_aggregate(link))
     }
 
-    /// Whether `link`, which has the index of the aggregate's interface, still is that: one may be renamed, or get another
-    /// MAC, but an interface that has neither in common is a stranger.
+    /// Whether `link`, which has the index of the aggregate's interface, still is that: one may be renamed, or get
+    /// another MAC, but an interface that has neither in common is a stranger.
     #[must_use]
     pub fn is_aggregate(&self, link: &Link) -> bool {
         link.index == self.index && (link.name == self.config.name || link.mac == self.mac)

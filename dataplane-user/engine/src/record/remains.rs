@@ -24,8 +24,8 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// A record of what is left, in [`Phase::Detaching`]: what a port was before is what it is now, but for what an aggregate
-    /// always changes. Also returns what is not known, in words.
+    /// A record of what is left, in [`Phase::Detaching`]: what a port was before is what it is now, but for what an
+    /// aggregate always changes. Also returns what is not known, in words.
     #[must_use]
     pub fn record(&self, host: &Host) -> (Record, Vec<String>) {
         let hidden = plan::hidden_name(&self.name);

@@ -7,8 +7,8 @@
 //! any of the ports alone: that spreads the buckets of a port that fails evenly, too. As a score depends on no other
 //! port, a member that comes or goes is put in or taken out of each order, and moves nothing else.
 //!
-//! With random numbers the parts would be as uneven as any random sample: at 4,096 buckets and 8 ports one of them would
-//! have 10 % too much. The numbers are the coordinates of a Sobol sequence instead (bucket: number of the point,
+//! With random numbers the parts would be as uneven as any random sample: at 4,096 buckets and 8 ports one of them
+//! would have 10 % too much. The numbers are the coordinates of a Sobol sequence instead (bucket: number of the point,
 //! slot: dimension; Owen-scrambled, since the plain one is regular in a way that shows), whose first 2^n points fill
 //! the cube far more evenly, and so every region of it for which one port is the first. Measured: 3 to 4 times.
 

@@ -8,8 +8,8 @@ use super::Share;
 /// [`aggctl_common::MAX_PORTS`].
 ///
 /// Not `weighted`: each port once, in that order, as bonding has it. Weighted: each as often as its weight says,
-/// interleaved, so that a port's turns lie as far apart as they can. If that takes more than [`MAX_ROTATION`] entries, then the
-/// length is taken at which the parts of the traffic come closest to those that the weights ask for.
+/// interleaved, so that a port's turns lie as far apart as they can. If that takes more than [`MAX_ROTATION`] entries,
+/// then the length is taken at which the parts of the traffic come closest to those that the weights ask for.
 #[must_use]
 pub fn rotation(members: &[Share], weighted: bool) -> Rotation {
     let ports: Vec<&Share> = members.iter().filter(|member| member.usable).collect();
@@ -26,7 +26,8 @@ pub fn rotation(members: &[Share], weighted: bool) -> Rotation {
     rotation
 }
 
-/// How often each port has a turn: the shortest rotation of at most [`MAX_ROTATION`] whose largest error is the smallest.
+/// How often each port has a turn: the shortest rotation of at most [`MAX_ROTATION`] whose largest error is the
+/// smallest.
 ///
 /// Starting with a turn for each, the next one always goes to the port that is furthest behind its weight (Webster's
 /// method of apportionment), which gives the best numbers for each length in passing.

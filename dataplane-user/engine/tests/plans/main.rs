@@ -1,5 +1,5 @@
-//! Plans, carried out on a model of the kernel: from every prefix there is a way back, and at every prefix the host keeps
-//! its addresses and its ways out.
+//! Plans, carried out on a model of the kernel: from every prefix there is a way back, and at every prefix the host
+//! keeps its addresses and its ways out.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 

@@ -441,8 +441,8 @@ impl World {
         out
     }
 
-    /// The host without what order does not mean: addresses of each interface keep theirs; of IPv4 routes that differ in
-    /// nothing but how they leave, the first one counts.
+    /// The host without what order does not mean: addresses of each interface keep theirs; of IPv4 routes that differ
+    /// in nothing but how they leave, the first one counts.
     pub fn normalised(&self) -> Host {
         let mut host = self.host.clone();
         host.addresses.sort_by_key(|a| (a.link, a.local.is_ipv6()));

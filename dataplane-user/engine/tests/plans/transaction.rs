@@ -188,8 +188,8 @@ proptest! {
         }
     }
 
-    /// What was added to the aggregate while it ran goes to a port too: to the one whose subnet leads to the gateway, else
-    /// to the first that had addresses.
+    /// What was added to the aggregate while it ran goes to a port too: to the one whose subnet leads to the gateway,
+    /// else to the first that had addresses.
     #[test]
     fn live_changes_go_to_a_port(spec in hosts::host(), pick in 0..3_usize) {
         let Some((before, mut world, mut record)) = attached(&spec) else { return Ok(()) };

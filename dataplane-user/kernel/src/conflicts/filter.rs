@@ -27,8 +27,8 @@ const ATTR_ACT_OPTIONS: u16 = 2;
 const ATTR_MIRRED: u16 = 2;
 /// Where `struct tc_mirred` has the interface.
 const MIRRED_INDEX: usize = 24;
-/// Kinds of filters, their attribute with the name of the interface, and the one with the actions:
-/// `TCA_FLOWER_INDEV`, `TCA_FLOWER_ACT`, `TCA_U32_INDEV`, `TCA_U32_ACT`, `TCA_FW_INDEV`, `TCA_FW_ACT`, `TCA_MATCHALL_ACT`.
+/// Kinds of filters, their attribute with the name of the interface, and the one with the actions: `TCA_FLOWER_INDEV`,
+/// `TCA_FLOWER_ACT`, `TCA_U32_INDEV`, `TCA_U32_ACT`, `TCA_FW_INDEV`, `TCA_FW_ACT`, `TCA_MATCHALL_ACT`.
 const KINDS: [(&str, Option<u16>, u16); 4] =
     [("flower", Some(2), 3), ("u32", Some(8), 7), ("fw", Some(3), 4), ("matchall", None, 2)];
 

@@ -51,7 +51,8 @@ fn igmp(text: &str) -> Vec<(IfIndex, String)> {
     groups
 }
 
-/// The groups in `/proc/net/igmp6` but those that the kernel joins by itself: number and name of the interface, address.
+/// The groups in `/proc/net/igmp6` but those that the kernel joins by itself: number and name of the interface,
+/// address.
 fn igmp6(text: &str) -> Vec<(IfIndex, String)> {
     let group = |line: &str| {
         let mut fields = line.split_ascii_whitespace();

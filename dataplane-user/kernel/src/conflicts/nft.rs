@@ -75,8 +75,8 @@ fn look_at_rules(search: &mut Search) -> Result<bool, KernelError> {
     failure.map_or(Ok(complete), Err)
 }
 
-/// All objects of a kind that a query describes, as long as there is time. One that vanished meanwhile has none. Returns
-/// whether it came to the end.
+/// All objects of a kind that a query describes, as long as there is time. One that vanished meanwhile has none.
+/// Returns whether it came to the end.
 fn dump(
     kind: u16,
     subject: &str,

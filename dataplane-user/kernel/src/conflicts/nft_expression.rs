@@ -1,5 +1,6 @@
-//! What a rule of nftables makes of an interface: its expressions are run for the port and for the aggregate at once, as far
-//! as they are about interfaces. A rule in which some comparison comes out differently treats the two differently.
+//! What a rule of nftables makes of an interface: its expressions are run for the port and for the aggregate at once,
+//! as far as they are about interfaces. A rule in which some comparison comes out differently treats the two
+//! differently.
 
 use super::{interface::Interface, xtables};
 use crate::netlink::tlv::Attributes;

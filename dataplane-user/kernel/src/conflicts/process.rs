@@ -13,8 +13,8 @@ use crate::{error::KernelError, managers, netns};
 /// Programs that configure interfaces on their own (names as the kernel cuts them, to 15 octets), and do not say which.
 const MANAGERS: [&str; 7] = ["dhclient", "dhcpcd", "udhcpc", "connmand", "wickedd", "wickedd-dhcp4", "wickedd-dhcp6"];
 
-/// Finds the programs that configure interfaces here. Those that are told to leave the ports alone, and say which they hold,
-/// count where they hold a port.
+/// Finds the programs that configure interfaces here. Those that are told to leave the ports alone, and say which they
+/// hold, count where they hold a port.
 pub(super) fn look_for_managers(search: &mut Search) -> Result<bool, KernelError> {
     for pid in netns::processes()? {
         let Some(process) = name_of(pid) else { continue };

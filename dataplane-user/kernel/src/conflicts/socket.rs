@@ -1,5 +1,5 @@
-//! Sockets that are bound to a port: TCP, UDP and raw ones reach nobody any more, packet sockets go on hearing what is on
-//! the port's wire.
+//! Sockets that are bound to a port: TCP, UDP and raw ones reach nobody any more, packet sockets go on hearing what is
+//! on the port's wire.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -110,9 +110,9 @@ fn header(family: u8, protocol: u8) -> Builder {
     Builder::new(&request)
 }
 
-/// The kernel's filter program for "bound to one of these": for each a condition, which leads to the jump behind it if it
-/// holds and else past that to the next condition. The jumps lead to the end; the last condition leads there, or beyond it,
-/// which means no.
+/// The kernel's filter program for "bound to one of these": for each a condition, which leads to the jump behind it if
+/// it holds and else past that to the next condition. The jumps lead to the end; the last condition leads there, or
+/// beyond it, which means no.
 fn bound_to(ports: &[IfIndex]) -> Vec<u8> {
     const CONDITION: u16 = 8;
     const STEP: u16 = CONDITION + 4;

@@ -1,5 +1,6 @@
 //! Rules of iptables, ip6tables and arptables of the older kind (`iptables-legacy`), which the kernel keeps apart from
-//! nftables and hands out through a socket option. Only tables that are there are asked for: a question makes those that are not.
+//! nftables and hands out through a socket option. Only tables that are there are asked for: a question makes those
+//! that are not.
 #![allow(unsafe_code, reason = "the tables are handed out by getsockopt alone")]
 
 use std::{
@@ -173,8 +174,8 @@ impl<'a> Rule<'a> {
             || self.group_matches().any(|data| (0..2).any(|which| differ(&|one| is_in_group(data, which, one.group))))
     }
 
-    /// Whether the interface that a packet came in by (0) or leaves by (1) may have this name: a rule without a name has
-    /// an empty mask, one for `eth+` a mask for three octets.
+    /// Whether the interface that a packet came in by (0) or leaves by (1) may have this name: a rule without a name
+    /// has an empty mask, one for `eth+` a mask for three octets.
     fn fits(&self, which: usize, name: &str) -> bool {
         let field = |at: usize| self.octets.get(at..at + INTERFACE).unwrap_or(&[0; INTERFACE]);
         let wanted = field(self.family.names + which * INTERFACE);
@@ -197,8 +198,8 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// Whether an interface of this group is one that `struct xt_devgroup_info` (flags, group and mask in, group and mask out)
-/// asks for, coming in (0) or going out (1).
+/// Whether an interface of this group is one that `struct xt_devgroup_info` (flags, group and mask in, group and mask
+/// out) asks for, coming in (0) or going out (1).
 pub(super) fn is_in_group(data: &[u8], which: usize, group: u32) -> bool {
     let word =
         |position: usize| data.get(position * 4..).and_then(<[u8]>::first_chunk).copied().map(u32::from_ne_bytes);

@@ -37,8 +37,8 @@ const _: () = assert!(
         && offset_of!(Words, slots) == offset_of!(Bound, slots)
 );
 
-/// Whether the map is pinned and has the shape that it must have. Data paths that earlier versions left have none, which is
-/// nothing against their other maps.
+/// Whether the map is pinned and has the shape that it must have. Data paths that earlier versions left have none,
+/// which is nothing against their other maps.
 pub(super) fn is_good(pins: &Pins) -> Result<bool, DataplaneError> {
     let shape = Shape { kind: MapType::Array, key: 4, value: OCTETS, entries: 1, flags: BPF_F_MMAPABLE };
     Ok(maps::found(pins, pins::BOUND)? == Some(shape))
@@ -86,8 +86,8 @@ impl BoundTable {
     }
 
     fn words(&self) -> &Words {
-        // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is that
-        // of `Bound`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
+        // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is
+        // that of `Bound`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
         // which atomics allow.
         unsafe { self.0.start().cast().as_ref() }
     }

@@ -21,14 +21,16 @@ use aya_obj::generated::{
 use bytemuck::{Pod, Zeroable};
 use rustix::io::Errno;
 
-/// A command of bpf(2). What the attributes leave out is zero. Returns the new file descriptor of commands that make one.
+/// A command of bpf(2). What the attributes leave out is zero. Returns the new file descriptor of commands that make
+/// one.
 ///
 /// # Safety
 ///
 /// Addresses among the attributes must lead to what the command reads or writes there.
 pub(super) unsafe fn call(command: bpf_cmd, attributes: &impl Pod) -> io::Result<RawFd> {
     let attributes = bytemuck::bytes_of(attributes);
-    // SAFETY: the kernel reads no more of the attributes than their size; the caller answers for the addresses among them.
+    // SAFETY: the kernel reads no more of the attributes than their size; the caller answers for the addresses among
+    // them.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, attributes.as_ptr(), attributes.len()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { RawFd::try_from(result).map_err(io::Error::other) }
@@ -41,8 +43,8 @@ pub(super) unsafe fn call(command: bpf_cmd, attributes: &impl Pod) -> io::Result
 /// As for [`call`].
 pub(super) unsafe fn call_back(command: bpf_cmd, attributes: &mut impl Pod) -> io::Result<()> {
     let attributes = bytemuck::bytes_of_mut(attributes);
-    // SAFETY: the kernel reads and writes no more of the attributes than their size; the caller answers for the addresses
-    // among them.
+    // SAFETY: the kernel reads and writes no more of the attributes than their size; the caller answers for the
+    // addresses among them.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, attributes.as_mut_ptr(), attributes.len()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -99,7 +101,8 @@ pub(super) struct Form {
     pub(super) flags: u32,
 }
 
-/// Makes a map. One of maps needs one that they are all like. The name is for people; what is beyond 15 octets is left out.
+/// Makes a map. One of maps needs one that they are all like. The name is for people; what is beyond 15 octets is left
+/// out.
 pub(super) fn create_map(name: &str, form: Form, like: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     /// The beginning of the attributes of `BPF_MAP_CREATE`.
     #[repr(C)]
@@ -135,8 +138,8 @@ pub(super) fn create_outer(name: &str, inner: BorrowedFd<'_>) -> io::Result<Owne
     create_map(name, Form { kind: BPF_MAP_TYPE_ARRAY_OF_MAPS, value: 4, entries: 1, flags: 0 }, Some(inner))
 }
 
-/// Returns when every run of a program that began before has ended. The kernel waits for that when a map of maps is changed
-/// (`maybe_wait_bpf_programs` in kernel/bpf/syscall.c).
+/// Returns when every run of a program that began before has ended. The kernel waits for that when a map of maps is
+/// changed (`maybe_wait_bpf_programs` in kernel/bpf/syscall.c).
 pub(super) fn wait_for_programs() -> io::Result<()> {
     let inner = create_map("wait", Form { kind: BPF_MAP_TYPE_ARRAY, value: 4, entries: 1, flags: 0 }, None)?;
     let outer = create_outer("wait", inner.as_fd())?;
@@ -218,7 +221,7 @@ pub(super) fn update_first<const N: usize>(map: BorrowedFd<'_>, values: &[[u8; N
         element_flags: 0,
         flags: 0,
     };
-    // SAFETY: both addresses are of arrays of `count` elements that live through the call; the callers pass values of the
-    // size that the map has.
+    // SAFETY: both addresses are of arrays of `count` elements that live through the call; the callers pass values of
+    // the size that the map has.
     unsafe { call(BPF_MAP_UPDATE_BATCH, &attributes) }.map(drop)
 }

@@ -1,8 +1,8 @@
-//! Octets in a map of their own, for people and not for programs: where a bpffs is, they take none of the room of a disk, and
-//! outlive every process.
+//! Octets in a map of their own, for people and not for programs: where a bpffs is, they take none of the room of a
+//! disk, and outlive every process.
 //!
-//! Whoever reads them finds all of what was written at one time: a map is filled, frozen, and only then takes the place of the
-//! former one, in one step.
+//! Whoever reads them finds all of what was written at one time: a map is filled, frozen, and only then takes the place
+//! of the former one, in one step.
 
 use std::{
     io,
@@ -19,8 +19,8 @@ use super::{
     pins,
 };
 
-/// Pins these octets, in the place of those that are pinned there. The directory must be there. Minimum kernel version: 5.2
-/// (`BPF_MAP_FREEZE`).
+/// Pins these octets, in the place of those that are pinned there. The directory must be there. Minimum kernel version:
+/// 5.2 (`BPF_MAP_FREEZE`).
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
-//! What is held open so that the data path does not depend on the pins: each map, program and link of an aggregate. While a
-//! process holds them, programs go on although the bpffs was unmounted or files in it were removed, and they can be pinned
-//! again.
+//! What is held open so that the data path does not depend on the pins: each map, program and link of an aggregate.
+//! While a process holds them, programs go on although the bpffs was unmounted or files in it were removed, and they
+//! can be pinned again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -56,8 +56,8 @@ pub(super) trait Hook: Sync {
     /// The kernel's number of our program that hangs there, if one does.
     fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError>;
 
-    /// The kernel's numbers of the programs of others that see frames on this hook before ours does; of all, if ours does
-    /// not hang there.
+    /// The kernel's numbers of the programs of others that see frames on this hook before ours does; of all, if ours
+    /// does not hang there.
     fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError>;
 }
 

@@ -1,4 +1,5 @@
-//! The value of a pinned array map, mapped into this process: what is stored there, the programs read with the next frame.
+//! The value of a pinned array map, mapped into this process: what is stored there, the programs read with the next
+//! frame.
 #![allow(unsafe_code, reason = "maps the memory of an eBPF array")]
 
 use std::{

@@ -93,8 +93,8 @@ impl Dataplane {
         &self.settings
     }
 
-    /// Changes the settings that programs are loaded with from now on. Those that hang keep theirs until they are attached
-    /// again.
+    /// Changes the settings that programs are loaded with from now on. Those that hang keep theirs until they are
+    /// attached again.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
     }
@@ -176,8 +176,8 @@ impl Dataplane {
         pins::remove_all(self.pins.dir())
     }
 
-    /// Hangs the sending program on the pair, where the wiring has it. If one of ours hangs there it is swapped, without
-    /// a gap.
+    /// Hangs the sending program on the pair, where the wiring has it. If one of ours hangs there it is swapped,
+    /// without a gap.
     ///
     /// # Errors
     ///
@@ -195,8 +195,8 @@ impl Dataplane {
         self.detach(Role::Tx, &wiring::of(ends.wiring).sending(ends, hook))
     }
 
-    /// Hangs the relay on a hidden end in a namespace of its own; nothing in a wiring that has none. If one of ours hangs there
-    /// it is swapped, without a gap.
+    /// Hangs the relay on a hidden end in a namespace of its own; nothing in a wiring that has none. If one of ours
+    /// hangs there it is swapped, without a gap.
     ///
     /// # Errors
     ///
@@ -232,9 +232,9 @@ impl Dataplane {
         self.attach(Role::Rx(port), &on_port(index, hook), Some((port, delivery)))
     }
 
-    /// Takes the receiving program off a port; fine if it does not hang there. [`IfIndex::NONE`]: the interface is gone from
-    /// this network namespace; it may live on in another one. The table stays as it is: the aggregate may
-    /// go on sending through the port.
+    /// Takes the receiving program off a port; fine if it does not hang there. [`IfIndex::NONE`]: the interface is gone
+    /// from this network namespace; it may live on in another one. The table stays as it is: the aggregate may go on
+    /// sending through the port.
     ///
     /// # Errors
     ///

@@ -30,17 +30,17 @@ use super::{
 /// The object; empty if it was not built.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/aggctl.bpf.o"));
 
-/// The one loader of this process. For each that is made, aya (0.14) reads and parses all types of the kernel, which takes 150
-/// million instructions, and none of our programs refers to any.
+/// The one loader of this process. For each that is made, aya (0.14) reads and parses all types of the kernel, which
+/// takes 150 million instructions, and none of our programs refers to any.
 static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(|| {
     let mut loader = EbpfLoader::new();
     loader.btf(None);
     Mutex::new(loader)
 });
 
-/// Parses the object for these settings and gives it the aggregate's maps, which are made and pinned where they are missing
-/// (the tables must be there). `rx` is what the copies of the receiving program differ in: the slot, and the way to the
-/// aggregate.
+/// Parses the object for these settings and gives it the aggregate's maps, which are made and pinned where they are
+/// missing (the tables must be there). `rx` is what the copies of the receiving program differ in: the slot, and the
+/// way to the aggregate.
 pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Delivery)>) -> Result<Ebpf, DataplaneError> {
     if OBJECT.is_empty() {
         return Err(DataplaneError::NotBuilt);
@@ -71,14 +71,14 @@ pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Deliver
     Ok(object)
 }
 
-/// Makes the map that the loader made for a section of data, and that its programs refer to by the number of a file descriptor,
-/// be `map` from now on.
+/// Makes the map that the loader made for a section of data, and that its programs refer to by the number of a file
+/// descriptor, be `map` from now on.
 fn put_in_place(object: &mut Ebpf, section: &'static str, map: &MapData) -> Result<(), DataplaneError> {
     let Some(Map::Array(stand_in)) = object.map_mut(section) else {
         return Err(DataplaneError::Missing(section.to_owned()));
     };
-    // SAFETY: both are open. The number stays that of an open map, which is all that its owner knows of it; it is closed
-    // with the object.
+    // SAFETY: both are open. The number stays that of an open map, which is all that its owner knows of it; it is
+    // closed with the object.
     let result = unsafe { libc::dup3(number(map), number(stand_in), libc::O_CLOEXEC) };
     if result < 0 { Err(DataplaneError::map(section, "dup3", io::Error::last_os_error())) } else { Ok(()) }
 }

@@ -96,8 +96,8 @@ impl Table {
     }
 
     fn words(&self) -> &Words {
-        // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is that
-        // of `Ports`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
+        // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is
+        // that of `Ports`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
         // which atomics allow.
         unsafe { self.0.start().cast().as_ref() }
     }

@@ -1,5 +1,6 @@
-//! The tables by which traffic is spread over several ports: what programs read for each frame, in a map of two [`double_buffer`], and the
-//! orders of ports, each a map that is filled before it takes the place of the one that the programs read.
+//! The tables by which traffic is spread over several ports: what programs read for each frame, in a map of two
+//! [`double_buffer`], and the orders of ports, each a map that is filled before it takes the place of the one that the
+//! programs read.
 
 use std::{io, os::fd::AsFd as _};
 
@@ -60,8 +61,8 @@ pub(super) fn are_for(pins: &Pins, settings: &Settings) -> Result<bool, Dataplan
     Ok(pins.tables_mark(Forms::of(settings).mark()).is_dir())
 }
 
-/// Makes and pins the maps, with nothing published, unless those that are there are for these settings. Programs that are
-/// attached go on with theirs until they are attached again.
+/// Makes and pins the maps, with nothing published, unless those that are there are for these settings. Programs that
+/// are attached go on with theirs until they are attached again.
 pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
     if are_for(pins, settings)? {
         return Ok(());

@@ -60,7 +60,8 @@ impl Listener {
         self.arrivals.will_move(what);
     }
 
-    /// Takes in all that was told so far. `us` is the number of the socket that carries out our steps; for `flushing` see
+    /// Takes in all that was told so far. `us` is the number of the socket that carries out our steps; for `flushing`
+    /// see
     /// [`Arrivals::tell`].
     pub fn hear(&mut self, us: u32, flushing: bool) {
         let mut buffer = vec![0; DATAGRAM];

@@ -58,7 +58,8 @@ impl Netlink {
         self.dump_routes(None)
     }
 
-    /// Those of [`Netlink::routes`] that leave by this interface. The kernel does not tell the others, however many there are.
+    /// Those of [`Netlink::routes`] that leave by this interface. The kernel does not tell the others, however many
+    /// there are.
     ///
     /// # Errors
     ///
@@ -198,7 +199,8 @@ fn lasting(message: &[u8]) -> Vec<u8> {
 /// The description as requests, leaving by `to` wherever it said `from`.
 ///
 /// It is one request, but for IPv6 multipath: there the kernel keeps each next hop as a route of its own, refuses the
-/// whole if one of them is there, and would remove those too that stay where they are. So it is one for each that moves.
+/// whole if one of them is there, and would remove those too that stay where they are. So it is one for each that
+/// moves.
 fn rebind(route: &Route, from: IfIndex, to: IfIndex) -> Result<Vec<Vec<u8>>, KernelError> {
     let multipath = Attributes::after(&route.wire, HEADER).find(attr::MULTIPATH).filter(|_| route.nexthop.is_none());
     let moving: Vec<_> = multipath.map(next_hops).unwrap_or_default();

@@ -29,8 +29,8 @@ mod attr {
 }
 
 impl Netlink {
-    /// The stations that a bridge knows, those of the bridge itself included, those of its ports' own addresses not; and
-    /// the unicast addresses that the bridge must hear. None if it is not there.
+    /// The stations that a bridge knows, those of the bridge itself included, those of its ports' own addresses not;
+    /// and the unicast addresses that the bridge must hear. None if it is not there.
     ///
     /// # Errors
     ///

@@ -19,8 +19,8 @@ use rustix::{
 use super::THIS_NETNS;
 use crate::{error::KernelError, netlink::Netlink};
 
-/// A network namespace that a bind mount holds on this file. It lives as long as that; its interfaces go with it. Nothing is kept
-/// open, so that no process of ours lets it live longer.
+/// A network namespace that a bind mount holds on this file. It lives as long as that; its interfaces go with it.
+/// Nothing is kept open, so that no process of ours lets it live longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace(PathBuf);
 
@@ -50,8 +50,8 @@ impl Namespace {
         }
         File::create(&self.0).map_err(refused("create"))?;
         let make = || -> io::Result<()> {
-            // SAFETY: only the network namespace is left, which shares no memory and no file descriptor; and only this thread
-            // leaves it, which ends right away.
+            // SAFETY: only the network namespace is left, which shares no memory and no file descriptor; and only this
+            // thread leaves it, which ends right away.
             unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
             Ok(mount_bind(THIS_NETNS, &self.0)?)
         };

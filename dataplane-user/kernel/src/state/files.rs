@@ -51,8 +51,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     written
 }
 
-/// Makes sure that [`replace`] can write this many octets, whatever others do meanwhile. Where the file system knows no such
-/// thing, nothing is reserved.
+/// Makes sure that [`replace`] can write this many octets, whatever others do meanwhile. Where the file system knows no
+/// such thing, nothing is reserved.
 pub(super) fn reserve(path: &Path, octets: u64) -> Result<(), StateError> {
     let new = successor(path);
     let reserved = open(&new).and_then(|file| match fallocate(&file, FallocateFlags::empty(), 0, octets) {
@@ -76,7 +76,8 @@ pub(super) fn overwrite(path: &Path, text: &str) -> Result<(), StateError> {
     }
 }
 
-/// Which file is there, and which content it has, without looking into it: another file or a later change has another stamp.
+/// Which file is there, and which content it has, without looking into it: another file or a later change has another
+/// stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     inode: u64,

@@ -1,5 +1,5 @@
-//! A third copy of the record, in the kernel: beside the pins of the maps and programs that it is about, where no disk can be
-//! full, and nobody clears away what looks like files of no use.
+//! A third copy of the record, in the kernel: beside the pins of the maps and programs that it is about, where no disk
+//! can be full, and nobody clears away what looks like files of no use.
 
 use std::{
     fs, io,
@@ -15,8 +15,8 @@ use crate::dataplane::{RECORD, frozen};
 const LARGEST: usize = 1024 * 1024;
 
 impl Store {
-    /// Replaces the copy of the record in the kernel, in one step. One that is too large is kept without what the aggregate had
-    /// when last seen, which is only asked for when its interface was deleted.
+    /// Replaces the copy of the record in the kernel, in one step. One that is too large is kept without what the
+    /// aggregate had when last seen, which is only asked for when its interface was deleted.
     ///
     /// # Errors
     /// If the kernel refuses. The former copy stays then.
@@ -56,7 +56,8 @@ pub(super) fn names(cookie: u64) -> Result<Vec<String>, StateError> {
     Ok(pinned.filter_map(|entry| entry.file_name().into_string().ok()).map(|name| name_of_pins(&name)).collect())
 }
 
-/// What the directory of the pins of this aggregate is called. bpffs reserves dots in names, so they are written as `%2e`.
+/// What the directory of the pins of this aggregate is called. bpffs reserves dots in names, so they are written as
+/// `%2e`.
 pub(super) fn pins_of_name(name: &str) -> String {
     name.replace('%', "%25").replace('.', "%2e")
 }

@@ -76,8 +76,9 @@ impl Store {
 }
 
 impl Store {
-    /// Takes the lock under which interfaces become ports, or cease to be, in this network namespace. Who makes sure that an
-    /// interface is no port of another aggregate holds it until its own record says that it is a port of this one.
+    /// Takes the lock under which interfaces become ports, or cease to be, in this network namespace. Who makes sure
+    /// that an interface is no port of another aggregate holds it until its own record says that it is a port of this
+    /// one.
     ///
     /// # Errors
     /// [`StateError::PortsLocked`] if another process still holds it after `patience`.
@@ -113,8 +114,8 @@ fn sign(file: &File) -> io::Result<()> {
     file.set_len(pid.len() as u64)
 }
 
-/// The process that holds the lock of this file: what it wrote there, if that is the process that the kernel knows of, else that
-/// one; 0 if neither says.
+/// The process that holds the lock of this file: what it wrote there, if that is the process that the kernel knows of,
+/// else that one; 0 if neither says.
 fn holder(file: &File) -> u32 {
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let number = number(file).unwrap_or_default();

@@ -133,7 +133,8 @@ impl Store {
         self.dir().join("log")
     }
 
-    /// Empties the log when it has grown too large: a link that flaps for months must not fill the memory that /run is in.
+    /// Empties the log when it has grown too large: a link that flaps for months must not fill the memory that /run is
+    /// in.
     ///
     /// # Errors
     /// If it is there but cannot be emptied.
@@ -155,8 +156,8 @@ impl Store {
         same_file(dir, &store.dir()).then_some(store)
     }
 
-    /// The state whose directory was opened: wherever a rename has moved it; or in its place, if somebody removed it though the
-    /// aggregate is there, and it was made again or is now. `None` once the aggregate is gone.
+    /// The state whose directory was opened: wherever a rename has moved it; or in its place, if somebody removed it
+    /// though the aggregate is there, and it was made again or is now. `None` once the aggregate is gone.
     ///
     /// # Errors
     /// If it cannot be made again.

@@ -1,5 +1,5 @@
-//! The record: two copies of it on disk, so that one can be lost, how many steps of its journal have begun, and what to read where
-//! they differ, or differ from the one in the kernel.
+//! The record: two copies of it on disk, so that one can be lost, how many steps of its journal have begun, and what to
+//! read where they differ, or differ from the one in the kernel.
 
 use std::{fs, io, path::Path};
 
@@ -113,7 +113,8 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces the record on disk, each of its two copies in one step, and counts that. Returns how many octets it has.
+    /// Replaces the record on disk, each of its two copies in one step, and counts that. Returns how many octets it
+    /// has.
     ///
     /// # Errors
     /// If it cannot be written. Then there may be no second copy, but never one that is older than the first.

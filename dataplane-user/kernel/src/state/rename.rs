@@ -7,8 +7,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::{StateError, Store, error::failed};
 
 impl Store {
-    /// Moves the state to a new name, after the interface was renamed. What lies there without a record goes; the state of
-    /// another aggregate, whose interface lost that name, gets the name that this one had.
+    /// Moves the state to a new name, after the interface was renamed. What lies there without a record goes; the state
+    /// of another aggregate, whose interface lost that name, gets the name that this one had.
     ///
     /// # Errors
     /// [`StateError::Locked`] if somebody controls that other aggregate: its own controller will follow its interface. Else if

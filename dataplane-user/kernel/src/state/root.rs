@@ -1,5 +1,5 @@
-//! The root of all state, shared by all aggregates of all network namespaces: made when the first comes, removed when the
-//! last is gone.
+//! The root of all state, shared by all aggregates of all network namespaces: made when the first comes, removed when
+//! the last is gone.
 
 use std::{
     fs::{self, File},
@@ -49,7 +49,8 @@ impl Store {
     }
 }
 
-/// Removes what is above the directories of an aggregate, as far as nobody else uses it. The caller holds the lock of the root.
+/// Removes what is above the directories of an aggregate, as far as nobody else uses it. The caller holds the lock of
+/// the root.
 fn tidy_up(dirs: &[PathBuf]) -> Result<(), StateError> {
     // Parents go if they are empty; others may be using them.
     for dir in dirs.iter().filter_map(|dir| dir.parent()) {
@@ -107,8 +108,8 @@ fn mount_bpffs() -> Result<(), StateError> {
         .map_err(|error| StateError::Mount { path, source: error.into() })
 }
 
-/// Removes a directory with all that is in it, if it is there. Whoever waits for the lock meanwhile may make that file once
-/// more, and finds out afterwards that there is nothing to be locked.
+/// Removes a directory with all that is in it, if it is there. Whoever waits for the lock meanwhile may make that file
+/// once more, and finds out afterwards that there is nothing to be locked.
 fn remove_tree(path: &Path) -> Result<(), StateError> {
     /// More often than there are others who may do so, by far.
     const ATTEMPTS: u32 = 1000;

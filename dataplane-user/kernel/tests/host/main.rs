@@ -1,5 +1,5 @@
-//! Reading and changing the configuration of a real host, each test in a network namespace of its own that vanishes with
-//! the test's thread.
+//! Reading and changing the configuration of a real host, each test in a network namespace of its own that vanishes
+//! with the test's thread.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod conflicts;

@@ -22,7 +22,8 @@ pub fn nft(ruleset: &str) -> bool {
     output.status.success()
 }
 
-/// Hangs a filter that takes nothing on `p0`: a program of one instruction, since every kernel that we run on has those.
+/// Hangs a filter that takes nothing on `p0`: a program of one instruction, since every kernel that we run on has
+/// those.
 fn add_filter(parent: &str) {
     let words = ["filter", "add", "dev", "p0", parent, "bpf", "bytecode", "1,6 0 0 0"];
     let output = Command::new("tc").args(words).output().unwrap();

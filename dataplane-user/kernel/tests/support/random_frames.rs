@@ -1,5 +1,5 @@
-//! Frames for comparing two parsers: well-formed ones of every kind that the flow hash tells apart, the same with octets
-//! changed, cut off or added, and noise. The same seed gives the same frames.
+//! Frames for comparing two parsers: well-formed ones of every kind that the flow hash tells apart, the same with
+//! octets changed, cut off or added, and noise. The same seed gives the same frames.
 
 /// IP protocols that the hash treats alike or apart, and some that it does not know.
 const PROTOCOLS: [u8; 18] = [6, 6, 17, 17, 1, 1, 58, 58, 33, 50, 51, 132, 136, 2, 4, 47, 44, 0];

@@ -61,7 +61,8 @@ impl Link {
             length: u32::try_from(size_of::<Info>()).map_err(io::Error::other)?,
             info: (&raw mut info).expose_provenance() as u64,
         };
-        // SAFETY: the address is that of an `Info`, which lives through the call and may be written to up to the length.
+        // SAFETY: the address is that of an `Info`, which lives through the call and may be written to up to the
+        // length.
         unsafe { call(BPF_OBJ_GET_INFO_BY_FD, &query) }?;
         Ok(Held { program: info.program, index: IfIndex(info.index) })
     }

@@ -1,4 +1,5 @@
-//! Hooks on which a link holds each program: tcx, and the transmit of netkit. A pin keeps the link when the process ends.
+//! Hooks on which a link holds each program: tcx, and the transmit of netkit. A pin keeps the link when the process
+//! ends.
 
 use std::{io, os::fd::AsFd as _};
 
@@ -18,7 +19,8 @@ use crate::dataplane::{error::DataplaneError, pins};
 pub(super) enum Linked {
     /// tcx. Minimum kernel version: 6.6.
     Tcx,
-    /// The transmit of the primary end of a netkit pair. It understands the same return codes as tcx. Minimum kernel version: 6.7.
+    /// The transmit of the primary end of a netkit pair. It understands the same return codes as tcx. Minimum kernel
+    /// version: 6.7.
     Netkit,
 }
 
@@ -43,7 +45,8 @@ impl Hook for Linked {
             if held(site, &link)?.index == site.index {
                 return link.update(program).map_err(failed(site, "update link"));
             }
-            // A link to an interface that is gone, or to one that used to have this role, or one that somebody detached.
+            // A link to an interface that is gone, or to one that used to have this role, or one that somebody
+            // detached.
             self.detach(site)?;
         }
         let link = Link::create(program, site.index, self.kind(site.side)).map_err(|error| {

@@ -99,8 +99,8 @@ impl Pair<'_> {
         Builder::default().push_str(attr::INFO_KIND, self.kind().name).push_nested(attr::INFO_DATA, &data)
     }
 
-    /// Whether the near end of a pair that is there is what it must be from its making on: of a netkit pair, the primary end,
-    /// for Ethernet frames.
+    /// Whether the near end of a pair that is there is what it must be from its making on: of a netkit pair, the
+    /// primary end, for Ethernet frames.
     fn is_alike(&self, near: Attributes<'_>) -> bool {
         let info = near.find(attr::LINKINFO).map(Attributes::nested);
         let data = info.and_then(|info| info.find(attr::INFO_DATA)).map(Attributes::nested);
@@ -111,7 +111,8 @@ impl Pair<'_> {
 }
 
 impl Netlink {
-    /// Makes a pair, in the namespace of this socket but for what [`Pair::namespace`] says; both ends down and without IPv6 address generation. If the pair is there, its settings are made.
+    /// Makes a pair, in the namespace of this socket but for what [`Pair::namespace`] says; both ends down and without
+    /// IPv6 address generation. If the pair is there, its settings are made.
     ///
     /// Of a netkit pair, the aggregate's interface is the primary end, which programs can be attached to. Without a
     /// program, what it sends is dropped (the hidden end is nobody's), and what the hidden end sends arrives on it.
@@ -143,9 +144,9 @@ impl Netlink {
         Ok(())
     }
 
-    /// Whether the kernel makes netkit pairs with a MAC that we give. Nothing is made to find that out: it is asked for a pair
-    /// that has all that we want, and a multicast MAC, which no interface may have. A kernel that would take another
-    /// MAC objects to that one; others to netkit, or to any MAC.
+    /// Whether the kernel makes netkit pairs with a MAC that we give. Nothing is made to find that out: it is asked for
+    /// a pair that has all that we want, and a multicast MAC, which no interface may have. A kernel that would take
+    /// another MAC objects to that one; others to netkit, or to any MAC.
     ///
     /// Minimum kernel version for such pairs: 6.11 (netkit itself: 6.7).
     pub fn has_netkit(&mut self) -> bool {
