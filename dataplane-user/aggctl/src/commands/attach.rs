@@ -15,7 +15,7 @@ use aggctl_kernel::{
 
 use super::{
     await_ports::await_ports,
-    background::{Foreground, log_to_stderr},
+    internal::{Foreground, log_to_stderr},
 };
 use crate::{
     api::{Client, Request, Unanswered},

@@ -2,9 +2,9 @@
 
 mod attach;
 mod await_ports;
-mod background;
 mod detach;
 mod explain;
+mod internal;
 mod live;
 mod monitor;
 mod show;
@@ -49,7 +49,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Monitor { name, json } => prepare().and_then(|()| monitor::run(name.as_deref(), json)),
         Command::Guardian { name, adopt } => prepare_background().and_then(|()| guardian::run(&store(&name)?, adopt)),
         Command::Controller { name, adopt } => {
-            prepare_background().and_then(|()| background::controller(store(&name)?, adopt))
+            prepare_background().and_then(|()| internal::controller(store(&name)?, adopt))
         }
         Command::Timekeeper { name } => prepare_background().and_then(|()| timekeeper::run(&store(&name)?)),
     }
@@ -95,7 +95,7 @@ fn port(action: PortAction) -> Result<(), Failure> {
 fn prepare_background() -> Result<(), Failure> {
     prepare()?;
     privilege::give_up()?;
-    background::log_to_stderr();
+    internal::log_to_stderr();
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use aggctl_engine::{host::Host, plan, record::PortRecord};
 use aggctl_kernel::udev;
 use tracing::{info, warn};
 
-use super::{Controller, Flow, links::set_index, ports::Change};
+use super::{Controller, Flow, gone::set_index, ports::Change};
 use crate::failure::Failure;
 
 /// Looks end after this time; one of them may take longer.
