@@ -57,8 +57,7 @@ impl Namespace {
     /// `aggctl show NAME --json`.
     #[track_caller]
     pub fn show(&self, name: &str) -> Show {
-        let text = self.aggctl(&format!("show {name} --json")).ok();
-        Show(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+        Show::read(&self.aggctl(&format!("show {name} --json")).ok())
     }
 
     /// Waits until the state view is as wished, and returns it.
@@ -66,14 +65,13 @@ impl Namespace {
     pub fn wait_for_show(&self, name: &str, what: &str, mut wished: impl FnMut(&Show) -> bool) -> Show {
         let mut last = None;
         let found = wait::find(SOON, || {
-            let show = self.show(name);
-            let fits = wished(&show);
-            last = Some(show);
-            fits.then_some(())
+            // There may be none of this name yet: a rename is followed a moment later.
+            let outcome = self.aggctl(&format!("show {name} --json"));
+            let found = outcome.succeeded().then(|| Show::read(&outcome.stdout)).filter(&mut wished);
+            last = Some(outcome);
+            found
         });
-        let last = last.unwrap();
-        assert!(found.is_some(), "waited in vain for the state view to say: {what}\n{:#}", last.0);
-        last
+        found.unwrap_or_else(|| panic!("waited in vain for the state view to say: {what}\n{}", last.unwrap()))
     }
 
     /// Waits until a controller runs, and returns it.
@@ -153,6 +151,12 @@ impl Drop for Background {
 pub struct Show(pub Value);
 
 impl Show {
+    /// Reads what `aggctl show NAME --json` printed.
+    #[track_caller]
+    fn read(text: &str) -> Self {
+        Self(serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+
     /// The active port.
     pub fn active(&self) -> Option<&str> {
         self.0["active_port"].as_str()

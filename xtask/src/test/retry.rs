@@ -1,21 +1,17 @@
 //! Failed system tests once more, each by itself. One that then holds failed for what ran beside it, or fails rarely:
 //! it is called unsteady, stays in the report by name, and does not fail the run.
 
-use std::path::Path;
-
 use super::{
     agent::Run,
     scan::{Tally, Verdict},
-    suite::{self, Outcome},
 };
 
 /// More failures than these are no accident: none of them is tried again.
 const MOST: u64 = 3;
 
-/// Runs what failed in `outcome` again, one test after the other, and puts the new verdicts in. Failures without a name
-/// (an executable that died) stay as they are.
-pub fn again(outcome: &mut Outcome, runs: &[Run], environment: &[(&str, &Path)]) {
-    let tally = &mut outcome.tally;
+/// Runs what failed in `tally` again, one test after the other, and puts the new verdicts in. Failures without a name (an
+/// executable that died) stay as they are.
+pub fn again(tally: &mut Tally, runs: &[Run], mut run: impl FnMut(Run) -> Tally) {
     if tally.failed > MOST {
         return;
     }
@@ -25,7 +21,7 @@ pub fn again(outcome: &mut Outcome, runs: &[Run], environment: &[(&str, &Path)])
         }
         let held = of(&tally.tests[at].name, runs).is_some_and(|alone| {
             println!("{}: again, by itself …", tally.tests[at].name);
-            let again = suite::executables(&[alone], environment, 1).tally;
+            let again = run(alone);
             again.failed == 0 && again.passed > 0
         });
         if held {
@@ -50,46 +46,36 @@ fn forgive(tally: &mut Tally, at: usize) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
-
     use super::*;
     use crate::test::scan::Test;
 
-    /// An executable that says of each test named `bad` that it fails, and of others that they pass.
-    const SCRIPT: &str = "#!/bin/sh
-for test; do :; done
-if [ \"$test\" = bad ]; then verdict=FAILED counts='0 passed; 1 failed'; else verdict=ok counts='1 passed; 0 failed'; fi
-echo \"test $test ... $verdict\"
-echo \"test result: $verdict. $counts; 0 ignored; 0 measured; 0 filtered out\"
-[ $verdict = ok ]
-";
-
-    fn outcome(names: &[&str]) -> Outcome {
+    fn failed(names: &[&str]) -> Tally {
         let test = |name: &&str| Test { name: (*name).to_owned(), verdict: Verdict::Failed, case: None };
         let tests: Vec<Test> = names.iter().map(test).collect();
-        let tally = Tally { failed: tests.len() as u64, tests, ..Tally::default() };
-        Outcome { tally, took: Duration::ZERO }
+        Tally { failed: tests.len() as u64, tests, ..Tally::default() }
+    }
+
+    /// Of tests that are run by themselves those named `bad` fail.
+    fn alone(run: Run) -> Tally {
+        assert_eq!((run.arguments.len(), run.tests), (3, 1));
+        let bad = u64::from(run.arguments[2] == "bad");
+        Tally { passed: 1 - bad, failed: bad, ..Tally::default() }
     }
 
     #[test]
     fn only_a_test_that_holds_by_itself_is_unsteady() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("fake");
-        fs::write(&path, SCRIPT).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        let (name, directory) = ("system/fake".to_owned(), directory.path().to_owned());
-        let run = Run { name, path, directory, arguments: Vec::new(), tests: 2 };
+        let (name, path) = ("system/fake".to_owned(), "/t/fake".into());
+        let runs = [Run { name, path, directory: "/t".into(), arguments: Vec::new(), tests: 9 }];
 
-        let mut rare = outcome(&["fake::good", "fake::bad", "unknown::good"]);
-        again(&mut rare, std::slice::from_ref(&run), &[]);
-        let verdicts: Vec<Verdict> = rare.tally.tests.iter().map(|test| test.verdict).collect();
+        let mut rare = failed(&["fake::good", "fake::bad", "unknown::good"]);
+        again(&mut rare, &runs, alone);
+        let verdicts: Vec<Verdict> = rare.tests.iter().map(|test| test.verdict).collect();
         assert_eq!(verdicts, [Verdict::Unsteady, Verdict::Failed, Verdict::Failed]);
-        assert_eq!((rare.tally.failed, rare.tally.unsteady), (2, 1));
+        assert_eq!((rare.failed, rare.unsteady), (2, 1));
 
-        let mut many = outcome(&["fake::good"; 4]);
-        again(&mut many, &[run], &[]);
-        assert_eq!((many.tally.failed, many.tally.unsteady), (4, 0));
+        let mut many = failed(&["fake::good"; 4]);
+        again(&mut many, &runs, alone);
+        assert_eq!((many.failed, many.unsteady), (4, 0));
     }
 }
