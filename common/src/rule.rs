@@ -133,8 +133,8 @@ pub trait Hearer {
     fn table(&self) -> impl View;
     /// Whether a socket bound to the port waits for frames of this EtherType ([`crate::Bound`]).
     fn is_awaited(&self) -> bool;
-    /// [`accept`] for this port, wherever the code for that is best kept: most frames are heard by the active port, and need no more
-    /// than a look at that.
+    /// [`accept`] for this port, wherever the code for that is best kept: most frames are heard by the active port, and
+    /// need no more than a look at that.
     ///
     /// # Errors
     ///

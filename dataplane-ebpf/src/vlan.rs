@@ -50,7 +50,8 @@ fn rule() -> Rule<Listed> {
 ///
 /// # Errors
 ///
-/// [`DropReason::Vlan`] if it has no place on the wire; [`DropReason::Malformed`] if its header cannot be read or changed.
+/// [`DropReason::Vlan`] if it has no place on the wire; [`DropReason::Malformed`] if its header cannot be read or
+/// changed.
 #[inline(always)]
 pub fn outgoing(context: &TcContext) -> Result<(), DropReason> {
     let (tag, change) = match linear(context) {

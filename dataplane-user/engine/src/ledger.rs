@@ -1,8 +1,8 @@
 //! What was found wrong while an aggregate runs, and when to repair it.
 //!
 //! Whoever looks tells [`Ledger::look`] all that is wrong now; it answers what to repair now and what is news.
-//! [`Ledger::outcome`] is told how each repair went. The first repairs of a defect follow at once; when it comes back, or
-//! cannot be repaired, again and again, the pauses grow: somebody else may want it so, and there is no fight without
+//! [`Ledger::outcome`] is told how each repair went. The first repairs of a defect follow at once; when it comes back,
+//! or cannot be repaired, again and again, the pauses grow: somebody else may want it so, and there is no fight without
 //! limit. After a minute of quiet all is forgotten.
 
 use std::{collections::BTreeMap, collections::VecDeque, fmt::Display, time::Duration};

@@ -1,7 +1,8 @@
 //! How traffic is spread over several ports: what the programs read in the modes `hash`, `round-robin` and `random`.
 //!
-//! [`fallback_orders()`] are the orders in which the ports have a claim on each bucket, [`primaries`] the table that follows from
-//! them for the ports that are usable, [`rotation()`] the list of ports in turn. The rules that read them are in
+//! [`fallback_orders()`] are the orders in which the ports have a claim on each bucket, [`primaries`] the table that
+//! follows from them for the ports that are usable, [`rotation()`] the list of ports in turn. The rules that read them
+//! are in
 //! [`aggctl_common::spread`]; what owners should know is in docs/table.md.
 //!
 //! Fallback orders change only with the members and their weights, so the caller keeps them and makes a table out of

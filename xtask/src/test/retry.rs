@@ -9,8 +9,8 @@ use super::{
 /// More failures than these are no accident: none of them is tried again.
 const MOST: u64 = 3;
 
-/// Runs what failed in `tally` again, one test after the other, and puts the new verdicts in. Failures without a name (an
-/// executable that died) stay as they are.
+/// Runs what failed in `tally` again, one test after the other, and puts the new verdicts in. Failures without a name
+/// (an executable that died) stay as they are.
 pub fn again(tally: &mut Tally, runs: &[Run], mut run: impl FnMut(Run) -> Tally) {
     if tally.failed > MOST {
         return;

@@ -24,6 +24,7 @@ mod rename;
 mod requests;
 mod returning;
 mod signals;
+mod start;
 mod verify;
 
 use std::{
@@ -39,7 +40,7 @@ use aggctl_engine::{
     config::AggregateConfig,
     record::Record,
     status::AggregateStatus,
-    supervise::{BEAT, Beat},
+    supervise::BEAT,
 };
 use aggctl_kernel::{
     dataplane::Table,
@@ -49,11 +50,9 @@ use aggctl_kernel::{
     state::{Lock, Store},
     watch::{Batch, Watcher},
 };
-use serde::{Deserialize, Serialize};
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
-pub use self::disk::Behind;
 use self::{
     aside::Aside,
     bound::Listening,
@@ -69,53 +68,15 @@ use self::{
     signals::Signals,
     verify::Verifier,
 };
+pub use self::{
+    disk::Behind,
+    start::{Insistence, Start, Voice, Wish},
+};
 use crate::{
     api::{Alive, Asked, Server},
     failure::Failure,
     operation, timekeeper,
 };
-
-/// What a controller is started for.
-#[derive(Debug)]
-pub enum Start {
-    /// Make the aggregate.
-    Attach(Wish),
-    /// Take over the one that is there.
-    Adopt,
-}
-
-/// What the owner wishes, as the command passes it on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Wish {
-    /// The aggregate.
-    pub config: AggregateConfig,
-    /// Seconds until it is undone unless confirmed.
-    pub confirm: Option<u32>,
-    /// What is said about the ports.
-    #[serde(default)]
-    pub insistence: Insistence,
-}
-
-/// How much is made of ports that look wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Insistence {
-    /// Interfaces of any kind are taken.
-    pub force: bool,
-    /// Whoever else works on a port is a reason to refuse, not to warn.
-    pub strict: bool,
-}
-
-/// Whom a starting controller tells how it goes.
-pub trait Voice {
-    /// Something the owner should know.
-    fn warn(&self, warning: String);
-    /// The aggregate is in place and controlled.
-    fn ready(&self);
-    /// The loop turned, or will not for a while.
-    fn beat(&self, beat: Beat);
-    /// Whether a guardian started it, rather than a person or a service manager who has it in the foreground.
-    fn has_guardian(&self) -> bool;
-}
 
 /// Runs the controller of `store`'s aggregate until it is asked to leave, or the aggregate is gone.
 ///

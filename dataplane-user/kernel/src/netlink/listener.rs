@@ -1,7 +1,7 @@
 //! What happens to addresses, routes and neighbours, with its content, for code that has no runtime.
 //!
-//! [`crate::watch`] says that something happened and a question then shows what is. Here the question would come too late:
-//! what was added may be gone by then, flushed with something that we removed.
+//! [`crate::watch`] says that something happened and a question then shows what is. Here the question would come too
+//! late: what was added may be gone by then, flushed with something that we removed.
 
 use std::{collections::BTreeSet, io};
 

@@ -11,8 +11,8 @@ impl Store {
     /// of another aggregate, whose interface lost that name, gets the name that this one had.
     ///
     /// # Errors
-    /// [`StateError::Locked`] if somebody controls that other aggregate: its own controller will follow its interface. Else if
-    /// a directory cannot be renamed. Nothing was renamed then.
+    /// [`StateError::Locked`] if somebody controls that other aggregate: its own controller will follow its interface.
+    /// Else if a directory cannot be renamed. Nothing was renamed then.
     pub fn rename(&mut self, name: impl Into<String>) -> Result<(), StateError> {
         let new = Self::new(self.cookie, name);
         if new.name == self.name {
