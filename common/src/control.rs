@@ -3,7 +3,7 @@
 
 use crate::Destination;
 
-/// What becomes of a frame that a port hears, as far as link-local control is concerned.
+/// What becomes of a frame that a port receives, as far as link-local control is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
     /// An ordinary frame.

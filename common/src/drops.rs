@@ -17,7 +17,7 @@ pub enum DropReason {
     Vlan = 3,
     /// Sent by the aggregate itself, and come back from a partner that knows of no group.
     Reflected = 4,
-    /// A group frame that the designated port hears as well.
+    /// A group frame that the designated port receives as well.
     Duplicate = 5,
 }
 

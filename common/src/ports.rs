@@ -74,7 +74,7 @@ impl Ports {
         Self { usable: self.usable & !port.bit(), ..*self }
     }
 
-    /// Whether a frame that port `slot` heard goes to the aggregate while one port is active, by [`rule::accept`];
+    /// Whether a frame that port `slot` received goes to the aggregate while one port is active, by [`rule::accept`];
     /// `group` says that its destination is a group address.
     #[must_use]
     pub fn accepts(&self, slot: PortId, group: bool) -> bool {

@@ -25,7 +25,7 @@ pub enum TxPolicy {
 pub enum RxPolicy {
     /// Those of the active port.
     Active,
-    /// Unicast of any port, groups of the designated port; several ports hear the same (partner `plain`).
+    /// Unicast of any port, groups of the designated port; several ports receive the same (partner `plain`).
     Designated,
     /// All of any port: the partner sends each frame to one of them (partner `lag`).
     Any,
@@ -67,5 +67,5 @@ pub const SENDS: &str = "tx_";
 pub const RECEIVES: &str = "rx_";
 /// What comes next in the names of programs that know a rule about VLANs.
 pub const TAGS: &str = "tag_";
-/// The name of the program that hands on what the ports heard, at a hidden end in a namespace of its own.
+/// The name of the program that passes on what the ports received, at a peer in a namespace of its own.
 pub const RELAY: &str = "relay";

@@ -1,4 +1,4 @@
-//! The rule: which port a frame takes, and what becomes of a frame that a port hears.
+//! The rule: which port a frame takes, and what becomes of a frame that a port receives.
 //!
 //! It reads the table through [`View`], because the programs and the controller share the table: a program must load
 //! each word once, at the moment of the decision, while a test or the controller has a copy of its own.
@@ -25,7 +25,7 @@ pub trait View {
     fn mac(&self) -> u64;
 }
 
-/// What becomes of a frame that a port hears, unless it is dropped.
+/// What becomes of a frame that a port receives, unless it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     /// It goes to the aggregate.
@@ -65,8 +65,9 @@ pub fn choose(table: &impl View) -> Option<PortId> {
     None
 }
 
-/// Whether a frame that port `slot` heard goes to the aggregate while one port is active; `group` says that its
-/// destination is a group address, which only the port that carries the traffic delivers, lest the host hear it twice.
+/// Whether a frame that port `slot` received goes to the aggregate while one port is active; `group` says that its
+/// destination is a group address, which only the port that carries the traffic delivers, lest the host receive it
+/// twice.
 ///
 /// # Errors
 ///
@@ -88,7 +89,7 @@ fn is_active(table: &impl View, slot: PortId) -> bool {
     active == u32::from(slot.0) && usable & slot.bit() != 0
 }
 
-/// Whether a frame that port `slot` heard goes to the aggregate while all ports carry traffic and the partner knows
+/// Whether a frame that port `slot` received goes to the aggregate while all ports carry traffic and the partner knows
 /// nothing of it: what it floods comes by all of them, what we send may come back.
 ///
 /// # Errors
@@ -122,9 +123,9 @@ pub fn send(table: &impl View, chosen: Option<PortId>) -> Result<IfIndex, DropRe
     }
 }
 
-/// The port that heard a frame. What the rule needs to know of it is asked for when it is needed, which for most frames
-/// is not all of it.
-pub trait Hearer {
+/// The port that received a frame. What the rule needs to know of it is asked for when it is needed, which for most
+/// frames is not all of it.
+pub trait ReceivingPort {
     /// The slot of the port.
     fn slot(&self) -> PortId;
     /// Which frames are accepted.
@@ -133,8 +134,8 @@ pub trait Hearer {
     fn table(&self) -> impl View;
     /// Whether a socket bound to the port waits for frames of this EtherType ([`crate::Bound`]).
     fn is_awaited(&self) -> bool;
-    /// [`accept`] for this port, wherever the code for that is best kept: most frames are heard by the active port, and
-    /// need no more than a look at that.
+    /// [`accept`] for this port, wherever the code for that is best kept: most frames are received by the active port,
+    /// and need no more than a look at that.
     ///
     /// # Errors
     ///
@@ -151,7 +152,7 @@ pub trait Hearer {
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn receive(port: &impl Hearer, addresses: &Addresses) -> Result<Received, DropReason> {
+pub fn receive(port: &impl ReceivingPort, addresses: &Addresses) -> Result<Received, DropReason> {
     match Control::of(&addresses.destination) {
         Control::PortOnly => Ok(Received::Port),
         Control::PortAndAggregate => Ok(shared(port, addresses, true)),
@@ -166,7 +167,7 @@ pub fn receive(port: &impl Hearer, addresses: &Addresses) -> Result<Received, Dr
 
 /// What becomes of a frame that stays with the port's own sockets in any case.
 #[inline(always)]
-fn shared(port: &impl Hearer, addresses: &Addresses, control: bool) -> Received {
+fn shared(port: &impl ReceivingPort, addresses: &Addresses, control: bool) -> Received {
     cold_path();
     match accepted(port, addresses) {
         Ok(()) => Received::PortAndAggregate { control },
@@ -176,7 +177,7 @@ fn shared(port: &impl Hearer, addresses: &Addresses, control: bool) -> Received 
 
 /// Whether a frame with these addresses goes to the aggregate.
 #[inline(always)]
-fn accepted(port: &impl Hearer, addresses: &Addresses) -> Result<(), DropReason> {
+fn accepted(port: &impl ReceivingPort, addresses: &Addresses) -> Result<(), DropReason> {
     match port.rx_policy() {
         RxPolicy::Active => port.accept(addresses.destination.is_group()),
         RxPolicy::Designated => accept_one(&port.table(), port.slot(), addresses),

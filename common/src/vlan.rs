@@ -217,7 +217,7 @@ pub fn send(rule: &Rule<impl List>, tag: Option<Tag>) -> Result<Change, DropReas
     }
 }
 
-/// What happens to a frame with this outermost tag that a port hears.
+/// What happens to a frame with this outermost tag that a port receives.
 ///
 /// # Errors
 ///

@@ -1,13 +1,13 @@
-//! The way of a frame from the port that heard it to the aggregate.
+//! The way of a frame from the port that received it to the aggregate.
 //!
-//! Either straight, out of the hidden end, where what leaves arrives on the aggregate. Or, where the hidden end is in a
-//! network namespace of its own, by the short way: `bpf_redirect_peer` to the aggregate puts the frame at the hidden
-//! end's ingress, and the relay that hangs there puts it at the aggregate's, in the same breath and without a queue.
+//! Either straight, out of the peer, where what leaves arrives on the aggregate. Or, where the peer is in a network
+//! namespace of its own, by the short way: `bpf_redirect_peer` to the aggregate puts the frame at the peer's ingress,
+//! and the relay that is attached there puts it at the aggregate's, at once and without a queue.
 //!
 //! On the short way the kernel takes every frame for one to this host (it resets the packet type). For frames to a
-//! group, and for those that a promiscuous port heard, that would be wrong: a router would forward them. So the port's
-//! program labels each frame, and the relay lets those out of the hidden end, where the kernel looks at the destination
-//! again. What has no label was sent by this host past the sending program, and must not come back.
+//! group, and for those to others, which a promiscuous port receives, that would be wrong: a router would forward them.
+//! So the port's program labels each frame, and the relay lets those out of the peer, where the kernel looks at the
+//! destination again. What has no label was sent by this host past the sending program, and must not come back.
 
 use core::hint::cold_path;
 
@@ -16,7 +16,7 @@ use aya_ebpf::{Global, bindings::BPF_F_INGRESS, programs::TcContext};
 
 use crate::action;
 
-/// The interface number of the hidden end or, on the short way, of the aggregate. Set when the program is loaded.
+/// The interface number of the peer or, on the short way, of the aggregate. Set when the program is loaded.
 #[unsafe(no_mangle)]
 static TARGET: Global<u32> = Global::new(0);
 
@@ -24,7 +24,7 @@ static TARGET: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static RELAYED: Global<u32> = Global::new(0);
 
-/// `PACKET_HOST` of linux/if_packet.h: a frame to the MAC of the interface that heard it.
+/// `PACKET_HOST` of linux/if_packet.h: a frame to the MAC of the interface that received it.
 const PACKET_HOST: u32 = 0;
 /// The label of a frame to this host. Numbers that are hardly found there by chance.
 const TO_HOST: u32 = 0x266c_1e01;
@@ -57,15 +57,15 @@ pub fn copy(context: &TcContext) {
     let _ = context.clone_redirect(TARGET.load(), flags);
 }
 
-/// Passes on, at the hidden end, what a port's program labelled.
+/// Passes on, at the peer, what a port's program labelled.
 #[inline(always)]
 pub fn relay(context: &TcContext) -> i32 {
     let frame = context.skb.skb;
     // SAFETY: the kernel hands the program a valid context.
-    let (label, hidden) = unsafe { (core::ptr::read_volatile(&raw const (*frame).cb[0]), (*frame).ifindex) };
+    let (label, peer) = unsafe { (core::ptr::read_volatile(&raw const (*frame).cb[0]), (*frame).ifindex) };
     if label == TO_HOST {
-        return action::redirect_peer(IfIndex(hidden));
+        return action::redirect_peer(IfIndex(peer));
     }
     cold_path();
-    if label == TO_OTHERS { action::redirect(IfIndex(hidden)) } else { action::DROP }
+    if label == TO_OTHERS { action::redirect(IfIndex(peer)) } else { action::DROP }
 }

@@ -1,8 +1,8 @@
-//! The programs of aggctl's data path: `tx_…` hangs where every frame passes that the host sends on the aggregate (on
-//! the aggregate's transmit or egress, or the ingress of its hidden end), one for each way to pick the port; `rx_…`
-//! hangs on the ingress hook of each port, one for each rule about what is accepted; `relay`, where the hidden end is
-//! in a network namespace of its own, on the ingress of that. What differs is a program of its own rather than a
-//! global, because the verifier removes what a global forbids, but not the loads of the global. The names are those of
+//! The programs of aggctl's data path: `tx_…` is attached where every frame passes that the host sends on the aggregate
+//! (on the aggregate's transmit or egress, or the ingress of its peer), one for each way to pick the port; `rx_…` is
+//! attached to the ingress hook of each port, one for each rule about what is accepted; `relay`, where the peer is in a
+//! network namespace of its own, on the ingress of that. What differs is a program of its own rather than a global,
+//! because the verifier removes what a global forbids, but not the loads of the global. The names are those of
 //! [`aggctl_common::programs`].
 //!
 //! The rule that decides lives in `aggctl-common` and is tested on the host. Here is only what needs a kernel: reading
@@ -62,10 +62,10 @@ senders! {
     tx_random, tx_tag_random: |_context| send::random();
 }
 
-/// Programs for a frame that a port heard: the second of each pair is for aggregates with a rule about VLANs.
+/// Programs for a frame that a port received: the second of each pair is for aggregates with a rule about VLANs.
 macro_rules! receivers {
     ($($plain:ident, $tagging:ident: $rx_policy:ident;)+) => {$(
-        /// A frame that a port heard.
+        /// A frame that a port received.
         #[classifier]
         pub fn $plain(context: TcContext) -> i32 {
             receive::receive::<false>(&context, RxPolicy::$rx_policy)
@@ -85,7 +85,7 @@ receivers! {
     rx_any, rx_tag_any: Any;
 }
 
-/// A frame that a port heard, at the hidden end.
+/// A frame that a port received, at the peer.
 #[classifier]
 pub fn relay(context: TcContext) -> i32 {
     deliver::relay(&context)

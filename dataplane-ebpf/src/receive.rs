@@ -1,25 +1,25 @@
-//! Frames that a port heard.
+//! Frames that a port received.
 
 use core::hint::cold_path;
 
 use aggctl_common::{
     Addresses, DropReason, PortId,
     programs::RxPolicy,
-    rule::{self, Hearer, Received, View},
+    rule::{self, ReceivingPort, Received, View},
 };
 use aya_ebpf::{Global, programs::TcContext};
 
 use crate::{action, bound, deliver, drops, ports, vlan};
 
-/// The slot of the port that this copy of the program hangs on. Set when the program is loaded.
+/// The slot of the port that this copy of the program is attached to. Set when the program is loaded.
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
 
-/// The port that this copy of the program hangs on, what it accepts, and the frame that it heard. `PAGED`: seen from
-/// [`paged`].
+/// The port that this copy of the program is attached to, what it accepts, and the frame that it received. `PAGED`:
+/// seen from [`paged`].
 struct ThisPort<'a, const PAGED: bool>(RxPolicy, &'a TcContext);
 
-impl<const PAGED: bool> Hearer for ThisPort<'_, PAGED> {
+impl<const PAGED: bool> ReceivingPort for ThisPort<'_, PAGED> {
     #[inline(always)]
     fn slot(&self) -> PortId {
         slot()

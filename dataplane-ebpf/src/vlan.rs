@@ -67,8 +67,8 @@ pub fn outgoing(context: &TcContext) -> Result<(), DropReason> {
     apply(context, tag, change)
 }
 
-/// Gives a frame that a port heard, and that is no link-local control frame, the tag that it has on the host. Pointers
-/// to its octets are void afterwards.
+/// Gives a frame that a port received, and that is no link-local control frame, the tag that it has on the host.
+/// Pointers to its octets are void afterwards.
 ///
 /// # Errors
 ///

@@ -14,7 +14,7 @@ use etherparse::{ArpPacketSlice, NetSlice, SlicedPacket};
 
 use crate::{
     Namespace,
-    sys::{Heard, PacketSocket},
+    sys::{Captured, PacketSocket},
 };
 
 /// `ETH_P_ALL`: frames of every protocol, those that are sent included.
@@ -36,8 +36,8 @@ pub struct Capture {
 /// who asks, so that the answer has all that arrived before the question.
 struct Reader {
     socket: Arc<PacketSocket>,
-    filter: Box<dyn Fn(&Heard) -> bool + Send>,
-    frames: Vec<Heard>,
+    filter: Box<dyn Fn(&Captured) -> bool + Send>,
+    frames: Vec<Captured>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -49,9 +49,9 @@ impl std::fmt::Debug for Reader {
 impl Reader {
     /// Takes all that the socket has by now.
     fn drain(&mut self) {
-        while let Ok(Some(heard)) = self.socket.receive(Duration::ZERO) {
-            if (self.filter)(&heard) {
-                self.frames.push(heard);
+        while let Ok(Some(captured)) = self.socket.receive(Duration::ZERO) {
+            if (self.filter)(&captured) {
+                self.frames.push(captured);
             }
         }
     }
@@ -59,16 +59,16 @@ impl Reader {
 
 impl Capture {
     /// Keeps the frames of an interface that `filter` wants.
-    pub fn start(namespace: &Namespace, interface: &str, filter: impl Fn(&Heard) -> bool + Send + 'static) -> Self {
+    pub fn start(namespace: &Namespace, interface: &str, filter: impl Fn(&Captured) -> bool + Send + 'static) -> Self {
         Self::of(namespace, interface, ALL, filter)
     }
 
-    /// As [`Capture::start`], by a socket that hears frames of one EtherType only.
+    /// As [`Capture::start`], by a socket that receives frames of one EtherType only.
     pub fn of(
         namespace: &Namespace,
         interface: &str,
         protocol: u16,
-        filter: impl Fn(&Heard) -> bool + Send + 'static,
+        filter: impl Fn(&Captured) -> bool + Send + 'static,
     ) -> Self {
         let socket = Arc::new(namespace.enter(|| PacketSocket::open(interface, protocol)).unwrap());
         let reader = Reader { socket: Arc::clone(&socket), filter: Box::new(filter), frames: Vec::new() };
@@ -95,13 +95,13 @@ impl Capture {
     }
 
     /// The frames so far.
-    pub fn frames(&self) -> Vec<Heard> {
+    pub fn frames(&self) -> Vec<Captured> {
         self.reader().frames.clone()
     }
 
     /// How many of the frames so far are such.
-    pub fn count(&self, such: impl Fn(&Heard) -> bool) -> usize {
-        self.reader().frames.iter().filter(|heard| such(heard)).count()
+    pub fn count(&self, such: impl Fn(&Captured) -> bool) -> usize {
+        self.reader().frames.iter().filter(|captured| such(captured)).count()
     }
 
     /// Forgets the frames so far.
@@ -165,8 +165,8 @@ pub fn vlans(frame: &[u8]) -> Vec<u16> {
 }
 
 /// Whether a frame is an IPv4 or IPv6 echo request or answer.
-pub fn is_ping(heard: &Heard) -> bool {
-    match SlicedPacket::from_ethernet(&heard.bytes).ok().and_then(|packet| packet.net) {
+pub fn is_ping(captured: &Captured) -> bool {
+    match SlicedPacket::from_ethernet(&captured.bytes).ok().and_then(|packet| packet.net) {
         Some(NetSlice::Ipv4(ip)) => {
             ip.payload().ip_number.0 == 1 && matches!(ip.payload().payload.first(), Some(0 | 8))
         }

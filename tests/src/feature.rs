@@ -59,10 +59,10 @@ pub static NETKIT: Feature =
 /// VLAN devices.
 pub static VLAN: Feature =
     Feature { name: "8021q", since: Version(2, 6), option: Some("CONFIG_VLAN_8021Q"), probe: Probe::Kind("vlan") };
-/// The bonding driver, as a peer.
+/// The bonding driver, as a partner.
 pub static BOND: Feature =
     Feature { name: "bonding", since: Version(2, 6), option: Some("CONFIG_BONDING"), probe: Probe::Kind("bond") };
-/// The team driver, as a peer.
+/// The team driver, as a partner.
 pub static TEAM: Feature =
     Feature { name: "team", since: Version(3, 3), option: Some("CONFIG_NET_TEAM"), probe: Probe::Kind("team") };
 

@@ -36,7 +36,7 @@ const SINK: u16 = 7777;
 const NUMBER: usize = 14 + 20 + 8;
 /// Octets of each frame.
 const LENGTH: usize = NUMBER + 8;
-/// How long the wires must be silent before all counts as heard.
+/// How long the wires must be silent before all counts as received.
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// The drawing above.
@@ -103,8 +103,8 @@ impl Group {
     }
 
     /// Counts the flows' frames that come out of each cable, from now on.
-    pub fn listen(&self) -> Ears {
-        Ears { ears: (0..self.ports).map(|port| Ear::open(&self.far, &format!("eth{port}"))).collect() }
+    pub fn listen(&self) -> Receivers {
+        Receivers { receivers: (0..self.ports).map(|port| Receiver::open(&self.far, &format!("eth{port}"))).collect() }
     }
 
     /// Sends frames of flows from the aggregate.
@@ -170,20 +170,20 @@ impl Sender {
 
 /// What came out of the cables.
 #[derive(Debug)]
-pub struct Ears {
-    ears: Vec<Ear>,
+pub struct Receivers {
+    receivers: Vec<Receiver>,
 }
 
-impl Ears {
+impl Receivers {
     /// The flow and the number of each frame that came out of each cable, once nothing more comes.
-    pub fn heard(&self) -> Vec<Vec<(u16, u64)>> {
-        let count = || self.ears.iter().map(|ear| ear.heard.lock().unwrap().len()).sum::<usize>();
+    pub fn received(&self) -> Vec<Vec<(u16, u64)>> {
+        let count = || self.receivers.iter().map(|receiver| receiver.received.lock().unwrap().len()).sum::<usize>();
         let mut before = usize::MAX;
         while count() != before {
             before = count();
             std::thread::sleep(wait::patient(SILENCE));
         }
-        self.ears.iter().map(|ear| ear.heard.lock().unwrap().clone()).collect()
+        self.receivers.iter().map(|receiver| receiver.received.lock().unwrap().clone()).collect()
     }
 
     /// The cable that each flow came out of.
@@ -194,39 +194,39 @@ impl Ears {
     #[track_caller]
     pub fn cables(&self) -> BTreeMap<u16, usize> {
         let mut cables = BTreeMap::new();
-        for (cable, heard) in self.heard().into_iter().enumerate() {
-            for (flow, _) in heard {
+        for (cable, received) in self.received().into_iter().enumerate() {
+            for (flow, _) in received {
                 assert_eq!(*cables.entry(flow).or_insert(cable), cable, "flow {flow} took two cables");
             }
         }
         cables
     }
 
-    /// Forgets what was heard.
+    /// Forgets what was received.
     pub fn clear(&self) {
-        self.ears.iter().for_each(|ear| ear.heard.lock().unwrap().clear());
+        self.receivers.iter().for_each(|receiver| receiver.received.lock().unwrap().clear());
     }
 }
 
 /// One end of a cable.
 #[derive(Debug)]
-struct Ear {
-    heard: Arc<Mutex<Vec<(u16, u64)>>>,
+struct Receiver {
+    received: Arc<Mutex<Vec<(u16, u64)>>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Ear {
+impl Receiver {
     fn open(host: &Namespace, interface: &str) -> Self {
         let socket = host.enter(|| PacketSocket::open(interface, 0x0800)).unwrap();
-        let (heard, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (received, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let thread = std::thread::spawn({
-            let (heard, ended) = (Arc::clone(&heard), Arc::clone(&ended));
+            let (received, ended) = (Arc::clone(&received), Arc::clone(&ended));
             move || {
                 let mut frame = [0; LENGTH];
                 while !ended.load(Ordering::Acquire) {
                     match socket.read(Duration::from_millis(50), &mut frame) {
-                        Ok(Some(LENGTH)) => heard.lock().unwrap().extend(understand(&frame)),
+                        Ok(Some(LENGTH)) => received.lock().unwrap().extend(understand(&frame)),
                         Ok(_) => {}
                         // The interface went down: it comes back.
                         Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
@@ -236,11 +236,11 @@ impl Ear {
                 }
             }
         });
-        Self { heard, ended, thread: Some(thread) }
+        Self { received, ended, thread: Some(thread) }
     }
 }
 
-impl Drop for Ear {
+impl Drop for Receiver {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {

@@ -1,4 +1,4 @@
-//! Guests of the host (namespaces that hang on it by a veth), and a DHCP server.
+//! Guests of the host (namespaces that are connected to it by a veth pair), and a DHCP server.
 
 use std::{
     fs,

@@ -20,7 +20,7 @@ pub mod lab;
 pub mod matrix;
 pub mod monitor;
 pub mod namespace;
-pub mod peer;
+pub mod partner;
 pub mod ping;
 pub mod private_run;
 pub mod processes;

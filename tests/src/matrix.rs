@@ -12,7 +12,7 @@ use crate::{
 /// How many emulated cards a test takes.
 const CARDS: usize = 2;
 
-/// The hook that the programs hang on, as `attach --hook` calls it.
+/// The hook that the programs are attached to, as `attach --hook` calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
     /// tcx links.
@@ -72,39 +72,39 @@ pub struct Case {
     pub wiring: Wiring,
     /// What the ports are.
     pub link: Link,
-    /// Where the programs hang.
+    /// Where the programs are attached.
     pub hook: Hook,
     /// The aggregate's own device.
     pub device: Device,
 }
 
 impl Case {
-    /// Ports are veth, programs hang on tcx.
+    /// Ports are veth, programs are attached to tcx.
     pub const VETH_TCX: Self = Self::shared(Link::Veth, Hook::Tcx);
-    /// Ports are veth, programs hang on clsact.
+    /// Ports are veth, programs are attached to clsact.
     pub const VETH_CLSACT: Self = Self::shared(Link::Veth, Hook::Clsact);
-    /// Ports are veth, programs hang on tcx, the device is veth.
+    /// Ports are veth, programs are attached to tcx, the device is veth.
     pub const VETH_TCX_VETH: Self = Self { device: Device::Other, ..Self::VETH_TCX };
-    /// Ports are veth, programs hang on clsact, the device is netkit.
+    /// Ports are veth, programs are attached to clsact, the device is netkit.
     pub const VETH_CLSACT_NETKIT: Self = Self { device: Device::Other, ..Self::VETH_CLSACT };
-    /// Ports are tap, programs hang on tcx.
+    /// Ports are tap, programs are attached to tcx.
     pub const TAP_TCX: Self = Self::shared(Link::Tap, Hook::Tcx);
-    /// Ports are tap, programs hang on clsact.
+    /// Ports are tap, programs are attached to clsact.
     pub const TAP_CLSACT: Self = Self::shared(Link::Tap, Hook::Clsact);
-    /// Ports are emulated cards, programs hang on tcx.
+    /// Ports are emulated cards, programs are attached to tcx.
     pub const E1000E_TCX: Self = Self::shared(Link::E1000e, Hook::Tcx);
-    /// Ports are emulated cards, programs hang on clsact.
+    /// Ports are emulated cards, programs are attached to clsact.
     pub const E1000E_CLSACT: Self = Self::shared(Link::E1000e, Hook::Clsact);
-    /// Ports are emulated virtio cards, programs hang on tcx.
+    /// Ports are emulated virtio cards, programs are attached to tcx.
     pub const VIRTIO_TCX: Self = Self::shared(Link::Virtio, Hook::Tcx);
 
-    /// Wiring direct, ports are veth, programs hang on tcx.
+    /// Wiring direct, ports are veth, programs are attached to tcx.
     pub const DIRECT_VETH_TCX: Self = Self::VETH_TCX.direct();
-    /// Wiring direct, ports are veth, programs hang on clsact.
+    /// Wiring direct, ports are veth, programs are attached to clsact.
     pub const DIRECT_VETH_CLSACT: Self = Self::VETH_CLSACT.direct();
-    /// Wiring direct, ports are tap, programs hang on tcx.
+    /// Wiring direct, ports are tap, programs are attached to tcx.
     pub const DIRECT_TAP_TCX: Self = Self::TAP_TCX.direct();
-    /// Wiring direct, ports are tap, programs hang on clsact.
+    /// Wiring direct, ports are tap, programs are attached to clsact.
     pub const DIRECT_TAP_CLSACT: Self = Self::TAP_CLSACT.direct();
 
     const fn shared(link: Link, hook: Hook) -> Self {

@@ -151,13 +151,13 @@ pub fn set_carrier(tap: &File, on: bool) -> io::Result<()> {
     check(unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETCARRIER as _, &raw const value) }).map(drop)
 }
 
-/// A packet socket on one interface, which hears and sends whole frames.
+/// A packet socket on one interface, which receives and sends whole frames.
 #[derive(Debug)]
 pub struct PacketSocket(OwnedFd);
 
-/// A frame that a packet socket heard.
+/// A frame that a packet socket received.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct Captured {
     /// The frame, its VLAN tag put back where it was in the kernel's metadata.
     pub bytes: Vec<u8>,
     /// Whether the interface sent it, rather than received it.
@@ -240,7 +240,7 @@ impl PacketSocket {
     /// # Errors
     ///
     /// As recvmsg(2).
-    pub fn receive(&self, limit: Duration) -> io::Result<Option<Heard>> {
+    pub fn receive(&self, limit: Duration) -> io::Result<Option<Captured>> {
         if !self.waits(limit)? {
             return Ok(None);
         }
@@ -267,7 +267,7 @@ impl PacketSocket {
         }
         // SAFETY: it was zeroed, which is a valid `sockaddr_ll`, and the kernel wrote one.
         let from = unsafe { from.assume_init() };
-        Ok(Some(Heard { bytes, outgoing: from.sll_pkttype == libc::PACKET_OUTGOING, kind: from.sll_pkttype }))
+        Ok(Some(Captured { bytes, outgoing: from.sll_pkttype == libc::PACKET_OUTGOING, kind: from.sll_pkttype }))
     }
 }
 

@@ -47,12 +47,13 @@ fn a_live_change_of_the_count_holds(case: Case) {
     }
 }
 
-/// The announcements on both cables, as the switch hears them.
+/// The announcements on both cables, as the switch receives them.
 struct Wires([Capture; 2]);
 
 impl Wires {
     fn start(lab: &Lab) -> Self {
-        let announcement = |heard: &aggctl_tests::sys::Heard| !heard.outgoing && announced(&heard.bytes).is_some();
+        let announcement =
+            |captured: &aggctl_tests::sys::Captured| !captured.outgoing && announced(&captured.bytes).is_some();
         Self(["sw0", "sw1"].map(|end| Capture::start(&lab.switch, end, announcement)))
     }
 
@@ -77,7 +78,8 @@ impl Wires {
             addresses.iter().map(|address| {
                 (
                     *address,
-                    [0, 1].map(|wire: usize| self.0[wire].count(|heard| announced(&heard.bytes) == Some(*address))),
+                    [0, 1]
+                        .map(|wire: usize| self.0[wire].count(|captured| announced(&captured.bytes) == Some(*address))),
                 )
             })
         };

@@ -142,10 +142,10 @@ fn what_was_broken_meanwhile_is_mended_by_adopt(case: Case) {
     lab.attach("");
     let ping = lab.ping(RHYTHM);
     kill_both(&lab);
-    // Where the sending program of a veth pair hangs: what the host sends goes to the hidden end, or leaves before the
+    // Where the sending program of a veth pair is attached: what the host sends goes to the peer, or leaves before the
     // device.
     let agg0 = lab.host.link("agg0");
-    let place = agg0["link"].as_str().map_or_else(|| "agg0 egress".to_owned(), |hidden| format!("{hidden} ingress"));
+    let place = agg0["link"].as_str().map_or_else(|| "agg0 egress".to_owned(), |peer| format!("{peer} ingress"));
     lab.host.tc(&format!("filter del dev {place}")).ok();
     ping.expect_silence();
     lab.host.aggctl("adopt agg0").ok();

@@ -38,8 +38,8 @@ fn ports_are_promiscuous_while_the_aggregate_is(case: Case) {
     promiscuous(false);
 }
 
-cases!(ports_hear_all_groups: VETH_TCX, TAP_CLSACT);
-fn ports_hear_all_groups(case: Case) {
+cases!(ports_receive_all_groups: VETH_TCX, TAP_CLSACT);
+fn ports_receive_all_groups(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
     for port in ["eth0", "eth1"] {

@@ -1,4 +1,4 @@
-//! What is particular to wiring direct: the namespace of the hidden end, and what must not take the short way.
+//! What is particular to wiring direct: the namespace of the peer, and what must not take the short way.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
@@ -107,7 +107,8 @@ cases!(what_is_sent_past_the_program_does_not_come_back: DIRECT_VETH_TCX, DIRECT
 fn what_is_sent_past_the_program_does_not_come_back(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
-    let own = |heard: &aggctl_tests::sys::Heard| !heard.outgoing && heard.bytes.get(6..12) == Some(&STRANGER[..]);
+    let own =
+        |captured: &aggctl_tests::sys::Captured| !captured.outgoing && captured.bytes.get(6..12) == Some(&STRANGER[..]);
     let back = Capture::start(&lab.host, "agg0", own);
     let wire = Capture::start(&lab.switch, "sw0", own);
     let past = lab.host.enter(|| PacketSocket::open("agg0", 0)).unwrap();
@@ -119,7 +120,9 @@ fn what_is_sent_past_the_program_does_not_come_back(case: Case) {
     }
     let usual = lab.host.enter(|| PacketSocket::open("agg0", 0)).unwrap();
     usual.send(&frame([0xff; 6], LOCAL, "the usual way")).unwrap();
-    wait_for("a frame on the wire", SOON, || wire.count(|heard| heard.bytes[14..].starts_with(b"the usual")) == 1);
+    wait_for("a frame on the wire", SOON, || {
+        wire.count(|captured| captured.bytes[14..].starts_with(b"the usual")) == 1
+    });
     wait::quiet(QUIET, || (back.count(|_| true) > 0).then_some(()));
     assert_eq!(back.count(|_| true), 0, "{:?}", back.frames());
     assert_eq!(wire.count(|_| true), 1, "{:?}", wire.frames());
@@ -129,11 +132,12 @@ cases!(the_kernel_knows_whom_a_frame_is_for: VETH_TCX, DIRECT_VETH_TCX, DIRECT_V
 fn the_kernel_knows_whom_a_frame_is_for(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
-    // Else nothing for other stations would be heard.
+    // Else nothing for other stations would be received.
     lab.host.ip("link set agg0 promisc on");
     wait_for("promiscuous ports", SOON, || lab.host.link("eth0")["promiscuity"].as_u64() > Some(0));
-    let ours = |heard: &aggctl_tests::sys::Heard| !heard.outgoing && heard.bytes.get(6..12) == Some(&STRANGER[..]);
-    let heard = Capture::start(&lab.host, "agg0", ours);
+    let ours =
+        |captured: &aggctl_tests::sys::Captured| !captured.outgoing && captured.bytes.get(6..12) == Some(&STRANGER[..]);
+    let received = Capture::start(&lab.host, "agg0", ours);
     let wire = lab.switch.enter(|| PacketSocket::open("sw0", 0)).unwrap();
     let address = mac(lab.host.link("agg0")["address"].as_str().unwrap());
     let other = [0x02, 0, 0, 0, 0, 0x77];
@@ -147,9 +151,9 @@ fn the_kernel_knows_whom_a_frame_is_for(case: Case) {
     ] {
         let before = count();
         wire.send(&frame(destination, LOCAL, "for whom")).unwrap();
-        wait_for("a frame on the aggregate", SOON, || heard.count(|_| true) == 1);
-        assert_eq!(heard.frames()[0].kind, kind, "{destination:02x?}");
+        wait_for("a frame on the aggregate", SOON, || received.count(|_| true) == 1);
+        assert_eq!(received.frames()[0].kind, kind, "{destination:02x?}");
         wait_for("a frame counted", SOON, || count() > before);
-        heard.clear();
+        received.clear();
     }
 }

@@ -22,7 +22,7 @@ use aggctl_tests::{
     lab::{CLIENT_V4, HOST_V4, HOST_V6},
     matrix::SOON,
     skip,
-    sys::Heard,
+    sys::Captured,
     wait, wait_for,
 };
 
@@ -97,10 +97,10 @@ fn a_guest_that_says_nothing_is_found(case: Case) {
     let by_hand = |port: &str| drizzle.lost_by(|| drop(lab.host.aggctl(&format!("set agg0 active-port={port}")).ok()));
     let mut seen = Vec::new();
     for _ in 0..3 {
-        // It is heard once, by the port that is active now: switch and bridge know it.
-        let heard = || guest.namespace.exec(&format!("ping -c 1 -W 1 {CLIENT_V4}")).succeeded();
-        wait_for("the guest on the network", SOON, heard);
-        let said = Capture::start(&lab.host, "g1", |heard| !heard.outgoing);
+        // It is received once, by the port that is active now: switch and bridge know it.
+        let answered = || guest.namespace.exec(&format!("ping -c 1 -W 1 {CLIENT_V4}")).succeeded();
+        wait_for("the guest on the network", SOON, answered);
+        let said = Capture::start(&lab.host, "g1", |captured| !captured.outgoing);
         // No link goes, so the switch keeps what it learnt, unless it is told better.
         let changes = [by_hand("eth1"), by_hand("eth0")];
         let failover = drizzle.lost_by(|| lab.cut("eth0"));
@@ -153,7 +153,7 @@ fn thousands_of_stations_are_announced_while_ports_are_watched(case: Case) {
     lab.cut("eth0");
     ping.wait_for_answer(SOON);
     lab.host.wait_for_show("agg0", "eth1 took over", |show| show.active() == Some("eth1"));
-    let last = || wires.0[1].count(|heard| taught(&heard.bytes) == Some(stations[1999].1)) == COUNT;
+    let last = || wires.0[1].count(|captured| taught(&captured.bytes) == Some(stations[1999].1)) == COUNT;
     wait_for("all stations on the other port", SOON, last);
 }
 
@@ -161,13 +161,13 @@ cases!(the_addresses_of_a_bridge_and_macvlans_are_announced: VETH_TCX, TAP_CLSAC
 fn the_addresses_of_a_bridge_and_macvlans_are_announced(case: Case) {
     let lab = lab_with_bridge(case);
     let bridge = mac(BRIDGE_MAC);
-    let announced_from = |heard: &Heard, from: [u8; 6], address: &str| {
-        heard.bytes[6..12] == from && announced(&heard.bytes) == Some(address.parse().unwrap())
+    let announced_from = |captured: &Captured, from: [u8; 6], address: &str| {
+        captured.bytes[6..12] == from && announced(&captured.bytes) == Some(address.parse().unwrap())
     };
     let wires = Wires::start(&lab);
     lab.host.aggctl("set agg0 active-port=eth1").ok();
     for address in [HOST_V4, HOST_V6] {
-        wires.expect_count(address, 1, |heard| announced_from(heard, bridge, address));
+        wires.expect_count(address, 1, |captured| announced_from(captured, bridge, address));
     }
     // The kernel reports that a port was deleted when it left its bridge only.
     let controller = lab.host.wait_for_controller("agg0");
@@ -190,7 +190,7 @@ fn the_addresses_of_a_bridge_and_macvlans_are_announced(case: Case) {
     let (here, there) = (mac_of(&lab.host, "mv0"), mac_of(&elsewhere, "mv1"));
     wires.settle();
     lab.host.aggctl("set agg0 active-port=eth0").ok();
-    wires.expect_count("mv0", 0, |heard| announced_from(heard, here, "10.0.0.3"));
+    wires.expect_count("mv0", 0, |captured| announced_from(captured, here, "10.0.0.3"));
     wires.expect("a change", &[(Vec::new(), there)], [COUNT, 0]);
 }
 
@@ -231,7 +231,7 @@ fn vlans_are_announced_with_their_tags(case: Case) {
     let stations = [(vec![20], behind), (vec![20], mac(BRIDGE_MAC)), (vec![10, 7], aggregate)];
     for address in ["10.10.0.2", "fd10::2"] {
         let address = Some(address.parse().unwrap());
-        let such = |heard: &Heard| announced(&heard.bytes) == address && vlans(&heard.bytes) == [10];
+        let such = |captured: &Captured| announced(&captured.bytes) == address && vlans(&captured.bytes) == [10];
         wires.expect_count("an address of VLAN 10", 1, such);
     }
     wires.expect("a change", &stations, [0, COUNT]);
@@ -293,7 +293,7 @@ fn mac_of(namespace: &Namespace, interface: &str) -> [u8; 6] {
     mac(namespace.link(interface)["address"].as_str().unwrap())
 }
 
-/// All frames that tell where something is, on both cables, as the switch hears them.
+/// All frames that tell where something is, on both cables, as the switch receives them.
 struct Wires([Capture; 2]);
 
 /// A MAC and the VLANs that it is taught in.
@@ -301,8 +301,9 @@ type Taught = (Vec<u16>, [u8; 6]);
 
 impl Wires {
     fn start(lab: &Lab) -> Self {
-        let such =
-            |heard: &Heard| !heard.outgoing && (announced(&heard.bytes).is_some() || taught(&heard.bytes).is_some());
+        let such = |captured: &Captured| {
+            !captured.outgoing && (announced(&captured.bytes).is_some() || taught(&captured.bytes).is_some())
+        };
         Self(["sw0", "sw1"].map(|end| Capture::start(&lab.switch, end, such)))
     }
 
@@ -328,16 +329,17 @@ impl Wires {
             stations.map(|station| (station.clone(), count)).collect::<BTreeMap<_, _>>()
         });
         let all = stations.len() * counts.iter().sum::<usize>();
-        let so_far = || self.0.iter().map(|wire| wire.count(|heard| taught(&heard.bytes).is_some())).sum::<usize>();
+        let so_far =
+            || self.0.iter().map(|wire| wire.count(|captured| taught(&captured.bytes).is_some())).sum::<usize>();
         wait::find(SOON, || (so_far() >= all).then_some(()));
         // None too many: wait for those, too.
         let before = self.total();
         wait::find(QUIET, || (self.total() != before).then_some(()));
         let seen = [0, 1].map(|wire: usize| {
             let mut seen = BTreeMap::new();
-            for heard in self.0[wire].frames() {
-                if let Some(mac) = taught(&heard.bytes) {
-                    *seen.entry((vlans(&heard.bytes), mac)).or_insert(0) += 1;
+            for captured in self.0[wire].frames() {
+                if let Some(mac) = taught(&captured.bytes) {
+                    *seen.entry((vlans(&captured.bytes), mac)).or_insert(0) += 1;
                 }
             }
             seen
@@ -355,7 +357,7 @@ impl Wires {
 
     /// Checks that [`COUNT`] such frames were on this cable, and none on the other.
     #[track_caller]
-    fn expect_count(&self, what: &str, on: usize, such: impl Fn(&Heard) -> bool) {
+    fn expect_count(&self, what: &str, on: usize, such: impl Fn(&Captured) -> bool) {
         wait::find(SOON, || (self.0[on].count(&such) >= COUNT).then_some(()));
         wait::find(QUIET, || (self.0[on].count(&such) > COUNT).then_some(()));
         let counts = [self.0[on].count(&such), self.0[1 - on].count(&such)];

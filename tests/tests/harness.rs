@@ -71,10 +71,10 @@ fn a_changed_host_is_noticed(case: Case) {
     assert!(before.difference(&HostState::of(&lab.host)).contains("clsact"));
 }
 
-cases!(a_capture_hears_frames_and_their_tags: VETH_TCX, TAP_TCX);
-fn a_capture_hears_frames_and_their_tags(case: Case) {
+cases!(a_capture_shows_frames_and_their_tags: VETH_TCX, TAP_TCX);
+fn a_capture_shows_frames_and_their_tags(case: Case) {
     let lab = Lab::two_ports(case);
-    let capture = Capture::start(&lab.switch, "sw0", |heard| heard.bytes[6..12] == frames::STRANGER);
+    let capture = Capture::start(&lab.switch, "sw0", |captured| captured.bytes[6..12] == frames::STRANGER);
     let socket = lab.host.enter(|| PacketSocket::open("eth0", 0)).unwrap();
     let sent =
         [frames::frame([0xff; 6], frames::LOCAL, "plain"), frames::tagged([0xff; 6], 10, "tagged"), gratuitous_arp()];
@@ -82,9 +82,9 @@ fn a_capture_hears_frames_and_their_tags(case: Case) {
         socket.send(frame).unwrap();
     }
     wait_for("three frames", SOON, || capture.frames().len() >= 3);
-    let heard: Vec<Vec<u8>> = capture.frames().into_iter().map(|heard| heard.bytes).collect();
-    assert_eq!(heard, sent);
-    assert_eq!(heard.iter().filter_map(|frame| capture::announced(frame)).count(), 1);
+    let received: Vec<Vec<u8>> = capture.frames().into_iter().map(|captured| captured.bytes).collect();
+    assert_eq!(received, sent);
+    assert_eq!(received.iter().filter_map(|frame| capture::announced(frame)).count(), 1);
 }
 
 /// 10.0.0.77 says where it is.
@@ -112,7 +112,7 @@ fn the_dhcp_server_hands_out_an_address(case: Case) {
 cases!(a_guest_behind_a_bridge_sends_tags: VETH_TCX, TAP_TCX);
 fn a_guest_behind_a_bridge_sends_tags(case: Case) {
     let lab = Lab::two_ports(case);
-    let capture = Capture::start(&lab.switch, "sw0", |heard| heard.bytes[6..12] == frames::STRANGER);
+    let capture = Capture::start(&lab.switch, "sw0", |captured| captured.bytes[6..12] == frames::STRANGER);
     let guest = Guest::new(&lab.host, "g0");
     lab.host.ip("link add br0 type bridge mcast_snooping 0");
     for interface in ["eth0", "g0"] {
@@ -123,14 +123,14 @@ fn a_guest_behind_a_bridge_sends_tags(case: Case) {
     let frame = frames::tagged([0xff; 6], 10, "tagged");
     wait_for("the tagged frame", SOON, || {
         socket.send(&frame).unwrap();
-        capture.count(|heard| heard.bytes == frame) > 0
+        capture.count(|captured| captured.bytes == frame) > 0
     });
 }
 
 cases!(large_packets_are_seen: VETH_TCX);
 fn large_packets_are_seen(case: Case) {
     let lab = Lab::two_ports(case);
-    let large = Capture::start(&lab.host, "eth0", |heard| heard.outgoing && heard.bytes.len() > 10_000);
+    let large = Capture::start(&lab.host, "eth0", |captured| captured.outgoing && captured.bytes.len() > 10_000);
     let session = TcpSession::start(&lab.host, &lab.client, HOST_V4, 1 << 18, Duration::from_millis(20));
     wait_for("ten megabytes", SOON, || session.checked() > 10 << 20);
     assert!(large.count(|_| true) > 0);

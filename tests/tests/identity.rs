@@ -167,10 +167,10 @@ fn a_port_moved_to_another_namespace_is_an_ordinary_interface_there(case: Case) 
         wait_for("it is as before", SOON, || movable(&other, name) == before);
         other.ip(&format!("link set {name} up"));
         let passed = |link: &str, way: &str| other.link(link)["stats64"][way]["packets"].as_u64().unwrap();
-        let (heard, sent) = (passed(name, "rx"), passed("decoy", "tx"));
-        wait_for("the moved port hears something", SOON, || {
+        let (received, sent) = (passed(name, "rx"), passed("decoy", "tx"));
+        wait_for("the moved port receives something", SOON, || {
             lab.client.exec("ping -c 3 -i 0.05 -W 1 -b 10.0.0.255");
-            passed(name, "rx") > heard
+            passed(name, "rx") > received
         });
         assert_eq!(passed("decoy", "tx"), sent, "nothing comes out of an unrelated interface");
         let show = lab.host.show("agg0");

@@ -216,18 +216,18 @@ fn what_came_just_before_the_device_was_deleted_goes_to_its_port(case: Case) {
 
 /// Where the kernel keeps the sysctls of an interface.
 const PLACES: [&str; 4] = ["ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"];
-/// What is not carried (docs/attach-detach.md), and the coarser names of what is.
-const NOT_CARRIED: [&str; 6] =
+/// What is not copied (docs/attach-detach.md), and the coarser names of what is.
+const NOT_COPIED: [&str; 6] =
     ["mc_forwarding", "mtu", "stable_secret", "base_reachable_time", "retrans_time", "unres_qlen"];
 
-/// All sysctls of an interface that are carried.
+/// All sysctls of an interface that are copied.
 fn settings_of(host: &Namespace, link: &str) -> BTreeMap<String, String> {
     let read = || {
         let mut all = BTreeMap::new();
         for place in PLACES {
             for entry in std::fs::read_dir(format!("/proc/sys/net/{place}/{link}")).unwrap().flatten() {
                 let name = entry.file_name().into_string().unwrap();
-                if !NOT_CARRIED.contains(&name.as_str()) {
+                if !NOT_COPIED.contains(&name.as_str()) {
                     all.insert(format!("{place}/{name}"), std::fs::read_to_string(entry.path()).unwrap());
                 }
             }

@@ -34,21 +34,21 @@ cases!(packets_take_turns: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX);
 fn packets_take_turns(case: Case) {
     let group = Group::new(case, 3);
     group.attach(&group.near, "--mode round-robin");
-    let ears = group.listen();
+    let receivers = group.listen();
     let mut sender = group.sender();
-    let counts = || ears.heard().iter().map(Vec::len).collect::<Vec<_>>();
+    let counts = || receivers.received().iter().map(Vec::len).collect::<Vec<_>>();
     sender.send_all(std::iter::repeat_n(1, 3000));
     let even = counts();
     // Each CPU counts for itself, and the sender may have moved.
     assert!(even.iter().all(|count| (990..=1010).contains(count)) && even.iter().sum::<usize>() == 3000, "{even:?}");
 
-    ears.clear();
+    receivers.clear();
     group.near.aggctl("port set agg0 eth2,weight=2").ok();
     sender.send_all(std::iter::repeat_n(1, 4000));
     let weighted = counts();
     assert!((1980..=2020).contains(&weighted[2]) && weighted.iter().sum::<usize>() == 4000, "{weighted:?}");
 
-    ears.clear();
+    receivers.clear();
     group.near.aggctl("set agg0 mode=random").ok();
     sender.send_all(std::iter::repeat_n(1, 4000));
     let chance = counts();
@@ -60,17 +60,17 @@ cases!(flows_are_spread_and_each_stays_on_one_port: VETH_TCX, VETH_CLSACT, DIREC
 fn flows_are_spread_and_each_stays_on_one_port(case: Case) {
     let group = Group::new(case, 3);
     group.attach(&group.near, "--mode hash");
-    let ears = group.listen();
+    let receivers = group.listen();
     let mut sender = group.sender();
     sender.send_all(flows(1000).chain(flows(1000)));
-    let cables = ears.cables();
+    let cables = receivers.cables();
     let even = shares(&cables, 3);
     assert!(cables.len() == 1000 && even.iter().all(|share| *share >= 270), "{even:?}");
 
-    ears.clear();
+    receivers.clear();
     group.near.aggctl("port set agg0 eth0,weight=2").ok();
     sender.send_all(flows(FLOWS));
-    let weighted = shares(&ears.cables(), 3);
+    let weighted = shares(&receivers.cables(), 3);
     assert!((1350..=1650).contains(&weighted[0]), "{weighted:?} with weights 2, 1, 1");
 }
 
@@ -79,12 +79,12 @@ fn a_lost_port_moves_its_own_flows_and_gets_them_back(case: Case) {
     const PORTS: usize = 4;
     let group = Group::new(case, PORTS);
     group.attach(&group.near, "--mode hash");
-    let ears = group.listen();
+    let receivers = group.listen();
     let mut sender = group.sender();
     let mut cables = || {
-        ears.clear();
+        receivers.clear();
         sender.send_all(flows(FLOWS));
-        let cables = ears.cables();
+        let cables = receivers.cables();
         assert_eq!(cables.len(), usize::from(FLOWS));
         cables
     };
@@ -160,7 +160,7 @@ fn access_ports_at_both_ends_carry_tcp(case: Case) {
     ping.wait_for_answer(SOON);
     let session = TcpSession::start(&group.near, &group.far, NEAR, 1 << 18, Duration::from_millis(5));
     session.expect_alive();
-    // In another VLAN nobody hears us, and what we hear is not ours.
+    // In another VLAN our frames reach nobody, and those that we receive are not ours.
     group.near.aggctl("set agg0 vlan=access=43").ok();
     wait_for("frames of another VLAN", SOON, || {
         let show = group.near.show("agg0");
@@ -184,7 +184,7 @@ fn a_plain_switch_floods_and_reflects_in_vain(case: Case) {
         let of = |port: &str| show.port(port)["rx_drops"][reason].as_u64().unwrap_or_default();
         of("eth0") + of("eth1")
     };
-    wait_for("a question that both ports hear, and one that comes back", SOON, || {
+    wait_for("a question that both ports receive, and one that comes back", SOON, || {
         lab.client.exec("ping -c 1 -W 1 10.0.0.77");
         lab.host.exec("ping -c 1 -W 1 10.0.0.78");
         dropped("duplicate") > 0 && dropped("reflected") > 0
@@ -215,7 +215,7 @@ fn a_hundred_changes_lose_nothing_and_double_nothing(case: Case) {
     ];
     let group = Group::new(case, 3);
     group.attach(&group.near, "--mode hash");
-    let ears = group.listen();
+    let receivers = group.listen();
     let mut sender = group.sender();
     let ended = Arc::new(AtomicBool::new(false));
     let sending = std::thread::spawn({
@@ -231,7 +231,7 @@ fn a_hundred_changes_lose_nothing_and_double_nothing(case: Case) {
     }
     ended.store(true, Ordering::Release);
     let sent = sending.join().unwrap();
-    let mut numbers: Vec<u64> = ears.heard().into_iter().flatten().map(|(_, number)| number).collect();
+    let mut numbers: Vec<u64> = receivers.received().into_iter().flatten().map(|(_, number)| number).collect();
     numbers.sort_unstable();
     let total = numbers.len() as u64;
     numbers.dedup();

@@ -31,7 +31,7 @@ fn a_loop_is_blocked_and_the_tree_follows_a_failover(case: Case) {
     lab.attach("");
     let (guest, ping) = close_loop(&lab, 0x1000, 0x8000);
     expect_tree(&lab, &ping, "agg0");
-    let to_host = Capture::start(&lab.host, "agg0", |heard| bpdu(&heard.bytes) && !heard.outgoing);
+    let to_host = Capture::start(&lab.host, "agg0", |captured| bpdu(&captured.bytes) && !captured.outgoing);
     wait_for("BPDUs of the switch on the aggregate", CONVERGENCE, || to_host.count(|_| true) >= 3);
 
     lab.cut("eth0");
@@ -64,7 +64,7 @@ fn the_root_of_the_tree_may_be_behind_the_aggregate(case: Case) {
         }
         lab.host.wait_for_show("agg0", "the other port took over", |show| show.active() == Some(active));
         let end = switch_end(active);
-        let to_switch = Capture::start(&lab.switch, &end, |heard| bpdu(&heard.bytes) && !heard.outgoing);
+        let to_switch = Capture::start(&lab.switch, &end, |captured| bpdu(&captured.bytes) && !captured.outgoing);
         wait_for("BPDUs of the host at the switch", CONVERGENCE, || to_switch.count(|_| true) >= 3);
         ping.wait_for_answer(CONVERGENCE);
         wait_for("a tree through the aggregate", CONVERGENCE, || {
@@ -112,7 +112,7 @@ fn expect_tree(lab: &Lab, ping: &Ping, open: &str) {
         let other = state(&lab.host, closed);
         state(&lab.host, open) == "forwarding" && (other == "blocking" || other == "disabled")
     };
-    // What was heard through the former port grows old for a while before the tree is settled.
+    // What was learnt through the former port grows old for a while before the tree is settled.
     let settled = || stands() && wait::quiet(SETTLED, || (!stands()).then_some(())).is_none();
     wait_for(&format!("a tree by way of {open}"), CONVERGENCE, settled);
     ping.wait_for_answer(CONVERGENCE);

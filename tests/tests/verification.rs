@@ -128,8 +128,8 @@ fn pins_that_were_removed_come_back(case: Case) {
     nothing_is_wrong(&show);
 }
 
-cases!(programs_that_were_taken_off_hang_again: VETH_CLSACT, DIRECT_VETH_CLSACT);
-fn programs_that_were_taken_off_hang_again(case: Case) {
+cases!(programs_that_were_taken_off_are_attached_again: VETH_CLSACT, DIRECT_VETH_CLSACT);
+fn programs_that_were_taken_off_are_attached_again(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
     let ping = lab.ping(RHYTHM);
@@ -144,7 +144,7 @@ fn programs_that_were_taken_off_hang_again(case: Case) {
     assert_eq!(stats.lost, 0, "{stats:?}");
 }
 
-/// Where the sending program of a veth pair hangs, as `tc` wants it.
+/// Where the sending program of a veth pair is attached, as `tc` wants it.
 fn sending_place(lab: &Lab) -> String {
     let agg0 = lab.host.link("agg0");
     agg0["link"].as_str().map_or_else(|| "agg0 egress".to_owned(), |peer| format!("{peer} ingress"))
@@ -199,8 +199,8 @@ fn the_peer_is_kept_as_the_aggregate_needs_it(case: Case) {
     lab.host.wait_for_show("agg0", "no address", |show| show.0["defects"] == Value::Array(Vec::new()));
 }
 
-cases!(a_hidden_peer_is_kept_up_as_well: DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
-fn a_hidden_peer_is_kept_up_as_well(case: Case) {
+cases!(a_peer_in_a_namespace_of_its_own_is_kept_up_as_well: DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_peer_in_a_namespace_of_its_own_is_kept_up_as_well(case: Case) {
     let apart = Apart::attach(case);
     let ping = apart.ping();
     let netns = format!("--net=/run/aggctl/{}/agg0/netns", apart.lab.host.cookie());

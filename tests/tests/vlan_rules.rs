@@ -11,7 +11,7 @@ use aggctl_tests::{
     group::{FAR, Group, NEAR},
     matrix::SOON,
     needs,
-    sys::{Heard, PacketSocket},
+    sys::{Captured, PacketSocket},
     vlan, wait, wait_for,
 };
 
@@ -21,11 +21,11 @@ type Tag = (u16, u16);
 /// What becomes of a frame with these tags: it arrives with those, or does not.
 type Fate = (&'static [Tag], Option<&'static [Tag]>);
 
-/// A rule, and the fate of frames that the host sends and that a port hears.
+/// A rule, and the fate of frames that the host sends and that a port receives.
 struct Rule {
     rule: &'static str,
     sent: &'static [Fate],
-    heard: &'static [Fate],
+    received: &'static [Fate],
 }
 
 const C: u16 = 0x8100;
@@ -34,7 +34,7 @@ const RULES: [Rule; 4] = [
     Rule {
         rule: "off",
         sent: &[(&[], Some(&[])), (&[(C, 0x600a)], Some(&[(C, 0x600a)])), (&[(S, 7), (C, 8)], Some(&[(S, 7), (C, 8)]))],
-        heard: &[
+        received: &[
             (&[], Some(&[])),
             (&[(C, 0x600a)], Some(&[(C, 0x600a)])),
             (&[(S, 7), (C, 8)], Some(&[(S, 7), (C, 8)])),
@@ -49,7 +49,7 @@ const RULES: [Rule; 4] = [
             (&[(S, 10), (C, 8)], None),
             (&[(C, 20)], None),
         ],
-        heard: &[
+        received: &[
             (&[], None),
             (&[(C, 0x6000)], None),
             (&[(C, 0x600a)], Some(&[])),
@@ -67,7 +67,7 @@ const RULES: [Rule; 4] = [
             (&[(S, 22), (C, 7)], Some(&[(S, 22), (C, 7)])),
             (&[(C, 23)], None),
         ],
-        heard: &[
+        received: &[
             (&[], None),
             (&[(C, 0x6000)], None),
             (&[(C, 0x7014)], Some(&[(C, 0x7014)])),
@@ -84,7 +84,7 @@ const RULES: [Rule; 4] = [
             (&[(C, 0x7015)], Some(&[(C, 0x7015)])),
             (&[(C, 31)], None),
         ],
-        heard: &[
+        received: &[
             (&[], Some(&[(C, 30)])),
             (&[(C, 0x6000)], Some(&[(C, 0x601e)])),
             (&[(C, 0x601e)], Some(&[(C, 0x601e)])),
@@ -103,17 +103,17 @@ fn frame(tags: &[Tag], text: &str) -> Vec<u8> {
 }
 
 /// The tags of a frame, and the text in it.
-fn told(heard: &Heard) -> (Vec<Tag>, String) {
-    let word = |at: usize| u16::from_be_bytes([heard.bytes[at], heard.bytes[at + 1]]);
+fn told(captured: &Captured) -> (Vec<Tag>, String) {
+    let word = |at: usize| u16::from_be_bytes([captured.bytes[at], captured.bytes[at + 1]]);
     let tags: Vec<Tag> =
         (12..).step_by(4).take_while(|at| matches!(word(*at), C | S)).map(|at| (word(at), word(at + 2))).collect();
-    let text = heard.bytes[14 + 4 * tags.len()..].iter().take_while(|octet| **octet != 0).copied().collect();
+    let text = captured.bytes[14 + 4 * tags.len()..].iter().take_while(|octet| **octet != 0).copied().collect();
     (tags, String::from_utf8(text).unwrap())
 }
 
-/// Hears the frames that are made here and that an interface receives.
+/// Receives the frames that are made here and that an interface receives.
 fn listen(host: &Namespace, interface: &str) -> Capture {
-    Capture::start(host, interface, |heard| !heard.outgoing && heard.bytes[6..12] == frames::STRANGER)
+    Capture::start(host, interface, |captured| !captured.outgoing && captured.bytes[6..12] == frames::STRANGER)
 }
 
 /// Sends a frame for each fate, and checks that it meets it.
@@ -147,7 +147,7 @@ fn every_rule_holds_on_the_wire(case: Case) {
         for interface in ["eth0", "eth1", "agg0"] {
             group.near.exec(&format!("ethtool -K {interface} txvlan {acceleration} rxvlan {acceleration}")).ok();
         }
-        for Rule { rule, sent, heard } in &RULES {
+        for Rule { rule, sent, received } in &RULES {
             let dropped = || {
                 let show = group.near.show("agg0");
                 let of = |value: &serde_json::Value| value["vlan"].as_u64().unwrap_or_default();
@@ -156,11 +156,11 @@ fn every_rule_holds_on_the_wire(case: Case) {
             group.near.aggctl(&format!("set agg0 vlan={rule}")).ok();
             let before = dropped();
             meet(sent, (&group.near, "agg0"), (&group.far, "eth0"), &format!("{rule} {acceleration} out"));
-            meet(heard, (&group.far, "eth0"), (&group.near, "agg0"), &format!("{rule} {acceleration} in"));
+            meet(received, (&group.far, "eth0"), (&group.near, "agg0"), &format!("{rule} {acceleration} in"));
             // The hosts may have had something of their own to say, which was dropped too.
             let lost = |fates: &[Fate]| fates.iter().filter(|(_, fate)| fate.is_none()).count() as u64;
             let after = dropped();
-            assert!(after[0] - before[0] >= lost(sent) && after[1] - before[1] >= lost(heard), "{rule}: {after:?}");
+            assert!(after[0] - before[0] >= lost(sent) && after[1] - before[1] >= lost(received), "{rule}: {after:?}");
         }
     }
 }
@@ -202,12 +202,13 @@ cases!(announcements_are_tagged_by_the_rule: VETH_TCX, VETH_CLSACT, DIRECT_VETH_
 fn announcements_are_tagged_by_the_rule(case: Case) {
     let group = Group::new(case, 2);
     group.attach(&group.near, "--vlan access=10");
-    let capture = Capture::start(&group.far, "eth1", |heard| !heard.outgoing && announced(&heard.bytes).is_some());
+    let capture =
+        Capture::start(&group.far, "eth1", |captured| !captured.outgoing && announced(&captured.bytes).is_some());
     group.cut(0);
     let near = NEAR.parse().unwrap();
-    wait_for("an announcement", SOON, || capture.count(|heard| announced(&heard.bytes) == Some(near)) > 0);
-    for heard in capture.frames() {
-        assert_eq!(vlan::tags(&heard.bytes), [vlan::customer(10)], "{:x?}", heard.bytes);
+    wait_for("an announcement", SOON, || capture.count(|captured| announced(&captured.bytes) == Some(near)) > 0);
+    for captured in capture.frames() {
+        assert_eq!(vlan::tags(&captured.bytes), [vlan::customer(10)], "{:x?}", captured.bytes);
     }
 }
 

@@ -11,7 +11,7 @@ use aggctl_tests::{
     lab::{HOST_V4, HOST_V6, switch_end},
     matrix::SOON,
     needs,
-    sys::{Heard, PacketSocket},
+    sys::{Captured, PacketSocket},
     vlan::{self, customer},
     wait_for,
 };
@@ -204,7 +204,7 @@ fn make_active(lab: &Lab, ping: &Ping, port: &str) {
 /// How many of [`COUNT`] equal frames that the switch sends to a port arrive on an interface of the host.
 #[track_caller]
 fn arriving(lab: &Lab, port: &str, interface: &str, frame: &[u8]) -> usize {
-    let by_hand = |heard: &Heard| heard.bytes.get(6..12) == Some(&STRANGER[..]) && !heard.outgoing;
+    let by_hand = |captured: &Captured| captured.bytes.get(6..12) == Some(&STRANGER[..]) && !captured.outgoing;
     let capture = Capture::start(&lab.host, interface, by_hand);
     let sender = lab.switch.enter(|| PacketSocket::open(&switch_end(port), 0)).unwrap();
     for _ in 0..COUNT {
@@ -213,8 +213,8 @@ fn arriving(lab: &Lab, port: &str, interface: &str, frame: &[u8]) -> usize {
     // Every card lets this one in, and frames do not overtake each other.
     let last = frames::frame([0xff; 6], LOCAL, "last");
     sender.send(&last).unwrap();
-    wait_for("a broadcast", SOON, || capture.count(|heard| heard.bytes.starts_with(&last)) > 0);
-    capture.count(|heard| heard.bytes.starts_with(frame))
+    wait_for("a broadcast", SOON, || capture.count(|captured| captured.bytes.starts_with(&last)) > 0);
+    capture.count(|captured| captured.bytes.starts_with(frame))
 }
 
 /// Checks that somebody who knows nothing about `address` finds out who has it.

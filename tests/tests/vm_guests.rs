@@ -7,7 +7,7 @@ use aggctl_tests::{
     Capture, Case, Ping, capture, cases,
     matrix::SOON,
     needs,
-    sys::Heard,
+    sys::Captured,
     two_hosts::{Guests, TwoHosts, VLANS, address, switch_end},
     vlan, wait_for,
 };
@@ -40,7 +40,9 @@ fn meet(lab: &TwoHosts) {
         .map(|place| Capture::start(&lab.hosts[0].guests[place].namespace, "eth0", capture::is_ping))
         .collect();
     let wire = |host: usize, port: usize| {
-        Capture::start(&lab.switch, &switch_end(host, port), |heard| capture::is_ping(heard) && !heard.outgoing)
+        Capture::start(&lab.switch, &switch_end(host, port), |captured| {
+            capture::is_ping(captured) && !captured.outgoing
+        })
     };
     let expect_meetings = |active: [usize; 2]| {
         pings.iter().for_each(|ping| ping.wait_for_answer(SOON));
@@ -71,7 +73,7 @@ fn meet(lab: &TwoHosts) {
     expect_meetings([0, 0]);
     assert!(!lab.reaches((0, 0), (1, 1)), "guests of different VLANs meet after failbacks");
     for capture in at_guests {
-        assert!(capture.frames().iter().all(|heard| vlan::tags(&heard.bytes).is_empty()), "a tag at a guest");
+        assert!(capture.frames().iter().all(|captured| vlan::tags(&captured.bytes).is_empty()), "a tag at a guest");
     }
 }
 
@@ -80,10 +82,10 @@ fn meet(lab: &TwoHosts) {
 fn expect_trunk(wire: &Capture, host: usize) {
     for (place, number) in VLANS.into_iter().enumerate() {
         let source = address(host, place).parse().unwrap();
-        let is_from = |heard: &Heard| vlan::source(&heard.bytes) == Some(source);
+        let is_from = |captured: &Captured| vlan::source(&captured.bytes) == Some(source);
         wait_for(&format!("pings from {source} on the wire"), SOON, || wire.count(is_from) >= 3);
-        for heard in wire.frames().into_iter().filter(is_from) {
-            assert_eq!(vlan::tags(&heard.bytes), [vlan::customer(number)], "{:02x?}", heard.bytes);
+        for captured in wire.frames().into_iter().filter(is_from) {
+            assert_eq!(vlan::tags(&captured.bytes), [vlan::customer(number)], "{:02x?}", captured.bytes);
         }
     }
 }

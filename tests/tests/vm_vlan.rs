@@ -9,7 +9,7 @@ use aggctl_tests::{
     lab::{HOST_V4, switch_end},
     matrix::SOON,
     needs,
-    sys::Heard,
+    sys::Captured,
     vlan::{self, Tag, customer, service},
     wait_for,
 };
@@ -55,7 +55,7 @@ fn follow_the_tags(lab: &Lab, plain: &[&str]) {
     pings.push(lab.ping(RHYTHM));
     let session = TcpSession::start(&lab.host, &lab.client, "10.10.0.2", 4096, Duration::from_millis(20));
     let wires = ["eth0", "eth1"].map(|port| {
-        let from_host = |heard: &_| capture::is_ping(heard) && !heard.outgoing;
+        let from_host = |captured: &_| capture::is_ping(captured) && !captured.outgoing;
         (port, Capture::start(&lab.switch, &switch_end(port), from_host))
     });
     let expect_traffic_on = |active: &str| {
@@ -149,8 +149,8 @@ fn a_guest_behind_a_vlan_device_survives_failover(case: Case) {
     let mut pings = Vec::from(ping(&lab, 10));
     pings.push(Ping::start(&guest.namespace, "10.10.0.1", None, RHYTHM));
     pings.push(lab.ping(RHYTHM));
-    let wires =
-        ["sw0", "sw1"].map(|end| Capture::start(&lab.switch, end, |heard| capture::is_ping(heard) && !heard.outgoing));
+    let wires = ["sw0", "sw1"]
+        .map(|end| Capture::start(&lab.switch, end, |captured| capture::is_ping(captured) && !captured.outgoing));
     let at_guest = Capture::start(&guest.namespace, "eth0", capture::is_ping);
 
     let expect_tags_on = |wire: &Capture| {
@@ -158,13 +158,13 @@ fn a_guest_behind_a_vlan_device_survives_failover(case: Case) {
         wires.iter().for_each(Capture::clear);
         pings.iter().for_each(|ping| ping.wait_for_answer(SOON));
         wait_for("pings of host and guest on the wire", SOON, || {
-            let is_host = |heard: &Heard| vlan::source(&heard.bytes) == Some(HOST_V4.parse().unwrap());
-            wire.count(is_host) > 0 && wire.count(|heard| !is_host(heard)) > 0
+            let is_host = |captured: &Captured| vlan::source(&captured.bytes) == Some(HOST_V4.parse().unwrap());
+            wire.count(is_host) > 0 && wire.count(|captured| !is_host(captured)) > 0
         });
-        for heard in wire.frames() {
-            let is_host = vlan::source(&heard.bytes) == Some(HOST_V4.parse().unwrap());
+        for captured in wire.frames() {
+            let is_host = vlan::source(&captured.bytes) == Some(HOST_V4.parse().unwrap());
             let expected: &[Tag] = if is_host { &[] } else { &[customer(10)] };
-            assert_eq!(vlan::tags(&heard.bytes), expected, "{:02x?}", heard.bytes);
+            assert_eq!(vlan::tags(&captured.bytes), expected, "{:02x?}", captured.bytes);
         }
     };
     expect_tags_on(&wires[0]);
@@ -174,7 +174,7 @@ fn a_guest_behind_a_vlan_device_survives_failover(case: Case) {
     lab.host.wait_for_show("agg0", "eth0 waits", |show| show.state("eth0") == "standby");
     lab.host.aggctl("set agg0 active-port=eth0").ok();
     expect_tags_on(&wires[0]);
-    assert!(at_guest.frames().iter().all(|heard| vlan::tags(&heard.bytes).is_empty()), "a tag at the guest");
+    assert!(at_guest.frames().iter().all(|captured| vlan::tags(&captured.bytes).is_empty()), "a tag at the guest");
 }
 
 /// Makes VLAN devices on `lower`, and gives the last one addresses that end with `end`. Returns its name.
@@ -203,10 +203,10 @@ fn expect_tags(wire: &Capture) {
     });
     for (tags, sources) in tagged.into_iter().chain([untagged]) {
         for source in sources {
-            let is_from = |heard: &Heard| vlan::source(&heard.bytes) == Some(source);
+            let is_from = |captured: &Captured| vlan::source(&captured.bytes) == Some(source);
             wait_for(&format!("pings from {source} on the wire"), SOON, || wire.count(is_from) >= 3);
-            for heard in wire.frames().into_iter().filter(is_from) {
-                assert_eq!(vlan::tags(&heard.bytes), tags, "tags of {source}: {:02x?}", heard.bytes);
+            for captured in wire.frames().into_iter().filter(is_from) {
+                assert_eq!(vlan::tags(&captured.bytes), tags, "tags of {source}: {:02x?}", captured.bytes);
             }
         }
     }

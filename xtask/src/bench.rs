@@ -40,39 +40,39 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let binary = build::ready(workspace, true)?;
     let interrupt = Interrupt::catch()?;
     let host = Namespace::new("host")?;
-    let peer = Namespace::new("peer")?;
-    wire(&host, &peer)?;
+    let partner = Namespace::new("partner")?;
+    wire(&host, &partner)?;
     let product = Product { binary: &binary, namespace: &host, aggregate: "agg0" };
     let measured = product
         .run("attach agg0 --port eth0 --port eth1")
         .and_then(|_| interrupt.pause(Duration::from_secs(1)))
-        .and_then(|()| measure(&host, &peer, &interrupt));
+        .and_then(|()| measure(&host, &partner, &interrupt));
     product.clean_up().context("cleaning up")?;
     print(&measured?);
     Ok(())
 }
 
 /// A pair that stays bare, and two that become ports.
-fn wire(host: &Namespace, peer: &Namespace) -> Result<()> {
+fn wire(host: &Namespace, partner: &Namespace) -> Result<()> {
     for name in ["bare", "eth0", "eth1"] {
-        host.ip(&format!("link add {name} type veth peer name {name} netns {}", peer.name()))?;
+        host.ip(&format!("link add {name} type veth peer name {name} netns {}", partner.name()))?;
         host.ip(&format!("link set {name} up"))?;
-        peer.ip(&format!("link set {name} up"))?;
+        partner.ip(&format!("link set {name} up"))?;
     }
     for (name, address) in [("bare", BARE), ("eth0", AGGREGATED)] {
         host.ip(&format!("address add {address}/24 dev {name}"))?;
         let [a, b, c, _] = address.octets();
-        peer.ip(&format!("address add {a}.{b}.{c}.2/24 dev {name}"))?;
+        partner.ip(&format!("address add {a}.{b}.{c}.2/24 dev {name}"))?;
     }
     Ok(())
 }
 
 /// Takes all figures in turns, so that what disturbs the machine disturbs both paths alike.
-fn measure(host: &Namespace, peer: &Namespace, interrupt: &Interrupt) -> Result<Vec<Figure>> {
+fn measure(host: &Namespace, partner: &Namespace, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let figure = |name, unit, scale| Figure { name, unit, scale, bare: Vec::new(), aggregated: Vec::new() };
     let mut figures = vec![
-        figure("TCP, peer to host", "Gbit/s", 1e9),
-        figure("TCP, host to peer", "Gbit/s", 1e9),
+        figure("TCP, partner to host", "Gbit/s", 1e9),
+        figure("TCP, host to partner", "Gbit/s", 1e9),
         figure("UDP round trips", "1000/s", 1e3),
     ];
     for repeat in 0..REPEATS {
@@ -84,9 +84,9 @@ fn measure(host: &Namespace, peer: &Namespace, interrupt: &Interrupt) -> Result<
         for (address, aggregated) in paths {
             interrupt.check()?;
             let values = [
-                bulk::tcp(host, peer, address, true, TCP)?,
-                bulk::tcp(host, peer, address, false, TCP)?,
-                bulk::round_trips(host, peer, address, ROUND_TRIPS)?,
+                bulk::tcp(host, partner, address, true, TCP)?,
+                bulk::tcp(host, partner, address, false, TCP)?,
+                bulk::round_trips(host, partner, address, ROUND_TRIPS)?,
             ];
             for (figure, value) in figures.iter_mut().zip(values) {
                 let values = if aggregated { &mut figure.aggregated } else { &mut figure.bare };

@@ -25,14 +25,14 @@ fn three() -> Ports {
 }
 
 /// A port as the rule sees it.
-struct Heard<'a> {
+struct TestPort<'a> {
     slot: PortId,
     rx_policy: RxPolicy,
     ports: &'a Ports,
     awaited: bool,
 }
 
-impl Hearer for Heard<'_> {
+impl ReceivingPort for TestPort<'_> {
     fn slot(&self) -> PortId {
         self.slot
     }
@@ -52,13 +52,13 @@ impl Hearer for Heard<'_> {
 
 fn received(ports: &Ports, slot: u8, rx_policy: RxPolicy, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
     let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
-    receive(&Heard { slot: PortId(slot), rx_policy, ports, awaited: false }, &addresses)
+    receive(&TestPort { slot: PortId(slot), rx_policy, ports, awaited: false }, &addresses)
 }
 
 /// The same for a frame for which a socket bound to the port waits.
 fn awaited(ports: &Ports, slot: u8, rx_policy: RxPolicy, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
     let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
-    receive(&Heard { slot: PortId(slot), rx_policy, ports, awaited: true }, &addresses)
+    receive(&TestPort { slot: PortId(slot), rx_policy, ports, awaited: true }, &addresses)
 }
 
 /// A link-local frame that goes to the aggregate as well.
@@ -70,7 +70,7 @@ fn send_by_choice(ports: &Ports) -> Result<IfIndex, DropReason> {
     send(ports, choose(ports))
 }
 
-fn heard(ports: &Ports, slot: u8, octets: [u8; 6]) -> Result<Received, DropReason> {
+fn received_by(ports: &Ports, slot: u8, octets: [u8; 6]) -> Result<Received, DropReason> {
     received(ports, slot, RxPolicy::Active, octets, NEIGHBOUR)
 }
 
@@ -92,7 +92,7 @@ fn an_active_port_that_is_not_usable_falls_back_to_the_most_preferred_one() {
 fn without_a_usable_port_frames_are_dropped_both_ways() {
     let ports = Ports { usable: 0, accept: 0b111, ..three() };
     assert_eq!(send_by_choice(&ports), Err(DropReason::NoPort));
-    assert_eq!(heard(&ports, 0, UNICAST), Err(DropReason::NoPort));
+    assert_eq!(received_by(&ports, 0, UNICAST), Err(DropReason::NoPort));
 }
 
 #[test]
@@ -113,12 +113,12 @@ fn a_chosen_port_without_interface_is_no_port() {
 fn a_standby_port_delivers_nothing_but_control_frames() {
     let ports = three();
     for octets in [UNICAST, BROADCAST, [0x33, 0x33, 0, 0, 0, 1]] {
-        assert_eq!(heard(&ports, 0, octets), Ok(Received::Aggregate));
-        assert_eq!(heard(&ports, 1, octets), Err(DropReason::Standby));
+        assert_eq!(received_by(&ports, 0, octets), Ok(Received::Aggregate));
+        assert_eq!(received_by(&ports, 1, octets), Err(DropReason::Standby));
     }
     for slot in 0..3 {
-        assert_eq!(heard(&ports, slot, LACP), Ok(Received::Port));
-        assert_eq!(heard(&ports, slot, STP), Ok(if slot == 0 { CONTROL } else { Received::Port }));
+        assert_eq!(received_by(&ports, slot, LACP), Ok(Received::Port));
+        assert_eq!(received_by(&ports, slot, STP), Ok(if slot == 0 { CONTROL } else { Received::Port }));
     }
 }
 
@@ -156,13 +156,13 @@ fn what_a_socket_bound_to_the_port_waits_for_stays_there_too() {
 #[test]
 fn the_former_active_port_still_delivers_unicast_but_no_group_frames() {
     let ports = Ports { accept: 0b010, ..three() };
-    assert_eq!(heard(&ports, 1, UNICAST), Ok(Received::Aggregate));
-    assert_eq!(heard(&ports, 1, BROADCAST), Err(DropReason::Standby));
+    assert_eq!(received_by(&ports, 1, UNICAST), Ok(Received::Aggregate));
+    assert_eq!(received_by(&ports, 1, BROADCAST), Err(DropReason::Standby));
     assert!(ports.accepts(PortId(1), false) && !ports.accepts(PortId(1), true));
 }
 
 #[test]
-fn a_lag_delivers_all_that_any_port_hears() {
+fn a_lag_delivers_all_that_any_port_receives() {
     let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
     for slot in 0..3 {
         for octets in [UNICAST, BROADCAST, NEIGHBOUR] {
@@ -175,9 +175,12 @@ fn a_lag_delivers_all_that_any_port_hears() {
 #[test]
 fn from_a_plain_partner_groups_come_by_the_designated_port_alone() {
     let ports = Ports { mac: Destination::from_octets(UNICAST).word(), ..three() };
-    let heard = |slot, to| received(&ports, slot, RxPolicy::Designated, to, NEIGHBOUR);
-    assert_eq!((heard(0, BROADCAST), heard(1, BROADCAST)), (Ok(Received::Aggregate), Err(DropReason::Duplicate)));
-    assert_eq!((heard(0, UNICAST), heard(1, UNICAST)), (Ok(Received::Aggregate), Ok(Received::Aggregate)));
+    let received_by = |slot, to| received(&ports, slot, RxPolicy::Designated, to, NEIGHBOUR);
+    assert_eq!(
+        (received_by(0, BROADCAST), received_by(1, BROADCAST)),
+        (Ok(Received::Aggregate), Err(DropReason::Duplicate))
+    );
+    assert_eq!((received_by(0, UNICAST), received_by(1, UNICAST)), (Ok(Received::Aggregate), Ok(Received::Aggregate)));
     let lost = Ports { usable: 0, ..ports };
     assert_eq!(received(&lost, 0, RxPolicy::Designated, BROADCAST, NEIGHBOUR), Err(DropReason::NoPort));
 }

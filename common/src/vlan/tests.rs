@@ -199,7 +199,7 @@ fn any_rule() -> impl Strategy<Value = Globals> {
 
 proptest! {
     #[test]
-    fn what_goes_out_is_heard_by_an_aggregate_with_the_same_rule(
+    fn what_goes_out_is_received_by_an_aggregate_with_the_same_rule(
         globals in any_rule(), tag in proptest::option::of((prop_oneof![Just(CUSTOMER), Just(SERVICE)], any::<u16>()))
     ) {
         let rule = globals.rule();

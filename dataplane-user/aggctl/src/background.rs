@@ -1,4 +1,4 @@
-//! Starting a guardian in the background, and hearing from it whether all went well.
+//! Starting a guardian in the background, and learning from it whether all went well.
 
 use std::{
     fs::{File, OpenOptions},

@@ -17,7 +17,7 @@ pub enum Failure {
     /// It was refused, or failed and was undone (exit 1).
     #[error("{0}")]
     Refused(String),
-    /// A reader of our output went away; nobody is there to be told.
+    /// The reader of our output went away: there is no one to tell.
     #[error("the output was closed")]
     OutputClosed,
 }

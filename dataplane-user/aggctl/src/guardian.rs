@@ -175,15 +175,15 @@ impl Guardian {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut listening = true;
-        let mut heard = [0; 64];
+        let mut received = [0; 64];
         loop {
             tokio::select! {
                 status = child.wait() => {
                     let asked = asked.is_some();
                     return Ok(Ended { status: status?, in_control: pulse.in_control(), asked });
                 }
-                read = beats.read(&mut heard), if listening => match read {
-                    Ok(count @ 1..) => heard.iter().take(count).filter_map(|b| Beat::from_byte(*b)).for_each(|b| pulse.hear(b)),
+                read = beats.read(&mut received), if listening => match read {
+                    Ok(count @ 1..) => received.iter().take(count).filter_map(|b| Beat::from_byte(*b)).for_each(|b| pulse.receive(b)),
                     // It is about to end.
                     Ok(0) | Err(_) => listening = false,
                 },

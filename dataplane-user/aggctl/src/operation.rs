@@ -63,7 +63,7 @@ pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
         namespace: store.namespace(),
         dataplane: Dataplane::at(store.pins(), Settings::of(&record.config)),
         aggregate: interface.map_or_else(|| store.name().to_owned(), |link| link.name),
-        hidden: record.hidden.clone(),
+        peer: record.peer.clone(),
         listener: None,
     })
 }
@@ -81,12 +81,12 @@ pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
             Ok(Some(record)) => {
                 let ports = record.ports.iter().filter_map(|port| record.interface_of(host, port));
                 taken.ports.extend(ports.map(|link| (link.index, name.clone())));
-                taken.names.insert(record.hidden);
+                taken.names.insert(record.peer);
             }
             Err(error) => {
                 warn!(%error, name, "what another aggregate has is taken from its maps");
                 taken.ports.extend(remains::of(&other).ports.into_iter().map(|(_, index)| (index, name.clone())));
-                taken.names.insert(plan::hidden_name(&name));
+                taken.names.insert(plan::peer_name(&name));
             }
         }
         taken.names.insert(name);
@@ -95,7 +95,7 @@ pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
 }
 
 /// Attaches: all or nothing. The caller holds the lock. `warn` is told what the owner should know. With the record
-/// comes what heard others since before the attach, for what they do last.
+/// comes what others did since before the attach, for what they do last.
 ///
 /// # Errors
 /// Why not; everything was undone then, or the line says what was not.
@@ -105,7 +105,7 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
     let conflicts = conflicts::find(&named(&netlink.links()?, &wish.config), store.name())?;
     // Until the record is there that says whose ports these are.
     let ports = store.lock_ports(PORTS_PATIENCE)?;
-    // Before the picture is taken: what is not in it must be heard.
+    // Before the picture is taken: what is not in it must be received.
     let listener = Listener::open(None)?;
     let mut host = snapshot(&mut netlink)?;
     complete_settings(&mut host, wish.config.ports.iter().map(|port| port.name.as_str()))?;
@@ -139,7 +139,7 @@ pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Resul
         warn(warning.to_string());
     }
     // As long as it is known what was our own doing.
-    executor.hear(false);
+    executor.receive_events(false);
     Ok((record, executor.listener))
 }
 
@@ -209,7 +209,7 @@ fn named(links: &[Link], config: &AggregateConfig) -> Vec<(IfIndex, String)> {
 
 /// Writes down the numbers of the interfaces that were made, and what the aggregate has.
 fn locate(record: &mut Record, executor: &mut Executor) -> Result<(), Failure> {
-    (record.index, record.hidden_index) = executor.pair()?;
+    (record.index, record.peer_index) = executor.pair()?;
     // Should the interface be deleted before the controller has looked for the first time.
     record.last_seen = Layer3::of(&snapshot(&mut executor.netlink)?, record.index);
     Ok(())
@@ -243,7 +243,7 @@ pub fn adopt(store: &Store, warn_owner: &mut dyn FnMut(String)) -> Result<Record
         port.index = link.map(|link| link.index);
     }
     let expected = Expected {
-        ends: executor.ends(record.device, record.index, record.hidden_index),
+        ends: executor.ends(record.device, record.index, record.peer_index),
         ports: record.ports.iter().filter_map(|port| Some((port.id, port.index?))).collect(),
         hook: record.hook,
     };
@@ -346,7 +346,7 @@ pub fn finish_detach(store: &Store, record: Record) -> Result<(), Failure> {
 /// A refusal, which changed nothing; or what could not be done.
 pub fn tear_down(store: &Store, mut record: Record, force: bool) -> Result<(), Failure> {
     let mut executor = executor(store, &record)?;
-    // Before the picture is taken: what is not in it must be heard.
+    // Before the picture is taken: what is not in it must be received.
     executor.listen()?;
     let host = snapshot(&mut executor.netlink)?;
     let steps = plan::detach(&host, &record, force)?;

@@ -19,7 +19,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Says what the owner should know, on standard error. Where nobody can hear it, it is not worth more.
+/// Says what the owner should know, on standard error. That it cannot be written is no failure of the command.
 pub fn warn(warning: &dyn Display) {
     let _ = writeln!(io::stderr(), "aggctl: warning: {warning}");
 }

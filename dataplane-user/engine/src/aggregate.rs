@@ -284,7 +284,7 @@ impl Aggregate {
         }
     }
 
-    /// The port on which groups are accepted, where several hear them.
+    /// The port on which groups are accepted, where several receive them.
     fn designated(&self) -> Option<&Port> {
         let several = self.config.mode.shares() && self.config.partner() == Partner::Plain;
         self.active_port().filter(|_| several)

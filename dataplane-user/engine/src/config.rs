@@ -28,7 +28,7 @@ pub struct AggregateConfig {
     pub wiring: Wiring,
     /// What the aggregate's own device is.
     pub device: Device,
-    /// Which kernel hook the programs hang on.
+    /// Which kernel hook the programs are attached to.
     pub hook: Hook,
     /// Name of the port that is preferred over all others, whatever their priority. One that was removed may be none of
     /// `ports`.
@@ -205,38 +205,38 @@ pub enum Partner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wiring {
-    /// The hidden end of the device and the ports share the host's namespace; everything stays visible.
+    /// The peer of the device and the ports share the host's namespace; everything stays visible.
     #[default]
     Shared,
-    /// The hidden end is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress
+    /// The peer is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress
     /// hook, before the device; what is received takes the short way through both ends.
     Direct,
 }
 
 impl Wiring {
-    /// Whether the hidden end is in a network namespace of the aggregate's own. Then a program of its own is there,
-    /// too, which passes on what the ports heard.
+    /// Whether the peer is in a network namespace of the aggregate's own. Then a program of its own is there,
+    /// too, which passes on what the ports received.
     #[must_use]
     pub const fn has_namespace(self) -> bool {
         matches!(self, Self::Direct)
     }
 }
 
-/// What the pair of the aggregate's interface and its hidden end is made of.
+/// What the pair of the aggregate's interface and its peer is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Device {
     /// netkit where the kernel has what we need of it, else veth.
     #[default]
     Auto,
-    /// A netkit pair (Linux 6.7; its MAC can be set since 6.11): the sending program hangs on the aggregate's own
+    /// A netkit pair (Linux 6.7; its MAC can be set since 6.11): the sending program is attached to the aggregate's own
     /// transmit.
     Netkit,
-    /// A veth pair: the sending program hangs on the hidden end's ingress.
+    /// A veth pair: the sending program is attached to the peer's ingress.
     Veth,
 }
 
-/// The kernel hook that the programs hang on. The sending program of a netkit device has netkit's own.
+/// The kernel hook that the programs are attached to. The sending program of a netkit device has netkit's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hook {

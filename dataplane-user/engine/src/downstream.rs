@@ -27,7 +27,7 @@ pub struct Picture {
     pub devices: BTreeMap<IfIndex, Device>,
     /// The ports of bridges, and the bridges themselves as ports of their own, by number.
     pub ports: BTreeMap<IfIndex, BridgePort>,
-    /// By number of the interface: the unicast addresses that it must hear, and if it is a bridge, its forwarding
+    /// By number of the interface: the unicast addresses that it must receive, and if it is a bridge, its forwarding
     /// database. Only those of [`above`] are wanted.
     pub stations: BTreeMap<IfIndex, Vec<Station>>,
 }
@@ -101,7 +101,7 @@ pub struct Station {
 /// Where a station is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The interface itself has to hear it: a macvlan's address, perhaps one of another namespace.
+    /// The interface itself has to receive it: a macvlan's address, perhaps one of another namespace.
     Here,
     /// Behind a port of the bridge.
     Behind {
@@ -204,10 +204,10 @@ impl Walk<'_> {
         if bridge.is_none()
             && let Some(tags) = self.descend(hops, Vec::new())
         {
-            let explained = self.heard_for_vlans(index);
-            let heard = self.heard_by(index).filter(|mac| !explained.contains(mac));
-            let heard: Vec<_> = heard.map(|mac| (mac, tags.clone())).collect();
-            self.stations.extend(heard);
+            let explained = self.received_for_vlans(index);
+            let received = self.received_by(index).filter(|mac| !explained.contains(mac));
+            let received: Vec<_> = received.map(|mac| (mac, tags.clone())).collect();
+            self.stations.extend(received);
             self.speakers.push((index, tags));
         }
         if let (Kind::Bridge { filtering }, Some(port)) = (device.kind, from) {
@@ -286,20 +286,20 @@ impl Walk<'_> {
         Some(outer.into_iter().chain(inner.iter().copied()).collect())
     }
 
-    /// The unicast addresses that an interface must hear.
-    fn heard_by(&self, index: IfIndex) -> impl Iterator<Item = Mac> {
+    /// The unicast addresses that an interface must receive.
+    fn received_by(&self, index: IfIndex) -> impl Iterator<Item = Mac> {
         let stations = self.picture.stations.get(&index).into_iter().flatten();
         stations.filter(|station| station.place == Place::Here).map(|station| station.mac)
     }
 
-    /// Those of them that it must hear for the sake of its VLAN devices, which are followed on their own.
-    fn heard_for_vlans(&self, index: IfIndex) -> BTreeSet<Mac> {
+    /// Those of them that it must receive for the sake of its VLAN devices, which are followed on their own.
+    fn received_for_vlans(&self, index: IfIndex) -> BTreeSet<Mac> {
         let vlans = self
             .picture
             .devices
             .iter()
             .filter(|(_, upper)| upper.lower == Some(index) && matches!(upper.kind, Kind::Vlan(_)));
-        vlans.flat_map(|(upper, device)| self.heard_by(*upper).chain([device.mac])).collect()
+        vlans.flat_map(|(upper, device)| self.received_by(*upper).chain([device.mac])).collect()
     }
 }
 

@@ -108,7 +108,7 @@ pub struct Link {
     pub features: BTreeMap<String, Feature>,
     /// Per-interface sysctls that aggctl may set, as `ipv4/rp_filter`, `ipv6/disable_ipv6`, `ipv4/neigh/locktime`, …
     pub sysctls: BTreeMap<String, String>,
-    /// What hangs on the interface's hooks.
+    /// What is attached to the interface's hooks.
     pub hooks: Hooks,
 }
 
@@ -160,7 +160,7 @@ pub struct Feature {
     pub fixed: bool,
 }
 
-/// What hangs on an interface's ingress hooks and would be bypassed by a redirect that comes first.
+/// What is attached to an interface's ingress hooks and would be bypassed by a redirect that comes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hooks {
     /// Descriptions of filters on the ingress of clsact or the ingress qdisc that are not ours.

@@ -46,10 +46,12 @@ pub struct Record {
     pub hook: Hook,
     /// Number of the aggregate's interface; [`IfIndex::NONE`] until it is made.
     pub index: IfIndex,
-    /// Number of its hidden end; [`IfIndex::NONE`] until it is made.
-    pub hidden_index: IfIndex,
-    /// Name of its hidden end.
-    pub hidden: String,
+    /// Number of its peer; [`IfIndex::NONE`] until it is made.
+    #[serde(rename = "hidden_index")]
+    pub peer_index: IfIndex,
+    /// Name of its peer.
+    #[serde(rename = "hidden")]
+    pub peer: String,
     /// The aggregate's MAC.
     pub mac: Mac,
     /// The ports.

@@ -10,7 +10,7 @@ pub struct AggregateStatus {
     pub carrier: bool,
     /// The port that carries the traffic, where one does.
     pub active: Option<PortId>,
-    /// The port on which broadcast and multicast are accepted, where several hear the same.
+    /// The port on which broadcast and multicast are accepted, where several receive the same.
     #[serde(default)]
     pub designated: Option<PortId>,
     /// Each port, in slot order.

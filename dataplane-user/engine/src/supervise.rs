@@ -79,7 +79,7 @@ pub struct Pulse {
     long: bool,
     silent: u32,
     /// A beat came since the last look.
-    heard: bool,
+    received: bool,
     /// Processor time at the last beat.
     processor: Duration,
     /// Looks since its loop turned for the first time.
@@ -89,14 +89,14 @@ pub struct Pulse {
 impl Default for Pulse {
     /// A controller that was just started. To begin is a long operation.
     fn default() -> Self {
-        Self { long: true, silent: 0, heard: false, processor: Duration::ZERO, in_control: None }
+        Self { long: true, silent: 0, received: false, processor: Duration::ZERO, in_control: None }
     }
 }
 
 impl Pulse {
     /// A beat came.
-    pub fn hear(&mut self, beat: Beat) {
-        self.heard = true;
+    pub fn receive(&mut self, beat: Beat) {
+        self.received = true;
         self.long = beat == Beat::Long;
         if beat == Beat::Turn {
             self.in_control.get_or_insert(0);
@@ -106,7 +106,7 @@ impl Pulse {
     /// One look, and what the system tells. Returns why the controller is to be ended, if it is.
     pub fn look(&mut self, sight: Sight) -> Option<GivenUp> {
         self.in_control = self.in_control.map(|looks| looks.saturating_add(1));
-        if std::mem::take(&mut self.heard) {
+        if std::mem::take(&mut self.received) {
             self.silent = 0;
             self.processor = sight.processor;
             return None;

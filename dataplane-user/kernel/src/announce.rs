@@ -22,7 +22,7 @@ use crate::{
 /// # Errors
 ///
 /// [`KernelError::Gone`] if `of` is not there, else what the kernel refuses. An interface that is down, or whose queue
-/// is full, is no error: nobody can hear it, and whoever comes later asks.
+/// is full, is no error: nobody can receive it, and whoever comes later asks.
 pub fn send(
     netlink: &mut Netlink,
     sender: &PacketSender,

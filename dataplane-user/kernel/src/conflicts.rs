@@ -110,7 +110,7 @@ impl fmt::Display for Conflict {
                 write!(f, "{who} still listens on {ports}: let it work on {aggregate} instead")
             }
             Kind::Group => {
-                write!(f, "groups joined on {ports} are not heard there any more: join {who} on {aggregate}")
+                write!(f, "groups joined on {ports} are not received there any more: join {who} on {aggregate}")
             }
             Kind::NetworkManager | Kind::Networkd => {
                 let manager = if self.kind == Kind::Networkd { "systemd-networkd" } else { "NetworkManager" };

@@ -136,7 +136,7 @@ impl Ethtool {
         let [_, _, _, words] = request[MASK_WORD].to_ne_bytes();
         request.fill(0);
         request[0] = command::GLINKSETTINGS;
-        // It answered with the negative of what it wants to hear.
+        // It answered with the negative of the size that it wants to be given.
         request[MASK_WORD] = u32::from_ne_bytes([0, 0, 0, words.wrapping_neg()]);
         self.call(link, &mut request)?;
         let [duplex, ..] = request[2].to_ne_bytes();

@@ -205,7 +205,7 @@ impl Return {
 
 /// Gives to ports again what came to them and was flushed.
 pub fn restore(record: &Record, ports: &[PortRecord], executor: &mut Executor, left: &mut Left) {
-    executor.hear(false);
+    executor.receive_events(false);
     let arrivals = executor.arrivals();
     match glance(&mut executor.netlink) {
         Ok(host) => {

@@ -19,8 +19,8 @@ pub struct Listener {
     pub ethertype: u16,
 }
 
-/// All that are there now. Those that wait for frames of every protocol hear them before any program does, and are left
-/// out.
+/// All that are there now. Those that wait for frames of every protocol receive them before any program does, and are
+/// left out.
 ///
 /// # Errors
 ///

@@ -33,7 +33,7 @@ struct Manager {
     /// What is in it: the name of the file's subject, and that of the interface.
     text: fn(&str, &str) -> String,
     /// Whether it reads its files again on SIGHUP.
-    hangs_up: bool,
+    takes_sighup: bool,
 }
 
 const MANAGERS: [Manager; 2] = [
@@ -46,7 +46,7 @@ const MANAGERS: [Manager; 2] = [
         text: |subject, interface| {
             format!("[device-aggctl-{subject}]\nmatch-device=interface-name:={interface}\nmanaged=0\n")
         },
-        hangs_up: true,
+        takes_sighup: true,
     },
     Manager {
         process: "systemd-network",
@@ -54,7 +54,7 @@ const MANAGERS: [Manager; 2] = [
         directory: "/run/systemd/network",
         affixes: ["00-aggctl-", ".network"],
         text: |_, interface| format!("[Match]\nName={interface}\n\n[Link]\nUnmanaged=yes\n"),
-        hangs_up: false,
+        takes_sighup: false,
     },
 ];
 
@@ -116,10 +116,10 @@ impl Manager {
 
     /// Has it read its files again, if it does on a signal.
     fn read_again(&self) {
-        if !self.hangs_up {
+        if !self.takes_sighup {
             return;
         }
-        for process in self.processes().into_iter().filter(|process| is_roots(*process) && handles_hang_up(*process)) {
+        for process in self.processes().into_iter().filter(|process| is_roots(*process) && handles_sighup(*process)) {
             let Some(pid) = process.try_into().ok().and_then(Pid::from_raw) else { continue };
             if let Err(error) = kill_process(pid, Signal::HUP) {
                 warn!(%error, "{} was not told to read its files again", self.process);
@@ -144,7 +144,7 @@ fn is_roots(process: u32) -> bool {
 }
 
 /// Whether SIGHUP does not end the process, as it does one that has just begun.
-fn handles_hang_up(process: u32) -> bool {
+fn handles_sighup(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let has = |set: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(':'));
@@ -169,9 +169,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_a_hang_up_would_end_is_spared() {
+    fn a_process_that_sighup_would_end_is_spared() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let handles = handles_hang_up(child.id());
+        let handles = handles_sighup(child.id());
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!handles);

@@ -56,7 +56,7 @@ enum Device {
 }
 
 impl IngressChain {
-    /// Whether it hangs on this interface.
+    /// Whether it is attached to this interface.
     #[must_use]
     pub fn hooks(&self, link: &str) -> bool {
         self.devices.iter().any(|device| match device {
@@ -92,7 +92,7 @@ fn dump_with(kind: u16, subject: &str, query: &[u8]) -> Result<Vec<Vec<u8>>, Ker
     }
 }
 
-/// A chain, if it hangs on the ingress of interfaces.
+/// A chain, if it is attached to the ingress of interfaces.
 fn parse_chain(message: &[u8]) -> Option<IngressChain> {
     let family = *message.first()?;
     let chain = Attributes::after(message, HEADER);

@@ -46,14 +46,14 @@ pub enum Defect {
     Map(String),
     /// The table of ports that programs read is not the one that was published.
     Table,
-    /// A program does not hang on its hook.
+    /// A program is not attached on its hook.
     NotAttached {
         /// The program.
         role: Role,
         /// The interface.
         on: String,
     },
-    /// Another program hangs in the place of one of ours, or one of ours that uses other maps.
+    /// Another program is attached in the place of one of ours, or one of ours that uses other maps.
     OtherProgram {
         /// The program.
         role: Role,
@@ -229,7 +229,7 @@ impl Look<'_> {
     fn expected(&self, executor: &Executor) -> Expected {
         let record = self.record;
         Expected {
-            ends: executor.ends(record.device, record.index, record.hidden_index),
+            ends: executor.ends(record.device, record.index, record.peer_index),
             ports: self.ports.iter().map(|(port, index, _)| (*port, *index)).collect(),
             hook: record.hook,
         }
@@ -259,8 +259,8 @@ impl Look<'_> {
     }
 
     fn peer(&self, executor: &mut Executor) -> Result<Vec<Defect>, KernelError> {
-        let peer = self.record.hidden.clone();
-        let Some((link, addresses)) = executor.peer(self.record.hidden_index)? else {
+        let peer = self.record.peer.clone();
+        let Some((link, addresses)) = executor.peer(self.record.peer_index)? else {
             return Ok(vec![Defect::PeerGone(peer)]);
         };
         let peer = link.name.clone();
@@ -304,11 +304,11 @@ impl Look<'_> {
         }
     }
 
-    /// Where a program hangs, in words.
+    /// Where a program is attached, in words.
     fn place_of(&self, role: Role) -> String {
         match role {
             Role::Tx => self.record.config.name.clone(),
-            Role::Relay => self.record.hidden.clone(),
+            Role::Relay => self.record.peer.clone(),
             Role::Rx(port) => {
                 let known = self.ports.iter().find(|(id, _, _)| *id == port);
                 known.map_or_else(|| format!("port {port}"), |(_, _, name)| name.clone())
@@ -335,7 +335,7 @@ impl Executor {
             let addresses = netlink.addresses_of(index)?.into_iter().map(|address| address.local).collect();
             Ok(Some((link, addresses)))
         };
-        match self.on_hidden(look) {
+        match self.on_peer(look) {
             Err(KernelError::Gone(_)) => Ok(None),
             other => other,
         }

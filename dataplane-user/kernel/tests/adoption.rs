@@ -22,7 +22,9 @@ use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, DropCount, End
 use aggctl_tests::wait;
 use support::{
     BPFFS,
-    attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, hanging, ports, sender},
+    attached::{
+        Case, P0, P1, attach, attach_to, attached_programs, both_ways, detach, each, ends, expected, ports, sender,
+    },
     index, namespace, run, table,
     wire::{self, UNICAST, Wire},
 };
@@ -52,7 +54,7 @@ fn swapping_programs_loses_no_frame() {
         }
         sender.join().unwrap();
         for number in 0..FRAMES {
-            assert_eq!(far.hear().octets, wire::frame(UNICAST, &format!("{number}")), "after {swaps} swaps");
+            assert_eq!(far.receive().octets, wire::frame(UNICAST, &format!("{number}")), "after {swaps} swaps");
         }
         assert_eq!(dataplane.drops().unwrap(), []);
     });
@@ -122,11 +124,11 @@ fn what_is_held_lives_without_its_pins_and_can_be_pinned_again() {
 #[test]
 fn a_held_program_is_taken_off_all_the_same() {
     each(|case| {
-        let before = hanging();
+        let before = attached_programs();
         let dataplane = attach(case);
         let _held = dataplane.hold().unwrap();
         detach(&dataplane, case);
-        assert_eq!(hanging(), before);
+        assert_eq!(attached_programs(), before);
     });
 }
 
@@ -151,13 +153,13 @@ fn defects_are_found_and_repaired() {
         repair();
 
         if case.wiring == Wiring::Direct {
-            let hidden = ends(case).hidden;
-            let filters = || run(&["tc", "filter", "del", "dev", "hid0", "ingress"]);
+            let peer = ends(case).peer;
+            let filters = || run(&["tc", "filter", "del", "dev", "agg0-peer", "ingress"]);
             match case.hook {
                 Hook::Tcx => std::fs::remove_file(format!("{BPFFS}/agg0/link-relay")).unwrap(),
                 Hook::Auto | Hook::Clsact => drop(namespace().run(filters).unwrap()),
             }
-            assert_eq!(defects(), [Defect::NotAttached { role: Role::Relay, index: hidden }]);
+            assert_eq!(defects(), [Defect::NotAttached { role: Role::Relay, index: peer }]);
             repair();
         }
 
@@ -215,7 +217,7 @@ fn maps_of_another_shape_or_layout_are_rebuilt() {
                     .unwrap()
                     .contains(&Defect::Stale { role: Role::Tx, index: sender(case) })
             );
-            // Those that hang go on with the old maps until they are swapped.
+            // Those that are attached go on with the old maps until they are swapped.
             both_ways("q0", "with the old maps");
             attach_to(&dataplane, case);
             assert_eq!(dataplane.defects(&expected(case)).unwrap(), []);
@@ -263,10 +265,10 @@ fn an_interface_that_went_away_is_no_obstacle() {
         both_ways("q0", "the other port");
         dataplane.detach_rx(P0, index("p0"), case.hook).unwrap();
 
-        // The hidden end goes with the aggregate; nobody knows its number any more.
+        // The peer goes with the aggregate; nobody knows its number any more.
         let pair = ends(case);
         run(&["ip", "link", "del", "agg0"]);
-        let nobody = Ends { aggregate: IfIndex::NONE, hidden: IfIndex::NONE, ..pair };
+        let nobody = Ends { aggregate: IfIndex::NONE, peer: IfIndex::NONE, ..pair };
         dataplane.detach_tx(&nobody, case.hook).unwrap();
         dataplane.detach_relay(&nobody, case.hook).unwrap();
         dataplane.remove().unwrap();

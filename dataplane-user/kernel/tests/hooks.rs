@@ -17,7 +17,7 @@ use aya::programs::{
 };
 use support::{
     BPFFS,
-    attached::{Case, P0, P1, attach, attach_to, both_ways, detach, each, ends, expected, hanging, ports},
+    attached::{Case, P0, P1, attach, attach_to, attached_programs, both_ways, detach, each, ends, expected, ports},
     bench,
     foreign::{self, FOREIGN_LENGTH},
     index, namespace, run,
@@ -37,13 +37,13 @@ fn wait_for_drops(dataplane: &Dataplane, expected: &[DropCount]) {
 #[test]
 fn frames_go_both_ways_and_detach_leaves_nothing() {
     each(|case| {
-        let before = hanging();
+        let before = attached_programs();
         let dataplane = attach(case);
         both_ways("q0", "through the active port");
         dataplane.table().unwrap().publish(&Ports { active: u32::from(P1.0), ..ports() });
         both_ways("q1", "through the other one");
         detach(&dataplane, case);
-        assert_eq!(hanging(), before);
+        assert_eq!(attached_programs(), before);
         assert!(!Path::new(BPFFS).join("agg0").exists());
         detach(&dataplane, case);
     });
@@ -56,11 +56,11 @@ fn without_a_program_a_netkit_pair_leaks_nothing_and_lets_in() {
         if !case.sends_by_netkit() {
             return;
         }
-        let (aggregate, hidden) = (Wire::open(index("agg0")), Wire::open(index("hid0")));
+        let (aggregate, peer) = (Wire::open(index("agg0")), Wire::open(index("agg0-peer")));
         assert!(!aggregate.try_send(&wire::frame(UNICAST, "out")));
-        hidden.send(&wire::frame(UNICAST, "in"));
-        assert_eq!(aggregate.hear().octets, wire::frame(UNICAST, "in"));
-        assert_eq!(hidden.poll(Duration::ZERO), None);
+        peer.send(&wire::frame(UNICAST, "in"));
+        assert_eq!(aggregate.receive().octets, wire::frame(UNICAST, "in"));
+        assert_eq!(peer.poll(Duration::ZERO), None);
     });
 }
 
@@ -116,15 +116,15 @@ fn control_frames_reach_sockets_of_their_protocol_on_every_port() {
             for last in [0x00, 0x01, 0x02, 0x0e] {
                 let frame = wire::frame([0x01, 0x80, 0xc2, 0, 0, last], &format!("control {last}"));
                 far.send(&frame);
-                assert_eq!(listener.hear().octets, frame, "{port}");
+                assert_eq!(listener.receive().octets, frame, "{port}");
                 if port == "p0" && ![1, 2].contains(&last) {
-                    assert_eq!(aggregate.hear().octets, frame, "{port}");
+                    assert_eq!(aggregate.receive().octets, frame, "{port}");
                 }
             }
         }
         let ordinary = wire::frame(UNICAST, "ordinary");
         Wire::open(index("q0")).send(&ordinary);
-        assert_eq!(aggregate.hear().octets, ordinary, "nothing came in between");
+        assert_eq!(aggregate.receive().octets, ordinary, "nothing came in between");
     });
 }
 
@@ -135,7 +135,7 @@ fn what_a_socket_bound_to_a_port_waits_for_stays_there_as_well() {
         let aggregate = Wire::open(index("agg0"));
         let wanted = EtherTypes::of([wire::ETHERTYPE]);
         let ports = [("p0", "q0"), ("p1", "q1")];
-        for (bound, heard) in [(Bound::of([(P0, wanted), (P1, wanted)]), true), (Bound::NOTHING, false)] {
+        for (bound, received) in [(Bound::of([(P0, wanted), (P1, wanted)]), true), (Bound::NOTHING, false)] {
             dataplane.bound().unwrap().publish(&bound);
             for (port, far) in ports {
                 let listener = Wire::open_for(index(port), wire::ETHERTYPE);
@@ -143,22 +143,22 @@ fn what_a_socket_bound_to_a_port_waits_for_stays_there_as_well() {
                     let frame = wire::frame(destination, port);
                     Wire::open(index(far)).send(&frame);
                     if port == "p0" {
-                        assert_eq!(aggregate.hear().octets, frame);
+                        assert_eq!(aggregate.receive().octets, frame);
                     }
-                    if heard {
-                        assert_eq!(listener.hear().octets, frame, "{port}");
+                    if received {
+                        assert_eq!(listener.receive().octets, frame, "{port}");
                     }
                 }
                 let marker = wire::frame([0x01, 0x80, 0xc2, 0, 0, 0x02], "the end");
                 Wire::open(index(far)).send(&marker);
-                assert_eq!(listener.hear().octets, marker, "{port} heard what nobody told the programs of");
+                assert_eq!(listener.receive().octets, marker, "{port} received what nobody told the programs of");
             }
         }
         let standby = DropCount { port: Some(P1), reason: DropReason::Standby, packets: 3 };
         assert_eq!(dataplane.drops().unwrap(), [standby], "what somebody waited for was not dropped");
         let ordinary = wire::frame(UNICAST, "ordinary");
         Wire::open(index("q0")).send(&ordinary);
-        assert_eq!(aggregate.hear().octets, ordinary, "nothing of the standby port came in between");
+        assert_eq!(aggregate.receive().octets, ordinary, "nothing of the standby port came in between");
     });
 }
 
@@ -173,13 +173,14 @@ fn tagged_frames_pass_untouched() {
             for name in ["agg0", "p0", "q0"] {
                 run(&["ethtool", "-K", name, "txvlan", acceleration]);
             }
-            let far = || run(&["ethtool", "-K", "hid0", "txvlan", acceleration]);
+            let far = || run(&["ethtool", "-K", "agg0-peer", "txvlan", acceleration]);
             namespace().run(far).unwrap_or_else(|_| far());
             for (from, to) in [("agg0", "q0"), ("q0", "agg0")] {
                 let wire = Wire::open(index(to));
                 Wire::open(index(from)).send(&frame);
-                let heard = wire.hear();
-                let whole = heard.vlan.map_or_else(|| heard.octets.clone(), |vlan| wire::tagged(&heard.octets, vlan));
+                let received = wire.receive();
+                let whole =
+                    received.vlan.map_or_else(|| received.octets.clone(), |vlan| wire::tagged(&received.octets, vlan));
                 assert_eq!(whole, frame, "{from} to {to}, acceleration {acceleration}");
             }
         }
@@ -215,14 +216,14 @@ fn foreign_filters() {
     far.send(&long);
     let other = wire::frame(UNICAST, "of another");
     far.send(&other);
-    assert_eq!(wire.hear().octets, other);
+    assert_eq!(wire.receive().octets, other);
 }
 
 #[test]
 fn a_foreign_program_keeps_working_and_stays() {
     each(|case| {
         let foreign = attach_foreign(case.hook);
-        let before = hanging();
+        let before = attached_programs();
         let dataplane = attach(case);
         foreign_filters();
         let ahead_of = |port| dataplane.programs_before(&expected(case), Role::Rx(port)).unwrap();
@@ -231,7 +232,7 @@ fn a_foreign_program_keeps_working_and_stays() {
         dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
         foreign_filters();
         detach(&dataplane, case);
-        assert_eq!(hanging(), before, "its qdisc or program is gone, or something of ours is left");
+        assert_eq!(attached_programs(), before, "its qdisc or program is gone, or something of ours is left");
     });
 }
 
@@ -242,7 +243,7 @@ fn a_foreign_program_on_the_aggregates_transmit_keeps_working() {
             return;
         }
         let program = foreign::load(&Path::new(BPFFS).join("foreign"));
-        let _link = foreign::hang_on_netkit(&program, index("agg0"));
+        let _link = foreign::attach_to_netkit(&program, index("agg0"));
         let dataplane = attach(case);
         let (aggregate, far) = (Wire::open(index("agg0")), Wire::open(index("q0")));
         let filters = || {
@@ -257,30 +258,30 @@ fn a_foreign_program_on_the_aggregates_transmit_keeps_working() {
         both_ways("q0", "swapped");
         detach(&dataplane, case);
         filters();
-        while let Some(heard) = far.poll(Duration::ZERO) {
-            assert_ne!(heard.octets.len(), FOREIGN_LENGTH);
+        while let Some(received) = far.poll(Duration::ZERO) {
+            assert_ne!(received.octets.len(), FOREIGN_LENGTH);
         }
         // It passes on what it does not drop, and nobody of ours is behind it any more.
-        let hidden = Wire::open(index("hid0"));
+        let peer = Wire::open(index("agg0-peer"));
         let other = wire::frame(UNICAST, "of another length");
         assert!(aggregate.try_send(&other));
-        assert_eq!(hidden.hear().octets, other);
+        assert_eq!(peer.receive().octets, other);
     });
 }
 
 #[test]
 fn a_qdisc_of_ours_stays_while_somebody_else_uses_it() {
     bench(|| {
-        let before = hanging();
+        let before = attached_programs();
         let dataplane = attach(CLSACT);
         let foreign = attach_foreign(Hook::Clsact);
         foreign_filters();
         detach(&dataplane, CLSACT);
-        let left = hanging();
+        let left = attached_programs();
         assert!(left.contains("clsact") && left.contains("pref 10"), "{left}");
         drop(foreign);
         run(&["tc", "qdisc", "del", "dev", "p0", "clsact"]);
-        assert_eq!(hanging(), before);
+        assert_eq!(attached_programs(), before);
     });
 }
 
@@ -289,11 +290,11 @@ fn attaching_twice_is_attaching_once() {
     each(|case| {
         let dataplane = attach(case);
         let count = |text: String| text.lines().filter(|line| line.contains("aggctl_rx")).count();
-        let filters = count(hanging());
+        let filters = count(attached_programs());
         for _ in 0..3 {
             attach_to(&dataplane, case);
         }
-        assert_eq!(count(hanging()), filters);
+        assert_eq!(count(attached_programs()), filters);
         if tcx_supported() && case.hook == Hook::Tcx {
             assert_eq!(SchedClassifier::query_tcx("p0", TcAttachType::Ingress).unwrap().1.len(), 1);
         }

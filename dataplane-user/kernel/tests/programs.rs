@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use aggctl_common::{
     Addresses, Bound, DropReason, EtherTypes, IfIndex, MAX_PORTS, PortId, Ports,
     programs::RxPolicy,
-    rule::{self, Hearer, Received, View},
+    rule::{self, Received, ReceivingPort, View},
 };
 use aggctl_engine::config::{Device, Hook, Wiring};
 use aggctl_kernel::dataplane::{BoundTable, Dataplane, Role, Table};
@@ -34,10 +34,10 @@ const REDIRECT: u32 = 7;
 /// The slots whose receiving program is tried: the first, one between, the last.
 const SLOTS: [u8; 3] = [0, 5, 63];
 
-/// A port with this slot and table, where one port is active, that hears a frame for which a socket waits, or not.
+/// A port with this slot and table, where one port is active, that receives a frame for which a socket waits, or not.
 struct Active<'a>(PortId, &'a Ports, bool);
 
-impl Hearer for Active<'_> {
+impl ReceivingPort for Active<'_> {
     fn slot(&self) -> PortId {
         self.0
     }
@@ -77,7 +77,7 @@ impl Programs {
         let rx = SLOTS
             .into_iter()
             .map(|slot| {
-                // All on one interface: the test runs do not care where they hang.
+                // All on one interface: the test runs do not depend on where they are attached.
                 dataplane.attach_rx(PortId(slot), index("p0"), &ends, Hook::Auto).unwrap();
                 (slot, program(Role::Rx(PortId(slot))))
             })
@@ -282,10 +282,10 @@ fn the_copy_of_a_control_frame_arrives_on_the_aggregate_from_the_active_port() {
                 assert_eq!(programs.run(program, &frame), (NEXT, vec![]));
             }
             if ![1, 2].contains(&last) {
-                assert_eq!(aggregate.hear().octets, frame, "…:{last:02x}");
+                assert_eq!(aggregate.receive().octets, frame, "…:{last:02x}");
             }
         }
-        // Pause, slow protocols and what the other ports heard would have come before the last one.
+        // Pause, slow protocols and what the other ports received would have come before the last one.
         assert_eq!(aggregate.poll(std::time::Duration::ZERO), None);
     });
 }

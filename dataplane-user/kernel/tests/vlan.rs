@@ -243,7 +243,7 @@ fn every_rule_and_every_tag_of_real_frames() {
                     }
                     dropped += u64::from(expected.is_none());
                     for octets in expected.into_iter().chain([marker]) {
-                        assert_eq!(wire.hear().whole(), octets, "{case}, {rule}, {way:?}: {tags:x?}");
+                        assert_eq!(wire.receive().whole(), octets, "{case}, {rule}, {way:?}: {tags:x?}");
                     }
                 }
             }
@@ -258,7 +258,7 @@ fn every_rule_and_every_tag_of_real_frames() {
 /// With a socket bound to the port: the copy for the aggregate is subject to the rule, what stays with the port is as
 /// it was. The kernel shows a tag that nobody on the port knows by saying that the frame is for another host.
 #[test]
-fn a_socket_bound_to_the_port_hears_frames_as_they_are_on_the_wire() {
+fn a_socket_bound_to_the_port_receives_frames_as_they_are_on_the_wire() {
     const ELSEWHERE: u8 = 3;
     const EVERYBODY: u8 = 1;
     each(|case: Case| {
@@ -275,13 +275,13 @@ fn a_socket_bound_to_the_port_hears_frames_as_they_are_on_the_wire() {
                 sender.send(&marker);
                 let expected = arriving(rule, Way::In, &frame);
                 for octets in expected.into_iter().chain([marker]) {
-                    assert_eq!(aggregate.hear().whole(), octets, "{case}, {rule}: {tags:x?}");
+                    assert_eq!(aggregate.receive().whole(), octets, "{case}, {rule}: {tags:x?}");
                 }
-                let heard = on_port.hear();
+                let received = on_port.receive();
                 let in_vlan = tags.first().is_some_and(|(_, tci)| tci & 0x0fff != 0);
-                assert_eq!(heard.octets[12..], frame[12 + 4 * tags.len()..], "{case}, {rule}: {tags:x?}");
-                assert_eq!(heard.kind, if in_vlan { ELSEWHERE } else { EVERYBODY }, "{case}, {rule}: {tags:x?}");
-                on_port.hear();
+                assert_eq!(received.octets[12..], frame[12 + 4 * tags.len()..], "{case}, {rule}: {tags:x?}");
+                assert_eq!(received.kind, if in_vlan { ELSEWHERE } else { EVERYBODY }, "{case}, {rule}: {tags:x?}");
+                on_port.receive();
             }
             assert_eq!(dataplane.drops().unwrap(), [], "{case}, {rule}");
             attached::detach(&dataplane, case);
@@ -304,9 +304,9 @@ fn a_tag_that_the_sender_denies_does_not_slip_through() {
         sender.send(&marker);
         let looked_at = case.device == Device::Veth && case.wiring == Wiring::Shared;
         if looked_at {
-            assert_eq!(wire.hear().whole(), [&denied[..12], &denied[16..]].concat());
+            assert_eq!(wire.receive().whole(), [&denied[..12], &denied[16..]].concat());
         }
-        assert_eq!(wire.hear().whole(), marker, "{case}");
+        assert_eq!(wire.receive().whole(), marker, "{case}");
         let malformed = DropCount { port: None, reason: DropReason::Malformed, packets: 1 };
         let expected = if looked_at { vec![] } else { vec![malformed] };
         assert_eq!(dataplane.drops().unwrap(), expected, "{case}");

@@ -40,7 +40,7 @@ pub struct Orders {
 pub struct Means {
     /// The product.
     pub binary: PathBuf,
-    /// Cables between real cards, if the user lends some.
+    /// Cables between real cards, if the user named some.
     pub borrowed: Vec<Pair>,
 }
 

@@ -1,4 +1,4 @@
-//! Cables between network cards of this machine, which their owner lends for a measurement.
+//! Cables between network cards of this machine, which their owner names for a measurement.
 
 use std::{process::Command, str::FromStr};
 

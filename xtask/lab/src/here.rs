@@ -19,7 +19,7 @@ pub fn run(workspace: &Workspace, means: Means, mut figures: Figures, trials: u3
     if !process::is_root() {
         bail!("--here makes network namespaces and loads programs: run it as root");
     }
-    // The agent hears Ctrl-C, too, and takes away what it made: we wait for it.
+    // The agent gets Ctrl-C, too, and takes away what it made: we wait for it.
     let _interrupt = Interrupt::catch()?;
     let borrowed = !means.borrowed.is_empty();
     ensure!(

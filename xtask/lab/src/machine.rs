@@ -65,7 +65,7 @@ pub fn run_here(workspace: &Workspace, group: &Group, means: Means) -> Result<Ve
     command.args(["lab", "--agent"]).arg(file.path()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut agent = command.spawn().context("cannot start ourselves")?;
     let mut stdout = agent.stdout.take().context("the agent has no standard output")?;
-    io::copy(&mut stdout, &mut listener).context("cannot hear the agent")?;
+    io::copy(&mut stdout, &mut listener).context("cannot read from the agent")?;
     let status = agent.wait().context("cannot wait for the agent")?;
     let words = listener.words();
     ensure!(status.success() && words.last() == Some(&Message::Done), "{}: the agent ended too early", group.name);
@@ -129,7 +129,7 @@ mod tests {
     use crate::message::Message;
 
     #[test]
-    fn words_are_heard_between_other_lines_and_in_parts() {
+    fn words_are_found_between_other_lines_and_in_parts() {
         let listener = Listener::default();
         let text = "booting\naggctl-lab-in-machine: {\"begin\":\"a\"}\r\naggctl-lab-in-machine: \"done\"\n";
         for part in text.as_bytes().chunks(5) {

@@ -68,7 +68,7 @@ pub const PORTIONS: &[Portion] = &[
         without: &[TAP, DIRECT, CONFIRM, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
         full: &[FAILOVER, WIRING_DIRECT],
     },
-    // The common one: tcx and netkit; all cards, and peers with team.
+    // The common one: tcx and netkit; all cards, and partners with team.
     Portion {
         series: Series::V6_12,
         brief: &[
@@ -76,7 +76,7 @@ pub const PORTIONS: &[Portion] = &[
             (FAILOVER, &["failover_loses_a_few_pings_at_most::VETH_TCX"]),
             ("device", &[]),
             ("vm_cards", &["E1000E", "groups_arrive"]),
-            ("vm_peers", &[]),
+            ("vm_partners", &[]),
         ],
         absent: &[
             HARNESS,
@@ -172,7 +172,7 @@ const TEAM: &str = "_team";
 const BOND: &str = "_bond";
 /// A bond there with one link at a time.
 const ACTIVE_BOND: &str = "with_an_active_backup_bond";
-/// A peer that spreads its traffic.
+/// A partner that spreads its traffic.
 const BALANCES: &str = "with_a_balancing_";
 /// Cases with tap ports.
 const TAP: &str = "TAP_";

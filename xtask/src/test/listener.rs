@@ -13,9 +13,9 @@ use super::{
     suite::Outcome,
 };
 
-/// What was heard from a machine.
+/// What was received from a machine.
 #[derive(Clone, Debug, Default)]
-pub struct Heard {
+pub struct Received {
     /// Its kernel's release, once it said so.
     pub kernel: Option<String>,
     /// Suites, in the order of their first run, with what came to an end.
@@ -26,7 +26,7 @@ pub struct Heard {
     pub done: bool,
 }
 
-impl Heard {
+impl Received {
     /// Adds what tests of a run came to. The name of a run is `SUITE/EXECUTABLE`, and so are then the names of its
     /// tests.
     fn add(&mut self, run: &str, mut tally: Tally, took: Duration) {
@@ -57,7 +57,7 @@ struct State {
     left: usize,
     rest: Vec<u8>,
     scanner: Scanner,
-    heard: Heard,
+    received: Received,
 }
 
 impl Listener {
@@ -69,20 +69,20 @@ impl Listener {
             left: runs.iter().map(|run| run.tests).sum(),
             rest: Vec::new(),
             scanner: Scanner::default(),
-            heard: Heard::default(),
+            received: Received::default(),
         };
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// What was heard until now; a run that did not end counts as far as it got.
-    pub fn heard(&self) -> Heard {
+    /// What was received until now; a run that did not end counts as far as it got.
+    pub fn received(&self) -> Received {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = std::mem::take(&mut state.scanner).tally();
-        let mut heard = std::mem::take(&mut state.heard);
-        if let Some(run) = heard.current.clone() {
-            heard.add(&run, tally, Duration::ZERO);
+        let mut received = std::mem::take(&mut state.received);
+        if let Some(run) = received.current.clone() {
+            received.add(&run, tally, Duration::ZERO);
         }
-        heard
+        received
     }
 }
 
@@ -105,14 +105,14 @@ impl Write for Listener {
 impl State {
     fn line(&mut self, line: &str) {
         match Message::read(line) {
-            Some(Message::Kernel(release)) => self.heard.kernel = Some(release),
+            Some(Message::Kernel(release)) => self.received.kernel = Some(release),
             Some(Message::Begin(run)) => {
                 self.show(&format!("{run} …"));
-                self.heard.current = Some(run);
+                self.received.current = Some(run);
                 self.scanner = Scanner::default();
             }
             Some(Message::End { succeeded, seconds }) => {
-                let Some(run) = self.heard.current.take() else { return };
+                let Some(run) = self.received.current.take() else { return };
                 let mut tally = std::mem::take(&mut self.scanner).tally();
                 // What dies has no closing line that counts a failure.
                 if !succeeded && tally.failed == 0 {
@@ -120,9 +120,9 @@ impl State {
                 }
                 self.left = self.left.saturating_sub(self.counts.get(&run).copied().unwrap_or_default());
                 self.show(&format!("{run}: {tally} in {seconds:.0} s; {} tests left", self.left));
-                self.heard.add(&run, tally, Duration::try_from_secs_f64(seconds).unwrap_or_default());
+                self.received.add(&run, tally, Duration::try_from_secs_f64(seconds).unwrap_or_default());
             }
-            Some(Message::Done) => self.heard.done = true,
+            Some(Message::Done) => self.received.done = true,
             None => {
                 if self.scanner.line(line) && !is_noise(line) {
                     self.show(line);
@@ -166,11 +166,11 @@ test b ... ok
         for part in OUTPUT.as_bytes().chunks(7) {
             assert!(listener.clone().write_all(part).is_ok());
         }
-        let heard = listener.heard();
-        assert_eq!(heard.kernel.as_deref(), Some("6.1.0"));
-        assert_eq!(heard.current.as_deref(), Some("system/s2"));
-        assert!(!heard.done);
-        let [(suite, outcome)] = &heard.suites[..] else { panic!("{heard:?}") };
+        let received = listener.received();
+        assert_eq!(received.kernel.as_deref(), Some("6.1.0"));
+        assert_eq!(received.current.as_deref(), Some("system/s2"));
+        assert!(!received.done);
+        let [(suite, outcome)] = &received.suites[..] else { panic!("{received:?}") };
         assert_eq!((suite.as_str(), outcome.tally.passed, outcome.took.as_secs()), ("system", 2, 2));
         assert_eq!(outcome.tally.tests[0].name, "s1::a::VETH_TCX");
     }

@@ -23,7 +23,7 @@ use super::{
     agent::Orders,
     choice::{Extent, PORTIONS, Portion},
     executables::Listed,
-    listener::{Heard, Listener},
+    listener::{Listener, Received},
     report::{Report, Where},
 };
 
@@ -100,13 +100,13 @@ pub fn run(workspace: &Workspace, series: &[Series], material: &Material<'_>, re
     })?
     .concat();
     all.sort_by_key(|made| portions.iter().position(|portion| portion.series == made.series));
-    for Made { series, heard, trouble, .. } in all {
+    for Made { series, received, trouble, .. } in all {
         let name = series.name();
-        report.kernel(name, heard.kernel.as_deref().unwrap_or("?"), Where::Machine);
+        report.kernel(name, received.kernel.as_deref().unwrap_or("?"), Where::Machine);
         if let Some(trouble) = trouble {
             report.trouble(name, &trouble);
         }
-        for (suite, outcome) in heard.suites {
+        for (suite, outcome) in received.suites {
             report.add(&suite, name, outcome);
         }
     }
@@ -117,7 +117,7 @@ pub fn run(workspace: &Workspace, series: &[Series], material: &Material<'_>, re
 #[derive(Clone, Debug)]
 struct Made {
     series: Series,
-    heard: Heard,
+    received: Received,
     trouble: Option<String>,
     interrupted: bool,
 }
@@ -146,19 +146,19 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>) ->
         Ok(outcome) => outcome.message(),
         Err(error) => Some(format!("no machine could be made: {error:#}")),
     };
-    let heard = listener.heard();
-    let trouble = trouble(&heard, &orders, end);
-    Ok(Made { series, heard, trouble, interrupted: matches!(outcome, Ok(Outcome::Interrupted)) })
+    let received = listener.received();
+    let trouble = trouble(&received, &orders, end);
+    Ok(Made { series, received, trouble, interrupted: matches!(outcome, Ok(Outcome::Interrupted)) })
 }
 
 /// Why not all of the orders were carried out, if so.
-fn trouble(heard: &Heard, orders: &Orders, end: Option<String>) -> Option<String> {
-    if heard.done && end.is_none() {
+fn trouble(received: &Received, orders: &Orders, end: Option<String>) -> Option<String> {
+    if received.done && end.is_none() {
         return None;
     }
     let end = end.unwrap_or_else(|| "the agent ended before its work was done".to_owned());
-    let during = heard.current.as_ref().map(|run| format!(" during {run}")).unwrap_or_default();
-    let place = heard.current.as_ref().and_then(|run| orders.runs.iter().position(|other| other.name == *run));
+    let during = received.current.as_ref().map(|run| format!(" during {run}")).unwrap_or_default();
+    let place = received.current.as_ref().and_then(|run| orders.runs.iter().position(|other| other.name == *run));
     let left: Vec<&str> = orders.runs.iter().skip(place.map_or(0, |place| place + 1)).map(|run| &*run.name).collect();
     let left = if left.is_empty() { String::new() } else { format!("; not run: {}", left.join(", ")) };
     Some(format!("{end}{during}{left}"))

@@ -156,9 +156,9 @@ impl Scanner {
     /// The closing line of an executable: ` ok. 2 passed; 0 failed; 1 ignored; …`.
     fn finish(&mut self, counts: &str) {
         let told = ["passed", "failed", "ignored"].map(|word| count(counts, word)).iter().sum::<u64>();
-        let heard = self.ended.len() as u64;
+        let seen = self.ended.len() as u64;
         // Names may be printed in a form that we do not know; none may go uncounted.
-        self.tally.passed += told.saturating_sub(heard);
+        self.tally.passed += told.saturating_sub(seen);
         self.close();
     }
 

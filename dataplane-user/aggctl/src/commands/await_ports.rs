@@ -23,7 +23,7 @@ const EXTENSION: u32 = 120_000_000;
 /// If they are not there in time, or the kernel cannot be asked.
 pub async fn await_ports(config: &AggregateConfig, limit: Limit) -> Result<(), Failure> {
     let until = limit.duration().map(|limit| Instant::now() + limit);
-    // Before the first look: what comes after that is heard.
+    // Before the first look: what comes after that is received.
     let mut watcher = Watcher::open()?;
     let mut netlink = Netlink::open()?;
     let mut reminder = tokio::time::interval(REMINDER);
@@ -34,7 +34,7 @@ pub async fn await_ports(config: &AggregateConfig, limit: Limit) -> Result<(), F
             return Ok(());
         }
         if told.is_empty() {
-            // Where nobody can hear it, it is not worth more.
+            // That it cannot be written is no failure of the command.
             let _ = writeln!(std::io::stderr(), "aggctl: waiting {limit} for {missing} to appear");
         }
         if told != missing {

@@ -35,7 +35,7 @@ impl Controller {
             Action::PublishBuckets(table) => Ok(self.executor.dataplane.publish_buckets(table)?),
             Action::PublishRotation(rotation) => Ok(self.executor.dataplane.publish_rotation(rotation)?),
             // The only handle on the aggregate's carrier is the administrative state of its other end.
-            Action::SetCarrier(on) => self.executor.set_carrier(self.record.hidden_index, *on),
+            Action::SetCarrier(on) => self.executor.set_carrier(self.record.peer_index, *on),
             Action::SetPromisc { port, on } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_promisc(index, *on))
             }

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::failure::Failure;
 
-/// A look under way, or none. One that is replaced or dropped comes to its end unheard.
+/// A look under way, or none. One that is replaced or dropped runs to its end, and its result is dropped.
 #[derive(Debug)]
 pub(super) struct Aside<T>(Option<oneshot::Receiver<Result<T, Failure>>>);
 

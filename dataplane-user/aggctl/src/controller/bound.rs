@@ -11,8 +11,8 @@ use aggctl_kernel::{
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
-/// How often the kernel is asked, which does not tell by itself: a program that was started hears no later than this.
-/// One question takes some thirty microseconds.
+/// How often the kernel is asked, which does not tell by itself: a program that was started receives its frames no
+/// later than this. One question takes some thirty microseconds.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Keeps the table of what is waited for.
@@ -20,12 +20,12 @@ const PERIOD: Duration = Duration::from_millis(100);
 pub(super) struct Listening {
     table: BoundTable,
     /// Whether the kernel did not answer the last time.
-    deaf: bool,
+    failed: bool,
 }
 
 impl Listening {
     pub(super) fn new(table: BoundTable) -> Self {
-        Self { table, deaf: false }
+        Self { table, failed: false }
     }
 
     /// Asks who is bound to the ports, and tells the programs if it is not what they know. If it cannot be told, all
@@ -33,15 +33,15 @@ impl Listening {
     pub(super) fn look(&mut self, record: &Record) {
         match listeners() {
             Ok(listeners) => {
-                self.deaf = false;
+                self.failed = false;
                 let bound = wanted(record, &listeners);
                 if bound != self.table.load() {
                     info!(ports = format!("{:#x}", bound.any), "other sockets are bound to ports");
                     self.table.publish(&bound);
                 }
             }
-            Err(error) if !self.deaf => {
-                self.deaf = true;
+            Err(error) if !self.failed => {
+                self.failed = true;
                 warn!(%error, "cannot see which sockets are bound to ports: frames for new ones go to the aggregate alone");
             }
             Err(_) => {}

@@ -15,12 +15,12 @@ pub(super) struct Heart {
 }
 
 impl Heart {
-    /// A heart whose beats both hear.
+    /// A heart whose beats both receive.
     pub fn new(voice: Rc<dyn Voice>, alive: Alive) -> Self {
         Self { voice, alive }
     }
 
-    /// Whether a guardian hears them.
+    /// Whether a guardian receives them.
     pub fn has_guardian(&self) -> bool {
         self.voice.has_guardian()
     }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 const LATE: Duration = Duration::from_secs(1);
 
 impl Controller {
-    /// Begins to hear what others do, ahead of a plan that moves addresses and routes.
+    /// Begins to listen for what others do, ahead of a plan that moves addresses and routes.
     pub(super) fn listen(&mut self) -> Result<(), Failure> {
         if self.late.is_some() {
             self.gather();
@@ -34,9 +34,9 @@ impl Controller {
 
     /// Moves to the aggregate what came to a port since. To be called after any change, and when the time is over.
     pub(super) fn take_late(&mut self) {
-        self.executor.hear(false);
+        self.executor.receive_events(false);
         if self.port_changes.is_under_way() {
-            // What is heard is for the plan that is being made.
+            // The events received until now are for the plan that is being made.
             return;
         }
         let Some(until) = self.late else {

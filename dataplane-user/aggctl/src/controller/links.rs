@@ -103,7 +103,7 @@ impl Controller {
     fn on_changed(&mut self, index: IfIndex) -> Result<(), Failure> {
         if index == self.record.index {
             self.ask_aggregate()?;
-        } else if index == self.record.hidden_index {
+        } else if index == self.record.peer_index {
             self.verify_early();
         } else if let Some(port) = self.port_at(index) {
             self.links.survey.ask_for(port);
@@ -180,8 +180,8 @@ impl Controller {
         }
         if self.links.mtu.replace(report.link.mtu) != Some(report.link.mtu) {
             // Both ends of a pair must let the same frames through.
-            if let Err(error) = self.executor.set_hidden_mtu(self.record.hidden_index, report.link.mtu) {
-                warn!(%error, "the hidden end cannot follow the aggregate's MTU");
+            if let Err(error) = self.executor.set_peer_mtu(self.record.peer_index, report.link.mtu) {
+                warn!(%error, "the peer cannot follow the aggregate's MTU");
             }
         }
         self.feed(Event::Aggregate(report.aggregate_state()));

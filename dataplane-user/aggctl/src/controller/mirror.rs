@@ -26,7 +26,7 @@ pub struct Mirror {
     not_before: Instant,
     listener: Option<Listener>,
     look: Aside<Seen>,
-    /// Hears what comes since the look under way began.
+    /// Receives what comes since the look under way began.
     next: Option<Listener>,
 }
 
@@ -60,10 +60,10 @@ impl Mirror {
 
     /// Begins to look again, if something changed and the last look is long enough ago. Called by a timer and not by
     /// the event itself: while an interface is being deleted its addresses go first, and that is no change to remember.
-    /// What comes between two looks is heard: see [`Mirror::bring_up_to_date`].
+    /// What comes between two looks is received: see [`Mirror::bring_up_to_date`].
     pub fn begin(&mut self, record: &Record) {
         let lost = self.listener.as_mut().is_some_and(|listener| {
-            listener.hear(NOBODY, false);
+            listener.receive(NOBODY, false);
             listener.take_overrun()
         });
         self.stale |= lost;
@@ -71,7 +71,7 @@ impl Mirror {
             return;
         }
         self.stale = false;
-        // Before the look, so that nothing comes between it and what is heard.
+        // Before the look, so that nothing comes between it and what is received.
         self.next = listen(record);
         let index = record.index;
         self.look.begin("mirror", move |netlink| look(netlink, index));
@@ -108,7 +108,7 @@ impl Mirror {
     /// without what its owner took from it. That it lost everything with its interface is no change.
     pub fn bring_up_to_date(&mut self, record: &mut Record) {
         if let Some(listener) = &mut self.listener {
-            listener.hear(NOBODY, false);
+            listener.receive(NOBODY, false);
             listener.arrivals().bring_up_to_date(record.index, &mut record.last_seen);
         }
     }

@@ -1,4 +1,4 @@
-//! The controller: the loop that carries what the kernel reports to the engine, and what the engine decides to the
+//! The controller: the loop that passes what the kernel reports to the engine, and what the engine decides to the
 //! kernel.
 //!
 //! It decides nothing itself. It runs on one thread: every action is a short system call, and events that arrive

@@ -60,7 +60,7 @@ impl Outgoing {
         self.through
     }
 
-    /// Sends a batch. An interface that is down is told nothing: nobody can hear it.
+    /// Sends a batch. An interface that is down is sent nothing: nobody can receive it.
     ///
     /// # Errors
     ///

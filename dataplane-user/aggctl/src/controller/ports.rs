@@ -149,7 +149,7 @@ impl Controller {
         while self.port_changes.present.is_none()
             && let Some(change) = self.port_changes.waiting.pop_front()
         {
-            // Before the picture is taken: what is not in it must be heard.
+            // Before the picture is taken: what is not in it must be received.
             match self.listen() {
                 Err(failure) => self.conclude_change(change, Err(failure)),
                 Ok(()) => {

@@ -161,8 +161,8 @@ impl Controller {
             }
             Defect::Table => self.table.publish(&self.engine.table()),
             Defect::NotAttached { role, .. } | Defect::OtherProgram { role, .. } => self.attach_again(*role)?,
-            Defect::PeerAdmin { up, .. } => self.executor.set_carrier(self.record.hidden_index, !up)?,
-            Defect::PeerMtu { wanted, .. } => self.executor.set_hidden_mtu(self.record.hidden_index, *wanted)?,
+            Defect::PeerAdmin { up, .. } => self.executor.set_carrier(self.record.peer_index, !up)?,
+            Defect::PeerMtu { wanted, .. } => self.executor.set_peer_mtu(self.record.peer_index, *wanted)?,
             Defect::Feature { name, feature, .. } => ethtool::set_feature(name, feature, false)?,
             Defect::Map(_)
             | Defect::Before { .. }

@@ -57,7 +57,7 @@ pub struct AggregateView {
     pub active_port: Option<String>,
     /// Whether the primary is a port at present; null if none was chosen.
     pub primary_is_port: Option<bool>,
-    /// Name of the port on which broadcast and multicast are accepted, where several hear the same.
+    /// Name of the port on which broadcast and multicast are accepted, where several receive the same.
     pub designated_port: Option<String>,
     /// How a failing link is seen: `poll` (besides kernel events); null if nobody looks.
     pub failover_path: Option<&'static str>,

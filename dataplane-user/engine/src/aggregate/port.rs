@@ -20,7 +20,7 @@ use crate::{
 /// Whether a port's interface is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// Not heard of yet.
+    /// Nothing is known of it yet.
     Unknown,
     /// There, and last reported so.
     Present(LinkState),

@@ -59,7 +59,7 @@ impl Picture {
         self
     }
 
-    fn hearing(mut self, index: IfIndex, mac: Mac) -> Self {
+    fn receiving(mut self, index: IfIndex, mac: Mac) -> Self {
         self.stations.entry(index).or_default().push(Station { mac, place: Place::Here });
         self
     }
@@ -193,20 +193,20 @@ fn a_vlan_device_on_a_bridge_that_filters_leaves_as_the_port_says() {
 fn macvlans_are_taught_also_those_of_other_namespaces() {
     let picture = Picture::of_aggregate()
         .with(OTHER, Kind::Plain, Some(AGG), None)
-        .hearing(AGG, own(OTHER))
-        .hearing(AGG, mac(70));
+        .receiving(AGG, own(OTHER))
+        .receiving(AGG, mac(70));
     let frames = picture.frames(&[address(AGG, "192.0.2.1"), address(OTHER, "192.0.2.2")]);
     let sources: Vec<_> = frames.iter().map(|frame| source(frame)).collect();
     assert_eq!(sources, [(own(OTHER), vec![]), (mac(70), vec![])]);
 }
 
 #[test]
-fn what_is_heard_for_a_vlan_is_taught_in_that_vlan_only() {
+fn what_is_received_for_a_vlan_is_taught_in_that_vlan_only() {
     let picture = Picture::of_aggregate()
         .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), None)
-        .hearing(VLAN, mac(70))
-        .hearing(AGG, mac(70))
-        .hearing(AGG, own(VLAN));
+        .receiving(VLAN, mac(70))
+        .receiving(AGG, mac(70))
+        .receiving(AGG, own(VLAN));
     let expected = [(own(AGG), vec![]), (own(VLAN), vec![tag(10)]), (mac(70), vec![tag(10)])];
     assert_eq!(picture.taught(), set(expected));
 }

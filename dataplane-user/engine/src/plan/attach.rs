@@ -21,7 +21,7 @@ use crate::{
 /// If the wish is not valid, the ports cannot be used, or the host would be cut off.
 pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(Record, Vec<Warning>), Refusal> {
     validate(config)?;
-    let hidden = free_names(host, config, taken)?;
+    let peer = free_names(host, config, taken)?;
     let device = resolve_device(host, config.device)?;
     let hook = resolve(host, config.hook)?;
     let mut ports = Vec::new();
@@ -51,11 +51,11 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
         device,
         hook,
         index: IfIndex::NONE,
-        hidden_index: IfIndex::NONE,
+        peer_index: IfIndex::NONE,
         mac: plan.source.link.mac,
         ports: ports.iter().zip(&config.ports).map(|(port, wish)| port.record(wish)).collect(),
-        journal: plan.steps(&hidden).into_iter().map(|step| Entry { step, begun: false }).collect(),
-        hidden,
+        journal: plan.steps(&peer).into_iter().map(|step| Entry { step, begun: false }).collect(),
+        peer,
         last_seen: Layer3::default(),
         confirm_by: None,
     };
@@ -69,7 +69,7 @@ pub fn rollback(record: &Record) -> impl Iterator<Item = &Step> {
     begun.filter(|step| !matches!(step, Step::OneWay(_)))
 }
 
-/// The name of the hidden end, if both names are free.
+/// The name of the peer, if both names are free.
 fn free_names(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<String, Refusal> {
     let name = config.name.clone();
     if taken.names.contains(&name) {
@@ -78,11 +78,11 @@ fn free_names(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<St
     if host.link(&name).is_some() {
         return Err(Refusal::NameTaken { name, by: "an interface" });
     }
-    let hidden = names::hidden_name(&name);
-    if host.link(&hidden).is_some() || taken.names.contains(&hidden) {
-        return Err(Refusal::HiddenNameTaken { name, hidden });
+    let peer = names::peer_name(&name);
+    if host.link(&peer).is_some() || taken.names.contains(&peer) {
+        return Err(Refusal::PeerNameTaken { name, peer });
     }
-    Ok(hidden)
+    Ok(peer)
 }
 
 /// The device that is meant on this kernel.
@@ -139,10 +139,10 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     /// All steps, in the order that loses nothing (order G of the measurements).
-    fn steps(&self, hidden: &str) -> Vec<Step> {
-        let (mut steps, joining) = (self.device(hidden), self.joining());
-        // A host answers questions for an IPv4 address on every interface that hears them (arp_ignore 0), so neighbours
-        // may know the addresses by the MAC of a port that is about to lose it.
+    fn steps(&self, peer: &str) -> Vec<Step> {
+        let (mut steps, joining) = (self.device(peer), self.joining());
+        // A host answers questions for an IPv4 address on every interface that receives them (arp_ignore 0), so
+        // neighbours may know the addresses by the MAC of a port that is about to lose it.
         let known = self.ports.iter().filter(|port| port.has_addresses() && port.link.has_link());
         steps.extend(known.map(|port| OneWayStep::Announce { link: port.subject() }.into()));
         for port in self.ports.iter().filter(|port| !port.carries()) {
@@ -160,8 +160,8 @@ impl Plan<'_> {
         let strict = port_settings::tighten(self.source.link).filter(|_| !moved.is_empty());
         steps.extend(strict.map(|setting| setting.of(Subject::Aggregate)));
         // Once more, from the aggregate: whoever asked meanwhile may have been answered by two ports.
-        let heard = self.first_active().is_some_and(Port::has_addresses) && self.has_carrier();
-        steps.extend(heard.then(|| OneWayStep::Announce { link: Subject::Aggregate }.into()));
+        let announced = self.first_active().is_some_and(Port::has_addresses) && self.has_carrier();
+        steps.extend(announced.then(|| OneWayStep::Announce { link: Subject::Aggregate }.into()));
         steps
     }
 
@@ -174,18 +174,18 @@ impl Plan<'_> {
         self.ports.iter().filter(|port| port.link.has_link()).count() >= usize::from(self.config.min_ports)
     }
 
-    /// The pair and its maps, after network managers were told to leave ports and hidden end alone. The aggregate
+    /// The pair and its maps, after network managers were told to leave ports and peer alone. The aggregate
     /// inherits the settings of the port whose place it takes.
-    fn device(&self, hidden: &str) -> Vec<Step> {
+    fn device(&self, peer: &str) -> Vec<Step> {
         let link = self.source.link;
         let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
-        let ours = self.ports.iter().map(Port::subject).chain([Subject::Hidden]);
+        let ours = self.ports.iter().map(Port::subject).chain([Subject::Peer]);
         let mut steps = ours.map(|link| LinkStep::Managed { link, managed: Change::OFF }.into()).collect::<Vec<Step>>();
         steps.extend(wiring::namespace(self.config.wiring));
         let pair = PairSettings {
             device: self.device,
             name: self.config.name.clone(),
-            hidden: hidden.to_owned(),
+            peer: peer.to_owned(),
             mac: link.mac,
             mtu: link.mtu,
             gso_max_size: least(|link| link.gso_max_size),
@@ -193,13 +193,13 @@ impl Plan<'_> {
         };
         steps.push(LinkStep::Pair { pair, present: Change::ON }.into());
         if self.host.links.values().any(|link| link.sysctls.contains_key(DISABLE_IPV6)) {
-            steps.push(port_settings::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Hidden));
+            steps.push(port_settings::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Peer));
         }
         // What a new interface had does not matter: undoing the attach removes it.
         if !link.sysctls.is_empty() {
             steps.push(OneWayStep::Sysctls { link: Subject::Aggregate, values: link.sysctls.clone() }.into());
         }
-        // The kernel takes one only where router advertisements are heard, which the sysctls say.
+        // The kernel takes one only where router advertisements are received, which the sysctls say.
         let token = link.token.map(|token| Setting::Token(Change { from: Ipv6Addr::UNSPECIFIED, to: token }));
         steps.extend(token.map(|token| token.of(Subject::Aggregate)));
         if !self.ports.iter().any(|port| port.carries() && port.layer3.addresses.iter().any(is_link_local)) {
@@ -221,7 +221,7 @@ impl Plan<'_> {
         steps.extend(self.first_active().map(|port| OneWayStep::Select { link: port.subject() }.into()));
         steps.push(Setting::Admin(Change::ON).of(Subject::Aggregate));
         if self.has_carrier() {
-            steps.push(Setting::Admin(Change::ON).of(Subject::Hidden));
+            steps.push(Setting::Admin(Change::ON).of(Subject::Peer));
         }
         steps
     }

@@ -28,7 +28,7 @@ pub(super) fn check(host: &Host, link: &Link, taken: &Taken) -> Result<(), Refus
     if let Some(aggregate) = taken.ports.get(&link.index) {
         return Err(Refusal::PortInAggregate { port, aggregate: aggregate.clone() });
     }
-    if taken.names.iter().any(|name| *name == port || names::hidden_name(name) == port) {
+    if taken.names.iter().any(|name| *name == port || names::peer_name(name) == port) {
         return Err(Refusal::PortIsAggregate { port });
     }
     if !link.ethernet {

@@ -331,16 +331,16 @@ impl<'a> Plan<'a> {
     /// too.
     fn remove(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        let hidden = || self.host.links.get(&self.record.hidden_index).filter(|link| link.name == self.record.hidden);
+        let peer = || self.host.links.get(&self.record.peer_index).filter(|link| link.name == self.record.peer);
         // Without the aggregate here, its other end holds on to it wherever it was moved.
-        let end = self.aggregate.or_else(|| hidden().filter(|_| !self.record.config.wiring.has_namespace()));
+        let end = self.aggregate.or_else(|| peer().filter(|_| !self.record.config.wiring.has_namespace()));
         if let Some(link) = end {
             let programs = wiring::programs(self.record.config.wiring, self.record.device, self.record.hook);
             steps.extend(programs.iter().rev().filter_map(Step::inverse));
             let pair = PairSettings {
                 device: self.record.device,
                 name: self.record.config.name.clone(),
-                hidden: self.record.hidden.clone(),
+                peer: self.record.peer.clone(),
                 mac: link.mac,
                 mtu: link.mtu,
                 gso_max_size: link.gso_max_size,
@@ -352,7 +352,7 @@ impl<'a> Plan<'a> {
         steps.push(ProgramStep::Maps { present: Change::OFF }.into());
         // At last, of ports that are gone, too.
         steps.extend(self.record.ports.iter().map(port::manage));
-        steps.push(LinkStep::Managed { link: Subject::Hidden, managed: Change::ON }.into());
+        steps.push(LinkStep::Managed { link: Subject::Peer, managed: Change::ON }.into());
         steps
     }
 

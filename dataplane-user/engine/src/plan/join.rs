@@ -23,8 +23,8 @@ pub(super) struct Joining<'a> {
 
 impl Joining<'_> {
     /// Makes a port of an interface that carries nothing. The receiving program comes before the aggregate's MAC: from
-    /// then on the host hears nothing through this port, so it cannot answer through it and make a switch look for the
-    /// MAC there.
+    /// then on the host receives nothing through this port, so it cannot answer through it and make a switch look for
+    /// the MAC there.
     pub fn bare(&self, port: &Port<'_>) -> Vec<Step> {
         let mut steps = port.strip(self.host);
         steps.push(self.receive(port));

@@ -194,7 +194,7 @@ impl Transfer<'_> {
 
     /// Removes the routes from the old interface, in the reverse of the order in which they can be added again. IPv4
     /// prefix routes go behind those of the new interface instead, so that from here on nothing uses the neighbours of
-    /// the old one, whose answers it does not hear any more.
+    /// the old one, whose answers it does not receive any more.
     pub fn delete_routes(&self) -> impl Iterator<Item = Step> {
         let delete = |route: &Route| self.delete(route, &self.source, is_first(self.order, route));
         // Undone, the second step removes what the kernel appended with the address, and the first puts it in its

@@ -30,7 +30,7 @@ pub use detach::detach;
 pub use elsewhere::{is_elsewhere, restore_elsewhere};
 pub use gather::{gather, given, hand_back, is_left, note_origins, restore_arrivals};
 pub use kind::{check_kind, is_tunnel};
-pub use names::{check as check_name, check_possible, hidden_name};
+pub use names::{check as check_name, check_possible, peer_name};
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;
 pub use repair::{receiver, relay, repair, sender};

@@ -4,7 +4,7 @@ use crate::plan::Refusal;
 
 /// The most octets of an interface's name, or of a label (IFNAMSIZ without the final zero).
 const LIMIT: usize = 15;
-/// What the name of the hidden end ends with, where it fits.
+/// What the name of the peer ends with, where it fits.
 const SUFFIX: &str = "-peer";
 
 /// Whether the kernel would take `name` for an interface, and it means nothing else in /proc/sys/net.
@@ -48,10 +48,10 @@ pub fn check_possible(name: &str) -> Result<(), Refusal> {
     Err(Refusal::InvalidName { name: name.to_owned(), why })
 }
 
-/// The name of the hidden end of the aggregate `name`: `NAME-peer` where that fits, else the beginning of the name and
+/// The name of the peer of the aggregate `name`: `NAME-peer` where that fits, else the beginning of the name and
 /// a hash of the whole. The same name gives the same answer.
 #[must_use]
-pub fn hidden_name(name: &str) -> String {
+pub fn peer_name(name: &str) -> String {
     if name.len() + SUFFIX.len() <= LIMIT {
         return format!("{name}{SUFFIX}");
     }
@@ -102,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn the_hidden_name_fits_and_differs() {
-        assert_eq!(hidden_name("agg0"), "agg0-peer");
-        let (one, two) = (hidden_name("aggregate-east1"), hidden_name("aggregate-east2"));
+    fn the_peer_name_fits_and_differs() {
+        assert_eq!(peer_name("agg0"), "agg0-peer");
+        let (one, two) = (peer_name("aggregate-east1"), peer_name("aggregate-east2"));
         assert!(one.len() <= LIMIT && two.len() <= LIMIT);
         assert_ne!(one, two);
-        assert_eq!(one, hidden_name("aggregate-east1"));
+        assert_eq!(one, peer_name("aggregate-east1"));
     }
 
     #[test]

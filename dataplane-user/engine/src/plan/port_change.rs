@@ -30,7 +30,7 @@ pub fn add_port(
     let config = &record.config;
     check_port(wish)?;
     let aggregate = record.aggregate_of(host).ok_or_else(|| Refusal::AggregateMissing { name: config.name.clone() })?;
-    if wish.name == aggregate.name || wish.name == record.hidden {
+    if wish.name == aggregate.name || wish.name == record.peer {
         return Err(Refusal::PortIsAggregate { port: wish.name.clone() });
     }
     let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;

@@ -26,15 +26,15 @@ pub enum Refusal {
         /// What has it.
         by: &'static str,
     },
-    /// The name of the aggregate's hidden end is in use.
+    /// The name of the aggregate's peer is in use.
     #[error(
-        "{name} needs the name {hidden} for its hidden end, but that is taken; rename that interface or choose another name for the aggregate"
+        "{name} needs the name {peer} for its peer, but that is taken; rename that interface or choose another name for the aggregate"
     )]
-    HiddenNameTaken {
+    PeerNameTaken {
         /// The aggregate.
         name: String,
         /// The name that is needed.
-        hidden: String,
+        peer: String,
     },
     /// No port was named.
     #[error("{name} has no port; name at least one with --port")]
@@ -101,7 +101,7 @@ pub enum Refusal {
         /// The port.
         port: String,
     },
-    /// The port is itself an aggregate of ours or its hidden end.
+    /// The port is itself an aggregate of ours or its peer.
     #[error("port {port} is itself an aggregate or part of one; choose another port")]
     PortIsAggregate {
         /// The port.
@@ -157,7 +157,7 @@ pub enum Refusal {
         /// What is stacked on it.
         upper: String,
     },
-    /// Something hangs on the port's ingress and would be bypassed.
+    /// Something is attached to the port's ingress and would be bypassed.
     #[error("port {port} has {what} on its ingress, which would be bypassed; remove it first")]
     PortHasHook {
         /// The port.

@@ -29,20 +29,20 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     steps
 }
 
-/// The step that hangs up the sending program of a running aggregate, in the place of the one that hangs there.
+/// The step that attaches the sending program of a running aggregate, in the place of the one that is attached there.
 #[must_use]
 pub fn sender(record: &Record) -> Step {
     ProgramStep::Tx { device: record.device, hook: record.hook, attached: Change::ON }.into()
 }
 
-/// The step that hangs up the relay of a running aggregate, in the place of the one that hangs there.
+/// The step that attaches the relay of a running aggregate, in the place of the one that is attached there.
 #[must_use]
 pub fn relay(record: &Record) -> Step {
     ProgramStep::Relay { hook: record.hook, attached: Change::ON }.into()
 }
 
-/// The step that hangs up the receiving program of a port of a running aggregate, in the place of the one that hangs
-/// there; none if the port's interface is gone.
+/// The step that attaches the receiving program of a port of a running aggregate, in the place of the one that is
+/// attached there; none if the port's interface is gone.
 #[must_use]
 pub fn receiver(record: &Record, port: &PortRecord) -> Option<Step> {
     let (id, name, identity) = (port.id, port.config.name.clone(), port.identity.clone());

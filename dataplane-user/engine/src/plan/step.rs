@@ -24,8 +24,9 @@ use crate::identity::Identity;
 pub enum Subject {
     /// The aggregate's interface, by its name; its number is known once it is made.
     Aggregate,
-    /// The hidden end of the aggregate's pair.
-    Hidden,
+    /// The peer of the aggregate's pair.
+    #[serde(rename = "hidden")]
+    Peer,
     /// A port.
     Port {
         /// Its slot.

@@ -13,7 +13,7 @@ pub(super) fn namespace(wiring: Wiring) -> Option<Step> {
     wiring.has_namespace().then(|| LinkStep::Namespace { present: Change::ON }.into())
 }
 
-/// The programs of the pair. Both must be attached before the hidden end is up: what the host sends past the sending
+/// The programs of the pair. Both must be attached before the peer is up: what the host sends past the sending
 /// program would come out there.
 pub(super) fn programs(wiring: Wiring, device: Device, hook: Hook) -> Vec<Step> {
     let tx = ProgramStep::Tx { device, hook, attached: Change::ON };

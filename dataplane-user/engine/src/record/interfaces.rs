@@ -50,7 +50,7 @@ impl Record {
         let name = &port.config.name;
         let taken = |index: IfIndex| {
             let other = |other: &&PortRecord| other.id != port.id && other.index == Some(index);
-            [self.index, self.hidden_index].contains(&index) || self.ports.iter().any(|port| other(&port))
+            [self.index, self.peer_index].contains(&index) || self.ports.iter().any(|port| other(&port))
         };
         let found = || host.links.values().filter(|link| port.identity.returns_as(link, name) && !taken(link.index));
         found().find(|link| link.name == *name).or_else(|| {

@@ -17,7 +17,7 @@ pub struct Remains {
     pub name: String,
     /// How it is wired: a namespace of its own is left, or not.
     pub wiring: Wiring,
-    /// What its programs hang on: tcx has links among the pins.
+    /// What its programs are attached to: tcx has links among the pins.
     pub hook: Hook,
     /// The interfaces in the table of ports.
     pub ports: Vec<(PortId, IfIndex)>,
@@ -28,7 +28,7 @@ impl Remains {
     /// aggregate always changes. Also returns what is not known, in words.
     #[must_use]
     pub fn record(&self, host: &Host) -> (Record, Vec<String>) {
-        let hidden = plan::hidden_name(&self.name);
+        let peer = plan::peer_name(&self.name);
         let aggregate = host.link(&self.name).filter(|link| is_pair(link));
         let mut unknown = vec![
             "which addresses and routes came from which port: all go to the first".to_owned(),
@@ -55,8 +55,8 @@ impl Remains {
             device,
             hook: self.hook,
             index: aggregate.map_or(IfIndex::NONE, |link| link.index),
-            hidden_index: host.link(&hidden).map_or(IfIndex::NONE, |link| link.index),
-            hidden,
+            peer_index: host.link(&peer).map_or(IfIndex::NONE, |link| link.index),
+            peer,
             mac: aggregate.map(|link| link.mac).unwrap_or_default(),
             ports,
             journal: Vec::new(),
@@ -112,7 +112,7 @@ mod tests {
         let ports = vec![(PortId(0), IfIndex(2)), (PortId(1), IfIndex(3)), (PortId(2), IfIndex(77))];
         let remains = Remains { name: "agg0".into(), wiring: Wiring::Shared, hook: Hook::Tcx, ports };
         let (record, unknown) = remains.record(&host);
-        assert_eq!((record.index, record.hidden_index), (IfIndex(5), IfIndex(6)));
+        assert_eq!((record.index, record.peer_index), (IfIndex(5), IfIndex(6)));
         assert_eq!(record.ports.len(), 2, "the third is gone");
         assert_eq!((record.ports[0].before.mac, record.ports[0].before.allmulti), (own, false));
         assert_eq!(record.ports[1].before.sysctls[DISABLE_IPV6], "0");

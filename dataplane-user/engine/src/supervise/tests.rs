@@ -17,7 +17,7 @@ fn turning() -> Pulse {
 
 /// A beat, and a look.
 fn beat(pulse: &mut Pulse, beat: Beat, sight: Sight) {
-    pulse.hear(beat);
+    pulse.receive(beat);
     assert_eq!(pulse.look(sight), None);
 }
 
@@ -28,7 +28,7 @@ fn one_that_beats_is_left_alone() {
         // Even one that is stopped again and again, and works hard.
         let sight = Sight { stopped: look % 3 != 0, processor: Duration::from_secs(look) };
         if look % 3 == 0 {
-            pulse.hear(Beat::Turn);
+            pulse.receive(Beat::Turn);
         }
         assert_eq!(pulse.look(sight), None, "look {look}");
     }

@@ -34,7 +34,7 @@ impl PortSpec {
     }
 }
 
-/// A random host with one to three ports and a bystander.
+/// A random host with one to three ports and an interface that stays out of it.
 #[derive(Clone, Debug)]
 pub struct HostSpec {
     pub ports: Vec<PortSpec>,

@@ -29,15 +29,15 @@ pub struct World {
     /// Number of the interfaces that have the receiving program.
     pub rx: BTreeSet<IfIndex>,
     pub selected: Option<PortId>,
-    /// Names of the aggregate and its hidden end.
+    /// Names of the aggregate and its peer.
     pub pair: Option<(String, String)>,
     /// The aggregate's own namespace is there.
     pub namespace: bool,
-    /// The hidden end, if it is in that namespace.
+    /// The peer, if it is in that namespace.
     pub apart: Option<Link>,
-    /// The relay hangs on it.
+    /// The relay is attached to it.
     pub relay: bool,
-    /// What network managers leave alone: ports by their slots, the hidden end as none.
+    /// What network managers leave alone: ports by their slots, the peer as none.
     pub unmanaged: BTreeSet<Option<PortId>>,
     next: u32,
 }
@@ -64,7 +64,7 @@ impl World {
     fn resolve(&self, subject: &Subject) -> Option<IfIndex> {
         let name = match subject {
             Subject::Aggregate => &self.pair.as_ref()?.0,
-            Subject::Hidden => &self.pair.as_ref()?.1,
+            Subject::Peer => &self.pair.as_ref()?.1,
             Subject::Port { index, .. } => return Some(*index),
         };
         self.host.link(name).map(|link| link.index)
@@ -97,7 +97,7 @@ impl World {
                 self.unmanaged.remove(&slot(link));
             }
             LinkStep::Managed { link, .. } => {
-                assert!(self.pair.is_none() || *link != Subject::Hidden, "the hidden end was seen by network managers");
+                assert!(self.pair.is_none() || *link != Subject::Peer, "the peer was seen by network managers");
                 self.unmanaged.insert(slot(link));
             }
             LinkStep::Namespace { present } => {
@@ -106,7 +106,7 @@ impl World {
             }
             LinkStep::Pair { pair, present } if present.to => self.create_pair(pair),
             LinkStep::Pair { pair, .. } => self.delete_pair(pair),
-            LinkStep::Set { link: Subject::Hidden, setting } if self.namespace => self.set_apart(setting),
+            LinkStep::Set { link: Subject::Peer, setting } if self.namespace => self.set_apart(setting),
             LinkStep::Set { link, setting } => {
                 if let Some(index) = self.resolve(link) {
                     self.set(index, setting);
@@ -133,20 +133,20 @@ impl World {
         }
     }
 
-    /// A setting of the hidden end, where that is in a namespace of its own.
+    /// A setting of the peer, where that is in a namespace of its own.
     fn set_apart(&mut self, setting: &Setting) {
-        let Some(hidden) = &mut self.apart else { return };
+        let Some(peer) = &mut self.apart else { return };
         match setting {
             Setting::Admin(up) => {
                 // What the host sends past the sending program would come back by the relay.
-                assert!(!up.to || (self.tx && self.relay), "the hidden end is up too early");
-                hidden.admin_up = up.to;
+                assert!(!up.to || (self.tx && self.relay), "the peer is up too early");
+                peer.admin_up = up.to;
                 self.update_carrier();
             }
             Setting::Sysctl { key, value } => {
-                hidden.sysctls.insert(key.clone(), value.to.clone());
+                peer.sysctls.insert(key.clone(), value.to.clone());
             }
-            other => panic!("{other:?} is not for a hidden end"),
+            other => panic!("{other:?} is not for a peer"),
         }
     }
 
@@ -226,9 +226,9 @@ impl World {
     }
 
     fn create_pair(&mut self, pair: &PairSettings) {
-        self.pair = Some((pair.name.clone(), pair.hidden.clone()));
-        let hidden_mac = Mac([2, 0, 0, 0, 9, 9]);
-        for (name, mac, apart) in [(&pair.name, pair.mac, false), (&pair.hidden, hidden_mac, self.namespace)] {
+        self.pair = Some((pair.name.clone(), pair.peer.clone()));
+        let peer_mac = Mac([2, 0, 0, 0, 9, 9]);
+        for (name, mac, apart) in [(&pair.name, pair.mac, false), (&pair.peer, peer_mac, self.namespace)] {
             let index = IfIndex(self.next);
             self.next += 1;
             let link = Link {
@@ -253,7 +253,7 @@ impl World {
     }
 
     fn delete_pair(&mut self, pair: &PairSettings) {
-        for name in [&pair.name, &pair.hidden] {
+        for name in [&pair.name, &pair.peer] {
             if let Some(index) = self.host.link(name).map(|link| link.index) {
                 self.delete_link(index);
             }
@@ -292,10 +292,10 @@ impl World {
 
     /// Each end of a pair has carrier while the other is up.
     fn update_carrier(&mut self) {
-        let Some((aggregate, hidden)) = self.pair.clone() else { return };
+        let Some((aggregate, peer)) = self.pair.clone() else { return };
         let find = |name: &str| self.host.link(name).or(self.apart.as_ref().filter(|link| link.name == name));
-        let both = [&aggregate, &hidden].map(|name| find(name).is_some_and(|link| link.admin_up));
-        for link in self.host.links.values_mut().filter(|link| link.name == aggregate || link.name == hidden) {
+        let both = [&aggregate, &peer].map(|name| find(name).is_some_and(|link| link.admin_up));
+        for link in self.host.links.values_mut().filter(|link| link.name == aggregate || link.name == peer) {
             link.carrier = both == [true, true];
         }
     }
@@ -495,10 +495,10 @@ pub fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
     Ipv4Addr::new(a, b, c, d).into()
 }
 
-/// The slot of a port; none of the hidden end.
+/// The slot of a port; none of the peer.
 fn slot(subject: &Subject) -> Option<PortId> {
     match subject {
         Subject::Port { id, .. } => Some(*id),
-        Subject::Aggregate | Subject::Hidden => None,
+        Subject::Aggregate | Subject::Peer => None,
     }
 }

@@ -79,7 +79,7 @@ fn steps_of_version_3() -> Vec<(Value, Step)> {
         (
             json!({"step": "set_sysctl", "link": "hidden", "key": "ipv4/rp_filter", "value": "2", "was": "1"}),
             set(
-                &Subject::Hidden,
+                &Subject::Peer,
                 Setting::Sysctl { key: "ipv4/rp_filter".into(), value: Change { from: "1".into(), to: "2".into() } },
             ),
         ),
@@ -107,7 +107,7 @@ fn steps_of_version_3() -> Vec<(Value, Step)> {
     let settings = PairSettings {
         device,
         name: "agg0".into(),
-        hidden: "agg0-peer".into(),
+        peer: "agg0-peer".into(),
         mac: Mac([2, 0, 0, 0, 0, 1]),
         mtu: 1500,
         gso_max_size: 65_536,

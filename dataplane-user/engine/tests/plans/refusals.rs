@@ -33,7 +33,11 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("percent", |_, c, _| c.name = "agg%d".into(), &["agg%d"]),
     ("name of an interface", |_, c, _| c.name = "eth9".into(), &["eth9", "taken", "interface"]),
     ("name of an aggregate", |_, _, t| t.names.extend(["agg0".to_owned()]), &["agg0", "aggregate"]),
-    ("hidden name", |w, _, _| assert_ne!(hosts::add_link(w, 80, "agg0-peer"), IfIndex::NONE), &["agg0-peer", "taken"]),
+    (
+        "name of the peer",
+        |w, _, _| assert_ne!(hosts::add_link(w, 80, "agg0-peer"), IfIndex::NONE),
+        &["agg0-peer", "taken"],
+    ),
     ("no port", |_, c, _| c.ports.clear(), &["--port"]),
     ("too many", |_, c, _| c.ports = (0..65).map(|n| PortConfig::new(format!("p{n}"))).collect(), &["65", "64"]),
     ("twice", |_, c, _| c.ports.push(PortConfig::new("eth0")), &["eth0", "twice"]),
@@ -43,7 +47,7 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("not Ethernet", |w, _, _| link(w).ethernet = false, &["eth1", "not Ethernet"]),
     ("another's port", |_, _, t| drop(t.ports.insert(IfIndex(3), "agg7".into())), &["eth1", "agg7"]),
     ("an aggregate", |_, _, t| t.names.extend(["eth1".to_owned()]), &["eth1", "itself an aggregate"]),
-    ("a hidden end", hidden_end, &["agg7-peer", "part of one"]),
+    ("a peer", a_peer, &["agg7-peer", "part of one"]),
     ("bridge port", bridge_port, &["eth1", "bridge", "br0", "nomaster"]),
     ("VRF", |w, _, _| link(w).kind = "vrf".into(), &["eth1", "vrf"]),
     ("ipvlan", |w, _, _| link(w).kind = "ipvlan".into(), &["eth1", "ipvlan", "MAC"]),
@@ -77,7 +81,7 @@ fn link(world: &mut World) -> &mut Link {
     world.host.links.get_mut(&IfIndex(3)).unwrap()
 }
 
-fn hidden_end(world: &mut World, config: &mut AggregateConfig, taken: &mut Taken) {
+fn a_peer(world: &mut World, config: &mut AggregateConfig, taken: &mut Taken) {
     hosts::add_link(world, 80, "agg7-peer");
     taken.names.insert("agg7".into());
     config.ports.push(PortConfig::new("agg7-peer"));
@@ -275,7 +279,7 @@ fn adding_what_cannot_be_a_port_is_refused() {
     };
     check_words("own port", &words(&world, &record, "eth1"), &["eth1"]);
     check_words("itself", &words(&world, &record, "agg0"), &["agg0", "itself"]);
-    check_words("hidden end", &words(&world, &record, "agg0-peer"), &["agg0-peer", "part of one"]);
+    check_words("peer", &words(&world, &record, "agg0-peer"), &["agg0-peer", "part of one"]);
     check_words("missing", &words(&world, &record, "eth7"), &["eth7", "not exist"]);
     let limits = MtuLimits { min: 2000, max: 0 };
     world.host.links.get_mut(&other).unwrap().mtu_limits = limits;

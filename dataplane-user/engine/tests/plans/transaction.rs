@@ -37,7 +37,7 @@ impl Promise {
         }
     }
 
-    /// Panics if the host lost an address or a way out, or hears nothing for an address that is only on a port.
+    /// Panics if the host lost an address or a way out, or receives nothing for an address that is only on a port.
     pub fn check(&self, world: &World, after: &Step) {
         let aggregate = world.aggregate().map(|link| link.index);
         for (address, port) in &self.addresses {
@@ -136,7 +136,7 @@ proptest! {
             prop_assert_eq!(&link.sysctls["ipv4/rp_filter"], &before.host.links[&index].sysctls["ipv4/rp_filter"]);
             prop_assert!(world.rx.contains(&index));
         }
-        // Where the first port's subnet had precedence over a bystander's, it still has.
+        // Where the first port's subnet had precedence over that of an interface that is no port, it still has.
         let (old, new) = (first_way(&before, v4(10, 0, 0, 0)), first_way(&world, v4(10, 0, 0, 0)));
         let moved = old.filter(|link| record.ports.iter().any(|port| port.before.index == *link));
         if old.is_some() {

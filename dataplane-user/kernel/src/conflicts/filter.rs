@@ -46,7 +46,7 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
         let at =
             links.iter().find(|link| link.index == index).map_or_else(|| index.to_string(), |link| link.name.clone());
         for port in search.interfaces.ports.clone() {
-            // What hangs on a port itself is another matter.
+            // What is attached to a port itself is another matter.
             if port.index != index && messages.iter().any(|message| names(message, &port)) {
                 search.note(Kind::TrafficFilter, &port.name, at.clone());
             }

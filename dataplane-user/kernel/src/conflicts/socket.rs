@@ -1,5 +1,5 @@
-//! Sockets that are bound to a port: TCP, UDP and raw ones reach nobody any more, packet sockets go on hearing what is
-//! on the port's wire.
+//! Sockets that are bound to a port: TCP, UDP and raw ones reach nobody any more, packet sockets go on receiving what
+//! is on the port's wire.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

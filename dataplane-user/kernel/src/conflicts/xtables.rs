@@ -1,7 +1,7 @@
 //! Rules of iptables, ip6tables and arptables of the older kind (`iptables-legacy`), which the kernel keeps apart from
-//! nftables and hands out through a socket option. Only tables that are there are asked for: a question makes those
+//! nftables and returns through a socket option. Only tables that are there are asked for: a question makes those
 //! that are not.
-#![allow(unsafe_code, reason = "the tables are handed out by getsockopt alone")]
+#![allow(unsafe_code, reason = "the tables are returned by getsockopt alone")]
 
 use std::{
     fs, io,

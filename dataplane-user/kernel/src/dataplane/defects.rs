@@ -17,16 +17,16 @@ use super::{
 /// What a data path should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// The pair, where the sending program hangs, and the relay.
+    /// The pair, where the sending program is attached, and the relay.
     pub ends: Ends,
-    /// The ports, where the receiving programs hang.
+    /// The ports, where the receiving programs are attached.
     pub ports: Vec<(PortId, IfIndex)>,
     /// The hook.
     pub hook: config::Hook,
 }
 
 impl Expected {
-    /// The programs, and where they should hang.
+    /// The programs, and where they should be attached.
     fn places(&self) -> impl Iterator<Item = (Role, Place)> {
         let of_pair = wiring::of(self.ends.wiring).programs(&self.ends, self.hook);
         let of_ports = self.ports.iter().map(|(port, index)| (Role::Rx(*port), on_port(*index, self.hook)));
@@ -50,20 +50,20 @@ pub enum Defect {
     /// A map has a shape or layout that is not this version's.
     #[error("map {0} has another shape")]
     MapDifferent(&'static str),
-    /// No program of ours hangs where one should.
+    /// No program of ours is attached where one should be.
     #[error("program {role} is not attached to interface {index}")]
     NotAttached {
         /// The program.
         role: Role,
-        /// Where it should hang.
+        /// Where it should be attached.
         index: IfIndex,
     },
-    /// The program that hangs there is not the pinned one, or uses other maps than the pinned ones.
+    /// The program that is attached there is not the pinned one, or uses other maps than the pinned ones.
     #[error("program {role} on interface {index} is an old one")]
     Stale {
         /// The program.
         role: Role,
-        /// Where it hangs.
+        /// Where it is attached.
         index: IfIndex,
     },
     /// The table has another interface in a slot.
@@ -139,7 +139,7 @@ fn of_place(pins: &Pins, settings: &Settings, role: Role, place: &Place) -> Resu
     })
 }
 
-/// Whether the program that hangs there is the pinned one, and uses the pinned maps if it uses any.
+/// Whether the program that is attached there is the pinned one, and uses the pinned maps if it uses any.
 fn is_current(site: Site<'_>, settings: &Settings, attached: u32) -> Result<bool, DataplaneError> {
     let failed = |call| move |error| DataplaneError::program(site.role.to_string(), call, error);
     let info = match ProgramInfo::from_pin(site.pins.program(site.role)) {

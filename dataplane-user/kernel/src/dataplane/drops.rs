@@ -12,7 +12,7 @@ use super::{
 /// Frames that the programs dropped for one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DropCount {
-    /// The port that heard them; `None`: the host sent them.
+    /// The port that received them; `None`: the host sent them.
     pub port: Option<PortId>,
     /// The reason.
     pub reason: DropReason,

@@ -1,4 +1,4 @@
-//! The hooks that programs hang on.
+//! The hooks that programs are attached to.
 
 mod clsact;
 mod link;
@@ -19,14 +19,15 @@ use super::{
 };
 use crate::netns::Namespace;
 
-/// The side of an interface that a program hangs on. A netkit interface's own hook is its egress.
+/// The side of an interface that a program is attached to. A netkit interface's own hook is its egress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Ingress,
     Egress,
 }
 
-/// Where a program of ours hangs, and where its traces are kept. The interface is one of the present network namespace.
+/// Where a program of ours is attached, and where its traces are kept. The interface is one of the present network
+/// namespace.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'a> {
     /// The aggregate's pins.
@@ -45,19 +46,21 @@ impl<'a> Site<'a> {
     }
 }
 
-/// A hook that a program hangs on. Programs of others on the same hook are left alone, and see frames before ours do.
+/// A hook that a program is attached to. Programs of others on the same hook are left alone, and see frames before ours
+/// do.
 pub(super) trait Hook: Sync {
-    /// Hangs the program there, in the place of an earlier one of ours without a gap. It stays when the process ends.
+    /// Attaches the program there, in the place of an earlier one of ours without a gap. It stays when the process
+    /// ends.
     fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError>;
 
     /// Takes our program off; fine if there is none. The interface is left as it was before.
     fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError>;
 
-    /// The kernel's number of our program that hangs there, if one does.
+    /// The kernel's number of our program that is attached there, if one is.
     fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError>;
 
     /// The kernel's numbers of the programs of others that see frames on this hook before ours does; of all, if ours
-    /// does not hang there.
+    /// is not attached there.
     fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError>;
 }
 
@@ -89,7 +92,7 @@ impl Place {
         self.there(|| self.hook.attach(site, program)).map_err(self.not_entered())?
     }
 
-    /// [`Hook::detach`], there. With the namespace all that hung in it is gone, too.
+    /// [`Hook::detach`], there. With the namespace all that was attached in it is gone, too.
     pub(super) fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
         match self.there(|| self.hook.detach(site)) {
             Err(error) if error.kind() == ErrorKind::NotFound => pins::unpin(&site.pins.link(site.role)),

@@ -64,7 +64,7 @@ pub struct Dataplane {
     changed: Arc<AtomicBool>,
 }
 
-/// The pair of the aggregate's interface and its hidden end, and how it is wired.
+/// The pair of the aggregate's interface and its peer, and how it is wired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ends {
     /// How the pair, the ports and the programs are connected.
@@ -73,9 +73,9 @@ pub struct Ends {
     pub device: Device,
     /// The aggregate's interface.
     pub aggregate: IfIndex,
-    /// Its hidden end: the number that it has in its namespace.
-    pub hidden: IfIndex,
-    /// The namespace that the hidden end is in; `None`: where the ports are.
+    /// Its peer: the number that it has in its namespace.
+    pub peer: IfIndex,
+    /// The namespace that the peer is in; `None`: where the ports are.
     pub namespace: Option<Namespace>,
 }
 
@@ -93,14 +93,14 @@ impl Dataplane {
         &self.settings
     }
 
-    /// Changes the settings that programs are loaded with from now on. Those that hang keep theirs until they are
-    /// attached again.
+    /// Changes the settings that programs are loaded with from now on. Those that are attached keep theirs until they
+    /// are attached again.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
     }
 
     /// Makes and pins the maps. Maps of the right shape stay, with what is in them. Others are replaced by empty ones:
-    /// then publish a table, and attach all programs again, since those that hang still use the old maps.
+    /// then publish a table, and attach all programs again, since those that are attached still use the old maps.
     ///
     /// Minimum kernel version: 5.5 (`BPF_F_MMAPABLE`).
     ///
@@ -166,8 +166,8 @@ impl Dataplane {
         tables::rotation(&self.pins, &self.settings)
     }
 
-    /// Unpins everything and removes the directory; fine if it is not there. Programs that hang on tcx or netkit go
-    /// with their links; detach those on clsact first.
+    /// Unpins everything and removes the directory; fine if it is not there. Programs that are attached to tcx or
+    /// netkit go with their links; detach those on clsact first.
     ///
     /// # Errors
     ///
@@ -176,8 +176,8 @@ impl Dataplane {
         pins::remove_all(self.pins.dir())
     }
 
-    /// Hangs the sending program on the pair, where the wiring has it. If one of ours hangs there it is swapped,
-    /// without a gap.
+    /// Attaches the sending program to the pair, where the wiring has it. If one of ours is attached there it is
+    /// swapped, without a gap.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl Dataplane {
         self.attach(Role::Tx, &wiring::of(ends.wiring).sending(ends, hook), None)
     }
 
-    /// Takes the sending program off; fine if it does not hang there.
+    /// Takes the sending program off; fine if it is not attached there.
     ///
     /// # Errors
     ///
@@ -195,8 +195,8 @@ impl Dataplane {
         self.detach(Role::Tx, &wiring::of(ends.wiring).sending(ends, hook))
     }
 
-    /// Hangs the relay on a hidden end in a namespace of its own; nothing in a wiring that has none. If one of ours
-    /// hangs there it is swapped, without a gap.
+    /// Attaches the relay to a peer in a namespace of its own; nothing in a wiring that has none. If one of ours
+    /// is attached there it is swapped, without a gap.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Dataplane {
         relay.map_or(Ok(()), |place| self.attach(Role::Relay, &place, None))
     }
 
-    /// Takes the relay off; fine if it does not hang there.
+    /// Takes the relay off; fine if it is not attached there.
     ///
     /// # Errors
     ///
@@ -216,8 +216,8 @@ impl Dataplane {
         relay.map_or(Ok(()), |place| self.detach(Role::Relay, &place))
     }
 
-    /// Hangs the receiving program on a port of this pair. If one of ours hangs there it is swapped, without a gap.
-    /// Also notes the interface in the table, and starts the port's drop counters from zero if it is new there.
+    /// Attaches the receiving program to a port of this pair. If one of ours is attached there it is swapped, without a
+    /// gap. Also notes the interface in the table, and starts the port's drop counters from zero if it is new there.
     ///
     /// # Errors
     ///
@@ -232,9 +232,9 @@ impl Dataplane {
         self.attach(Role::Rx(port), &on_port(index, hook), Some((port, delivery)))
     }
 
-    /// Takes the receiving program off a port; fine if it does not hang there. [`IfIndex::NONE`]: the interface is gone
-    /// from this network namespace; it may live on in another one. The table stays as it is: the aggregate may go on
-    /// sending through the port.
+    /// Takes the receiving program off a port; fine if it is not attached there. [`IfIndex::NONE`]: the interface is
+    /// gone from this network namespace; it may live on in another one. The table stays as it is: the aggregate may go
+    /// on sending through the port.
     ///
     /// # Errors
     ///
@@ -377,7 +377,7 @@ impl Dataplane {
     }
 }
 
-/// Where the receiving program of a port hangs.
+/// Where the receiving program of a port is attached.
 fn on_port(index: IfIndex, hook: Hook) -> Place {
     Place::new(index, Side::Ingress, hook::of(hook))
 }

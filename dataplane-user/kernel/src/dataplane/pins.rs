@@ -30,9 +30,9 @@ pub const RECORD: &str = "record";
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Sends what the host gives to the aggregate; hangs on its transmit or egress, or on the hidden end.
+    /// Sends what the host gives to the aggregate; is attached to its transmit or egress, or to the peer.
     Tx,
-    /// Passes on what the ports heard; hangs on a hidden end that is in a namespace of its own.
+    /// Passes on what the ports received; is attached to a peer that is in a namespace of its own.
     Relay,
     /// Receives on this port.
     Rx(PortId),

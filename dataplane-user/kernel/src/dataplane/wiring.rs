@@ -1,4 +1,5 @@
-//! The wirings: which of our programs hangs where on the pair, and the way of a frame from a port to the aggregate.
+//! The wirings: which of our programs is attached where on the pair, and the way of a frame from a port to the
+//! aggregate.
 //!
 //! What plans must know of a wiring is in the engine ([`config::Wiring::has_namespace`]); nothing else differs.
 
@@ -21,16 +22,16 @@ pub(super) struct Delivery {
 
 /// How device, ports and programs are connected.
 pub(super) trait Wiring: Sync {
-    /// Where the sending program hangs.
+    /// Where the sending program is attached.
     fn sending(&self, ends: &Ends, hook: Hook) -> Place;
 
-    /// Where the relay hangs, if there is one.
+    /// Where the relay is attached, if there is one.
     fn relay(&self, ends: &Ends, hook: Hook) -> Option<Place>;
 
     /// What the programs of the ports do.
     fn delivery(&self, ends: &Ends) -> Delivery;
 
-    /// The programs of the pair, and where they hang.
+    /// The programs of the pair, and where they are attached.
     fn programs(&self, ends: &Ends, hook: Hook) -> Vec<(Role, Place)> {
         let relay = self.relay(ends, hook).map(|place| (Role::Relay, place));
         [(Role::Tx, self.sending(ends, hook))].into_iter().chain(relay).collect()
@@ -45,15 +46,15 @@ pub(super) fn of(wiring: config::Wiring) -> &'static dyn Wiring {
     }
 }
 
-/// The hidden end is where the ports are.
+/// The peer is where the ports are.
 struct Shared;
 
 impl Wiring for Shared {
-    /// On the aggregate's own transmit if the device allows it, else where all that comes out at the hidden end.
+    /// On the aggregate's own transmit if the device allows it, else where all that comes out at the peer.
     fn sending(&self, ends: &Ends, hook: Hook) -> Place {
         match ends.device {
             Device::Netkit => Place::new(ends.aggregate, Side::Egress, hook::netkit()),
-            Device::Veth | Device::Auto => Place::new(ends.hidden, Side::Ingress, hook::of(hook)),
+            Device::Veth | Device::Auto => Place::new(ends.peer, Side::Ingress, hook::of(hook)),
         }
     }
 
@@ -61,13 +62,13 @@ impl Wiring for Shared {
         None
     }
 
-    /// What leaves by the hidden end arrives on the aggregate.
+    /// What leaves by the peer arrives on the aggregate.
     fn delivery(&self, ends: &Ends) -> Delivery {
-        Delivery { target: ends.hidden, relayed: false }
+        Delivery { target: ends.peer, relayed: false }
     }
 }
 
-/// The hidden end is in a namespace of its own, and nothing but what is received passes it.
+/// The peer is in a namespace of its own, and nothing but what is received passes it.
 struct Direct;
 
 impl Wiring for Direct {
@@ -77,7 +78,7 @@ impl Wiring for Direct {
     }
 
     fn relay(&self, ends: &Ends, hook: Hook) -> Option<Place> {
-        Some(Place::new(ends.hidden, Side::Ingress, hook::of(hook)).within(ends.namespace.clone()))
+        Some(Place::new(ends.peer, Side::Ingress, hook::of(hook)).within(ends.namespace.clone()))
     }
 
     fn delivery(&self, ends: &Ends) -> Delivery {

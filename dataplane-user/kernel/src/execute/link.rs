@@ -35,7 +35,7 @@ impl Executor {
         self.netlink.create_pair(&Pair {
             device: pair.device,
             name: &pair.name,
-            hidden: &pair.hidden,
+            peer: &pair.peer,
             namespace: namespace.as_ref(),
             mac: pair.mac,
             mtu: pair.mtu,
@@ -44,9 +44,9 @@ impl Executor {
         })
     }
 
-    /// Removes the pair; with the namespace of its hidden end it is gone already.
+    /// Removes the pair; with the namespace of its peer it is gone already.
     fn delete_pair(&mut self, pair: &PairSettings) -> Result<(), KernelError> {
-        match self.on_hidden(|netlink| netlink.delete_pair(&pair.hidden, pair.device)) {
+        match self.on_peer(|netlink| netlink.delete_pair(&pair.peer, pair.device)) {
             Err(KernelError::Gone(_)) => Ok(()),
             other => other,
         }
@@ -56,7 +56,7 @@ impl Executor {
     fn managers_name(&self, link: &Subject) -> Result<String, KernelError> {
         let place = match link {
             Subject::Aggregate => "aggregate".to_owned(),
-            Subject::Hidden => "peer".to_owned(),
+            Subject::Peer => "peer".to_owned(),
             Subject::Port { id, .. } => format!("port{}", id.0),
         };
         Ok(format!("{}-{}-{place}", netns::cookie()?, self.aggregate))
@@ -66,7 +66,7 @@ impl Executor {
     fn name_of<'s>(&'s self, link: &'s Subject) -> &'s str {
         match link {
             Subject::Aggregate => &self.aggregate,
-            Subject::Hidden => &self.hidden,
+            Subject::Peer => &self.peer,
             Subject::Port { name, .. } => name,
         }
     }

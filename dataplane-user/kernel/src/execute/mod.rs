@@ -1,6 +1,6 @@
 //! Carries out the steps of plans: a file for each layer.
 
-mod hearing;
+mod events;
 mod layer3;
 mod link;
 mod one_way;
@@ -24,19 +24,19 @@ use crate::{
 /// Carries out steps on behalf of one aggregate.
 #[derive(Debug)]
 pub struct Executor {
-    /// Where the network configuration is changed, but for the hidden end's.
+    /// Where the network configuration is changed, but for the peer's.
     pub netlink: Netlink,
     /// How the aggregate is wired.
     pub wiring: Wiring,
-    /// The aggregate's own namespace, where the hidden end is if the wiring has one.
+    /// The aggregate's own namespace, where the peer is if the wiring has one.
     pub namespace: Namespace,
     /// The aggregate's programs and maps.
     pub dataplane: Dataplane,
     /// Name of the aggregate's interface.
     pub aggregate: String,
-    /// Name of its hidden end.
-    pub hidden: String,
-    /// Hears what others do meanwhile, once [`Executor::listen`] was called.
+    /// Name of its peer.
+    pub peer: String,
+    /// Receives events of what others do meanwhile, once [`Executor::listen`] was called.
     pub listener: Option<Listener>,
 }
 
@@ -56,11 +56,11 @@ impl Executor {
         self.announce_removal(step);
         let more = step.takes_more_along();
         if more {
-            self.hear(false);
+            self.receive_events(false);
         }
         let done = self.carry_out(step);
         if more {
-            self.hear(true);
+            self.receive_events(true);
         }
         done
     }
@@ -95,40 +95,40 @@ impl Executor {
         }
     }
 
-    /// Numbers of the aggregate's interface and of its hidden end.
+    /// Numbers of the aggregate's interface and of its peer.
     ///
     /// # Errors
     ///
     /// [`KernelError::Gone`] if one is not there.
     pub fn pair(&mut self) -> Result<(IfIndex, IfIndex), KernelError> {
-        Ok((self.find(&Subject::Aggregate)?.index, self.find(&Subject::Hidden)?.index))
+        Ok((self.find(&Subject::Aggregate)?.index, self.find(&Subject::Peer)?.index))
     }
 
-    /// Sets the hidden end administratively up or down, which is the only handle on the aggregate's carrier.
+    /// Sets the peer administratively up or down, which is the only handle on the aggregate's carrier.
     ///
     /// # Errors
     ///
     /// What the kernel refuses.
-    pub fn set_carrier(&mut self, hidden: IfIndex, on: bool) -> Result<(), KernelError> {
-        self.on_hidden(|netlink| netlink.set_admin(hidden, on))
+    pub fn set_carrier(&mut self, peer: IfIndex, on: bool) -> Result<(), KernelError> {
+        self.on_peer(|netlink| netlink.set_admin(peer, on))
     }
 
-    /// Sets the MTU of the hidden end, octets.
+    /// Sets the MTU of the peer, octets.
     ///
     /// # Errors
     ///
     /// What the kernel refuses.
-    pub fn set_hidden_mtu(&mut self, hidden: IfIndex, mtu: u32) -> Result<(), KernelError> {
-        self.on_hidden(|netlink| netlink.set_mtu(hidden, mtu))
+    pub fn set_peer_mtu(&mut self, peer: IfIndex, mtu: u32) -> Result<(), KernelError> {
+        self.on_peer(|netlink| netlink.set_mtu(peer, mtu))
     }
 
-    /// The namespace of the hidden end, if it is not where the ports are.
+    /// The namespace of the peer, if it is not where the ports are.
     fn apart(&self) -> Option<&Namespace> {
         self.wiring.has_namespace().then_some(&self.namespace)
     }
 
-    /// Does something by a netlink socket in the namespace of the hidden end.
-    pub(crate) fn on_hidden<T>(
+    /// Does something by a netlink socket in the namespace of the peer.
+    pub(crate) fn on_peer<T>(
         &mut self,
         act: impl FnOnce(&mut Netlink) -> Result<T, KernelError>,
     ) -> Result<T, KernelError> {
@@ -143,7 +143,7 @@ impl Executor {
         act: impl FnOnce(&mut Netlink, &Target) -> Result<(), KernelError> + Send,
     ) -> Result<(), KernelError> {
         let target = self.find(link)?;
-        match self.apart().filter(|_| *link == Subject::Hidden) {
+        match self.apart().filter(|_| *link == Subject::Peer) {
             None => act(&mut self.netlink, &target),
             Some(namespace) => namespace
                 .run(|| act(&mut Netlink::open()?, &target))
@@ -156,9 +156,9 @@ impl Executor {
     fn find(&mut self, subject: &Subject) -> Result<Target, KernelError> {
         let (link, what) = match subject {
             Subject::Aggregate => (self.netlink.link_named(&self.aggregate)?, self.aggregate.clone()),
-            Subject::Hidden => {
-                let name = self.hidden.clone();
-                (self.on_hidden(|netlink| netlink.link_named(&name))?, name)
+            Subject::Peer => {
+                let name = self.peer.clone();
+                (self.on_peer(|netlink| netlink.link_named(&name))?, name)
             }
             Subject::Port { index, name, identity, .. } => {
                 let link = self.netlink.link(*index)?;

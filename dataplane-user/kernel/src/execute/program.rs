@@ -46,21 +46,21 @@ impl Executor {
 
     /// The pair, which must be there.
     fn present_ends(&mut self, device: Device) -> Result<Ends, KernelError> {
-        let (aggregate, hidden) = self.pair()?;
-        Ok(self.ends(device, aggregate, hidden))
+        let (aggregate, peer) = self.pair()?;
+        Ok(self.ends(device, aggregate, peer))
     }
 
     /// The pair with these numbers, as the data path wants it. The device matters to the sending program alone.
     #[must_use]
-    pub fn ends(&self, device: Device, aggregate: IfIndex, hidden: IfIndex) -> Ends {
-        Ends { wiring: self.wiring, device, aggregate, hidden, namespace: self.apart().cloned() }
+    pub fn ends(&self, device: Device, aggregate: IfIndex, peer: IfIndex) -> Ends {
+        Ends { wiring: self.wiring, device, aggregate, peer, namespace: self.apart().cloned() }
     }
 
     /// The pair, as far as it is there.
     fn ends_or_none(&mut self, device: Device) -> Result<Ends, KernelError> {
         let aggregate = self.index_or_none(&Subject::Aggregate)?;
-        let hidden = self.index_or_none(&Subject::Hidden)?;
-        Ok(self.ends(device, aggregate, hidden))
+        let peer = self.index_or_none(&Subject::Peer)?;
+        Ok(self.ends(device, aggregate, peer))
     }
 
     /// The index of an interface, or the one that stands for none: its pins must go all the same.
@@ -77,7 +77,7 @@ impl Executor {
 pub(super) fn slot(subject: &Subject) -> Result<PortId, KernelError> {
     match subject {
         Subject::Port { id, .. } => Ok(*id),
-        Subject::Aggregate | Subject::Hidden => {
+        Subject::Aggregate | Subject::Peer => {
             Err(KernelError::Malformed { subject: "receiving program".into(), what: "step (it is for ports only)" })
         }
     }

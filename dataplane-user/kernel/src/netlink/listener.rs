@@ -63,7 +63,7 @@ impl Listener {
     /// Takes in all that was told so far. `us` is the number of the socket that carries out our steps; for `flushing`
     /// see
     /// [`Arrivals::tell`].
-    pub fn hear(&mut self, us: u32, flushing: bool) {
+    pub fn receive(&mut self, us: u32, flushing: bool) {
         let mut buffer = vec![0; DATAGRAM];
         for _ in 0..MOST {
             match rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
@@ -80,7 +80,7 @@ impl Listener {
         std::mem::take(&mut self.overrun)
     }
 
-    /// What came and is wanted, as far as it was heard.
+    /// What came and is wanted, as far as it was received.
     #[must_use]
     pub fn arrivals(&self) -> &Arrivals {
         &self.arrivals

@@ -1,4 +1,5 @@
-//! Who is behind an interface: forwarding databases of bridges, and the unicast addresses that an interface must hear.
+//! Who is behind an interface: forwarding databases of bridges, and the unicast addresses that an interface must
+//! receive.
 
 use aggctl_common::IfIndex;
 use aggctl_common::vlan::VlanId;
@@ -30,7 +31,7 @@ mod attr {
 
 impl Netlink {
     /// The stations that a bridge knows, those of the bridge itself included, those of its ports' own addresses not;
-    /// and the unicast addresses that the bridge must hear. None if it is not there.
+    /// and the unicast addresses that the bridge must receive. None if it is not there.
     ///
     /// # Errors
     ///
@@ -40,7 +41,7 @@ impl Netlink {
         self.stations(bridge, &query)
     }
 
-    /// The unicast addresses that an interface must hear beside its own. None if it is not there.
+    /// The unicast addresses that an interface must receive beside its own. None if it is not there.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Traffic control: what hangs on the ingress of an interface besides us.
+//! Traffic control: what is attached to the ingress of an interface besides us.
 
 use aggctl_common::IfIndex;
 use rustix::io::Errno;

@@ -68,9 +68,9 @@ fn macvlans_of_other_namespaces_are_carried() {
             link set mv0 up");
         let expected = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
         assert_eq!(sources(index("p0")), expected.map(String::from).into());
-        // As if it were elsewhere: only the address that the interface must hear is left of it.
-        let heard = Netlink::open().unwrap().unicast_addresses(index("p0")).unwrap();
-        assert_eq!(heard, [Station { mac: "02:00:00:00:00:02".parse().unwrap(), place: Place::Here }]);
+        // As if it were elsewhere: only the address that the interface must receive is left of it.
+        let received = Netlink::open().unwrap().unicast_addresses(index("p0")).unwrap();
+        assert_eq!(received, [Station { mac: "02:00:00:00:00:02".parse().unwrap(), place: Place::Here }]);
     });
 }
 

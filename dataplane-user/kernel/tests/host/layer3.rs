@@ -73,7 +73,7 @@ fn move_all(host: &Host) -> Vec<Step> {
     let (near, far): (Vec<_>, Vec<_>) = routes.into_iter().partition(|route| !route.gateway);
     let mut steps = vec![
         create_pair(Device::Veth),
-        Setting::Admin(Change::ON).of(Subject::Hidden),
+        Setting::Admin(Change::ON).of(Subject::Peer),
         Setting::Admin(Change::ON).of(Subject::Aggregate),
     ];
     let neighbour = |link: &Subject, present| {

@@ -1,4 +1,4 @@
-//! What others hung on the ingress of an interface.
+//! What others attached to the ingress of an interface.
 
 use std::{
     io::Write as _,
@@ -22,7 +22,7 @@ pub fn nft(ruleset: &str) -> bool {
     output.status.success()
 }
 
-/// Hangs a filter that takes nothing on `p0`: a program of one instruction, since every kernel that we run on has
+/// Attaches a filter that takes nothing to `p0`: a program of one instruction, since every kernel that we run on has
 /// those.
 fn add_filter(parent: &str) {
     let words = ["filter", "add", "dev", "p0", parent, "bpf", "bytecode", "1,6 0 0 0"];

@@ -1,4 +1,4 @@
-//! The pair of an aggregate's interface and its hidden end, of each device that the kernel has.
+//! The pair of an aggregate's interface and its peer, of each device that the kernel has.
 
 use aggctl_common::Mac;
 use aggctl_engine::{
@@ -28,12 +28,12 @@ pub fn each_device(test: fn(Device)) {
     }
 }
 
-/// The step that makes `agg0` and its hidden end.
+/// The step that makes `agg0` and its peer.
 pub fn create_pair(device: Device) -> Step {
     let pair = PairSettings {
         device,
         name: "agg0".into(),
-        hidden: "agg0.h".into(),
+        peer: "agg0-peer".into(),
         mac: MAC,
         mtu: 1400,
         gso_max_size: 32_000,
@@ -49,7 +49,7 @@ fn a_pair_is_made_and_unmade() {
         let (mut executor, step) = (executor(), create_pair(device));
         apply(&mut executor, &step);
         let host = picture();
-        for name in ["agg0", "agg0.h"] {
+        for name in ["agg0", "agg0-peer"] {
             let link = host.link(name).unwrap();
             assert!(!link.admin_up && link.addr_gen_mode == Some(1), "{link:?}");
             assert_eq!((link.mtu, link.gso_max_size, link.gso_max_segs), (1400, 32_000, 100));
@@ -63,7 +63,7 @@ fn a_pair_is_made_and_unmade() {
 }
 
 #[test]
-fn the_carrier_follows_the_hidden_end_and_the_mac_can_be_changed() {
+fn the_carrier_follows_the_peer_and_the_mac_can_be_changed() {
     each_device(|device| {
         let mut executor = executor();
         apply(&mut executor, &create_pair(device));
@@ -71,7 +71,7 @@ fn the_carrier_follows_the_hidden_end_and_the_mac_can_be_changed() {
             |link: Subject, up: bool| apply(&mut executor, &Setting::Admin(Change { from: !up, to: up }).of(link));
         set(Subject::Aggregate, true);
         for up in [true, false, true] {
-            set(Subject::Hidden, up);
+            set(Subject::Peer, up);
             assert_eq!(picture().link("agg0").unwrap().carrier, up);
         }
         let mac = Mac([2, 0, 0, 0, 0, 0xa1]);
@@ -105,8 +105,8 @@ fn the_wrong_end_of_a_netkit_pair_is_not_taken() {
         let mut executor = executor();
         apply(&mut executor, &create_pair(Device::Netkit));
         ip("link set agg0 name other
-            link set agg0.h name agg0
-            link set other name agg0.h");
+            link set agg0-peer name agg0
+            link set other name agg0-peer");
         let error = executor.apply(&create_pair(Device::Netkit)).unwrap_err();
         assert!(matches!(&error, KernelError::NameTaken(name) if name == "agg0"), "{error}");
         let error = executor.apply(&create_pair(Device::Veth)).unwrap_err();
@@ -123,7 +123,7 @@ fn a_super_frame_larger_than_the_pair_can_do_is_lowered() {
         let huge = Pair {
             device,
             name: "agg0",
-            hidden: "agg0.h",
+            peer: "agg0-peer",
             namespace: None,
             mac: MAC,
             mtu: 1500,
@@ -142,14 +142,14 @@ fn a_name_that_is_taken_is_refused_and_its_owner_survives_an_undo() {
             link add br0 type bridge");
         let mut executor = executor();
         let error = executor.apply(&create_pair(Device::Veth)).unwrap_err();
-        assert!(matches!(&error, KernelError::NameTaken(name) if name == "agg0.h"), "{error}");
+        assert!(matches!(&error, KernelError::NameTaken(name) if name == "agg0-peer"), "{error}");
         executor.undo(&create_pair(Device::Veth)).unwrap();
         assert!(picture().link("agg0").is_some());
         executor.aggregate = "br0".into();
         let bridge = Pair {
             device: Device::Veth,
             name: "br0",
-            hidden: "br0.h",
+            peer: "br0-peer",
             namespace: None,
             mac: MAC,
             mtu: 1500,

@@ -27,16 +27,16 @@ use crate::{
 
 #[test]
 fn programs_are_hung_and_taken_off() {
-    each_device(|device| hang_and_take_off(Wiring::Shared, device, Hook::Tcx));
-    each_device(|device| hang_and_take_off(Wiring::Shared, device, Hook::Clsact));
-    each_device(|device| hang_and_take_off(Wiring::Direct, device, Hook::Tcx));
-    each_device(|device| hang_and_take_off(Wiring::Direct, device, Hook::Clsact));
+    each_device(|device| attach_and_take_off(Wiring::Shared, device, Hook::Tcx));
+    each_device(|device| attach_and_take_off(Wiring::Shared, device, Hook::Clsact));
+    each_device(|device| attach_and_take_off(Wiring::Direct, device, Hook::Tcx));
+    each_device(|device| attach_and_take_off(Wiring::Direct, device, Hook::Clsact));
 }
 
-/// Where the file is that holds the namespace of a hidden end.
+/// Where the file is that holds the namespace of a peer.
 const HOLDER: &str = "/media";
 
-fn hang_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
+fn attach_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
     if hook == Hook::Tcx
         && let Some(reason) = TCX.missing()
     {
@@ -59,7 +59,7 @@ fn hang_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
         ProgramStep::Maps { present: Change::ON }.into(),
         ProgramStep::Tx { device, hook, attached: Change::ON }.into(),
         ProgramStep::Relay { hook, attached: Change::ON }.into(),
-        Setting::Admin(Change::ON).of(Subject::Hidden),
+        Setting::Admin(Change::ON).of(Subject::Peer),
         ProgramStep::Rx { link: port("p0"), hook, attached: Change::ON }.into(),
         ProgramStep::Rx { link: second.clone(), hook, attached: Change::ON }.into(),
         OneWayStep::Select { link: port("p0") }.into(),
@@ -73,9 +73,9 @@ fn hang_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
         apply(&mut executor, step);
     }
     let ports = vec![(PortId(0), index("p0")), (PortId(1), index("p1"))];
-    let (aggregate, hidden) = executor.pair().unwrap();
-    let ends = executor.ends(device, aggregate, hidden);
-    assert_eq!(picture().link("agg0.h").is_none(), wiring.has_namespace());
+    let (aggregate, peer) = executor.pair().unwrap();
+    let ends = executor.ends(device, aggregate, peer);
+    assert_eq!(picture().link("agg0-peer").is_none(), wiring.has_namespace());
     let expected = Expected { ends, ports, hook };
     assert_eq!(executor.dataplane.defects(&expected).unwrap(), []);
     assert_eq!(executor.dataplane.table().unwrap().load().choose(), Some(PortId(1)));

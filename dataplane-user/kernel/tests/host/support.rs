@@ -104,7 +104,7 @@ pub fn picture() -> Host {
     host
 }
 
-/// What carries out steps for an aggregate `agg0` with the hidden end `agg0.h`.
+/// What carries out steps for an aggregate `agg0` with the peer `agg0-peer`.
 pub fn executor() -> Executor {
     Executor {
         netlink: Netlink::open().unwrap(),
@@ -112,7 +112,7 @@ pub fn executor() -> Executor {
         namespace: Namespace::at("/nonexistent/aggctl-test/netns"),
         dataplane: Dataplane::at("/nonexistent/aggctl-test", Settings::default()),
         aggregate: "agg0".into(),
-        hidden: "agg0.h".into(),
+        peer: "agg0-peer".into(),
         listener: None,
     }
 }

@@ -18,7 +18,7 @@ pub struct Case {
     pub wiring: Wiring,
     /// What the aggregate's device is.
     pub device: Device,
-    /// Where the programs of the ports hang, and of a veth's hidden end.
+    /// Where the programs of the ports are attached, and of a veth's peer.
     pub hook: Hook,
 }
 
@@ -40,7 +40,7 @@ impl Case {
         all
     }
 
-    /// Whether what is sent passes the device's own transmit, and the sending program hangs there.
+    /// Whether what is sent passes the device's own transmit, and the sending program is attached there.
     pub fn sends_by_netkit(self) -> bool {
         self.wiring == Wiring::Shared && self.device == Device::Netkit
     }
@@ -68,14 +68,14 @@ pub fn each(test: fn(Case)) {
 /// The pair.
 pub fn ends(case: Case) -> Ends {
     let namespace = case.wiring.has_namespace().then(namespace);
-    let hidden = || index("hid0");
-    let hidden = namespace.as_ref().map_or_else(hidden, |namespace| namespace.run(hidden).unwrap());
-    Ends { wiring: case.wiring, device: case.device, aggregate: index("agg0"), hidden, namespace }
+    let peer = || index("agg0-peer");
+    let peer = namespace.as_ref().map_or_else(peer, |namespace| namespace.run(peer).unwrap());
+    Ends { wiring: case.wiring, device: case.device, aggregate: index("agg0"), peer, namespace }
 }
 
-/// Where the sending program hangs.
+/// Where the sending program is attached.
 pub fn sender(case: Case) -> IfIndex {
-    if case.sends_by_netkit() || case.wiring == Wiring::Direct { index("agg0") } else { index("hid0") }
+    if case.sends_by_netkit() || case.wiring == Wiring::Direct { index("agg0") } else { index("agg0-peer") }
 }
 
 /// The first port's slot.
@@ -123,8 +123,8 @@ pub fn passes(from: &str, to: &str, text: &str) {
     let second = wire::frame(UNICAST, "the one after it");
     sender.send(&first);
     sender.send(&second);
-    assert_eq!(wire.hear().octets, first, "{from} to {to}: {text}");
-    assert_eq!(wire.hear().octets, second, "{from} to {to}: {text} came twice");
+    assert_eq!(wire.receive().octets, first, "{from} to {to}: {text}");
+    assert_eq!(wire.receive().octets, second, "{from} to {to}: {text} came twice");
 }
 
 /// Checks that frames go through the port with this far end.
@@ -133,16 +133,18 @@ pub fn both_ways(port: &str, text: &str) {
     passes(port, "agg0", text);
 }
 
-/// What hangs on interfaces, as far as `tc` and the kernel show it.
-pub fn hanging() -> String {
+/// What is attached to interfaces, as far as `tc` and the kernel show it.
+pub fn attached_programs() -> String {
     let mut all = run(&["tc", "qdisc", "show"]);
     for name in ["agg0", "p0", "p1"] {
         all += &on_hooks(name);
     }
-    all + &namespace().run(|| run(&["tc", "qdisc", "show"]) + &on_hooks("hid0")).unwrap_or_else(|_| on_hooks("hid0"))
+    all + &namespace()
+        .run(|| run(&["tc", "qdisc", "show"]) + &on_hooks("agg0-peer"))
+        .unwrap_or_else(|_| on_hooks("agg0-peer"))
 }
 
-/// What hangs on both sides of an interface.
+/// What is attached to both sides of an interface.
 fn on_hooks(name: &str) -> String {
     let mut all = String::new();
     for (side, kind) in [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)] {

@@ -50,8 +50,8 @@ pub fn load(pin: &Path) -> SchedClassifier {
     SchedClassifier::from_pin(pin).unwrap()
 }
 
-/// Hangs the program on the transmit of a netkit interface, for as long as the value lives.
-pub fn hang_on_netkit(program: &SchedClassifier, index: IfIndex) -> OwnedFd {
+/// Attaches the program to the transmit of a netkit interface, for as long as the value lives.
+pub fn attach_to_netkit(program: &SchedClassifier, index: IfIndex) -> OwnedFd {
     let fd = program.fd().unwrap().as_fd().as_raw_fd().cast_unsigned();
     // For BPF_LINK_CREATE: program, interface, BPF_NETKIT_PRIMARY, flags.
     let mut attributes = [0_u64; 16];

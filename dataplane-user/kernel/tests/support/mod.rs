@@ -26,10 +26,10 @@ use rustix::{
 /// Where the namespace's bpffs is. The directory itself is never written to.
 pub const BPFFS: &str = "/mnt";
 
-/// Where the file is that holds the namespace of the hidden end. The directory itself is never written to.
+/// Where the file is that holds the namespace of the peer. The directory itself is never written to.
 const HOLDER: &str = "/media";
 
-/// The namespace of the hidden end, in wiring direct.
+/// The namespace of the peer, in wiring direct.
 pub fn namespace() -> Namespace {
     Namespace::at(format!("{HOLDER}/netns"))
 }
@@ -39,8 +39,8 @@ pub fn bench(test: impl FnOnce() + Send + 'static) {
     bench_on(Wiring::Shared, Device::Veth, test);
 }
 
-/// Runs a test in new namespaces: `agg0` with its hidden end `hid0`, and two ports `p0` and `p1`, whose far ends are
-/// `q0` and `q1`. Everything is up, and nobody speaks unasked. In wiring direct `hid0` is in [`namespace`].
+/// Runs a test in new namespaces: `agg0` with its peer `agg0-peer`, and two ports `p0` and `p1`, whose far ends are
+/// `q0` and `q1`. Everything is up, and nobody speaks unasked. In wiring direct `agg0-peer` is in [`namespace`].
 pub fn bench_on(wiring: Wiring, device: Device, test: impl FnOnce() + Send + 'static) {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: namespaces and programs need root");
@@ -60,7 +60,7 @@ pub fn bench_on(wiring: Wiring, device: Device, test: impl FnOnce() + Send + 'st
         let pair = Pair {
             device,
             name: "agg0",
-            hidden: "hid0",
+            peer: "agg0-peer",
             namespace: apart.as_ref(),
             mac,
             mtu: 1500,
@@ -68,12 +68,12 @@ pub fn bench_on(wiring: Wiring, device: Device, test: impl FnOnce() + Send + 'st
             gso_max_segs: 0,
         };
         Netlink::open().unwrap().create_pair(&pair).unwrap();
-        for (one, other) in [("agg0", "hid0"), ("p0", "q0"), ("p1", "q1")] {
+        for (one, other) in [("agg0", "agg0-peer"), ("p0", "q0"), ("p1", "q1")] {
             if one != "agg0" {
                 run(&["ip", "link", "add", one, "type", "veth", "peer", "name", other]);
             }
             run(&["ip", "link", "set", one, "up"]);
-            match apart.as_ref().filter(|_| other == "hid0") {
+            match apart.as_ref().filter(|_| other == "agg0-peer") {
                 Some(namespace) => drop(namespace.run(|| run(&["ip", "link", "set", other, "up"])).unwrap()),
                 None => drop(run(&["ip", "link", "set", other, "up"])),
             }

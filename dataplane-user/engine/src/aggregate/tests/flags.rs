@@ -5,7 +5,7 @@ use super::*;
 const INTERFACE: AggregateState = AggregateState { admin_up: true, promiscuity: 0, mac: MAC, mtu: 1500 };
 const BUSY: AggregateState = AggregateState { promiscuity: 1, ..INTERFACE };
 const PROMISC: LinkState = LinkState { promisc: true, ..UP };
-const DEAF: LinkState = LinkState { allmulti: false, ..UP };
+const ALLMULTI_OFF: LinkState = LinkState { allmulti: false, ..UP };
 
 fn of_flags(actions: Vec<Action>) -> Vec<Action> {
     let is_flag = |action: &Action| {
@@ -81,7 +81,7 @@ fn what_the_aggregate_needs_is_put_back_and_the_wish_is_kept() {
     // The aggregate needs it no more, and the owner does not want it.
     assert_eq!(of_flags(bench.event(Event::Aggregate(INTERFACE))), [promisc(false)]);
     let again = [put_back("all-multicast mode"), Action::SetAllmulti { port: ETH0, on: true }];
-    assert_eq!(of_flags(bench.link(ETH0, DEAF)), again, "it was not the owner's before either");
+    assert_eq!(of_flags(bench.link(ETH0, ALLMULTI_OFF)), again, "it was not the owner's before either");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn what_the_owner_changed_while_nobody_watched_is_seen() {
     let before = OwnFlags { promisc: false, allmulti: true };
     assert_eq!(adopt(&memory, before, PROMISC), [keep(true, true)]);
     let again = [put_back("all-multicast mode"), Action::SetAllmulti { port: ETH0, on: true }, keep(false, false)];
-    assert_eq!(adopt(&memory, before, DEAF), again);
+    assert_eq!(adopt(&memory, before, ALLMULTI_OFF), again);
 }
 
 #[test]
@@ -123,5 +123,5 @@ fn a_port_that_comes_back_says_nothing_about_the_wish_of_the_owner() {
     bench.link(ETH0, PROMISC);
     bench.event(Event::Gone { port: ETH0 });
     let expected = [promisc(true), Action::SetAllmulti { port: ETH0, on: true }];
-    assert_eq!(of_flags(bench.link(ETH0, DEAF)), expected);
+    assert_eq!(of_flags(bench.link(ETH0, ALLMULTI_OFF)), expected);
 }

@@ -70,7 +70,7 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
     Row {
         name: "hook",
         aliases: &[],
-        help: "The kernel hook that the programs hang on (auto: tcx where the kernel has it)",
+        help: "The kernel hook that the programs are attached to (auto: tcx where the kernel has it)",
         kind: &Choice {
             field: field!(AggregateConfig.hook),
             words: &[Word(Hook::Auto, &["auto"]), Word(Hook::Tcx, &["tcx"]), Word(Hook::Clsact, &["clsact"])],

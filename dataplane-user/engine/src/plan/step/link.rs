@@ -19,12 +19,12 @@ pub enum LinkStep {
         /// Whether they may.
         managed: Change<bool>,
     },
-    /// The network namespace that the hidden end is to be in ([`crate::config::Wiring::has_namespace`]).
+    /// The network namespace that the peer is to be in ([`crate::config::Wiring::has_namespace`]).
     Namespace {
         /// Whether it is there.
         present: Change<bool>,
     },
-    /// The pair of the aggregate's interface and its hidden end. A new one is down, without IPv6 address generation.
+    /// The pair of the aggregate's interface and its peer. A new one is down, without IPv6 address generation.
     Pair {
         /// What it is made of.
         pair: PairSettings,
@@ -47,8 +47,9 @@ pub struct PairSettings {
     pub device: Device,
     /// Name of the aggregate.
     pub name: String,
-    /// Name of the hidden end.
-    pub hidden: String,
+    /// Name of the peer.
+    #[serde(rename = "hidden")]
+    pub peer: String,
     /// MAC of the aggregate.
     pub mac: Mac,
     /// MTU of both ends, octets.

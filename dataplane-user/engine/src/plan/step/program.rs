@@ -23,7 +23,7 @@ pub enum ProgramStep {
         /// Whether it is attached.
         attached: Change<bool>,
     },
-    /// The relay, on the hidden end that is in a namespace of its own: it passes on what the ports received.
+    /// The relay, on the peer that is in a namespace of its own: it passes on what the ports received.
     Relay {
         /// The hook.
         hook: Hook,
@@ -47,7 +47,7 @@ impl ProgramStep {
             Self::Maps { .. } => None,
             // Which end it is attached to does not matter here: neither is there without the other.
             Self::Tx { .. } => Some(&Subject::Aggregate),
-            Self::Relay { .. } => Some(&Subject::Hidden),
+            Self::Relay { .. } => Some(&Subject::Peer),
             Self::Rx { link, .. } => Some(link),
         }
     }

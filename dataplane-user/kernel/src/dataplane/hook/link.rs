@@ -33,7 +33,7 @@ pub(super) struct Held {
 }
 
 impl Link {
-    /// Hangs a program on an interface, behind those that hang there.
+    /// Attaches a program to an interface, behind those that are attached there.
     pub(super) fn create(program: BorrowedFd<'_>, index: IfIndex, hook: bpf_attach_type) -> io::Result<Self> {
         let attributes = [number(program), index.0, hook as u32, 0]; // program, interface, hook, flags
         // SAFETY: the attributes have no addresses; the file descriptor that this makes is ours alone.

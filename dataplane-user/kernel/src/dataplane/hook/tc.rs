@@ -52,7 +52,7 @@ const fn parent(side: Side) -> u32 {
     }
 }
 
-/// A filter that hangs on an interface.
+/// A filter that is attached to an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter {
     priority: u16,
@@ -82,7 +82,7 @@ impl Tc {
         Socket::open(libc::NETLINK_ROUTE as isize).map(Self)
     }
 
-    /// Whether the interface has a clsact or an ingress qdisc; our filters can hang on either.
+    /// Whether the interface has a clsact or an ingress qdisc; our filters can be attached to either.
     pub(super) fn has_qdisc(&mut self, index: IfIndex) -> Result<bool, Failure> {
         let qdiscs = self.0.dump(libc::RTM_GETQDISC, &tcmsg(index, 0, 0, 0))?;
         Ok(qdiscs.iter().any(|message| word(message, 4) == Some(index.0) && word(message, 8) == Some(QDISC)))

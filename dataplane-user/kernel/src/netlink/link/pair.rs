@@ -1,4 +1,4 @@
-//! The pair of an aggregate's interface and its hidden end: netkit or veth.
+//! The pair of an aggregate's interface and its peer: netkit or veth.
 
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -32,9 +32,9 @@ pub struct Pair<'a> {
     pub device: Device,
     /// Name of the aggregate's interface.
     pub name: &'a str,
-    /// Name of its hidden end.
-    pub hidden: &'a str,
-    /// The network namespace that the hidden end is in; `None`: that of the aggregate's interface.
+    /// Name of its peer.
+    pub peer: &'a str,
+    /// The network namespace that the peer is in; `None`: that of the aggregate's interface.
     pub namespace: Option<&'a Namespace>,
     /// MAC of the aggregate's interface.
     pub mac: Mac,
@@ -71,11 +71,10 @@ impl Pair<'_> {
         kind(self.device)
     }
 
-    /// The message that asks for the pair; `apart` is the open namespace of the hidden end, if that has another one.
+    /// The message that asks for the pair; `apart` is the open namespace of the peer, if that has another one.
     fn request(&self, apart: Option<RawFd>) -> Vec<u8> {
-        let peer = Builder::new(&header(IfIndex::NONE, 0, 0))
-            .push_str(attr::IFNAME, self.hidden)
-            .push_u32(attr::MTU, self.mtu);
+        let peer =
+            Builder::new(&header(IfIndex::NONE, 0, 0)).push_str(attr::IFNAME, self.peer).push_u32(attr::MTU, self.mtu);
         let peer = match apart {
             Some(namespace) => peer.push(attr::NET_NS_FD, &namespace.to_ne_bytes()),
             None => peer,
@@ -115,7 +114,7 @@ impl Netlink {
     /// IPv6 address generation. If the pair is there, its settings are made.
     ///
     /// Of a netkit pair, the aggregate's interface is the primary end, which programs can be attached to. Without a
-    /// program, what it sends is dropped (the hidden end is nobody's), and what the hidden end sends arrives on it.
+    /// program, what it sends is dropped (the peer is nobody's), and what the peer sends arrives on it.
     ///
     /// # Errors
     ///
@@ -130,7 +129,7 @@ impl Netlink {
         };
         let mut apart = pair.namespace.map(Namespace::netlink).transpose()?;
         let near = self.end(pair, pair.name)?;
-        let far = apart.as_mut().unwrap_or(self).end(pair, pair.hidden)?;
+        let far = apart.as_mut().unwrap_or(self).end(pair, pair.peer)?;
         self.check_pair(pair, &near, &far)?;
         self.set_end(&near, pair, existed)?;
         apart.as_mut().unwrap_or(self).set_end(&far, pair, existed)?;
@@ -153,7 +152,7 @@ impl Netlink {
         let pair = Pair {
             device: Device::Netkit,
             name: "aggctl-probe",
-            hidden: "aggctl-probe-p",
+            peer: "aggctl-probe-p",
             namespace: None,
             mac: Mac([1, 0, 0, 0, 0, 0]),
             mtu: 1500,
@@ -165,7 +164,7 @@ impl Netlink {
             Ok(()) => {
                 // Not the kernel that we know: it does what it should not.
                 tracing::warn!("the kernel gave a netkit interface a multicast MAC; using veth");
-                if let Err(error) = self.delete_pair(pair.hidden, Device::Netkit) {
+                if let Err(error) = self.delete_pair(pair.peer, Device::Netkit) {
                     tracing::warn!(%error, "the probe stays");
                 }
                 false
@@ -206,13 +205,13 @@ impl Netlink {
         }
     }
 
-    /// Removes a pair by its hidden end. Fine if there is no such pair, or if the name belongs to something else.
+    /// Removes a pair by its peer. Fine if there is no such pair, or if the name belongs to something else.
     ///
     /// # Errors
     ///
     /// What the kernel refuses.
-    pub fn delete_pair(&mut self, hidden: &str, device: Device) -> Result<(), KernelError> {
-        match self.link_named(hidden)? {
+    pub fn delete_pair(&mut self, peer: &str, device: Device) -> Result<(), KernelError> {
+        match self.link_named(peer)? {
             Some(link) if link.kind == kind(device).name => self.delete_link(link.index),
             Some(_) | None => Ok(()),
         }

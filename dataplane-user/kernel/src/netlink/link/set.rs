@@ -104,7 +104,7 @@ impl Netlink {
     ///
     /// # Errors
     ///
-    /// What the kernel refuses; `EINVAL` where the interface does not hear router advertisements.
+    /// What the kernel refuses; `EINVAL` where the interface does not receive router advertisements.
     pub fn set_token(&mut self, index: IfIndex, token: Ipv6Addr) -> Result<(), KernelError> {
         let inet6 = Builder::default().push(attr::INET6_TOKEN, &token.octets());
         let spec = Builder::default().push_nested(u16::from(INET6), &inet6);

@@ -25,12 +25,12 @@ pub enum Choice {
 
 /// A bond or a team in the switch, in place of two separate ports.
 #[derive(Debug)]
-pub struct Peer {
+pub struct Partner {
     /// The daemon of a team.
     _teamd: Option<Teamd>,
 }
 
-impl Peer {
+impl Partner {
     /// A bond.
     #[track_caller]
     pub fn bond(lab: &Lab, choice: Choice) -> Self {

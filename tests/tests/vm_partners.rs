@@ -8,7 +8,7 @@ use aggctl_tests::{
     lab::HOST_V4,
     matrix::SOON,
     needs,
-    peer::{Choice, Peer},
+    partner::{Choice, Partner},
     wait_for,
 };
 
@@ -22,32 +22,32 @@ const FLOWS: u8 = 16;
 cases!(with_an_active_backup_bond: VETH_TCX, TAP_CLSACT);
 fn with_an_active_backup_bond(case: Case) {
     needs!(BOND);
-    fail_and_return(&Lab::two_ports(case), |lab| Peer::bond(lab, Choice::ActiveBackup));
+    fail_and_return(&Lab::two_ports(case), |lab| Partner::bond(lab, Choice::ActiveBackup));
 }
 
 cases!(with_an_active_backup_team: VETH_TCX, TAP_CLSACT);
 fn with_an_active_backup_team(case: Case) {
     needs!(TEAM);
-    fail_and_return(&Lab::two_ports(case), |lab| Peer::team(lab, Choice::ActiveBackup));
+    fail_and_return(&Lab::two_ports(case), |lab| Partner::team(lab, Choice::ActiveBackup));
 }
 
 cases!(with_a_balancing_bond: VETH_TCX);
 fn with_a_balancing_bond(case: Case) {
     needs!(BOND);
-    spread(&Lab::two_ports(case), |lab| Peer::bond(lab, Choice::Hash));
+    spread(&Lab::two_ports(case), |lab| Partner::bond(lab, Choice::Hash));
 }
 
 cases!(with_a_balancing_team: VETH_TCX);
 fn with_a_balancing_team(case: Case) {
     needs!(TEAM);
-    spread(&Lab::two_ports(case), |lab| Peer::team(lab, Choice::Hash));
+    spread(&Lab::two_ports(case), |lab| Partner::team(lab, Choice::Hash));
 }
 
 /// Both ends use one link at a time, and prefer the same one.
 #[track_caller]
-fn fail_and_return(lab: &Lab, peer: impl FnOnce(&Lab) -> Peer) {
+fn fail_and_return(lab: &Lab, partner: impl FnOnce(&Lab) -> Partner) {
     lab.attach("--primary eth0");
-    let _peer = peer(lab);
+    let _partner = partner(lab);
     let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM)];
     let session = TcpSession::start(&lab.host, &lab.client, HOST_V4, 4096, Duration::from_millis(2));
     let failures = |port| lab.host.show("agg0").counter(port, "link_failures");
@@ -82,12 +82,12 @@ fn settled(pings: &[Ping]) {
     }
 }
 
-/// The other end uses all its links. Of those, this end hears one in active-backup: while there are two, flows that are
-/// sent to the standby port are dropped, and counted as such, as kernel bonding in active-backup does it.
+/// The other end uses all its links. Of those, this end receives one in active-backup: while there are two, flows that
+/// are sent to the standby port are dropped, and counted as such, as kernel bonding in active-backup does it.
 #[track_caller]
-fn spread(lab: &Lab, peer: impl FnOnce(&Lab) -> Peer) {
+fn spread(lab: &Lab, partner: impl FnOnce(&Lab) -> Partner) {
     lab.attach("");
-    let _peer = peer(lab);
+    let _partner = partner(lab);
     lab.cut("eth1");
     // The other end sends ARP over a link of its choice, too, which is not what this is about.
     let mac = |namespace: &Namespace, name: &str| namespace.link(name)["address"].as_str().unwrap().to_owned();
@@ -116,9 +116,9 @@ fn spread(lab: &Lab, peer: impl FnOnce(&Lab) -> Peer) {
     assert!(first.contains(&true) && first.contains(&false), "{first:?}");
     assert!(lab.host.show("agg0").counter("eth1", "rx_dropped") > before);
 
-    // By hand to the other port: now it is the other half that is heard.
+    // By hand to the other port: now it is the other half that is received.
     lab.host.aggctl("set agg0 active-port=eth1").ok();
-    let second: Vec<bool> = first.iter().map(|heard| !heard).collect();
+    let second: Vec<bool> = first.iter().map(|received| !received).collect();
     wait_for("the other half of the flows", SOON, || answered() == second);
     holds_for("the other half of the flows", Duration::from_secs(1), || answered() == second);
 

@@ -1,4 +1,4 @@
-//! Hearing what others do while steps are carried out.
+//! Receiving the kernel's events about what others do while steps are carried out.
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
@@ -12,7 +12,7 @@ use super::{Executor, Target};
 use crate::{error::KernelError, netlink::listener::Listener, snapshot::glance};
 
 impl Executor {
-    /// Begins to hear what others do to addresses, routes and neighbours; what was heard before is forgotten.
+    /// Begins to listen for what others do to addresses, routes and neighbours; what was received before is forgotten.
     ///
     /// # Errors
     ///
@@ -28,14 +28,14 @@ impl Executor {
     ///
     /// If the kernel cannot be asked.
     pub fn look(&mut self) -> Result<(Host, Arrivals), KernelError> {
-        self.hear(false);
+        self.receive_events(false);
         let arrivals = self.arrivals();
         let mut host = glance(&mut self.netlink)?;
         arrivals.complete(&mut host);
         Ok((host, arrivals))
     }
 
-    /// What came so far, as far as it was heard.
+    /// What came so far, as far as it was received.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         self.listener.as_ref().map(|listener| listener.arrivals().clone()).unwrap_or_default()
@@ -59,10 +59,10 @@ impl Executor {
     }
 
     /// Takes in what was told so far; for `flushing` see [`Arrivals::tell`].
-    pub fn hear(&mut self, flushing: bool) {
+    pub fn receive_events(&mut self, flushing: bool) {
         let us = self.netlink.port();
         if let Some(listener) = &mut self.listener {
-            listener.hear(us, flushing);
+            listener.receive(us, flushing);
         }
     }
 
