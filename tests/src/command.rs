@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use aggctl_tools::process::describe;
+
 use crate::wait;
 
 /// The longest that any command of a test may take.
@@ -85,15 +87,6 @@ pub fn run(command: &mut Command) -> Outcome {
             .unwrap_or_else(|_| panic!("`{line}` left a process behind that holds its output open"))
     };
     Outcome { code: status.code(), stdout: text(&stdout), stderr: text(&stderr), line }
-}
-
-/// The command as one would type it.
-fn describe(command: &Command) -> String {
-    std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// Reads an output to its end, in the background.

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Namespace, sys, wait};
+use aggctl_testbed::tap::Tap;
+
+use crate::{Namespace, wait};
 
 /// Time between two changes.
 const PERIOD: Duration = Duration::from_millis(70);
@@ -25,7 +27,7 @@ pub struct Flapping {
 impl Flapping {
     /// Makes the interface in `namespace` and lets it flap.
     pub fn start(namespace: &Namespace) -> Self {
-        let tap = namespace.enter(|| sys::tap("flap0")).unwrap();
+        let tap = namespace.enter(|| Tap::new("flap0")).unwrap();
         namespace.ip("link set flap0 up");
         let ended = Arc::new(AtomicBool::new(false));
         let thread = thread::spawn({
@@ -33,7 +35,7 @@ impl Flapping {
             move || {
                 let mut on = false;
                 while !ended.load(Ordering::Acquire) {
-                    sys::set_carrier(&tap, on).unwrap();
+                    tap.set_carrier(on).unwrap();
                     on = !on;
                     wait::until(Instant::now() + PERIOD);
                 }

@@ -26,8 +26,6 @@ pub mod private_run;
 pub mod processes;
 pub mod service;
 pub mod shuttle;
-#[allow(unsafe_code, reason = "tap devices and packet sockets have no safe interface")]
-pub mod sys;
 pub mod systemd;
 pub mod tcp;
 pub mod two_hosts;
@@ -35,6 +33,7 @@ pub mod vlan;
 pub mod wait;
 
 pub use aggctl::Show;
+pub use aggctl_testbed::{sys, tap};
 pub use capture::Capture;
 pub use command::Outcome;
 pub use flap::Flapping;

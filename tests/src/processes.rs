@@ -1,21 +1,9 @@
 //! Looking at processes and ending them, by number.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, process};
+use std::{fs, path::Path};
 
+pub use aggctl_testbed::netns::processes_in as in_network_namespace;
 use rustix::process::{Pid, Signal};
-
-/// The processes, but for this one, in the network namespace with this inode number.
-pub fn in_network_namespace(inode: u64) -> Vec<Pid> {
-    let own = process::id();
-    fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| *pid != own)
-        .filter(|pid| fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|net| net.ino() == inode))
-        .filter_map(|pid| Pid::from_raw(pid.try_into().ok()?))
-        .collect()
-}
 
 /// Whether the process lives: it exists and is no zombie.
 pub fn alive(pid: Pid) -> bool {

@@ -2,8 +2,6 @@
 //! is reported in batches.
 
 use std::{
-    fs::File,
-    io::{Read, Write},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use aggctl_testbed::tap::Tap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{Namespace, sys};
+use crate::Namespace;
 
 /// How long a shuttle waits for frames before it looks whether it shall end.
 const TURN: Duration = Duration::from_millis(50);
@@ -22,7 +21,7 @@ const TURN: Duration = Duration::from_millis(50);
 /// Two tap interfaces and the thread that carries frames between them.
 #[derive(Debug)]
 pub struct Shuttle {
-    ends: Arc<[File; 2]>,
+    ends: Arc<[Tap; 2]>,
     plugged: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -31,7 +30,7 @@ pub struct Shuttle {
 impl Shuttle {
     /// Makes both interfaces and joins them.
     pub fn new(ends: [(&Namespace, &str); 2]) -> Self {
-        let ends = Arc::new(ends.map(|(namespace, name)| namespace.enter(|| sys::tap(name)).unwrap()));
+        let ends = Arc::new(ends.map(|(namespace, name)| namespace.enter(|| Tap::new(name)).unwrap()));
         let (plugged, ended) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
         let thread = thread::spawn({
             let (ends, plugged, ended) = (Arc::clone(&ends), Arc::clone(&plugged), Arc::clone(&ended));
@@ -44,7 +43,7 @@ impl Shuttle {
     pub fn plug(&self, plugged: bool) {
         self.plugged.store(plugged, Ordering::Release);
         for end in &*self.ends {
-            sys::set_carrier(end, plugged).unwrap();
+            end.set_carrier(plugged).unwrap();
         }
     }
 }
@@ -59,7 +58,7 @@ impl Drop for Shuttle {
 }
 
 /// Carries frames both ways until told to end. What cannot be delivered is lost, as on a cable.
-fn carry(ends: &[File; 2], plugged: &AtomicBool, ended: &AtomicBool) {
+fn carry(ends: &[Tap; 2], plugged: &AtomicBool, ended: &AtomicBool) {
     let mut frame = vec![0; 1 << 16];
     let turn = Timespec::try_from(TURN).unwrap();
     while !ended.load(Ordering::Acquire) {
@@ -68,9 +67,9 @@ fn carry(ends: &[File; 2], plugged: &AtomicBool, ended: &AtomicBool) {
             continue;
         }
         for (from, to) in [(0, 1), (1, 0)] {
-            while let Ok(length) = (&ends[from]).read(&mut frame) {
+            while let Ok(Some(length)) = ends[from].read(&mut frame) {
                 if plugged.load(Ordering::Acquire) {
-                    let _ = (&ends[to]).write(&frame[..length]);
+                    let _ = ends[to].write(&frame[..length]);
                 }
             }
         }

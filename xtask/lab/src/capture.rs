@@ -1,4 +1,8 @@
 //! What comes out at the far ends of the cables, frame by frame: `tcpdump` there, and a reader of what it writes.
+//!
+//! The captures of the tests are read while traffic runs, by threads of their own, and say nothing of when a frame came.
+//! Here there is one processor, which does the work that is measured: nothing is read until it is over, and the kernel
+//! notes when each frame came.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +14,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::site::{self, Site};
-use aggctl_testbed::netns;
 use aggctl_tools::process;
 
 /// Octets of each frame that are kept: all headers, and the start of what the datagram carries.
@@ -90,7 +93,7 @@ impl Capture {
             length = Some(now);
             thread::sleep(Duration::from_millis(1500));
         }
-        netns::kill(self.child.id(), Signal::INT)?;
+        kill_process(Pid::from_child(&self.child), Signal::INT).context("cannot end tcpdump")?;
         let mut said = String::new();
         self.stderr.read_to_string(&mut said)?;
         self.child.wait()?;

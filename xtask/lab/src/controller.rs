@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -78,7 +79,7 @@ fn flap(site: &Site) -> Result<()> {
 }
 
 /// Millions of instructions a second that all threads of a process ran while something happened.
-fn work(process: u32, during: impl FnOnce() -> Result<()>) -> Result<f64> {
+fn work(process: Pid, during: impl FnOnce() -> Result<()>) -> Result<f64> {
     let (begin, before) = (Instant::now(), on_processor(process)?);
     during()?;
     let took = begin.elapsed();
@@ -86,7 +87,7 @@ fn work(process: u32, during: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 /// For how long the threads of a process have been on a processor.
-fn on_processor(process: u32) -> Result<Duration> {
+fn on_processor(process: Pid) -> Result<Duration> {
     let mut all = Duration::ZERO;
     for thread in fs::read_dir(format!("/proc/{process}/task")).context("the controller is gone")?.flatten() {
         // A thread that ended meanwhile has nothing to tell.
@@ -97,7 +98,7 @@ fn on_processor(process: u32) -> Result<Duration> {
     Ok(all)
 }
 
-fn resident(process: u32) -> Result<u64> {
+fn resident(process: Pid) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).context("the process is gone")?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process without memory")?;
     Ok(line.split_whitespace().next().unwrap_or_default().parse()?)

@@ -1,7 +1,6 @@
 //! The place of a measurement: a host and, at the other ends of its cables, a switch that is silent.
 
 use std::{
-    fs,
     io::Write,
     path::Path,
     process::Command,
@@ -71,9 +70,7 @@ impl Site {
             ports: (0..ports).map(|number| format!("port{number}")).collect(),
         };
         for namespace in [&site.host, &site.far] {
-            namespace.enter(|| {
-                fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").context("cannot switch IPv6 off")
-            })?;
+            namespace.set_sysctl("net/ipv6/conf/default/disable_ipv6", "1").context("cannot switch IPv6 off")?;
         }
         match cable {
             Cable::Veth => site.lay()?,

@@ -1,17 +1,11 @@
-//! Cables that end in this program: tap devices, whose carrier it can take away.
-//!
-//! When a veth cable is cut the kernel says so at once. Other devices lose their carrier as real cards do: the kernel
-//! gathers such news for up to a second (`net/core/link_watch.c`), unless the device is a port of its own drivers.
+//! Cables that end in this program, which notes what comes out of them: tap devices.
 
 use std::{
-    fs::File,
-    io::{ErrorKind, Read},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use aggctl_tests::sys;
 use anyhow::{Context, Result, bail};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -19,7 +13,7 @@ use rustix::{
 };
 
 use super::capture::{self, Frame};
-use aggctl_testbed::netns::Namespace;
+use aggctl_testbed::{netns::Namespace, tap::Tap};
 
 /// The length of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -28,11 +22,11 @@ const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// The ends that are ours.
 #[derive(Debug)]
-pub struct Taps(Vec<Tap>);
+pub struct Taps(Vec<Cable>);
 
 #[derive(Debug)]
-struct Tap {
-    file: File,
+struct Cable {
+    tap: Tap,
     plugged: AtomicBool,
 }
 
@@ -44,8 +38,8 @@ impl Taps {
     /// When the kernel does not let us.
     pub fn new(host: &Namespace, names: &[String]) -> Result<Self> {
         let one = |name: &String| {
-            let file = host.enter(|| sys::tap(name).with_context(|| format!("cannot make the tap device {name}")))?;
-            Ok(Tap { file, plugged: AtomicBool::new(true) })
+            let tap = host.enter(|| Tap::new(name).with_context(|| format!("cannot make the tap device {name}")))?;
+            Ok(Cable { tap, plugged: AtomicBool::new(true) })
         };
         names.iter().map(one).collect::<Result<_>>().map(Self)
     }
@@ -56,9 +50,9 @@ impl Taps {
     ///
     /// When the kernel has no such call (before Linux 5.0).
     pub fn plug(&self, place: usize, on: bool) -> Result<()> {
-        let tap = self.0.get(place).context("there is no such cable")?;
-        tap.plugged.store(on, Ordering::SeqCst);
-        sys::set_carrier(&tap.file, on).context("cannot change the carrier of a tap device")
+        let cable = self.0.get(place).context("there is no such cable")?;
+        cable.plugged.store(on, Ordering::SeqCst);
+        cable.tap.set_carrier(on).context("cannot change the carrier of a tap device")
     }
 
     /// Reads what comes out of all cables while something happens, and what is still to come afterwards.
@@ -99,17 +93,11 @@ impl Taps {
     fn read(&self, take: &mut impl FnMut(usize, &[u8])) -> Result<usize> {
         let mut buffer = [0; 2048];
         let mut read = 0;
-        for (place, tap) in self.0.iter().enumerate() {
-            loop {
-                match (&tap.file).read(&mut buffer) {
-                    Ok(length) => {
-                        read += 1;
-                        if tap.plugged.load(Ordering::SeqCst) {
-                            take(place, &buffer[..length]);
-                        }
-                    }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error).context("cannot read from a tap device"),
+        for (place, cable) in self.0.iter().enumerate() {
+            while let Some(length) = cable.tap.read(&mut buffer).context("cannot read from a tap device")? {
+                read += 1;
+                if cable.plugged.load(Ordering::SeqCst) {
+                    take(place, &buffer[..length]);
                 }
             }
         }
@@ -117,7 +105,7 @@ impl Taps {
     }
 
     fn wait(&self) -> Result<()> {
-        let mut all: Vec<PollFd<'_>> = self.0.iter().map(|tap| PollFd::new(&tap.file, PollFlags::IN)).collect();
+        let mut all: Vec<PollFd<'_>> = self.0.iter().map(|cable| PollFd::new(&cable.tap, PollFlags::IN)).collect();
         match poll(&mut all, Some(&WAIT)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error).context("cannot wait for frames"),

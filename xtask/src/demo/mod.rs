@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use aggctl_testbed::{
     product::Product,
-    traffic::{ping::Pinger, stream::Stream},
+    traffic::{ping::Ping, tcp::TcpSession},
 };
 use aggctl_tools::{build, interrupt::Interrupt, process, workspace::Workspace};
 
@@ -21,6 +21,10 @@ use topology::{HOST, Topology};
 const NAME: &str = "agg0";
 /// Time between echo requests.
 const INTERVAL: Duration = Duration::from_millis(5);
+/// What the TCP connection carries: this many bytes, in this rhythm, which leaves the machine time for what is measured
+/// beside it.
+const CHUNK: usize = 16 * 1024;
+const PAUSE: Duration = Duration::from_millis(2);
 /// Until the link-local IPv6 addresses are no longer tentative and the traffic is steady.
 const SETTLE: Duration = Duration::from_millis(2_500);
 
@@ -62,11 +66,11 @@ fn show(topology: &Topology, product: &Product<'_>, interrupt: &Interrupt) -> Re
         INTERVAL.as_millis()
     );
     interrupt.pause(SETTLE)?;
-    let pings = Pinger::start(&topology.client, HOST, INTERVAL)?;
-    let stream = Stream::start(&topology.host, &topology.client, HOST)?;
+    let pings = Ping::start(&topology.client, HOST.into(), None, INTERVAL)?;
+    let stream = TcpSession::start(&topology.host, &topology.client, HOST.into(), CHUNK, PAUSE)?;
     let before = host::picture(&topology.host)?;
 
-    let mut timeline = Timeline::begin(&pings, &stream, interrupt);
+    let mut timeline = Timeline::begin(&pings, &stream, interrupt)?;
     let none = || Ok(None);
     let active = || product.active_port();
     let becomes = |port: &str| {

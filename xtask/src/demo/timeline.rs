@@ -8,35 +8,43 @@ use std::{
 use anyhow::{Result, bail};
 
 use aggctl_testbed::traffic::{
-    ping::{Pinger, Window},
-    stream::Stream,
+    ping::{Mark, Ping, Stats},
+    tcp::TcpSession,
 };
-use aggctl_tools::environment;
 use aggctl_tools::interrupt::Interrupt;
 
 /// How long traffic is watched after a step.
 const WATCH: Duration = Duration::from_millis(1_500);
-/// How long a reply may be on its way before its request counts as lost.
-const GRACE: Duration = Duration::from_millis(150);
-
 /// Measures and prints.
 pub struct Timeline<'a> {
-    pings: &'a Pinger,
-    stream: &'a Stream,
+    pings: &'a Ping,
+    stream: &'a TcpSession,
     interrupt: &'a Interrupt,
     begin: Instant,
     /// Up to when requests belong to steps that are over.
-    counted: Instant,
+    counted: Mark,
     bytes: u64,
-    lost: BTreeMap<String, usize>,
+    lost: BTreeMap<String, u64>,
 }
 
 impl<'a> Timeline<'a> {
     /// Prints the heading.
-    pub fn begin(pings: &'a Pinger, stream: &'a Stream, interrupt: &'a Interrupt) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the pings cannot be counted.
+    pub fn begin(pings: &'a Ping, stream: &'a TcpSession, interrupt: &'a Interrupt) -> Result<Self> {
         println!("{:>7}  {:<44} {:>8} {:>8} {:>12}  active port", "second", "step", "gap ms", "lost", "TCP MiB/s");
-        let now = Instant::now();
-        Self { pings, stream, interrupt, begin: now, counted: now, bytes: stream.bytes(), lost: BTreeMap::new() }
+        let counted = pings.mark()?;
+        Ok(Self {
+            pings,
+            stream,
+            interrupt,
+            begin: Instant::now(),
+            counted,
+            bytes: stream.checked(),
+            lost: BTreeMap::new(),
+        })
     }
 
     /// Carries out a step, watches the traffic, and prints a line. `active` tells the active port afterwards.
@@ -55,19 +63,17 @@ impl<'a> Timeline<'a> {
         action()?;
         self.interrupt.pause(WATCH)?;
         let active = active()?;
-        let grace = GRACE * environment::patience();
-        self.interrupt.pause(grace)?;
 
-        let end = Instant::now() - grace;
-        let Window { sent, lost, gap } = self.pings.window(self.counted, end);
-        let bytes = self.stream.bytes();
+        let end = self.pings.mark()?;
+        let bytes = self.stream.checked();
+        let Stats { sent, lost, longest_gap, .. } = self.pings.between(self.counted, end)?;
         let moved = f64::from(u32::try_from(bytes - self.bytes)?) / (1024.0 * 1024.0);
         println!(
             "{:>7.2}  {what:<44} {:>8.1} {:>8} {:>12.1}  {}",
             (begin - self.begin).as_secs_f64(),
-            gap.as_secs_f64() * 1000.0,
+            longest_gap.as_secs_f64() * 1000.0,
             format!("{lost}/{sent}"),
-            moved / (end - self.counted).as_secs_f64(),
+            moved / (end.at - self.counted.at).as_secs_f64(),
             active.as_deref().unwrap_or("-"),
         );
         if let Some(failure) = self.stream.failure() {
@@ -83,8 +89,8 @@ impl<'a> Timeline<'a> {
 
     /// Prints what it came to.
     pub fn finish(self) {
-        let lost: usize = self.lost.values().sum();
-        let mib = f64::from(u32::try_from(self.stream.bytes() / 1024).unwrap_or(u32::MAX)) / 1024.0;
+        let lost: u64 = self.lost.values().sum();
+        let mib = f64::from(u32::try_from(self.stream.checked() / 1024).unwrap_or(u32::MAX)) / 1024.0;
         println!(
             "\nlost in all: {lost}; the TCP connection carried {mib:.0} MiB there and back, every byte as it was sent"
         );

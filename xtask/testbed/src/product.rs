@@ -1,4 +1,5 @@
-//! Drives the product as people do: through its command line, in a network namespace.
+//! Drives the product as people do: through its command line, in a network namespace. What goes wrong is told in the
+//! product's own words; what its answers have to look like is what the system tests say.
 
 use std::{
     fs,
@@ -8,10 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::netns::{self, Namespace};
+use crate::netns::Namespace;
 use aggctl_tools::process;
 
 /// The `aggctl` of a namespace, and one aggregate.
@@ -58,17 +59,18 @@ impl Product<'_> {
     /// # Errors
     ///
     /// As [`Product::show`].
-    pub fn controller(&self) -> Result<Option<u32>> {
+    pub fn controller(&self) -> Result<Option<Pid>> {
         let controller = &self.show()?["controller"];
         let running = controller["running"].as_bool().unwrap_or(false);
-        let pid = controller["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+        let pid = controller["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         Ok(pid.filter(|_| running))
     }
 
     /// The guardian of a controller: its parent, if that is an `aggctl` of this namespace.
-    pub fn guardian(&self, controller: u32) -> Option<u32> {
+    pub fn guardian(&self, controller: Pid) -> Option<Pid> {
         let status = fs::read_to_string(format!("/proc/{controller}/status")).ok()?;
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok();
+        let parent = parent.and_then(Pid::from_raw)?;
         self.is_ours(parent).then_some(parent)
     }
 
@@ -77,9 +79,9 @@ impl Product<'_> {
     /// # Errors
     ///
     /// When it is not, or is gone.
-    pub fn kill(&self, pid: u32) -> Result<()> {
+    pub fn kill(&self, pid: Pid) -> Result<()> {
         ensure!(self.is_ours(pid), "process {pid} is no aggctl of namespace {}", self.namespace.name());
-        netns::kill(pid, Signal::KILL)
+        kill_process(pid, Signal::KILL).with_context(|| format!("cannot end process {pid}"))
     }
 
     /// Takes the aggregate away if it is there; for cleaning up, at whatever moment we were interrupted.
@@ -107,7 +109,7 @@ impl Product<'_> {
     }
 
     /// Whether a process is our binary in our namespace.
-    fn is_ours(&self, pid: u32) -> bool {
+    fn is_ours(&self, pid: Pid) -> bool {
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         let binary: PathBuf = fs::canonicalize(self.binary).unwrap_or_default();
         program == binary && self.namespace.holds(pid)

@@ -7,6 +7,7 @@ mod team;
 use std::path::Path;
 
 use anyhow::Result;
+use rustix::process::Pid;
 
 use self::{ours::Ours, team::Teamd};
 use super::{
@@ -83,7 +84,7 @@ impl Raised<'_> {
     /// # Errors
     ///
     /// When ours has none.
-    pub fn processes(&self) -> Result<Option<(u32, u32)>> {
+    pub fn processes(&self) -> Result<Option<(Pid, Pid)>> {
         match &self.kind {
             Kind::Aggctl(ours) => ours.processes().map(Some),
             Kind::Kernel | Kind::Team(_) => Ok(None),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Pid;
 
 use super::Extra;
 use crate::{
@@ -61,7 +62,7 @@ impl Ours<'_> {
     /// # Errors
     ///
     /// When there are none.
-    pub fn processes(&self) -> Result<(u32, u32)> {
+    pub fn processes(&self) -> Result<(Pid, Pid)> {
         let controller = self.0.controller()?.context("no controller runs")?;
         Ok((controller, self.0.guardian(controller).context("no guardian runs")?))
     }

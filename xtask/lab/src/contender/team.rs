@@ -7,14 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, json};
 
 use crate::{
     question::Mode,
     site::{self, AGGREGATE, Site},
 };
-use aggctl_testbed::netns;
 use aggctl_tools::process;
 
 /// How long the daemon may take to end.
@@ -63,7 +62,7 @@ impl Teamd {
 impl Drop for Teamd {
     fn drop(&mut self) {
         // Asked to end, it removes its files, which would keep the next one from starting.
-        let asked = netns::kill(self.0.id(), Signal::TERM);
+        let asked = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let begin = Instant::now();
         while asked.is_ok() && begin.elapsed() < END {
             if matches!(self.0.try_wait(), Ok(Some(_))) {

@@ -12,7 +12,7 @@ use rustix::net::sockopt;
 
 use crate::netns::Namespace;
 
-use super::stream;
+use super::tcp;
 
 /// Size of one write and of one read.
 const CHUNK: usize = 128 * 1024;
@@ -31,7 +31,7 @@ const QUIET: Duration = Duration::from_millis(200);
 ///
 /// When the connection cannot be made or breaks.
 pub fn tcp(server: &Namespace, client: &Namespace, address: Ipv4Addr, to_server: bool, time: Duration) -> Result<f64> {
-    let (near, far) = stream::connect(server, client, address)?;
+    let (near, far) = tcp::connect(server, client, address.into())?;
     let (sender, receiver) = if to_server { (near, far) } else { (far, near) };
     let sending = thread::spawn(move || push(sender, time));
     let begin = Instant::now();

@@ -2,4 +2,4 @@
 
 pub mod bulk;
 pub mod ping;
-pub mod stream;
+pub mod tcp;

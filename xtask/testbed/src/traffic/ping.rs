@@ -1,174 +1,297 @@
-//! Numbered ICMP echo requests at a fixed rate, and what became of each.
+//! Pings with a memory: which were sent, which came back, how often, and when.
+//!
+//! A ping that counts as lost was lost between the two ends, and nowhere else:
+//!
+//! - A thread that the machine does not let run sends nothing, so nothing of it is lost. Answers wait for the other in
+//!   a buffer for a minute of the fastest rhythm, and an answer that finds the buffer full is an error.
+//! - A request that the kernel refuses to send is told apart from one that is not answered.
+//! - The queue of frames that a processor could not work off in time belongs to the machine, and everybody on it shares it:
+//!   what it dropped is told with what was lost.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
-    os::fd::OwnedFd,
+    fs,
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context, Result};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recv, send, socket_with, sockopt,
-};
+use anyhow::{Context, Result, ensure};
+use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto, socket};
 
-use crate::netns::Namespace;
+use crate::{netns::Namespace, sys, wait};
 
-const ECHO_REQUEST: u8 = 8;
-const ECHO_REPLY: u8 = 0;
+/// How long an answer may be under way before its ping counts as lost.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+/// Octets of answers that may wait to be read: ten thousand or so.
+const BUFFER: i32 = 8 << 20;
+/// Length of an echo message's header; the number of the ping follows.
+const HEADER: usize = 8;
 
-/// One request.
+/// A ping.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     sent: Instant,
+    refused: bool,
     answered: Option<Instant>,
+    answers: u64,
 }
 
-/// What became of the requests of a stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Requests that were sent.
-    pub sent: usize,
-    /// Those of them that were not answered.
-    pub lost: usize,
-    /// The longest time without an answer, the interval of the requests included.
-    pub gap: Duration,
-}
-
-/// Sends requests until it is dropped.
-pub struct Pinger {
+/// Echo requests at a steady rhythm, until dropped.
+#[derive(Debug)]
+pub struct Ping {
+    socket: UdpSocket,
+    begin: Mark,
     probes: Arc<Mutex<Vec<Probe>>>,
-    stop: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Pinger {
-    /// Begins to send a request every `interval` from `namespace` to `target`.
+/// A moment in the life of a [`Ping`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    /// When it was.
+    pub at: Instant,
+    /// How many pings were sent before.
+    sent: usize,
+    /// What the machine had dropped before.
+    machine_dropped: u64,
+}
+
+/// What became of the pings of a period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many were sent, or should have been.
+    pub sent: u64,
+    /// How many were answered.
+    pub received: u64,
+    /// How many were not.
+    pub lost: u64,
+    /// How many answers came more than once.
+    pub doubled: u64,
+    /// How many of the lost ones the kernel refused to send.
+    pub refused: u64,
+    /// The longest time without an answer, by when they arrived: also one that began before the period, or lasts.
+    pub longest_gap: Duration,
+    /// The longest time between two pings sent.
+    pub longest_pause: Duration,
+    /// The lost ones that were sent one after the other.
+    pub holes: Vec<Hole>,
+    /// Frames that the machine dropped since it began, of whomever, because a processor could not work them off in
+    /// time.
+    pub machine_dropped: u64,
+}
+
+/// Lost pings that were sent one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// When the first was sent, counted from the first ping of the period.
+    pub at: Duration,
+    /// How many there are.
+    pub lost: u64,
+}
+
+impl Ping {
+    /// Pings `to` from `namespace`, `from` an address of its own if one is given.
     ///
     /// # Errors
     ///
-    /// When there is no raw socket for us.
-    pub fn start(namespace: &Namespace, target: Ipv4Addr, interval: Duration) -> Result<Self> {
-        let socket = Arc::new(namespace.enter(|| open(target))?);
+    /// When there is no such socket for us, or no way to the address.
+    pub fn start(namespace: &Namespace, to: IpAddr, from: Option<IpAddr>, interval: Duration) -> Result<Self> {
+        let socket = namespace.enter(|| open(to, from).with_context(|| format!("cannot ping {to}")))?;
+        let begin = Mark { at: Instant::now(), sent: 0, machine_dropped: machine_dropped()? };
         let probes = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let sender = {
-            let (socket, probes, stop) = (Arc::clone(&socket), Arc::clone(&probes), Arc::clone(&stop));
-            thread::spawn(move || send_all(&socket, &probes, &stop, interval))
-        };
-        let receiver = {
-            let (probes, stop) = (Arc::clone(&probes), Arc::clone(&stop));
-            thread::spawn(move || receive_all(&socket, &probes, &stop))
-        };
-        Ok(Self { probes, stop, threads: vec![sender, receiver] })
+        let ended = Arc::new(AtomicBool::new(false));
+        let receiver = thread::spawn({
+            let (socket, probes, ended) = (socket.try_clone()?, Arc::clone(&probes), Arc::clone(&ended));
+            move || receive(&socket, &probes, &ended)
+        });
+        let sender = thread::spawn({
+            let (socket, probes, ended) = (socket.try_clone()?, Arc::clone(&probes), Arc::clone(&ended));
+            let kind = if to.is_ipv4() { 8 } else { 128 };
+            move || send(&socket, kind, &probes, &ended, interval)
+        });
+        Ok(Self { socket, begin, probes, ended, threads: vec![receiver, sender] })
     }
 
-    /// What became of the requests that were sent from `from` until `to`. The last of them need time to be answered.
-    pub fn window(&self, from: Instant, to: Instant) -> Window {
-        window(&lock(&self.probes), from, to)
+    fn probes(&self) -> MutexGuard<'_, Vec<Probe>> {
+        lock(&self.probes)
+    }
+
+    /// How many were sent so far.
+    pub fn sent(&self) -> usize {
+        self.probes().len()
+    }
+
+    /// Before the first was sent.
+    pub fn begin(&self) -> Mark {
+        self.begin
+    }
+
+    /// Now.
+    ///
+    /// # Errors
+    ///
+    /// When the machine does not say what it drops.
+    pub fn mark(&self) -> Result<Mark> {
+        Ok(Mark { at: Instant::now(), sent: self.sent(), machine_dropped: machine_dropped()? })
+    }
+
+    /// What became of the pings between two marks, once the stragglers are in.
+    ///
+    /// # Errors
+    ///
+    /// If an answer came and had no place in the socket's buffer: nobody knows then what was lost.
+    pub fn between(&self, from: Mark, to: Mark) -> Result<Stats> {
+        wait::find(STRAGGLERS, || {
+            self.probes()[from.sent..to.sent].iter().all(|probe| probe.answers > 0).then_some(())
+        });
+        let unread = sys::overflow(&self.socket)?;
+        ensure!(unread == 0, "{unread} answers that were not read in time");
+        let machine_dropped = machine_dropped()? - from.machine_dropped;
+        Ok(Stats { machine_dropped, ..Stats::of(&self.probes(), from, to) })
+    }
+
+    /// Whether a ping of those after the first `sent` was answered by now.
+    pub fn answered_after(&self, sent: usize) -> bool {
+        self.probes().iter().skip(sent).any(|probe| probe.answers > 0)
+    }
+
+    /// Whether a ping since `mark` was answered by now.
+    pub fn answered_since(&self, mark: Mark) -> bool {
+        self.answered_after(mark.sent)
+    }
+
+    /// Whether the last so many pings, which are not the first, went unanswered so far.
+    pub fn silent_for(&self, count: usize) -> bool {
+        let probes = self.probes();
+        probes.len() > count && probes.iter().rev().take(count).all(|probe| probe.answers == 0)
     }
 }
 
-impl Drop for Pinger {
+impl Drop for Ping {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.ended.store(true, Ordering::Release);
         for thread in self.threads.drain(..) {
-            // A thread that died has said why.
             let _ = thread.join();
         }
     }
 }
 
-fn window(probes: &[Probe], from: Instant, to: Instant) -> Window {
-    let inside = |time: Instant| from <= time && time < to;
-    let sent = probes.iter().filter(|probe| inside(probe.sent));
-    let lost = sent.clone().filter(|probe| probe.answered.is_none()).count();
-    let mut answers: Vec<Instant> = probes.iter().filter_map(|probe| probe.answered).collect();
-    answers.sort_unstable();
-    let mut last = answers.iter().copied().rfind(|answer| *answer < from).unwrap_or(from);
-    let mut gap = Duration::ZERO;
-    for answer in answers.into_iter().filter(|answer| inside(*answer)).chain([to]) {
-        gap = gap.max(answer - last);
-        last = answer;
+impl Stats {
+    fn of(all: &[Probe], from: Mark, to: Mark) -> Self {
+        let probes = &all[from.sent..to.sent];
+        let count = |such: fn(&Probe) -> bool| probes.iter().filter(|probe| such(probe)).count() as u64;
+        let received = count(|probe| probe.answers > 0);
+        Self {
+            sent: probes.len() as u64,
+            received,
+            lost: probes.len() as u64 - received,
+            doubled: probes.iter().map(|probe| probe.answers.saturating_sub(1)).sum(),
+            refused: count(|probe| probe.refused && probe.answers == 0),
+            longest_gap: longest_gap(&answers(all, from.at, to.at)),
+            longest_pause: longest_gap(&probes.iter().map(|probe| probe.sent).collect::<Vec<_>>()),
+            holes: holes(probes),
+            machine_dropped: 0,
+        }
     }
-    Window { sent: sent.count(), lost, gap }
 }
 
-fn open(target: Ipv4Addr) -> Result<OwnedFd> {
-    let socket = socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::ICMP))
-        .context("cannot open a raw ICMP socket")?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(Duration::from_millis(100)))?;
-    connect(&socket, &SocketAddrV4::new(target, 0)).with_context(|| format!("no route to {target}"))?;
+/// When answers came from one moment to another, with the last one before them, or the first moment if there was none,
+/// and with the second moment.
+fn answers(probes: &[Probe], from: Instant, to: Instant) -> Vec<Instant> {
+    let mut all: Vec<Instant> = probes.iter().filter_map(|probe| probe.answered).collect();
+    all.sort_unstable();
+    let first = all.iter().copied().rfind(|answer| *answer < from).unwrap_or(from);
+    let inside = all.into_iter().filter(|answer| from <= *answer && *answer < to);
+    std::iter::once(first).chain(inside).chain([to]).collect()
+}
+
+/// The longest time between two moments that follow each other.
+fn longest_gap(moments: &[Instant]) -> Duration {
+    moments.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0])).max().unwrap_or_default()
+}
+
+/// The lost ones of these, put together where they follow each other.
+fn holes(probes: &[Probe]) -> Vec<Hole> {
+    let runs = probes.chunk_by(|one, other| (one.answers > 0) == (other.answers > 0));
+    runs.filter(|run| run[0].answers == 0)
+        .map(|run| Hole { at: run[0].sent.duration_since(probes[0].sent), lost: run.len() as u64 })
+        .collect()
+}
+
+/// How many frames this machine has dropped because a processor's queue of received frames was full: the second column
+/// of `softnet_stat`, a line for each processor. The queues are those of all namespaces.
+fn machine_dropped() -> Result<u64> {
+    let text = fs::read_to_string("/proc/net/softnet_stat").context("/proc/net/softnet_stat")?;
+    let dropped = text.lines().map(|line| line.split_ascii_whitespace().nth(1).context("a line without columns"));
+    dropped.map(|number| Ok(u64::from_str_radix(number?, 16)?)).sum()
+}
+
+/// An unprivileged ICMP socket (the kernel fills in identifier and checksum).
+fn open(to: IpAddr, from: Option<IpAddr>) -> Result<UdpSocket> {
+    let (family, protocol) = match to {
+        IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
+        IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
+    };
+    let socket = socket(family, SocketType::DGRAM, Some(protocol))?;
+    if let Some(from) = from {
+        bind(&socket, &SocketAddr::new(from, 0))?;
+    }
+    connect(&socket, &SocketAddr::new(to, 0))?;
+    let socket = UdpSocket::from(socket);
+    socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+    sys::set_receive_buffer(&socket, BUFFER)?;
+    // From the first question on the kernel notes when messages arrive.
+    let _ = sys::arrival(&socket);
     Ok(socket)
 }
 
-fn send_all(socket: &OwnedFd, probes: &Mutex<Vec<Probe>>, stop: &AtomicBool, interval: Duration) {
-    let mut next = Instant::now();
-    // The numbers of ICMP have 16 bits, which is minutes at any interval that is used here.
-    for sequence in 0..=u16::MAX {
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-        lock(probes).push(Probe { sent: Instant::now(), answered: None });
-        // What cannot be sent is as lost as what is not answered.
-        let _ = send(socket, &request(sequence), SendFlags::empty());
-        next += interval;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-}
-
-fn receive_all(socket: &OwnedFd, probes: &Mutex<Vec<Probe>>, stop: &AtomicBool) {
-    let mut packet = [0; 128];
-    while !stop.load(Ordering::Relaxed) {
-        // Timeouts and ICMP errors end the call early, and are no answers.
-        let Ok((length, _)) = recv(socket, &mut packet, RecvFlags::empty()) else { continue };
+/// Sends a ping every `interval`; one that cannot be sent is as lost as one that is not answered. After a pause that
+/// the machine forced upon this thread nothing is made up for.
+fn send(socket: &UdpSocket, kind: u8, probes: &Mutex<Vec<Probe>>, ended: &AtomicBool, interval: Duration) {
+    while !ended.load(Ordering::Acquire) {
         let now = Instant::now();
-        let Some(sequence) = packet.get(..length).and_then(answered_sequence) else { continue };
-        if let Some(probe) = lock(probes).get_mut(usize::from(sequence)) {
-            probe.answered.get_or_insert(now);
+        let place = {
+            let mut probes = lock(probes);
+            probes.push(Probe { sent: now, refused: false, answered: None, answers: 0 });
+            probes.len() - 1
+        };
+        let number = (place as u64).to_be_bytes();
+        let mut message = [0; HEADER + 48];
+        message[0] = kind;
+        message[6..HEADER].copy_from_slice(&number[6..]);
+        message[HEADER..HEADER + number.len()].copy_from_slice(&number);
+        if socket.send(&message).is_err() {
+            lock(probes)[place].refused = true;
+        }
+        wait::until(now + interval);
+    }
+}
+
+/// Notes the answers. Errors that the network reports say no more than a missing answer.
+fn receive(socket: &UdpSocket, probes: &Mutex<Vec<Probe>>, ended: &AtomicBool) {
+    let mut message = [0; 256];
+    while !ended.load(Ordering::Acquire) {
+        let Ok(length) = socket.recv(&mut message) else { continue };
+        let arrived = arrived(socket);
+        let Some(number) = message[..length].get(HEADER..).and_then(<[u8]>::first_chunk) else { continue };
+        let Ok(place) = usize::try_from(u64::from_be_bytes(*number)) else { continue };
+        if let Some(probe) = lock(probes).get_mut(place) {
+            probe.answers += 1;
+            probe.answered.get_or_insert(arrived);
         }
     }
 }
 
-/// Tells our requests from those of others.
-fn identifier() -> [u8; 2] {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    [high, low]
-}
-
-fn request(sequence: u16) -> [u8; 16] {
-    let mut packet = [0; 16];
-    packet[0] = ECHO_REQUEST;
-    packet[4..6].copy_from_slice(&identifier());
-    packet[6..8].copy_from_slice(&sequence.to_be_bytes());
-    let sum = checksum(&packet);
-    packet[2..4].copy_from_slice(&sum.to_be_bytes());
-    packet
-}
-
-/// The number of the request that an IPv4 packet answers, if it is an answer to one of ours.
-fn answered_sequence(packet: &[u8]) -> Option<u16> {
-    let header = usize::from(packet.first()? & 0x0f) * 4;
-    match packet.get(header..)? {
-        [ECHO_REPLY, 0, _, _, a, b, high, low, ..] if [*a, *b] == identifier() => {
-            Some(u16::from_be_bytes([*high, *low]))
-        }
-        _ => None,
-    }
-}
-
-/// The Internet checksum of a packet of even length (RFC 1071).
-fn checksum(packet: &[u8]) -> u16 {
-    let words = packet.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(u16::MAX)
+/// When the message that was read last arrived, which may be a while ago.
+fn arrived(socket: &UdpSocket) -> Instant {
+    let waited = sys::arrival(socket).ok().and_then(|arrival| SystemTime::now().duration_since(arrival).ok());
+    let now = Instant::now();
+    now.checked_sub(waited.unwrap_or_default()).unwrap_or(now)
 }
 
 fn lock(probes: &Mutex<Vec<Probe>>) -> MutexGuard<'_, Vec<Probe>> {
@@ -180,37 +303,49 @@ fn lock(probes: &Mutex<Vec<Probe>>) -> MutexGuard<'_, Vec<Probe>> {
 mod tests {
     use super::*;
 
+    /// Pings every 10 ms, answered at these milliseconds or not.
     fn probes(begin: Instant, answered: &[Option<u64>]) -> Vec<Probe> {
         let at = |ms| begin + Duration::from_millis(ms);
-        let sent = (0..).step_by(10);
-        sent.zip(answered).map(|(sent, answer)| Probe { sent: at(sent), answered: answer.map(at) }).collect()
+        let one = |(sent, answer): (u64, &Option<u64>)| Probe {
+            sent: at(sent),
+            refused: false,
+            answered: answer.map(at),
+            answers: u64::from(answer.is_some()),
+        };
+        (0..).step_by(10).zip(answered).map(one).collect()
+    }
+
+    /// What became of those that were sent from one moment to another.
+    fn stats(probes: &[Probe], begin: Instant, [from, to]: [u64; 2]) -> Stats {
+        let [from, to] = [from, to].map(|ms| {
+            let at = begin + Duration::from_millis(ms);
+            Mark { at, sent: probes.iter().filter(|probe| probe.sent < at).count(), machine_dropped: 0 }
+        });
+        Stats::of(probes, from, to)
     }
 
     #[test]
-    fn a_window_counts_what_was_lost_and_the_longest_silence() {
+    fn what_was_lost_is_counted_with_the_longest_silence() {
         let begin = Instant::now();
         let probes = probes(begin, &[Some(1), Some(11), None, None, Some(41), Some(51)]);
-        let window = window(&probes, begin + Duration::from_millis(5), begin + Duration::from_millis(60));
-        assert_eq!(window, Window { sent: 5, lost: 2, gap: Duration::from_millis(30) });
+        let stats = stats(&probes, begin, [5, 60]);
+        assert_eq!((stats.sent, stats.received, stats.lost), (5, 3, 2));
+        assert_eq!((stats.longest_gap, stats.longest_pause), (Duration::from_millis(30), Duration::from_millis(10)));
+        assert_eq!(stats.holes, [Hole { at: Duration::from_millis(10), lost: 2 }]);
     }
 
     #[test]
     fn silence_that_lasts_is_counted_until_the_end() {
         let begin = Instant::now();
         let probes = probes(begin, &[Some(1), None, None]);
-        let window = window(&probes, begin, begin + Duration::from_millis(100));
-        assert_eq!(window, Window { sent: 3, lost: 2, gap: Duration::from_millis(99) });
+        let stats = stats(&probes, begin, [0, 100]);
+        assert_eq!((stats.sent, stats.lost, stats.longest_gap), (3, 2, Duration::from_millis(99)));
     }
 
     #[test]
-    fn an_answer_is_recognised_and_a_request_has_a_right_checksum() {
-        let mut packet = [0_u8; 36];
-        packet[0] = 0x45;
-        packet[20..].copy_from_slice(&request(513));
-        assert_eq!(checksum(&packet[20..]), 0);
-        assert_eq!(answered_sequence(&packet), None, "a request is no answer");
-        packet[20] = ECHO_REPLY;
-        assert_eq!(answered_sequence(&packet), Some(513));
-        assert_eq!(answered_sequence(&packet[..24]), None);
+    fn silence_that_began_before_is_counted_from_its_beginning() {
+        let begin = Instant::now();
+        let probes = probes(begin, &[Some(1), None, None, Some(32)]);
+        assert_eq!(stats(&probes, begin, [15, 40]).longest_gap, Duration::from_millis(31));
     }
 }
