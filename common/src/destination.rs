@@ -44,14 +44,14 @@ impl Destination {
 /// Both addresses of a frame, where it begins.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
+pub struct MacAddresses {
     /// Where it goes.
     pub destination: Destination,
     /// Where it comes from.
     pub source: Destination,
 }
 
-impl Addresses {
+impl MacAddresses {
     /// From the first twelve octets of a frame.
     #[inline(always)]
     #[must_use]
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_source_follows_the_destination() {
-        let both = Addresses::from_octets([9, 8, 7, 6, 5, 4, 1, 2, 3, 4, 5, 6]);
+        let both = MacAddresses::from_octets([9, 8, 7, 6, 5, 4, 1, 2, 3, 4, 5, 6]);
         assert_eq!(both.destination, Destination::from_octets([9, 8, 7, 6, 5, 4]));
         assert_eq!(both.source, Destination::from_octets([1, 2, 3, 4, 5, 6]));
     }

@@ -21,8 +21,8 @@ mod parts;
 mod policy;
 mod usual;
 
-pub use fields::{Addresses, Fields, Link, NoAddresses, NoTransport, Ports, Transport};
-use fields::{Folded, Word};
+pub use fields::{EthernetFields, Fields, IpAddresses, NoAddresses, NoTransport, Transport, TransportPorts};
+use fields::{Folded, TransportWord};
 use parse::parse;
 use parts::Parts;
 pub use policy::Policy;
@@ -36,7 +36,7 @@ use crate::frame::Frame;
 #[inline(always)]
 #[must_use]
 pub fn hash<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<u32> {
-    let parts: Parts<Folded, Word> = parse(policy, frame)?;
+    let parts: Parts<Folded, TransportWord> = parse(policy, frame)?;
     Some(parts.hash())
 }
 
@@ -54,7 +54,7 @@ pub fn usual<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<u32> {
 /// The hash of a frame together with what went into it, or nothing if it is shorter than an Ethernet header.
 #[must_use]
 pub fn fields<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<Fields> {
-    let parts: Parts<Addresses, Result<Transport, NoTransport>> = parse(policy, frame)?;
+    let parts: Parts<IpAddresses, Result<Transport, NoTransport>> = parse(policy, frame)?;
     Some(parts.into())
 }
 

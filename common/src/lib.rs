@@ -20,7 +20,7 @@ pub mod spread;
 pub mod vlan;
 
 pub use bound::{Bound, EtherTypes};
-pub use destination::{Addresses, Destination};
+pub use destination::{Destination, MacAddresses};
 pub use drops::DropReason;
 pub use ids::{IfIndex, Mac, PortId};
 pub use ports::{MAX_PORTS, Ports};

@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     IfIndex, PortId,
-    rule::{self, View},
+    rule::{self, PortsView},
 };
 
 /// The most ports that an aggregate can have: one bit each in a 64-bit mask.
@@ -82,7 +82,7 @@ impl Ports {
     }
 }
 
-impl View for Ports {
+impl PortsView for Ports {
     fn usable(&self) -> u64 {
         self.usable
     }

@@ -1,14 +1,14 @@
 //! The rule: which port a frame takes, and what becomes of a frame that a port receives.
 //!
-//! It reads the table through [`View`], because the programs and the controller share the table: a program must load
-//! each word once, at the moment of the decision, while a test or the controller has a copy of its own.
+//! It reads the table through [`PortsView`], because the programs and the controller share the table: a program must
+//! load each word once, at the moment of the decision, while a test or the controller has a copy of its own.
 
 use core::hint::cold_path;
 
-use crate::{Addresses, DropReason, IfIndex, MAX_PORTS, PortId, control::Control, programs::RxPolicy};
+use crate::{DropReason, IfIndex, MAX_PORTS, MacAddresses, PortId, control::Control, programs::RxPolicy};
 
 /// A table of ports that the rule can read, word by word. See [`crate::Ports`] for the meaning of the words.
-pub trait View {
+pub trait PortsView {
     /// The mask of ports that may carry traffic now.
     fn usable(&self) -> u64;
     /// The mask of ports that also accept unicast.
@@ -44,7 +44,7 @@ pub enum Received {
 #[allow(clippy::cast_possible_truncation, reason = "slots and positions are below 64")]
 #[inline(always)]
 #[must_use]
-pub fn choose(table: &impl View) -> Option<PortId> {
+pub fn choose(table: &impl PortsView) -> Option<PortId> {
     let usable = table.usable();
     let active = PortId((table.active() & 63) as u8);
     if usable & active.bit() != 0 {
@@ -73,7 +73,7 @@ pub fn choose(table: &impl View) -> Option<PortId> {
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn accept(table: &impl View, slot: PortId, group: bool) -> Result<(), DropReason> {
+pub fn accept(table: &impl PortsView, slot: PortId, group: bool) -> Result<(), DropReason> {
     match choose(table) {
         Some(chosen) if chosen.0 == slot.0 => Ok(()),
         Some(_) if !group && table.accept() & slot.bit() != 0 => Ok(()),
@@ -84,7 +84,7 @@ pub fn accept(table: &impl View, slot: PortId, group: bool) -> Result<(), DropRe
 
 /// Whether this port is the active one and usable: then [`accept`] says yes, without looking any further.
 #[inline(always)]
-fn is_active(table: &impl View, slot: PortId) -> bool {
+fn is_active(table: &impl PortsView, slot: PortId) -> bool {
     let (usable, active) = (table.usable(), table.active());
     active == u32::from(slot.0) && usable & slot.bit() != 0
 }
@@ -96,7 +96,7 @@ fn is_active(table: &impl View, slot: PortId) -> bool {
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn accept_one(table: &impl View, slot: PortId, addresses: &Addresses) -> Result<(), DropReason> {
+pub fn accept_one(table: &impl PortsView, slot: PortId, addresses: &MacAddresses) -> Result<(), DropReason> {
     if addresses.source.word() == table.mac() {
         return Err(DropReason::Reflected);
     }
@@ -116,7 +116,7 @@ pub fn accept_one(table: &impl View, slot: PortId, addresses: &Addresses) -> Res
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn send(table: &impl View, chosen: Option<PortId>) -> Result<IfIndex, DropReason> {
+pub fn egress(table: &impl PortsView, chosen: Option<PortId>) -> Result<IfIndex, DropReason> {
     match chosen.map(|slot| table.ifindex(slot)) {
         Some(index) if index.0 != IfIndex::NONE.0 => Ok(index),
         _ => Err(DropReason::NoPort),
@@ -131,7 +131,7 @@ pub trait ReceivingPort {
     /// Which frames are accepted.
     fn rx_policy(&self) -> RxPolicy;
     /// The table of ports.
-    fn table(&self) -> impl View;
+    fn table(&self) -> impl PortsView;
     /// Whether a socket bound to the port waits for frames of this EtherType ([`crate::Bound`]).
     fn is_awaited(&self) -> bool;
     /// [`accept`] for this port, wherever the code for that is best kept: most frames are received by the active port,
@@ -152,7 +152,7 @@ pub trait ReceivingPort {
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
-pub fn receive(port: &impl ReceivingPort, addresses: &Addresses) -> Result<Received, DropReason> {
+pub fn receive(port: &impl ReceivingPort, addresses: &MacAddresses) -> Result<Received, DropReason> {
     match Control::of(&addresses.destination) {
         Control::PortOnly => Ok(Received::Port),
         Control::PortAndAggregate => Ok(shared(port, addresses, true)),
@@ -167,7 +167,7 @@ pub fn receive(port: &impl ReceivingPort, addresses: &Addresses) -> Result<Recei
 
 /// What becomes of a frame that stays with the port's own sockets in any case.
 #[inline(always)]
-fn shared(port: &impl ReceivingPort, addresses: &Addresses, control: bool) -> Received {
+fn shared(port: &impl ReceivingPort, addresses: &MacAddresses, control: bool) -> Received {
     cold_path();
     match accepted(port, addresses) {
         Ok(()) => Received::PortAndAggregate { control },
@@ -177,7 +177,7 @@ fn shared(port: &impl ReceivingPort, addresses: &Addresses, control: bool) -> Re
 
 /// Whether a frame with these addresses goes to the aggregate.
 #[inline(always)]
-fn accepted(port: &impl ReceivingPort, addresses: &Addresses) -> Result<(), DropReason> {
+fn accepted(port: &impl ReceivingPort, addresses: &MacAddresses) -> Result<(), DropReason> {
     match port.rx_policy() {
         RxPolicy::Active => port.accept(addresses.destination.is_group()),
         RxPolicy::Designated => accept_one(&port.table(), port.slot(), addresses),

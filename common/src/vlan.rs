@@ -43,9 +43,9 @@ impl fmt::Display for VlanId {
 /// because a program that takes two apart reads from its stack what it never wrote there, which kernels before 6.3
 /// refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tag(u32);
+pub struct OuterTag(u32);
 
-impl Tag {
+impl OuterTag {
     /// From its EtherType ([`CUSTOMER`] or [`SERVICE`]) and its priority (PCP, three bits), drop eligibility (DEI, one
     /// bit) and VLAN (twelve bits).
     #[inline(always)]
@@ -104,18 +104,18 @@ impl Tag {
 }
 
 /// A set of VLANs that the rule can ask, word by word: the VLAN `64 × word + bit` has this bit in this word.
-pub trait List {
+pub trait VlanSet {
     /// The word at `index` (below [`Globals::WORDS`]).
     fn word(&self, index: usize) -> u64;
 }
 
-impl List for [u64; Globals::WORDS] {
+impl VlanSet for [u64; Globals::WORDS] {
     fn word(&self, index: usize) -> u64 {
         self[index]
     }
 }
 
-impl<L: List> List for &L {
+impl<L: VlanSet> VlanSet for &L {
     fn word(&self, index: usize) -> u64 {
         (*self).word(index)
     }
@@ -123,7 +123,7 @@ impl<L: List> List for &L {
 
 /// What the aggregate does about tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule<L> {
+pub enum VlanRule<L> {
     /// Frames pass as they are.
     Off,
     /// The host is in one VLAN and sees no tag.
@@ -144,24 +144,24 @@ pub struct Globals {
     pub mode: u32,
     /// The access VLAN or the native one; 0: none.
     pub vid: u32,
-    /// The VLANs of a trunk, see [`List`].
+    /// The VLANs of a trunk, see [`VlanSet`].
     pub list: [u64; Self::WORDS],
 }
 
 impl Globals {
     /// Words of a set of VLANs.
     pub const WORDS: usize = 64;
-    /// Mode of [`Rule::Off`].
+    /// Mode of [`VlanRule::Off`].
     pub const OFF: u32 = 0;
-    /// Mode of [`Rule::Access`].
+    /// Mode of [`VlanRule::Access`].
     pub const ACCESS: u32 = 1;
-    /// Mode of [`Rule::Trunk`].
+    /// Mode of [`VlanRule::Trunk`].
     pub const TRUNK: u32 = 2;
 
     /// The rule that they stand for.
     #[must_use]
-    pub fn rule(&self) -> Rule<&[u64; Self::WORDS]> {
-        Rule::from_globals(self.mode, self.vid, &self.list)
+    pub fn rule(&self) -> VlanRule<&[u64; Self::WORDS]> {
+        VlanRule::from_globals(self.mode, self.vid, &self.list)
     }
 }
 
@@ -172,7 +172,7 @@ impl Default for Globals {
     }
 }
 
-impl<L: List> Rule<L> {
+impl<L: VlanSet> VlanRule<L> {
     /// The rule that the words of [`Globals`] stand for.
     #[inline(always)]
     #[must_use]
@@ -189,7 +189,7 @@ impl<L: List> Rule<L> {
 
 /// What is done to the outermost tag of a frame that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum TagChange {
     /// Nothing.
     Keep,
     /// The frame gets a tag: EtherType [`CUSTOMER`], and these priority and VLAN bits.
@@ -206,14 +206,14 @@ pub enum Change {
 ///
 /// [`DropReason::Vlan`] if it has no place on the wire.
 #[inline(always)]
-pub fn send(rule: &Rule<impl List>, tag: Option<Tag>) -> Result<Change, DropReason> {
+pub fn on_send(rule: &VlanRule<impl VlanSet>, tag: Option<OuterTag>) -> Result<TagChange, DropReason> {
     match (rule, tag) {
-        (Rule::Off, _) => Ok(Change::Keep),
-        (Rule::Access(vid), None) => Ok(Change::Push(vid.0)),
-        (Rule::Access(vid), Some(tag)) if tag.vid().0 == 0 => Ok(Change::Retag(tag.tci_in(*vid))),
-        (Rule::Trunk { native: Some(native), .. }, Some(tag)) if tag.vid().0 == native.0 => Ok(Change::Pop),
-        (Rule::Trunk { list, .. }, Some(tag)) if contains(list, tag.vid()) => Ok(Change::Keep),
-        (Rule::Access(_) | Rule::Trunk { .. }, _) => Err(DropReason::Vlan),
+        (VlanRule::Off, _) => Ok(TagChange::Keep),
+        (VlanRule::Access(vid), None) => Ok(TagChange::Push(vid.0)),
+        (VlanRule::Access(vid), Some(tag)) if tag.vid().0 == 0 => Ok(TagChange::Retag(tag.tci_in(*vid))),
+        (VlanRule::Trunk { native: Some(native), .. }, Some(tag)) if tag.vid().0 == native.0 => Ok(TagChange::Pop),
+        (VlanRule::Trunk { list, .. }, Some(tag)) if contains(list, tag.vid()) => Ok(TagChange::Keep),
+        (VlanRule::Access(_) | VlanRule::Trunk { .. }, _) => Err(DropReason::Vlan),
     }
 }
 
@@ -223,23 +223,23 @@ pub fn send(rule: &Rule<impl List>, tag: Option<Tag>) -> Result<Change, DropReas
 ///
 /// [`DropReason::Vlan`] if it is not for this host.
 #[inline(always)]
-pub fn receive(rule: &Rule<impl List>, tag: Option<Tag>) -> Result<Change, DropReason> {
+pub fn on_receive(rule: &VlanRule<impl VlanSet>, tag: Option<OuterTag>) -> Result<TagChange, DropReason> {
     match (rule, tag) {
-        (Rule::Off, _) => Ok(Change::Keep),
-        (Rule::Access(vid), Some(tag)) if tag.vid().0 == vid.0 => Ok(Change::Pop),
-        (Rule::Trunk { native: Some(native), .. }, None) => Ok(Change::Push(native.0)),
-        (Rule::Trunk { native: Some(native), .. }, Some(tag)) if tag.vid().0 == 0 => {
-            Ok(Change::Retag(tag.tci_in(*native)))
+        (VlanRule::Off, _) => Ok(TagChange::Keep),
+        (VlanRule::Access(vid), Some(tag)) if tag.vid().0 == vid.0 => Ok(TagChange::Pop),
+        (VlanRule::Trunk { native: Some(native), .. }, None) => Ok(TagChange::Push(native.0)),
+        (VlanRule::Trunk { native: Some(native), .. }, Some(tag)) if tag.vid().0 == 0 => {
+            Ok(TagChange::Retag(tag.tci_in(*native)))
         }
-        (Rule::Trunk { native: Some(native), .. }, Some(tag)) if tag.vid().0 == native.0 => Ok(Change::Keep),
-        (Rule::Trunk { list, .. }, Some(tag)) if contains(list, tag.vid()) => Ok(Change::Keep),
-        (Rule::Access(_) | Rule::Trunk { .. }, _) => Err(DropReason::Vlan),
+        (VlanRule::Trunk { native: Some(native), .. }, Some(tag)) if tag.vid().0 == native.0 => Ok(TagChange::Keep),
+        (VlanRule::Trunk { list, .. }, Some(tag)) if contains(list, tag.vid()) => Ok(TagChange::Keep),
+        (VlanRule::Access(_) | VlanRule::Trunk { .. }, _) => Err(DropReason::Vlan),
     }
 }
 
 /// Whether a list has a VLAN. It never has 0, whatever its bits say: that is none.
 #[inline(always)]
-fn contains(list: &impl List, vid: VlanId) -> bool {
+fn contains(list: &impl VlanSet, vid: VlanId) -> bool {
     vid.is_valid() && list.word(usize::from(vid.0 >> 6) & (Globals::WORDS - 1)) >> (vid.0 & 63) & 1 == 1
 }
 

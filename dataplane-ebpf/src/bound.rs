@@ -2,12 +2,12 @@
 
 use aggctl_common::{Bound, EtherTypes, MAX_PORTS, PortId};
 
-use crate::live::Live;
+use crate::live::Volatile;
 
 /// The map. The controller writes it through a mapping of its memory.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.bound")]
-static BOUND: Live<Bound> = Live::new(Bound::NOTHING);
+static BOUND: Volatile<Bound> = Volatile::new(Bound::NOTHING);
 
 /// Whether any socket is bound to any of the ports. All that frames pay for while there is none.
 #[inline(always)]

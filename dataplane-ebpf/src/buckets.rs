@@ -12,15 +12,15 @@ use aya_ebpf::{
     maps::PerCpuArray,
 };
 
-use crate::live::Live;
+use crate::live::Volatile;
 
 /// The port of each bucket, an octet each; in modes without buckets a [`Rotation`]. In the layout of [`double_buffer`].
 // As large as the largest table. The map that takes its place has the size that is needed, and the verifier goes by
 // that.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.table")]
-static TABLE: Live<[u64; double_buffer::octets(MAX_BUCKETS) as usize / 8]> =
-    Live::new([0; double_buffer::octets(MAX_BUCKETS) as usize / 8]);
+static TABLE: Volatile<[u64; double_buffer::octets(MAX_BUCKETS) as usize / 8]> =
+    Volatile::new([0; double_buffer::octets(MAX_BUCKETS) as usize / 8]);
 
 /// The order of ports of each bucket.
 // The sizes here are those of the smallest table. The loader finds the map made and pinned in the size that is needed.

@@ -8,12 +8,12 @@ use core::cell::UnsafeCell;
 
 /// A value that changes under the program's eyes: to be read word by word, each once (`read_volatile`).
 #[repr(transparent)]
-pub struct Live<T>(UnsafeCell<T>);
+pub struct Volatile<T>(UnsafeCell<T>);
 
 // SAFETY: nothing but `get` is to be had, whose users must allow for changes at any time.
-unsafe impl<T> Sync for Live<T> {}
+unsafe impl<T> Sync for Volatile<T> {}
 
-impl<T> Live<T> {
+impl<T> Volatile<T> {
     /// What the section holds; the kernel never sees it.
     pub const fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))

@@ -1,16 +1,16 @@
 //! The table of ports.
 
-use aggctl_common::{IfIndex, MAX_PORTS, PortId, Ports, rule::View};
+use aggctl_common::{IfIndex, MAX_PORTS, PortId, Ports, rule::PortsView};
 
-use crate::live::Live;
+use crate::live::Volatile;
 
 /// The map. The controller writes it through a mapping of its memory, so that a new choice is one store.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.ports")]
-static PORTS: Live<Ports> = Live::new(Ports::EMPTY);
+static PORTS: Volatile<Ports> = Volatile::new(Ports::EMPTY);
 
 /// The live table. Every word is loaded when the rule asks for it, and exactly once: the controller may be storing.
-pub struct Table;
+pub struct LivePorts;
 
 /// Loads one field of the table.
 macro_rules! load {
@@ -21,7 +21,7 @@ macro_rules! load {
     };
 }
 
-impl View for Table {
+impl PortsView for LivePorts {
     #[inline(always)]
     fn usable(&self) -> u64 {
         load!(usable)

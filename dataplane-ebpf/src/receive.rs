@@ -3,9 +3,9 @@
 use core::hint::cold_path;
 
 use aggctl_common::{
-    Addresses, DropReason, PortId,
+    MacAddresses, DropReason, PortId,
     programs::RxPolicy,
-    rule::{self, ReceivingPort, Received, View},
+    rule::{self, ReceivingPort, Received, PortsView},
 };
 use aya_ebpf::{Global, programs::TcContext};
 
@@ -31,8 +31,8 @@ impl<const PAGED: bool> ReceivingPort for ThisPort<'_, PAGED> {
     }
 
     #[inline(always)]
-    fn table(&self) -> impl View {
-        ports::Table
+    fn table(&self) -> impl PortsView {
+        ports::LivePorts
     }
 
     #[inline(always)]
@@ -56,7 +56,7 @@ impl<const PAGED: bool> ReceivingPort for ThisPort<'_, PAGED> {
 #[cold]
 #[inline(never)]
 fn accept(group: bool) -> Result<(), DropReason> {
-    rule::accept(&ports::Table, slot(), group)
+    rule::accept(&ports::LivePorts, slot(), group)
 }
 
 /// As [`accept`].
@@ -86,7 +86,7 @@ pub fn receive<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i3
 fn carry_out<const TAGS: bool, const PAGED: bool>(
     context: &TcContext,
     rx_policy: RxPolicy,
-    addresses: &Addresses,
+    addresses: &MacAddresses,
 ) -> i32 {
     match rule::receive(&ThisPort::<PAGED>(rx_policy, context), addresses) {
         Ok(Received::Aggregate) => match if TAGS { vlan::incoming(context) } else { Ok(()) } {
@@ -112,11 +112,11 @@ fn carry_out<const TAGS: bool, const PAGED: bool>(
 
 /// The addresses where they lie, if the kernel put them in the linear part of the frame, as it nearly always does.
 #[inline(always)]
-fn linear(context: &TcContext) -> Option<&Addresses> {
-    let start = context.data() as *const Addresses;
+fn linear(context: &TcContext) -> Option<&MacAddresses> {
+    let start = context.data() as *const MacAddresses;
     // SAFETY: they end before the end of the data, as the verifier checks, and the data stays in place while
     // nothing is changed about the frame; they start at an even address.
-    (start as usize + size_of::<Addresses>() <= context.data_end()).then(|| unsafe { &*start })
+    (start as usize + size_of::<MacAddresses>() <= context.data_end()).then(|| unsafe { &*start })
 }
 
 /// The same for a frame whose header is elsewhere: they are copied out. Out of line, so that the ordinary case does not
@@ -125,7 +125,7 @@ fn linear(context: &TcContext) -> Option<&Addresses> {
 #[inline(never)]
 fn paged<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
     match context.load(0) {
-        Ok(octets) => carry_out::<TAGS, true>(context, rx_policy, &Addresses::from_octets(octets)),
+        Ok(octets) => carry_out::<TAGS, true>(context, rx_policy, &MacAddresses::from_octets(octets)),
         Err(_) => drop(DropReason::Malformed),
     }
 }

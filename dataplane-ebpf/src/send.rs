@@ -27,7 +27,7 @@ pub type Picked = Result<Option<PortId>, DropReason>;
 /// Sends the frame out of the port, or drops it.
 #[inline(always)]
 pub fn send(picked: Picked) -> i32 {
-    match picked.and_then(|port| rule::send(&ports::Table, port)) {
+    match picked.and_then(|port| rule::egress(&ports::LivePorts, port)) {
         Ok(port) => action::redirect(port),
         Err(reason) => drops::count(reason.sent()),
     }
@@ -36,7 +36,7 @@ pub fn send(picked: Picked) -> i32 {
 /// The active port.
 #[inline(always)]
 pub fn active() -> Picked {
-    Ok(rule::choose(&ports::Table))
+    Ok(rule::choose(&ports::LivePorts))
 }
 
 /// By a hash, through the table of buckets. Before one was published, where everything leaves.
@@ -44,8 +44,8 @@ pub fn active() -> Picked {
 pub fn bucket(context: &TcContext, policy: Policy) -> Picked {
     let bucket = spread::bucket(hash(context, policy)?, SHIFT.load());
     Ok(match buckets::buckets() {
-        Some(buckets) => spread::choose(&ports::Table, &buckets, bucket),
-        None => rule::choose(&ports::Table),
+        Some(buckets) => spread::choose(&ports::LivePorts, &buckets, bucket),
+        None => rule::choose(&ports::LivePorts),
     })
 }
 
@@ -72,8 +72,8 @@ pub fn random() -> Picked {
 #[inline(always)]
 fn by_rotation(number: u32) -> Option<PortId> {
     match buckets::rotation() {
-        Some(rotation) => spread::pick(&ports::Table, &rotation, number),
-        None => rule::choose(&ports::Table),
+        Some(rotation) => spread::pick(&ports::LivePorts, &rotation, number),
+        None => rule::choose(&ports::LivePorts),
     }
 }
 

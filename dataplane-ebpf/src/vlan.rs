@@ -7,7 +7,7 @@
 use aggctl_common::{
     Destination, DropReason,
     control::Control,
-    vlan::{self, CUSTOMER, Change, Globals, List, Rule, Tag},
+    vlan::{self, CUSTOMER, TagChange, Globals, VlanSet, VlanRule, OuterTag},
 };
 use aya_ebpf::{
     Global,
@@ -23,14 +23,14 @@ static VLAN_MODE: Global<u32> = Global::new(Globals::OFF);
 #[unsafe(no_mangle)]
 static VLAN_VID: Global<u32> = Global::new(0);
 
-/// The VLANs of a trunk, see [`List`].
+/// The VLANs of a trunk, see [`VlanSet`].
 #[unsafe(no_mangle)]
 static VLAN_LIST: Global<[u64; Globals::WORDS]> = Global::new([0; Globals::WORDS]);
 
 /// [`VLAN_LIST`], of which a word at a time is loaded: the whole would fill the stack.
-struct Listed;
+struct GlobalVlanSet;
 
-impl List for Listed {
+impl VlanSet for GlobalVlanSet {
     #[inline(always)]
     fn word(&self, index: usize) -> u64 {
         let words = (&raw const VLAN_LIST).cast::<u64>();
@@ -42,8 +42,8 @@ impl List for Listed {
 
 /// The rule of this program.
 #[inline(always)]
-fn rule() -> Rule<Listed> {
-    Rule::from_globals(VLAN_MODE.load(), VLAN_VID.load(), Listed)
+fn rule() -> VlanRule<GlobalVlanSet> {
+    VlanRule::from_globals(VLAN_MODE.load(), VLAN_VID.load(), GlobalVlanSet)
 }
 
 /// Gives a frame that the host sends the tag that it has on the wire. Pointers to its octets are void afterwards.
@@ -79,7 +79,7 @@ pub fn incoming(context: &TcContext) -> Result<(), DropReason> {
         Some(header) => tag(context, |at| header.get(at / 2).copied()),
         None => tag(context, |at| context.load(at).ok()),
     }?;
-    apply(context, tag, vlan::receive(&rule(), tag)?)
+    apply(context, tag, vlan::on_receive(&rule(), tag)?)
 }
 
 /// Does something while the frame has the tag that it has on the host, and gives it back the one that it had on the
@@ -95,14 +95,14 @@ pub fn as_incoming(context: &TcContext, act: impl FnOnce()) -> Result<(), DropRe
         None => tag(context, |at| context.load(at).ok()),
     };
     let Ok(tag) = tag else { return Ok(()) };
-    let Ok(change) = vlan::receive(&rule(), tag) else { return Ok(()) };
+    let Ok(change) = vlan::on_receive(&rule(), tag) else { return Ok(()) };
     apply(context, tag, change)?;
     act();
     match (change, tag) {
-        (Change::Keep, _) | (Change::Pop | Change::Retag(_), None) => Ok(()),
-        (Change::Push(_), _) => pop_beside(context),
-        (Change::Pop, Some(tag)) => push_tag(context, tag),
-        (Change::Retag(_), Some(tag)) => {
+        (TagChange::Keep, _) | (TagChange::Pop | TagChange::Retag(_), None) => Ok(()),
+        (TagChange::Push(_), _) => pop_beside(context),
+        (TagChange::Pop, Some(tag)) => push_tag(context, tag),
+        (TagChange::Retag(_), Some(tag)) => {
             pop_beside(context)?;
             push_tag(context, tag)
         }
@@ -125,36 +125,36 @@ fn sent(
     context: &TcContext,
     destination: &Destination,
     read: impl Fn(usize) -> Option<u16>,
-) -> Result<(Option<Tag>, Change), DropReason> {
+) -> Result<(Option<OuterTag>, TagChange), DropReason> {
     if Control::of(destination) != Control::No {
-        return Ok((None, Change::Keep));
+        return Ok((None, TagChange::Keep));
     }
     let tag = tag(context, read)?;
-    vlan::send(&rule(), tag).map(|change| (tag, change))
+    vlan::on_send(&rule(), tag).map(|change| (tag, change))
 }
 
 /// The outermost tag. `read` gives two octets at an even offset as they lie, unless the frame ends before.
 #[inline(always)]
-fn tag(context: &TcContext, read: impl Fn(usize) -> Option<u16>) -> Result<Option<Tag>, DropReason> {
+fn tag(context: &TcContext, read: impl Fn(usize) -> Option<u16>) -> Result<Option<OuterTag>, DropReason> {
     // SAFETY: the kernel gave us this context, and the verifier checks every access to it.
     let (present, tpid, tci) = unsafe {
         let skb = context.skb.skb;
         ((*skb).vlan_present, (*skb).vlan_proto, (*skb).vlan_tci)
     };
     if present != 0 {
-        return Ok(Some(Tag::new(u16::from_be(tpid as u16), tci as u16)));
+        return Ok(Some(OuterTag::new(u16::from_be(tpid as u16), tci as u16)));
     }
-    Tag::in_band(|at| read(at).map(u16::from_be))
+    OuterTag::in_band(|at| read(at).map(u16::from_be))
 }
 
 /// Changes the tag.
 #[inline(always)]
-fn apply(context: &TcContext, tag: Option<Tag>, change: Change) -> Result<(), DropReason> {
+fn apply(context: &TcContext, tag: Option<OuterTag>, change: TagChange) -> Result<(), DropReason> {
     match change {
-        Change::Keep => Ok(()),
-        Change::Push(tci) => push(context, tci),
-        Change::Pop => pop(context, tag),
-        Change::Retag(tci) => {
+        TagChange::Keep => Ok(()),
+        TagChange::Push(tci) => push(context, tci),
+        TagChange::Pop => pop(context, tag),
+        TagChange::Retag(tci) => {
             pop(context, tag)?;
             push(context, tci)
         }
@@ -164,12 +164,12 @@ fn apply(context: &TcContext, tag: Option<Tag>, change: Change) -> Result<(), Dr
 /// Adds a tag, beside the frame. A tag that was there already (one further in, after [`pop`]) goes into the frame.
 #[inline(always)]
 fn push(context: &TcContext, tci: u16) -> Result<(), DropReason> {
-    push_tag(context, Tag::new(CUSTOMER, tci))
+    push_tag(context, OuterTag::new(CUSTOMER, tci))
 }
 
 /// The same for a tag of any kind.
 #[inline(always)]
-fn push_tag(context: &TcContext, tag: Tag) -> Result<(), DropReason> {
+fn push_tag(context: &TcContext, tag: OuterTag) -> Result<(), DropReason> {
     // SAFETY: the helper changes the frame, no pointer to which is kept.
     match unsafe { bpf_skb_vlan_push(context.skb.skb, tag.tpid().to_be(), tag.tci()) } {
         0 => Ok(()),
@@ -179,7 +179,7 @@ fn push_tag(context: &TcContext, tag: Tag) -> Result<(), DropReason> {
 
 /// Takes the outermost tag away; if there is another below it, that one is beside the frame afterwards.
 #[inline(always)]
-fn pop(context: &TcContext, tag: Option<Tag>) -> Result<(), DropReason> {
+fn pop(context: &TcContext, tag: Option<OuterTag>) -> Result<(), DropReason> {
     let skb = context.skb.skb;
     // The helper takes a tag out of the frame only if the kernel's idea of the frame's protocol is a tag's, and else
     // says that all is well. A sender on a packet socket can say what it likes there. SAFETY: as in `tag`.

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 /// The part of the hash that is taken from the Ethernet header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct EthernetFields {
     /// The last octet of the destination MAC.
     pub destination: u8,
     /// The last octet of the source MAC.
@@ -13,7 +13,7 @@ pub struct Link {
     pub ethertype: u16,
 }
 
-impl Link {
+impl EthernetFields {
     /// The three combined.
     #[inline(always)]
     pub(super) const fn word(self) -> u32 {
@@ -23,9 +23,9 @@ impl Link {
 
 /// The addresses of an IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses(AddressWords);
+pub struct IpAddresses(AddressWords);
 
-impl Addresses {
+impl IpAddresses {
     /// Where it comes from.
     #[must_use]
     pub fn source(self) -> IpAddr {
@@ -66,7 +66,7 @@ pub(super) enum AddressWords {
     V6([u32; 8]),
 }
 
-impl From<AddressWords> for Addresses {
+impl From<AddressWords> for IpAddresses {
     fn from(words: AddressWords) -> Self {
         Self(words)
     }
@@ -90,7 +90,7 @@ pub enum NoAddresses {
 pub enum Transport {
     /// The ports of TCP, UDP, DCCP, SCTP and UDP-Lite. The word that is hashed is their octets as a number in the
     /// machine's byte order.
-    Ports(Ports),
+    Ports(TransportPorts),
     /// The security parameters index of ESP and AH, likewise.
     Spi(u32),
     /// The identifier of an ICMP or ICMPv6 query or its answer (echo, timestamp). The word has type, code and
@@ -107,9 +107,9 @@ pub enum Transport {
 
 /// A source and a destination port: the first four octets of the transport's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ports(pub [u8; 4]);
+pub struct TransportPorts(pub [u8; 4]);
 
-impl Ports {
+impl TransportPorts {
     /// The source port.
     #[must_use]
     pub const fn source(self) -> u16 {
@@ -145,9 +145,9 @@ pub enum NoTransport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields {
     /// The MAC addresses and the ethertype; none if IP addresses are there under a policy that then leaves them out.
-    pub link: Option<Link>,
+    pub link: Option<EthernetFields>,
     /// The IP addresses.
-    pub addresses: Result<Addresses, NoAddresses>,
+    pub addresses: Result<IpAddresses, NoAddresses>,
     /// The ports, or what takes their place.
     pub transport: Result<Transport, NoTransport>,
     /// Whether addresses and transport are those of the packet that an ICMP error quotes.
@@ -170,21 +170,21 @@ impl From<AddressWords> for Folded {
     }
 }
 
-impl From<Addresses> for Folded {
-    fn from(Addresses(words): Addresses) -> Self {
+impl From<IpAddresses> for Folded {
+    fn from(IpAddresses(words): IpAddresses) -> Self {
         words.into()
     }
 }
 
 /// What is found of the transport's header, as the word that is hashed: 0 if nothing is.
 #[derive(Clone, Copy)]
-pub(super) struct Word(pub(super) u32);
+pub(super) struct TransportWord(pub(super) u32);
 
-impl From<Result<Transport, NoTransport>> for Word {
+impl From<Result<Transport, NoTransport>> for TransportWord {
     #[inline(always)]
     fn from(transport: Result<Transport, NoTransport>) -> Self {
         Self(match transport {
-            Ok(Transport::Ports(Ports(octets))) => u32::from_ne_bytes(octets),
+            Ok(Transport::Ports(TransportPorts(octets))) => u32::from_ne_bytes(octets),
             Ok(Transport::Spi(index)) => index.to_be(),
             Ok(Transport::Icmp { kind, code, identifier }) => {
                 let [a, b] = if identifier == 0 { 1 } else { identifier }.to_ne_bytes();

@@ -3,7 +3,7 @@
 
 use super::{
     Policy,
-    fields::{AddressWords, Link, NoAddresses, NoTransport, Ports, Transport},
+    fields::{AddressWords, EthernetFields, NoAddresses, NoTransport, Transport, TransportPorts},
     numbers::{ethertype, protocol},
     parts::{Network, Parts},
 };
@@ -35,7 +35,7 @@ where
     } else {
         let [word] = frame.words(2)?;
         let [_, _, _, destination] = word.to_ne_bytes();
-        Some(Link { destination, source, ethertype })
+        Some(EthernetFields { destination, source, ethertype })
     };
     Some(Parts { link, network })
 }
@@ -48,14 +48,14 @@ where
     A: From<AddressWords>,
     T: From<Result<Transport, NoTransport>>,
 {
-    let outer: Header<A> = header(frame, ethertype, LINK_LENGTH)?;
+    let outer: IpHeader<A> = header(frame, ethertype, LINK_LENGTH)?;
     let Ok(protocol @ (protocol::ICMP | protocol::ICMPV6)) = outer.protocol else {
         return Ok(Network { transport: outer.ports(policy, frame).into(), addresses: outer.addresses, quoted: false });
     };
     let message = frame.words(outer.end).map(|[first, second]| (first.to_ne_bytes(), second.to_ne_bytes()));
     let transport = match message {
         Some(([kind, ..], _)) if is_error(protocol, kind) => {
-            let inner: Header<A> = header(frame, ethertype, outer.end + ICMP_LENGTH)?;
+            let inner: IpHeader<A> = header(frame, ethertype, outer.end + ICMP_LENGTH)?;
             let transport = inner.ports(policy, frame).into();
             return Ok(Network { transport, addresses: inner.addresses, quoted: true });
         }
@@ -70,7 +70,7 @@ where
 }
 
 /// What an IP header says.
-struct Header<A> {
+struct IpHeader<A> {
     addresses: A,
     /// The offset of what follows it.
     end: usize,
@@ -81,7 +81,7 @@ struct Header<A> {
 /// The IP header at an offset. The ethertype alone tells IPv4 from IPv6, also for a quoted packet; the version is not
 /// looked at.
 #[inline(always)]
-fn header<F, A>(frame: &F, ethertype: u16, offset: usize) -> Result<Header<A>, NoAddresses>
+fn header<F, A>(frame: &F, ethertype: u16, offset: usize) -> Result<IpHeader<A>, NoAddresses>
 where
     F: Frame + ?Sized,
     A: From<AddressWords>,
@@ -96,7 +96,7 @@ where
 
 /// The IPv4 header at an offset (RFC 791, 3.1). A length that is too small is taken as it is.
 #[inline(always)]
-fn header4<F, A>(frame: &F, offset: usize) -> Result<Header<A>, NoAddresses>
+fn header4<F, A>(frame: &F, offset: usize) -> Result<IpHeader<A>, NoAddresses>
 where
     F: Frame + ?Sized,
     A: From<AddressWords>,
@@ -107,7 +107,7 @@ where
     let [first, second, third, source, destination] = frame.words(offset).ok_or(NoAddresses::Truncated)?;
     let [length, ..] = first.to_ne_bytes();
     let [_, protocol, ..] = third.to_ne_bytes();
-    Ok(Header {
+    Ok(IpHeader {
         addresses: AddressWords::V4([source, destination]).into(),
         end: offset + usize::from(length & 0x0f) * 4,
         protocol: if second & FRAGMENT == 0 { Ok(protocol) } else { Err(NoTransport::Fragment) },
@@ -116,17 +116,17 @@ where
 
 /// The IPv6 header at an offset (RFC 8200, 3).
 #[inline(always)]
-fn header6<F, A>(frame: &F, offset: usize) -> Result<Header<A>, NoAddresses>
+fn header6<F, A>(frame: &F, offset: usize) -> Result<IpHeader<A>, NoAddresses>
 where
     F: Frame + ?Sized,
     A: From<AddressWords>,
 {
     let [_, second, addresses @ ..] = frame.words::<10>(offset).ok_or(NoAddresses::Truncated)?;
     let [_, _, next, _] = second.to_ne_bytes();
-    Ok(Header { addresses: AddressWords::V6(addresses).into(), end: offset + 40, protocol: Ok(next) })
+    Ok(IpHeader { addresses: AddressWords::V6(addresses).into(), end: offset + 40, protocol: Ok(next) })
 }
 
-impl<A> Header<A> {
+impl<A> IpHeader<A> {
     /// The ports of the packet, or what takes their place (`proto_ports_offset` in `include/linux/in.h`).
     #[inline(always)]
     fn ports<F: Frame + ?Sized>(&self, policy: Policy, frame: &F) -> Result<Transport, NoTransport> {
@@ -136,7 +136,7 @@ impl<A> Header<A> {
         let word = |offset| frame.words(offset).map(|[word]| word).ok_or(NoTransport::Truncated);
         match self.protocol? {
             protocol::TCP | protocol::UDP | protocol::DCCP | protocol::SCTP | protocol::UDP_LITE => {
-                Ok(Transport::Ports(Ports(word(self.end)?.to_ne_bytes())))
+                Ok(Transport::Ports(TransportPorts(word(self.end)?.to_ne_bytes())))
             }
             protocol::ESP => Ok(Transport::Spi(u32::from_be(word(self.end)?))),
             protocol::AH => Ok(Transport::Spi(u32::from_be(word(self.end + 4)?))),

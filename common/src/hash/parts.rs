@@ -1,13 +1,13 @@
 //! What was found in a frame, and the hash of it.
 
-use super::fields::{Addresses, Fields, Folded, Link, NoAddresses, NoTransport, Transport, Word};
+use super::fields::{EthernetFields, Fields, Folded, IpAddresses, NoAddresses, NoTransport, Transport, TransportWord};
 
 /// What a frame is hashed by. The kinds of addresses and transport say how much is kept of them: everything, to be
 /// shown, or a word each, for the hash alone.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<A, T> {
     /// What the Ethernet header adds, unless the policy leaves it out and there is something else.
-    pub link: Option<Link>,
+    pub link: Option<EthernetFields>,
     pub network: Result<Network<A, T>, NoAddresses>,
 }
 
@@ -20,11 +20,11 @@ pub(super) struct Network<A, T> {
     pub quoted: bool,
 }
 
-impl<A: Into<Folded>, T: Into<Word>> Parts<A, T> {
+impl<A: Into<Folded>, T: Into<TransportWord>> Parts<A, T> {
     /// The hash: see the formulas of the [module](super).
     #[inline(always)]
     pub fn hash(self) -> u32 {
-        let link = self.link.map(Link::word);
+        let link = self.link.map(EthernetFields::word);
         let Ok(network) = self.network else {
             return link.unwrap_or(0);
         };
@@ -36,8 +36,8 @@ impl<A: Into<Folded>, T: Into<Word>> Parts<A, T> {
     }
 }
 
-impl From<Parts<Addresses, Result<Transport, NoTransport>>> for Fields {
-    fn from(parts: Parts<Addresses, Result<Transport, NoTransport>>) -> Self {
+impl From<Parts<IpAddresses, Result<Transport, NoTransport>>> for Fields {
+    fn from(parts: Parts<IpAddresses, Result<Transport, NoTransport>>) -> Self {
         let (addresses, transport, quoted) = match parts.network {
             Ok(network) => (Ok(network.addresses), network.transport, network.quoted),
             Err(NoAddresses::Policy) => (Err(NoAddresses::Policy), Err(NoTransport::Policy), false),

@@ -2,7 +2,7 @@
 
 use super::{
     Policy,
-    fields::{AddressWords, Folded, Link, NoAddresses, Ports, Transport, Word},
+    fields::{AddressWords, EthernetFields, Folded, NoAddresses, Transport, TransportPorts, TransportWord},
     numbers::{ethertype, protocol},
     parts::{Network, Parts},
 };
@@ -20,7 +20,7 @@ const IPV6: u16 = ethertype::IPV6.to_be();
 ///
 /// It looks once how long the frame is, and keeps nothing in mind from one header to the next.
 #[inline(always)]
-pub(super) fn parts<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<Parts<Folded, Word>> {
+pub(super) fn parts<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<Parts<Folded, TransportWord>> {
     if policy == Policy::Layer2 {
         return Some(Parts { link: Some(link(frame)?), network: Err(NoAddresses::Policy) });
     }
@@ -33,17 +33,17 @@ pub(super) fn parts<F: Frame + ?Sized>(policy: Policy, frame: &F) -> Option<Part
         _ => None,
     }?;
     let link = if policy == Policy::Layer34 { None } else { Some(link(frame)?) };
-    let transport = Ok(Transport::Ports(Ports(ports.to_ne_bytes())));
+    let transport = Ok(Transport::Ports(TransportPorts(ports.to_ne_bytes())));
     Some(Parts { link, network: Ok(Network { addresses, transport: transport.into(), quoted: false }) })
 }
 
 /// The part of the Ethernet header.
 #[inline(always)]
-fn link<F: Frame + ?Sized>(frame: &F) -> Option<Link> {
+fn link<F: Frame + ?Sized>(frame: &F) -> Option<EthernetFields> {
     let [first, _, last] = frame.words(2)?;
     let [_, _, _, destination] = first.to_ne_bytes();
     let [_, source, high, low] = last.to_ne_bytes();
-    Some(Link { destination, source, ethertype: u16::from_be_bytes([high, low]) })
+    Some(EthernetFields { destination, source, ethertype: u16::from_be_bytes([high, low]) })
 }
 
 /// Addresses and ports of a packet with five words of header that is no fragment.

@@ -5,7 +5,9 @@ extern crate std;
 
 use std::{vec, vec::Vec};
 
-use super::{Addresses, Fields, Link, NoAddresses, NoTransport, Policy, Ports, Transport, fields, hash};
+use super::{
+    EthernetFields, Fields, IpAddresses, NoAddresses, NoTransport, Policy, Transport, TransportPorts, fields, hash,
+};
 
 /// From 02:00:00:00:00:02 to 02:00:00:00:00:01.
 fn frame(ethertype: u16, payload: &[u8]) -> Vec<u8> {
@@ -173,10 +175,10 @@ fn an_error_is_hashed_like_the_packet_it_quotes() {
     assert_eq!(all(&error), [0x0803, 0x0808_0003, 0x3813_0900]);
     let Fields { link, addresses, transport, quoted, .. } = fields(Policy::Layer34, &error[..]).unwrap();
     assert_eq!(link, None);
-    let addresses: Addresses = addresses.unwrap();
+    let addresses: IpAddresses = addresses.unwrap();
     assert_eq!(addresses.source(), core::net::IpAddr::from([192, 0, 2, 1]));
     assert_eq!(addresses.destination(), core::net::IpAddr::from([192, 0, 2, 9]));
-    assert_eq!(transport, Ok(Transport::Ports(Ports(PORTS))));
+    assert_eq!(transport, Ok(Transport::Ports(TransportPorts(PORTS))));
     assert!(quoted);
     // A quoted echo request or fragment has no ports: 08000000; ^ 0800 = 08000800; ^ 00080008 = 08080808; >> 1 =
     // 04040404.
@@ -220,15 +222,15 @@ fn what_is_cut_off() {
 #[test]
 fn what_went_into_it_is_told() {
     let udp = frame(0x0800, &ipv4(17, [0, 0], &PORTS));
-    let link = Link { destination: 1, source: 2, ethertype: 0x0800 };
+    let link = EthernetFields { destination: 1, source: 2, ethertype: 0x0800 };
     let [layer2, layer23, layer34] = Policy::ALL.map(|policy| fields(policy, &udp[..]).unwrap());
     assert_eq!((layer2.link, layer23.link, layer34.link), (Some(link), Some(link), None));
     assert_eq!((layer2.addresses, layer2.transport), (Err(NoAddresses::Policy), Err(NoTransport::Policy)));
     assert_eq!((layer23.addresses, layer23.transport), (layer34.addresses, Err(NoTransport::Policy)));
-    let ports = Ports(PORTS);
+    let ports = TransportPorts(PORTS);
     assert_eq!(layer34.transport, Ok(Transport::Ports(ports)));
     assert_eq!((ports.source(), ports.destination()), (0x1234, 0x5678));
     let arp = fields(Policy::Layer34, &frame(0x0806, &[0; 28])[..]).unwrap();
-    assert_eq!(arp.link, Some(Link { ethertype: 0x0806, ..link }));
+    assert_eq!(arp.link, Some(EthernetFields { ethertype: 0x0806, ..link }));
     assert_eq!(arp.transport, Err(NoTransport::NoAddresses));
 }

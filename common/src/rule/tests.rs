@@ -41,7 +41,7 @@ impl ReceivingPort for TestPort<'_> {
         self.rx_policy
     }
 
-    fn table(&self) -> impl View {
+    fn table(&self) -> impl PortsView {
         *self.ports
     }
 
@@ -51,13 +51,13 @@ impl ReceivingPort for TestPort<'_> {
 }
 
 fn received(ports: &Ports, slot: u8, rx_policy: RxPolicy, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
-    let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
+    let addresses = MacAddresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
     receive(&TestPort { slot: PortId(slot), rx_policy, ports, awaited: false }, &addresses)
 }
 
 /// The same for a frame for which a socket bound to the port waits.
 fn awaited(ports: &Ports, slot: u8, rx_policy: RxPolicy, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
-    let addresses = Addresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
+    let addresses = MacAddresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
     receive(&TestPort { slot: PortId(slot), rx_policy, ports, awaited: true }, &addresses)
 }
 
@@ -67,7 +67,7 @@ const CONTROL: Received = Received::PortAndAggregate { control: true };
 const SHARED: Received = Received::PortAndAggregate { control: false };
 
 fn send_by_choice(ports: &Ports) -> Result<IfIndex, DropReason> {
-    send(ports, choose(ports))
+    egress(ports, choose(ports))
 }
 
 fn received_by(ports: &Ports, slot: u8, octets: [u8; 6]) -> Result<Received, DropReason> {

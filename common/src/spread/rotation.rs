@@ -9,7 +9,7 @@ use core::mem::offset_of;
 use bytemuck::{Pod, Zeroable};
 
 use super::{END, live};
-use crate::{PortId, rule::View};
+use crate::{PortId, rule::PortsView};
 
 /// The most entries of a rotation.
 pub const MAX_ROTATION: usize = 240;
@@ -27,7 +27,7 @@ pub struct Rotation {
     pub count: u32,
     /// Zero.
     pub reserved: u32,
-    /// The slots in pick; [`END`] behind the last one.
+    /// The slots in turn; [`END`] behind the last one.
     pub slots: [u8; MAX_ROTATION],
 }
 
@@ -53,7 +53,7 @@ pub trait RotationView {
 /// rotation of each port once this is what the next rotation says. `None` if no port of the rotation is usable.
 #[inline(always)]
 #[must_use]
-pub fn pick(ports: &impl View, rotation: &impl RotationView, number: u32) -> Option<PortId> {
+pub fn pick(ports: &impl PortsView, rotation: &impl RotationView, number: u32) -> Option<PortId> {
     let usable = ports.usable();
     if rotation.usable() != usable {
         return remaining(usable, rotation, number);

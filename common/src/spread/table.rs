@@ -6,7 +6,7 @@
 //! published.
 
 use super::{END, MAX_FALLBACKS, live};
-use crate::{PortId, rule::View};
+use crate::{PortId, rule::PortsView};
 
 /// A table that the rule can read.
 pub trait TableView {
@@ -31,7 +31,7 @@ pub trait TableView {
 /// back meanwhile, its buckets wait for that table, unless the port that has them now is gone too.
 #[inline(always)]
 #[must_use]
-pub fn choose(ports: &impl View, table: &impl TableView, bucket: u32) -> Option<PortId> {
+pub fn choose(ports: &impl PortsView, table: &impl TableView, bucket: u32) -> Option<PortId> {
     let usable = ports.usable();
     let primary = live(usable, table.primary(bucket));
     if primary.is_some() { primary } else { table.first_usable(usable, bucket) }

@@ -15,90 +15,90 @@ fn list(vlans: impl IntoIterator<Item = u16>) -> [u64; Globals::WORDS] {
     list
 }
 
-fn tag(vid: u16) -> Option<Tag> {
-    Some(Tag::new(CUSTOMER, PRIORITY | vid))
+fn tag(vid: u16) -> Option<OuterTag> {
+    Some(OuterTag::new(CUSTOMER, PRIORITY | vid))
 }
 
-fn trunk(vlans: &[u16], native: Option<u16>) -> Rule<[u64; Globals::WORDS]> {
-    Rule::Trunk { list: list(vlans.iter().copied()), native: native.map(VlanId) }
+fn trunk(vlans: &[u16], native: Option<u16>) -> VlanRule<[u64; Globals::WORDS]> {
+    VlanRule::Trunk { list: list(vlans.iter().copied()), native: native.map(VlanId) }
 }
 
 /// One row of docs/vlan.md: rule, tag, what happens on the way out, what on the way in.
-type Row = (Rule<[u64; Globals::WORDS]>, Option<Tag>, Option<Change>, Option<Change>);
+type Row = (VlanRule<[u64; Globals::WORDS]>, Option<OuterTag>, Option<TagChange>, Option<TagChange>);
 
 #[test]
 fn the_table_of_the_documentation() {
-    let access = Rule::Access(VlanId(10));
+    let access = VlanRule::Access(VlanId(10));
     let (plain, native) = (trunk(&[20, 21], None), trunk(&[20, 21], Some(30)));
-    let retag = |vid| Some(Change::Retag(PRIORITY | vid));
+    let retag = |vid| Some(TagChange::Retag(PRIORITY | vid));
     let rows: Vec<Row> = vec![
-        (Rule::Off, None, Some(Change::Keep), Some(Change::Keep)),
-        (Rule::Off, tag(0), Some(Change::Keep), Some(Change::Keep)),
-        (Rule::Off, tag(10), Some(Change::Keep), Some(Change::Keep)),
-        (access, None, Some(Change::Push(10)), None),
+        (VlanRule::Off, None, Some(TagChange::Keep), Some(TagChange::Keep)),
+        (VlanRule::Off, tag(0), Some(TagChange::Keep), Some(TagChange::Keep)),
+        (VlanRule::Off, tag(10), Some(TagChange::Keep), Some(TagChange::Keep)),
+        (access, None, Some(TagChange::Push(10)), None),
         (access, tag(0), retag(10), None),
-        (access, tag(10), None, Some(Change::Pop)),
+        (access, tag(10), None, Some(TagChange::Pop)),
         (access, tag(11), None, None),
         (plain, None, None, None),
         (plain, tag(0), None, None),
-        (plain, tag(20), Some(Change::Keep), Some(Change::Keep)),
+        (plain, tag(20), Some(TagChange::Keep), Some(TagChange::Keep)),
         (plain, tag(22), None, None),
-        (native, None, None, Some(Change::Push(30))),
+        (native, None, None, Some(TagChange::Push(30))),
         (native, tag(0), None, retag(30)),
-        (native, tag(30), Some(Change::Pop), Some(Change::Keep)),
-        (native, tag(21), Some(Change::Keep), Some(Change::Keep)),
+        (native, tag(30), Some(TagChange::Pop), Some(TagChange::Keep)),
+        (native, tag(21), Some(TagChange::Keep), Some(TagChange::Keep)),
         (native, tag(31), None, None),
     ];
     for (rule, tag, out, back) in rows {
-        assert_eq!(send(&rule, tag), out.ok_or(DropReason::Vlan), "out: {tag:?}, {rule:?}");
-        assert_eq!(receive(&rule, tag), back.ok_or(DropReason::Vlan), "in: {tag:?}, {rule:?}");
+        assert_eq!(on_send(&rule, tag), out.ok_or(DropReason::Vlan), "out: {tag:?}, {rule:?}");
+        assert_eq!(on_receive(&rule, tag), back.ok_or(DropReason::Vlan), "in: {tag:?}, {rule:?}");
     }
 }
 
 /// The tags of a frame, the outermost first, after a change.
-fn changed(change: Change, tag: Option<Tag>) -> Option<Tag> {
+fn changed(change: TagChange, tag: Option<OuterTag>) -> Option<OuterTag> {
     match change {
-        Change::Keep => tag,
-        Change::Pop => {
+        TagChange::Keep => tag,
+        TagChange::Pop => {
             assert!(tag.is_some(), "nothing to take away");
             None
         }
-        Change::Push(tci) => {
+        TagChange::Push(tci) => {
             assert!(tag.is_none(), "a second tag");
-            Some(Tag::new(CUSTOMER, tci))
+            Some(OuterTag::new(CUSTOMER, tci))
         }
-        Change::Retag(tci) => {
+        TagChange::Retag(tci) => {
             assert!(tag.is_some(), "nothing to replace");
-            Some(Tag::new(CUSTOMER, tci))
+            Some(OuterTag::new(CUSTOMER, tci))
         }
     }
 }
 
-fn every_tag() -> impl Iterator<Item = Option<Tag>> {
+fn every_tag() -> impl Iterator<Item = Option<OuterTag>> {
     let tags =
-        [CUSTOMER, SERVICE].into_iter().flat_map(|tpid| (0..=u16::MAX).map(move |tci| Some(Tag::new(tpid, tci))));
+        [CUSTOMER, SERVICE].into_iter().flat_map(|tpid| (0..=u16::MAX).map(move |tci| Some(OuterTag::new(tpid, tci))));
     tags.chain([None])
 }
 
-fn vid(tag: Option<Tag>) -> u16 {
+fn vid(tag: Option<OuterTag>) -> u16 {
     tag.map_or(0, |tag| tag.vid().0)
 }
 
 #[test]
 fn an_access_aggregate_sends_its_vlan_and_nothing_else() {
-    let rule: Rule<[u64; Globals::WORDS]> = Rule::Access(VlanId(10));
+    let rule: VlanRule<[u64; Globals::WORDS]> = VlanRule::Access(VlanId(10));
     for tag in every_tag() {
-        match send(&rule, tag) {
+        match on_send(&rule, tag) {
             Ok(change) => {
                 let wire = changed(change, tag);
                 assert_eq!((vid(tag), vid(wire)), (0, 10));
-                let priority = |tag: Option<Tag>| tag.map_or(0, |tag| tag.tci() & 0xf000);
+                let priority = |tag: Option<OuterTag>| tag.map_or(0, |tag| tag.tci() & 0xf000);
                 assert_eq!(priority(wire), priority(tag));
                 assert_eq!(wire.unwrap().tpid(), CUSTOMER);
             }
             Err(reason) => assert!(reason == DropReason::Vlan && vid(tag) != 0),
         }
-        match receive(&rule, tag) {
+        match on_receive(&rule, tag) {
             Ok(change) => assert_eq!((vid(tag), changed(change, tag)), (10, None)),
             Err(reason) => assert!(reason == DropReason::Vlan && vid(tag) != 10),
         }
@@ -110,10 +110,10 @@ fn a_trunk_passes_its_vlans_as_they_are() {
     for rule in [trunk(&[1, 64, 100, 4094], None), trunk(&[1, 64, 100, 4094], Some(7))] {
         for tag in every_tag() {
             let member = [1, 64, 100, 4094].contains(&vid(tag));
-            for decision in [send(&rule, tag), receive(&rule, tag)] {
+            for decision in [on_send(&rule, tag), on_receive(&rule, tag)] {
                 match decision {
-                    Ok(Change::Keep) if member => {}
-                    decided => assert!(!member && (vid(tag) == 7 || decided != Ok(Change::Keep)), "{tag:?}"),
+                    Ok(TagChange::Keep) if member => {}
+                    decided => assert!(!member && (vid(tag) == 7 || decided != Ok(TagChange::Keep)), "{tag:?}"),
                 }
             }
         }
@@ -124,13 +124,13 @@ fn a_trunk_passes_its_vlans_as_they_are() {
 fn only_the_native_vlan_is_untagged_on_the_wire() {
     let rule = trunk(&[1, 64], Some(7));
     for tag in every_tag() {
-        let out = send(&rule, tag).map(|change| vid(changed(change, tag)));
-        let back = receive(&rule, tag).map(|change| changed(change, tag));
+        let out = on_send(&rule, tag).map(|change| vid(changed(change, tag)));
+        let back = on_receive(&rule, tag).map(|change| changed(change, tag));
         match vid(tag) {
             0 => {
                 assert_eq!(out, Err(DropReason::Vlan));
                 let priority = tag.map_or(0, |tag| tag.tci() & 0xf000);
-                assert_eq!(back, Ok(Some(Tag::new(CUSTOMER, priority | 7))));
+                assert_eq!(back, Ok(Some(OuterTag::new(CUSTOMER, priority | 7))));
             }
             7 => assert_eq!((out, back), (Ok(0), Ok(tag))),
             _ => {}
@@ -141,16 +141,16 @@ fn only_the_native_vlan_is_untagged_on_the_wire() {
 #[test]
 fn a_native_vlan_that_is_also_listed_is_still_untagged_on_the_wire() {
     let rule = trunk(&[7, 8], Some(7));
-    assert_eq!(send(&rule, tag(7)), Ok(Change::Pop));
-    assert_eq!(receive(&rule, None), Ok(Change::Push(7)));
+    assert_eq!(on_send(&rule, tag(7)), Ok(TagChange::Pop));
+    assert_eq!(on_receive(&rule, None), Ok(TagChange::Push(7)));
 }
 
 #[test]
 fn the_reserved_numbers_are_in_no_list() {
-    let rule = Rule::Trunk { list: [u64::MAX; Globals::WORDS], native: None };
+    let rule = VlanRule::Trunk { list: [u64::MAX; Globals::WORDS], native: None };
     for reserved in [0, 4095] {
         assert_eq!(
-            (send(&rule, tag(reserved)), receive(&rule, tag(reserved))),
+            (on_send(&rule, tag(reserved)), on_receive(&rule, tag(reserved))),
             (Err(DropReason::Vlan), Err(DropReason::Vlan))
         );
     }
@@ -160,14 +160,14 @@ fn the_reserved_numbers_are_in_no_list() {
 fn a_tag_is_read_from_its_place_in_the_frame() {
     let mut frame = vec![0; 18];
     let of = |frame: &[u8]| {
-        Tag::in_band(|at| frame.get(at..at + 2).map(|octets| u16::from_be_bytes(octets.try_into().unwrap())))
+        OuterTag::in_band(|at| frame.get(at..at + 2).map(|octets| u16::from_be_bytes(octets.try_into().unwrap())))
     };
     assert_eq!(of(&frame), Ok(None));
     for (octets, tpid) in [([0x81, 0x00], CUSTOMER), ([0x88, 0xa8], SERVICE)] {
         frame[12..14].copy_from_slice(&octets);
         frame[14..16].copy_from_slice(&[0xbf, 0xfe]);
         let tag = of(&frame).unwrap().unwrap();
-        assert_eq!((tag, tag.vid()), (Tag::new(tpid, 0xbffe), VlanId::MAX));
+        assert_eq!((tag, tag.vid()), (OuterTag::new(tpid, 0xbffe), VlanId::MAX));
         for short in 0..16 {
             assert_eq!(of(&frame[..short]), Err(DropReason::Malformed), "{short} octets");
         }
@@ -178,14 +178,14 @@ fn a_tag_is_read_from_its_place_in_the_frame() {
 
 #[test]
 fn globals_stand_for_a_rule() {
-    assert_eq!(Globals::default().rule(), Rule::Off);
+    assert_eq!(Globals::default().rule(), VlanRule::Off);
     let globals = Globals { mode: Globals::ACCESS, vid: 10, ..Globals::default() };
-    assert_eq!(globals.rule(), Rule::Access(VlanId(10)));
+    assert_eq!(globals.rule(), VlanRule::Access(VlanId(10)));
     let globals = Globals { mode: Globals::TRUNK, vid: 0, list: list([3]) };
-    assert_eq!(globals.rule(), Rule::Trunk { list: &globals.list, native: None });
+    assert_eq!(globals.rule(), VlanRule::Trunk { list: &globals.list, native: None });
     let globals = Globals { vid: 9, ..globals };
-    assert_eq!(globals.rule(), Rule::Trunk { list: &globals.list, native: Some(VlanId(9)) });
-    assert_eq!(Globals { mode: 3, ..globals }.rule(), Rule::Off);
+    assert_eq!(globals.rule(), VlanRule::Trunk { list: &globals.list, native: Some(VlanId(9)) });
+    assert_eq!(Globals { mode: 3, ..globals }.rule(), VlanRule::Off);
 }
 
 fn any_rule() -> impl Strategy<Value = Globals> {
@@ -203,10 +203,10 @@ proptest! {
         globals in any_rule(), tag in proptest::option::of((prop_oneof![Just(CUSTOMER), Just(SERVICE)], any::<u16>()))
     ) {
         let rule = globals.rule();
-        let tag = tag.map(|(tpid, tci)| Tag::new(tpid, tci));
-        if let Ok(change) = send(&rule, tag) {
+        let tag = tag.map(|(tpid, tci)| OuterTag::new(tpid, tci));
+        if let Ok(change) = on_send(&rule, tag) {
             let wire = changed(change, tag);
-            let back = receive(&rule, wire).map(|change| changed(change, wire));
+            let back = on_receive(&rule, wire).map(|change| changed(change, wire));
             // Without a VLAN on this side the frame comes back untagged, else in the same one.
             prop_assert_eq!(back.map(vid), Ok(vid(tag)));
         }

@@ -78,8 +78,8 @@ impl From<Missing> for Failure {
     }
 }
 
-impl From<aggctl_engine::aggregate::Refusal> for Failure {
-    fn from(refusal: aggctl_engine::aggregate::Refusal) -> Self {
+impl From<aggctl_engine::aggregate::EventRefusal> for Failure {
+    fn from(refusal: aggctl_engine::aggregate::EventRefusal) -> Self {
         Self::Refused(refusal.to_string())
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use aggctl_engine::{
     record::{Phase, Record},
-    supervise::{Beat, GivenUp, LOOK, Pulse, Restarts},
+    supervise::{Beat, GivenUp, LOOK, Liveness, Restarts},
 };
 use aggctl_kernel::{
     process,
@@ -170,7 +170,7 @@ impl Guardian {
     /// Starts a controller, and waits for its end. One that is stopped, spins or hangs is ended.
     async fn watch(&mut self, wish: Option<&[u8]>) -> Result<Ended, Failure> {
         let (mut child, mut beats) = spawn(&self.store, wish)?;
-        let mut pulse = Pulse::default();
+        let mut pulse = Liveness::default();
         let mut asked: Option<tokio::time::Instant> = None;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aggctl_kernel::{
-    process::{self, Held},
+    process::{self, ProcessHandle},
     state::{Lock, StateError, Store},
 };
 use tracing::warn;
@@ -59,7 +59,7 @@ pub fn end(store: &Store) -> Result<(), Failure> {
     let Some(pid) = store.holder() else { return Ok(()) };
     let guardian = process::parent(pid).filter(|parent| is_guardian(*parent) && is_stopped(Some(*parent)));
     // In this order: who is held is then looked at, and no other process.
-    let Some(held) = Held::take(pid)? else { return Ok(()) };
+    let Some(held) = ProcessHandle::take(pid)? else { return Ok(()) };
     if !held.has_open(&store.dir().join("lock")) {
         return Err(Failure::Refused(format!(
             "the lock of {} names process {pid}, which has nothing to do with it; see who holds it: `lslocks`",
@@ -68,7 +68,7 @@ pub fn end(store: &Store) -> Result<(), Failure> {
     }
     warn!(pid, "ending a process that does not answer");
     held.kill()?;
-    if let Some(guardian) = guardian.map(Held::take).transpose()?.flatten() {
+    if let Some(guardian) = guardian.map(ProcessHandle::take).transpose()?.flatten() {
         guardian.kill()?;
     }
     Ok(())

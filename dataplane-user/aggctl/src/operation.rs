@@ -13,7 +13,7 @@ use aggctl_engine::{
     aggregate::Memory,
     config::AggregateConfig,
     host::{Host, Link},
-    plan::{self, Taken},
+    plan::{self, OtherAggregates},
     record::{Layer3, Phase, PortRecord, Record},
     settings::Settings,
 };
@@ -23,7 +23,7 @@ use aggctl_kernel::{
     ethtool,
     execute::{self, Executor},
     gather,
-    netlink::{Netlink, listener::Listener},
+    netlink::{Netlink, listener::ChangeListener},
     netns, process,
     snapshot::{complete_settings, snapshot},
     state::{Lock, StateError, Store},
@@ -31,7 +31,7 @@ use aggctl_kernel::{
 };
 use tracing::{info, warn};
 
-use crate::{controller::Wish, failure::Failure, remains};
+use crate::{controller::AttachWish, failure::Failure, remains};
 
 /// How long a lock may be held by one that is about to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -72,8 +72,8 @@ pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
 ///
 /// # Errors
 /// If the state directory cannot be read.
-pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
-    let mut taken = Taken::default();
+pub fn taken(store: &Store, host: &Host) -> Result<OtherAggregates, Failure> {
+    let mut taken = OtherAggregates::default();
     for name in Store::names(store.cookie())?.into_iter().filter(|name| name != store.name()) {
         let other = Store::new(store.cookie(), &name);
         match other.record() {
@@ -99,14 +99,18 @@ pub fn taken(store: &Store, host: &Host) -> Result<Taken, Failure> {
 ///
 /// # Errors
 /// Why not; everything was undone then, or the line says what was not.
-pub fn attach(store: &Store, wish: &Wish, warn: &mut dyn FnMut(String)) -> Result<(Record, Option<Listener>), Failure> {
+pub fn attach(
+    store: &Store,
+    wish: &AttachWish,
+    warn: &mut dyn FnMut(String),
+) -> Result<(Record, Option<ChangeListener>), Failure> {
     let mut netlink = Netlink::open()?;
     // It takes its time, so before others have to wait for us.
     let conflicts = conflicts::find(&named(&netlink.links()?, &wish.config), store.name())?;
     // Until the record is there that says whose ports these are.
     let ports = store.lock_ports(PORTS_PATIENCE)?;
     // Before the picture is taken: what is not in it must be received.
-    let listener = Listener::open(None)?;
+    let listener = ChangeListener::open(None)?;
     let mut host = snapshot(&mut netlink)?;
     complete_settings(&mut host, wish.config.ports.iter().map(|port| port.name.as_str()))?;
     let (mut record, warnings) = plan::attach(&host, &wish.config, &taken(store, &host)?)?;

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{Action, Notice},
-    changes::Changes,
+    changes::LastChanges,
     config::{AggregateConfig, Partner, PortConfig},
     event::{AggregateState, Event, LinkState, OwnFlags},
     select::Rules,
@@ -52,7 +52,7 @@ use port::{Port, Presence};
 use rounds::Rounds;
 use sharing::Sharing;
 
-pub use refusal::Refusal;
+pub use refusal::EventRefusal;
 pub use table::ACCEPT_GRACE;
 
 /// A port as it is handed over at the start.
@@ -95,7 +95,7 @@ pub struct Memory {
     pub flags: BTreeMap<PortId, LeftFlags>,
     /// When things changed last. The controller keeps it: there is no clock here.
     #[serde(default)]
-    pub changes: Changes,
+    pub changes: LastChanges,
 }
 
 /// The running state of an aggregate.
@@ -186,7 +186,7 @@ impl Aggregate {
     /// # Errors
     ///
     /// The event asks for what cannot be; nothing was changed.
-    pub fn on_event(&mut self, now: Duration, event: Event) -> Result<Vec<Action>, Refusal> {
+    pub fn on_event(&mut self, now: Duration, event: Event) -> Result<Vec<Action>, EventRefusal> {
         self.now = self.now.max(now);
         let mut actions = Vec::new();
         let mut circumstances = Circumstances::default();
@@ -260,7 +260,7 @@ impl Aggregate {
             by_hand: self.by_hand,
             mtu: self.mtu.agreed(),
             flags: self.ports.iter().map(|port| (port.id, port.left_flags())).collect(),
-            changes: Changes::default(),
+            changes: LastChanges::default(),
         }
     }
 

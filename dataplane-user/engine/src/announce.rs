@@ -28,7 +28,7 @@ const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
 
 /// Whether the host forwards IPv6 packets for others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Role {
+pub enum Ipv6Role {
     /// It does not.
     #[default]
     Host,
@@ -42,12 +42,12 @@ pub enum Role {
 /// detection, and repetitions.
 #[must_use]
 pub fn frames(mac: Mac, addresses: &[Address]) -> Vec<Vec<u8>> {
-    frames_as(Role::Host, mac, addresses)
+    frames_as(Ipv6Role::Host, mac, addresses)
 }
 
 /// As [`frames`], for a host or for a router.
 #[must_use]
-pub fn frames_as(role: Role, mac: Mac, addresses: &[Address]) -> Vec<Vec<u8>> {
+pub fn frames_as(role: Ipv6Role, mac: Mac, addresses: &[Address]) -> Vec<Vec<u8>> {
     let mut seen = BTreeSet::new();
     let worthy = addresses.iter().filter(|address| is_announced(address) && seen.insert(address.local));
     worthy
@@ -104,13 +104,13 @@ fn gratuitous_arp(mac: Mac, address: Ipv4Addr) -> Option<Vec<u8>> {
 
 /// An unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6), which overrides what they have cached. `None`
 /// is not to be expected: the frame has a fixed size.
-fn neighbour_advertisement(role: Role, mac: Mac, address: Ipv6Addr) -> Option<Vec<u8>> {
+fn neighbour_advertisement(role: Ipv6Role, mac: Mac, address: Ipv6Addr) -> Option<Vec<u8>> {
     /// Neighbour discovery packets that passed a router are ignored (RFC 4861, 7.1.2).
     const HOP_LIMIT: u8 = 255;
     /// Option "target link-layer address", one unit of eight octets long (RFC 4861, 4.6.1).
     const TARGET_LINK_LAYER_ADDRESS: [u8; 2] = [2, 1];
 
-    let header = NeighborAdvertisementHeader { router: role == Role::Router, solicited: false, r#override: true };
+    let header = NeighborAdvertisementHeader { router: role == Ipv6Role::Router, solicited: false, r#override: true };
     let mut payload = Vec::with_capacity(NeighborAdvertisementPayload::LEN + 8);
     payload.extend(address.octets());
     payload.extend(TARGET_LINK_LAYER_ADDRESS);

@@ -35,7 +35,7 @@ pub enum Author {
 
 /// What a change is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum ChangedItem {
     /// An address.
     Address(Address),
     /// A route.
@@ -46,11 +46,11 @@ pub enum Subject {
 
 /// What was told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum ChangeEvent {
     /// Something was added, or changed.
     Added {
         /// What.
-        what: Subject,
+        what: ChangedItem,
         /// Whether it took the place of another one (`NLM_F_REPLACE`).
         instead: bool,
         /// Who asked for it.
@@ -59,7 +59,7 @@ pub enum News {
     /// Something was removed.
     Removed {
         /// What.
-        what: Subject,
+        what: ChangedItem,
         /// Who asked for it.
         by: Author,
     },
@@ -84,18 +84,18 @@ pub struct Arrivals {
 
 impl Arrivals {
     /// A step of ours is about to remove this from the interface that it names.
-    pub fn will_move(&mut self, what: &Subject) {
+    pub fn will_move(&mut self, what: &ChangedItem) {
         put(&mut self.moved, what);
     }
 
     /// Takes in what was told. `flushing`: a step of ours was being carried out of which the kernel removes more than
     /// it says who asked for.
-    pub fn tell(&mut self, news: News, flushing: bool) {
+    pub fn tell(&mut self, news: ChangeEvent, flushing: bool) {
         match news {
-            News::Link { index, up: true } => _ = self.down.remove(&index),
-            News::Link { index, up: false } => _ = self.down.insert(index),
-            News::Added { what, instead, by } => self.added(&what, instead, by),
-            News::Removed { what, by } => {
+            ChangeEvent::Link { index, up: true } => _ = self.down.remove(&index),
+            ChangeEvent::Link { index, up: false } => _ = self.down.insert(index),
+            ChangeEvent::Added { what, instead, by } => self.added(&what, instead, by),
+            ChangeEvent::Removed { what, by } => {
                 if has(&self.moved, &what) {
                     take(&mut self.came, &what);
                 } else if self.is_owners(&what, by, flushing) {
@@ -111,12 +111,14 @@ impl Arrivals {
         each(there, |what| self.added(&what, false, Author::Others));
     }
 
-    fn added(&mut self, what: &Subject, instead: bool, by: Author) {
+    fn added(&mut self, what: &ChangedItem, instead: bool, by: Author) {
         let counts = match what {
-            Subject::Address(_) => by != Author::Us,
+            ChangedItem::Address(_) => by != Author::Us,
             // Prefix routes come and go with their addresses.
-            Subject::Route(route) => by == Author::Others || by == Author::Kernel && route.protocol != RTPROT_KERNEL,
-            Subject::Neighbour(neighbour) => {
+            ChangedItem::Route(route) => {
+                by == Author::Others || by == Author::Kernel && route.protocol != RTPROT_KERNEL
+            }
+            ChangedItem::Neighbour(neighbour) => {
                 if !is_lasting(neighbour) && by == Author::Others {
                     // A neighbour that is deleted is first told of as one that failed.
                     take(&mut self.came, what);
@@ -127,7 +129,7 @@ impl Arrivals {
         if !counts {
             return;
         }
-        if let (true, Subject::Route(route)) = (instead, what) {
+        if let (true, ChangedItem::Route(route)) = (instead, what) {
             self.came.routes.retain(|other| !layer3::is_rival(other, route) || other.links != route.links);
         }
         take(&mut self.went, what);
@@ -136,10 +138,10 @@ impl Arrivals {
     }
 
     /// Whether a removal is its owner's wish, and not what the kernel makes of something else.
-    fn is_owners(&self, what: &Subject, by: Author, flushing: bool) -> bool {
+    fn is_owners(&self, what: &ChangedItem, by: Author, flushing: bool) -> bool {
         match (by, what) {
             (Author::Others, _) => true,
-            (Author::Kernel, Subject::Address(Address { local: IpAddr::V6(_), link, .. })) => {
+            (Author::Kernel, ChangedItem::Address(Address { local: IpAddr::V6(_), link, .. })) => {
                 !flushing && !self.down.contains(link)
             }
             (Author::Us | Author::Kernel, _) => false,
@@ -197,10 +199,10 @@ fn is_lasting(neighbour: &Neighbour) -> bool {
     neighbour.state & PERMANENT != 0 || neighbour.flags & PROXY != 0
 }
 
-fn each(all: &Layer3, mut act: impl FnMut(Subject)) {
-    all.addresses.iter().cloned().map(Subject::Address).for_each(&mut act);
-    all.routes.iter().cloned().map(Subject::Route).for_each(&mut act);
-    all.neighbours.iter().cloned().map(Subject::Neighbour).for_each(&mut act);
+fn each(all: &Layer3, mut act: impl FnMut(ChangedItem)) {
+    all.addresses.iter().cloned().map(ChangedItem::Address).for_each(&mut act);
+    all.routes.iter().cloned().map(ChangedItem::Route).for_each(&mut act);
+    all.neighbours.iter().cloned().map(ChangedItem::Neighbour).for_each(&mut act);
 }
 
 fn of(all: &Layer3, link: IfIndex) -> Layer3 {
@@ -212,27 +214,27 @@ fn of(all: &Layer3, link: IfIndex) -> Layer3 {
     }
 }
 
-fn has(all: &Layer3, what: &Subject) -> bool {
+fn has(all: &Layer3, what: &ChangedItem) -> bool {
     match what {
-        Subject::Address(address) => all.addresses.iter().any(|other| is_same_address(other, address)),
-        Subject::Route(route) => all.routes.iter().any(|other| is_same_route(other, route)),
-        Subject::Neighbour(neighbour) => all.neighbours.iter().any(|other| is_same_neighbour(other, neighbour)),
+        ChangedItem::Address(address) => all.addresses.iter().any(|other| is_same_address(other, address)),
+        ChangedItem::Route(route) => all.routes.iter().any(|other| is_same_route(other, route)),
+        ChangedItem::Neighbour(neighbour) => all.neighbours.iter().any(|other| is_same_neighbour(other, neighbour)),
     }
 }
 
-fn put(all: &mut Layer3, what: &Subject) {
+fn put(all: &mut Layer3, what: &ChangedItem) {
     match what {
-        Subject::Address(address) => all.addresses.push(address.clone()),
-        Subject::Route(route) => all.routes.push(route.clone()),
-        Subject::Neighbour(neighbour) => all.neighbours.push(neighbour.clone()),
+        ChangedItem::Address(address) => all.addresses.push(address.clone()),
+        ChangedItem::Route(route) => all.routes.push(route.clone()),
+        ChangedItem::Neighbour(neighbour) => all.neighbours.push(neighbour.clone()),
     }
 }
 
-fn take(all: &mut Layer3, what: &Subject) {
+fn take(all: &mut Layer3, what: &ChangedItem) {
     match what {
-        Subject::Address(address) => all.addresses.retain(|other| !is_same_address(other, address)),
-        Subject::Route(route) => all.routes.retain(|other| !is_same_route(other, route)),
-        Subject::Neighbour(neighbour) => all.neighbours.retain(|other| !is_same_neighbour(other, neighbour)),
+        ChangedItem::Address(address) => all.addresses.retain(|other| !is_same_address(other, address)),
+        ChangedItem::Route(route) => all.routes.retain(|other| !is_same_route(other, route)),
+        ChangedItem::Neighbour(neighbour) => all.neighbours.retain(|other| !is_same_neighbour(other, neighbour)),
     }
 }
 

@@ -9,31 +9,31 @@ use crate::status::{AggregateStatus, PortState};
 
 /// The last change of an aggregate and of each of its ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changes {
-    aggregate: Option<Change<(bool, Option<PortId>)>>,
-    ports: BTreeMap<PortId, Change<(bool, PortState)>>,
+pub struct LastChanges {
+    aggregate: Option<Since<(bool, Option<PortId>)>>,
+    ports: BTreeMap<PortId, Since<(bool, PortState)>>,
 }
 
 /// What something is, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Change<T> {
+struct Since<T> {
     /// Milliseconds since the Unix epoch.
     at_ms: u64,
     to: T,
 }
 
-impl Changes {
+impl LastChanges {
     /// Takes in the present state.
     pub fn note(&mut self, now_ms: u64, status: &AggregateStatus) {
         let is = (status.carrier, status.active);
         if self.aggregate.is_none_or(|known| known.to != is) {
-            self.aggregate = Some(Change { at_ms: now_ms, to: is });
+            self.aggregate = Some(Since { at_ms: now_ms, to: is });
         }
         self.ports.retain(|id, _| status.ports.iter().any(|port| port.id == *id));
         for port in &status.ports {
             let is = (port.link, port.state);
             if self.ports.get(&port.id).is_none_or(|known| known.to != is) {
-                self.ports.insert(port.id, Change { at_ms: now_ms, to: is });
+                self.ports.insert(port.id, Since { at_ms: now_ms, to: is });
             }
         }
     }
@@ -67,7 +67,7 @@ mod tests {
         AggregateStatus { carrier: true, active: Some(PortId(active)), ports, ..AggregateStatus::default() }
     }
 
-    fn dates(changes: &Changes, status: &AggregateStatus) -> (Option<u64>, Vec<Option<u64>>) {
+    fn dates(changes: &LastChanges, status: &AggregateStatus) -> (Option<u64>, Vec<Option<u64>>) {
         let mut status = status.clone();
         changes.date(&mut status);
         (status.changed_ms, status.ports.iter().map(|port| port.changed_ms).collect())
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_what_changes_gets_a_new_time() {
-        let mut changes = Changes::default();
+        let mut changes = LastChanges::default();
         changes.note(1, &status(0, [true, true]));
         changes.note(2, &status(0, [true, true]));
         changes.note(3, &status(0, [true, false]));
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn times_outlive_a_controller_and_a_port_takes_its_own_along() {
-        let mut changes = Changes::default();
+        let mut changes = LastChanges::default();
         changes.note(1, &status(0, [true, true]));
-        let kept: Changes = serde_json::from_str(&serde_json::to_string(&changes).unwrap()).unwrap();
+        let kept: LastChanges = serde_json::from_str(&serde_json::to_string(&changes).unwrap()).unwrap();
         assert_eq!(kept, changes);
         let mut alone = status(0, [true, true]);
         alone.ports.pop();

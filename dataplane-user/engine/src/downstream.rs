@@ -1,7 +1,7 @@
 //! What the host carries through an aggregate although it is not the aggregate's own: devices that are stacked on it,
 //! and stations behind a bridge on it. Switches must learn their MACs on the new port, too.
 //!
-//! The kernel crate takes a [`Picture`] at the moment of an announcement. From the aggregate upward, each way to a
+//! The kernel crate takes a [`Topology`] at the moment of an announcement. From the aggregate upward, each way to a
 //! device is a list of hops; read downward, it says with which tags a frame of that device reaches the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aggctl_common::{IfIndex, Mac, vlan::VlanId};
 
 use crate::{
-    announce::{Role, frames_as, learning},
+    announce::{Ipv6Role, frames_as, learning},
     host::Address,
     tag::{Tag, tagged},
 };
@@ -22,9 +22,9 @@ const WAYS: usize = 1024;
 
 /// The devices of the namespace, and who is behind those above the aggregate.
 #[derive(Clone, Debug, Default)]
-pub struct Picture {
+pub struct Topology {
     /// All interfaces, by number.
-    pub devices: BTreeMap<IfIndex, Device>,
+    pub devices: BTreeMap<IfIndex, NetDevice>,
     /// The ports of bridges, and the bridges themselves as ports of their own, by number.
     pub ports: BTreeMap<IfIndex, BridgePort>,
     /// By number of the interface: the unicast addresses that it must receive, and if it is a bridge, its forwarding
@@ -34,7 +34,7 @@ pub struct Picture {
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
+pub struct NetDevice {
     /// Its name.
     pub name: String,
     /// Its MAC.
@@ -46,12 +46,12 @@ pub struct Device {
     /// What it is a port of.
     pub master: Option<IfIndex>,
     /// What it does with frames.
-    pub kind: Kind,
+    pub kind: DeviceKind,
 }
 
 /// What an interface does with the frames that it hands down, or passes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DeviceKind {
     /// It tags them (`vlan`).
     Vlan(Tag),
     /// It leaves them as they are (`macvlan`, `macvtap`, `ipvlan`, `ipvtap`).
@@ -95,12 +95,12 @@ pub struct Station {
     /// The address.
     pub mac: Mac,
     /// Where it is.
-    pub place: Place,
+    pub place: StationPlace,
 }
 
 /// Where a station is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum StationPlace {
     /// The interface itself has to receive it: a macvlan's address, perhaps one of another namespace.
     Here,
     /// Behind a port of the bridge.
@@ -122,18 +122,18 @@ enum Hop {
 }
 
 /// The interfaces whose frames may leave through the aggregate, itself included: whose stations belong into a
-/// [`Picture`].
+/// [`Topology`].
 #[must_use]
-pub fn above(aggregate: IfIndex, devices: &BTreeMap<IfIndex, Device>) -> BTreeSet<IfIndex> {
+pub fn above(aggregate: IfIndex, devices: &BTreeMap<IfIndex, NetDevice>) -> BTreeSet<IfIndex> {
     let mut found = BTreeSet::from([aggregate]);
     loop {
         let more: Vec<_> = devices
             .iter()
             .filter(|(index, device)| !found.contains(index) && device.up)
             .filter(|(index, device)| {
-                let stacked = matches!(device.kind, Kind::Vlan(_) | Kind::Plain)
+                let stacked = matches!(device.kind, DeviceKind::Vlan(_) | DeviceKind::Plain)
                     && device.lower.is_some_and(|lower| found.contains(&lower));
-                let bridge = matches!(device.kind, Kind::Bridge { .. })
+                let bridge = matches!(device.kind, DeviceKind::Bridge { .. })
                     && found.iter().any(|port| devices.get(port).is_some_and(|port| port.master == Some(**index)));
                 stacked || bridge
             })
@@ -152,9 +152,9 @@ pub fn above(aggregate: IfIndex, devices: &BTreeMap<IfIndex, Device>) -> BTreeSe
 /// says of an interface, by its name, whether it forwards.
 pub fn frames(
     aggregate: IfIndex,
-    picture: &Picture,
+    picture: &Topology,
     addresses: &[Address],
-    role: impl Fn(&str) -> Role,
+    role: impl Fn(&str) -> Ipv6Role,
 ) -> Vec<Vec<u8>> {
     let mut walk = Walk { picture, speakers: Vec::new(), stations: Vec::new(), ways: 0 };
     walk.visit(aggregate, None, &mut Vec::new(), &mut Vec::new());
@@ -182,7 +182,7 @@ pub fn frames(
 
 /// Walks all ways from the aggregate upward.
 struct Walk<'a> {
-    picture: &'a Picture,
+    picture: &'a Topology,
     /// Interfaces that speak for themselves, with the tags that their frames have on the wire (the outermost first).
     speakers: Vec<(IfIndex, Vec<Tag>)>,
     /// MACs of others, likewise.
@@ -210,15 +210,15 @@ impl Walk<'_> {
             self.stations.extend(received);
             self.speakers.push((index, tags));
         }
-        if let (Kind::Bridge { filtering }, Some(port)) = (device.kind, from) {
+        if let (DeviceKind::Bridge { filtering }, Some(port)) = (device.kind, from) {
             self.look_behind(index, port, filtering, hops);
         }
         path.push(index);
         for (upper, above) in picture.devices.iter().filter(|(_, above)| above.lower == Some(index)) {
             match above.kind {
-                Kind::Vlan(tag) => self.climb(*upper, index, Some(Hop::Tag(tag)), hops, path),
-                Kind::Plain => self.climb(*upper, index, None, hops, path),
-                Kind::Bridge { .. } | Kind::Other => {}
+                DeviceKind::Vlan(tag) => self.climb(*upper, index, Some(Hop::Tag(tag)), hops, path),
+                DeviceKind::Plain => self.climb(*upper, index, None, hops, path),
+                DeviceKind::Bridge { .. } | DeviceKind::Other => {}
             }
         }
         if let Some((bridge, filtering)) = bridge
@@ -242,7 +242,7 @@ impl Walk<'_> {
         let isolated = |port: &IfIndex| self.picture.ports.get(port).is_some_and(|port| port.isolated);
         let mut found = Vec::new();
         for station in self.picture.stations.get(&bridge).into_iter().flatten() {
-            let Place::Behind { port, vlan } = station.place else { continue };
+            let StationPlace::Behind { port, vlan } = station.place else { continue };
             if port == by || (isolated(&port) && isolated(&by)) {
                 continue;
             }
@@ -289,7 +289,7 @@ impl Walk<'_> {
     /// The unicast addresses that an interface must receive.
     fn received_by(&self, index: IfIndex) -> impl Iterator<Item = Mac> {
         let stations = self.picture.stations.get(&index).into_iter().flatten();
-        stations.filter(|station| station.place == Place::Here).map(|station| station.mac)
+        stations.filter(|station| station.place == StationPlace::Here).map(|station| station.mac)
     }
 
     /// Those of them that it must receive for the sake of its VLAN devices, which are followed on their own.
@@ -298,16 +298,16 @@ impl Walk<'_> {
             .picture
             .devices
             .iter()
-            .filter(|(_, upper)| upper.lower == Some(index) && matches!(upper.kind, Kind::Vlan(_)));
+            .filter(|(_, upper)| upper.lower == Some(index) && matches!(upper.kind, DeviceKind::Vlan(_)));
         vlans.flat_map(|(upper, device)| self.received_by(*upper).chain([device.mac])).collect()
     }
 }
 
 /// If it is a bridge: the EtherType of its tags, if it filters.
-fn bridge_filtering(device: &Device) -> Option<Option<u16>> {
+fn bridge_filtering(device: &NetDevice) -> Option<Option<u16>> {
     match device.kind {
-        Kind::Bridge { filtering } => Some(filtering),
-        Kind::Vlan(_) | Kind::Plain | Kind::Other => None,
+        DeviceKind::Bridge { filtering } => Some(filtering),
+        DeviceKind::Vlan(_) | DeviceKind::Plain | DeviceKind::Other => None,
     }
 }
 

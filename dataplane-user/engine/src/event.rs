@@ -31,7 +31,7 @@ pub enum Event {
         /// Its slot.
         port: PortId,
     },
-    /// The owner chose an active port by hand. Refused (see [`crate::aggregate::Refusal`]) if it is not usable.
+    /// The owner chose an active port by hand. Refused (see [`crate::aggregate::EventRefusal`]) if it is not usable.
     Activate {
         /// The chosen port.
         port: PortId,

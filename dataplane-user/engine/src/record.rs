@@ -57,7 +57,7 @@ pub struct Record {
     /// The ports.
     pub ports: Vec<PortRecord>,
     /// The steps that were planned and how far they got. Undoing runs them backwards.
-    pub journal: Vec<Entry>,
+    pub journal: Vec<JournalEntry>,
     /// Addresses, routes and neighbours of the aggregate when last seen, should the interface be deleted by others.
     pub last_seen: Layer3,
     /// When the attach is undone unless confirmed: nanoseconds of CLOCK_BOOTTIME.
@@ -121,7 +121,7 @@ impl PortRecord {
 
 /// A step of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct JournalEntry {
     /// The step.
     pub step: Step,
     /// Whether carrying it out has begun (it may have taken effect).

@@ -21,7 +21,7 @@ pub use rotation::rotation;
 
 /// A port, as far as its part of the traffic depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct SpreadMember {
     /// Its slot, below [`MAX_PORTS`]; no two ports have the same.
     pub id: PortId,
     /// How much it shall carry in proportion to the others, 1 to 255. 0 counts as 1.
@@ -30,7 +30,7 @@ pub struct Share {
     pub usable: bool,
 }
 
-impl Share {
+impl SpreadMember {
     /// The weight, at least 1.
     fn weight(&self) -> u8 {
         self.weight.max(1)
@@ -61,14 +61,14 @@ pub fn counts(entries: &[u8]) -> [u32; MAX_PORTS] {
 /// A table as the programs see it, to ask [`aggctl_common::spread::choose`] what they do: now, or if a port failed.
 /// Buckets that it does not have belong to no port.
 #[derive(Clone, Copy, Debug)]
-pub struct Table<'a> {
+pub struct BucketTable<'a> {
     /// From [`primaries`].
     pub primaries: &'a [u8],
     /// From [`fallback_orders()`].
     pub fallback_orders: &'a [[u8; MAX_FALLBACKS]],
 }
 
-impl TableView for Table<'_> {
+impl TableView for BucketTable<'_> {
     fn primary(&self, bucket: u32) -> u8 {
         entry(self.primaries, bucket).copied().unwrap_or(END)
     }

@@ -55,7 +55,7 @@ impl Beat {
 
 /// What the system tells about a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct ProcessSample {
     /// It is stopped, by a signal or a debugger.
     pub stopped: bool,
     /// The processor time that it has used in all.
@@ -75,7 +75,7 @@ pub enum GivenUp {
 
 /// The life of one controller, as its guardian sees it.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Liveness {
     long: bool,
     silent: u32,
     /// A beat came since the last look.
@@ -86,14 +86,14 @@ pub struct Pulse {
     in_control: Option<u32>,
 }
 
-impl Default for Pulse {
+impl Default for Liveness {
     /// A controller that was just started. To begin is a long operation.
     fn default() -> Self {
         Self { long: true, silent: 0, received: false, processor: Duration::ZERO, in_control: None }
     }
 }
 
-impl Pulse {
+impl Liveness {
     /// A beat came.
     pub fn receive(&mut self, beat: Beat) {
         self.received = true;
@@ -104,7 +104,7 @@ impl Pulse {
     }
 
     /// One look, and what the system tells. Returns why the controller is to be ended, if it is.
-    pub fn look(&mut self, sight: Sight) -> Option<GivenUp> {
+    pub fn look(&mut self, sight: ProcessSample) -> Option<GivenUp> {
         self.in_control = self.in_control.map(|looks| looks.saturating_add(1));
         if std::mem::take(&mut self.received) {
             self.silent = 0;

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use aggctl_common::{
     Destination,
     control::Control,
-    vlan::{self, CUSTOMER, Change, ETHERTYPE_AT, Globals, Tag, VlanId},
+    vlan::{self, CUSTOMER, ETHERTYPE_AT, Globals, OuterTag, TagChange, VlanId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -170,12 +170,12 @@ impl VlanConfig {
             return Some(frame);
         }
         let octets = |at: usize| frame.get(at..)?.first_chunk().map(|octets| u16::from_be_bytes(*octets));
-        let tag = Tag::in_band(octets).ok()?;
-        let (removed, added) = match vlan::send(&self.globals().rule(), tag).ok()? {
-            Change::Keep => return Some(frame),
-            Change::Push(tci) => (0, Some(tci)),
-            Change::Pop => (TAG, None),
-            Change::Retag(tci) => (TAG, Some(tci)),
+        let tag = OuterTag::in_band(octets).ok()?;
+        let (removed, added) = match vlan::on_send(&self.globals().rule(), tag).ok()? {
+            TagChange::Keep => return Some(frame),
+            TagChange::Push(tci) => (0, Some(tci)),
+            TagChange::Pop => (TAG, None),
+            TagChange::Retag(tci) => (TAG, Some(tci)),
         };
         let added = added.into_iter().flat_map(|tci| [CUSTOMER, tci]).flat_map(u16::to_be_bytes);
         frame.splice(ETHERTYPE_AT..ETHERTYPE_AT + removed, added);

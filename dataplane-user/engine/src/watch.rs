@@ -10,7 +10,7 @@ use crate::config::LinkWatch;
 
 /// What a watch knows about its link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Link {
+pub enum WatchedLink {
     /// Down.
     #[default]
     Down,
@@ -31,19 +31,19 @@ pub enum Link {
 /// The watch of one port. Times are those of [`crate::aggregate::Aggregate::on_event`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
-    link: Link,
+    link: WatchedLink,
 }
 
 impl Watch {
     /// A watch that takes what it finds as given: delays are for changes, and there was none yet.
     #[must_use]
     pub fn found(up: bool) -> Self {
-        Self { link: if up { Link::Up } else { Link::Down } }
+        Self { link: if up { WatchedLink::Up } else { WatchedLink::Down } }
     }
 
     /// The link's state.
     #[must_use]
-    pub fn link(&self) -> Link {
+    pub fn link(&self) -> WatchedLink {
         self.link
     }
 
@@ -51,44 +51,43 @@ impl Watch {
     #[must_use]
     pub fn is_up(&self) -> bool {
         match self.link {
-            Link::Up | Link::Failing { .. } => true,
-            Link::Down | Link::Rising { .. } => false,
+            WatchedLink::Up | WatchedLink::Failing { .. } => true,
+            WatchedLink::Down | WatchedLink::Rising { .. } => false,
         }
     }
 
     /// The link is up or down now, as the driver reports it. [`Watch::advance`] must follow.
     pub fn report(&mut self, now: Duration, up: bool) {
         self.link = match (self.link, up) {
-            (Link::Down, true) => Link::Rising { since: now },
-            (Link::Rising { .. }, false) => Link::Down,
-            (Link::Up, false) => Link::Failing { since: now },
-            (Link::Failing { .. }, true) => Link::Up,
-            (same @ (Link::Down | Link::Failing { .. }), false) | (same @ (Link::Up | Link::Rising { .. }), true) => {
-                same
-            }
+            (WatchedLink::Down, true) => WatchedLink::Rising { since: now },
+            (WatchedLink::Rising { .. }, false) => WatchedLink::Down,
+            (WatchedLink::Up, false) => WatchedLink::Failing { since: now },
+            (WatchedLink::Failing { .. }, true) => WatchedLink::Up,
+            (same @ (WatchedLink::Down | WatchedLink::Failing { .. }), false)
+            | (same @ (WatchedLink::Up | WatchedLink::Rising { .. }), true) => same,
         };
     }
 
     /// The port is of no use, whatever its link does: it is administratively down or gone. No delay: nothing is sent
     /// through it, and it was no glitch.
     pub fn give_up(&mut self) {
-        self.link = Link::Down;
+        self.link = WatchedLink::Down;
     }
 
     /// Ends a delay whose time has come.
     pub fn advance(&mut self, now: Duration, settings: &LinkWatch) {
         if self.deadline(settings).is_some_and(|deadline| deadline <= now) {
             self.link = match self.link {
-                Link::Rising { .. } | Link::Up => Link::Up,
-                Link::Failing { .. } | Link::Down => Link::Down,
+                WatchedLink::Rising { .. } | WatchedLink::Up => WatchedLink::Up,
+                WatchedLink::Failing { .. } | WatchedLink::Down => WatchedLink::Down,
             };
         }
     }
 
     /// Ends a running up-delay at once: there is no better port to wait for.
     pub fn trust_now(&mut self) {
-        if let Link::Rising { .. } = self.link {
-            self.link = Link::Up;
+        if let WatchedLink::Rising { .. } = self.link {
+            self.link = WatchedLink::Up;
         }
     }
 
@@ -96,9 +95,9 @@ impl Watch {
     #[must_use]
     pub fn deadline(&self, settings: &LinkWatch) -> Option<Duration> {
         match self.link {
-            Link::Rising { since } => Some(since.saturating_add(millis(settings.up_delay_ms))),
-            Link::Failing { since } => Some(since.saturating_add(millis(settings.down_delay_ms))),
-            Link::Up | Link::Down => None,
+            WatchedLink::Rising { since } => Some(since.saturating_add(millis(settings.up_delay_ms))),
+            WatchedLink::Failing { since } => Some(since.saturating_add(millis(settings.down_delay_ms))),
+            WatchedLink::Up | WatchedLink::Down => None,
         }
     }
 }

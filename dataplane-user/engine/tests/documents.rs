@@ -7,7 +7,7 @@ use std::{env, fs, path::Path};
 
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
-    options::{GROUPS, Group, HasOptions, Live, Orders, Row, find},
+    options::{GROUPS, HasOptions, Live, OptionGroup, OptionRow, Orders, find},
 };
 
 /// A table, by the name of its markers.
@@ -52,7 +52,7 @@ fn options() -> String {
 fn ports() -> String {
     let head =
         "| setting | what it is | values | default | live | other names |\n| --- | --- | --- | --- | --- | --- |\n";
-    let setting = |row: &Row<PortConfig>| match row.kind.bare() {
+    let setting = |row: &OptionRow<PortConfig>| match row.kind.bare() {
         Some(_) => option(row, &format!("{}`, `no{}", row.name, row.name)),
         None => option(row, &format!("{}={}", row.name, row.kind.metavar())),
     };
@@ -60,7 +60,7 @@ fn ports() -> String {
 }
 
 fn orders() -> String {
-    let line = |row: &Row<Orders>| {
+    let line = |row: &OptionRow<Orders>| {
         let syntax = format!("{}={}", row.name, row.kind.metavar());
         format!("| `{syntax}` | {} | {} |\n", explained(row), code(row.aliases.iter().copied()))
     };
@@ -69,7 +69,7 @@ fn orders() -> String {
 }
 
 /// A line of a table of options.
-fn option<C: HasOptions>(row: &Row<C>, syntax: &str) -> String {
+fn option<C: HasOptions>(row: &OptionRow<C>, syntax: &str) -> String {
     let cells = [
         format!("`{}`", escaped(syntax)),
         explained(row),
@@ -82,9 +82,9 @@ fn option<C: HasOptions>(row: &Row<C>, syntax: &str) -> String {
 }
 
 /// How it is written in `attach`.
-fn syntax(row: &Row<AggregateConfig>) -> String {
+fn syntax(row: &OptionRow<AggregateConfig>) -> String {
     let own = format!("--{} {}", row.name, row.kind.metavar());
-    let in_group = |group: &Group| {
+    let in_group = |group: &OptionGroup| {
         let (key, _) = group.keys.iter().find(|(_, option)| *option == row.name)?;
         let head = group.heads.first().map_or_else(String::new, |head| format!("{},", head.names[0]));
         Some(format!("--{} {head}{key}={}", group.name, row.kind.metavar()))
@@ -92,7 +92,7 @@ fn syntax(row: &Row<AggregateConfig>) -> String {
     GROUPS.iter().find_map(in_group).map_or(own.clone(), |grouped| format!("{grouped}`, `{own}"))
 }
 
-fn explained<C>(row: &Row<C>) -> String {
+fn explained<C>(row: &OptionRow<C>) -> String {
     let page = if row.page.is_empty() { String::new() } else { format!(" ([more]({}))", row.page) };
     escaped(row.help) + &page
 }
@@ -106,7 +106,7 @@ fn live(live: Live) -> &'static str {
 }
 
 /// Its other names, and those of its values.
-fn other_names<C>(row: &Row<C>) -> String {
+fn other_names<C>(row: &OptionRow<C>) -> String {
     let values = row.kind.synonyms().into_iter().filter(|(names, built)| *built && names.len() > 1);
     let values = values.map(|(names, _)| format!("`{}`: {}", names[0], code(names[1..].iter().copied())));
     let own = (!row.aliases.is_empty()).then(|| code(row.aliases.iter().copied()));
@@ -147,7 +147,7 @@ fn names() -> String {
 }
 
 fn json<C: HasOptions>() -> String {
-    let line = |row: &Row<C>| format!("| `{}` | {} | {} |\n", row.json, row.kind.json_type(), escaped(row.help));
+    let line = |row: &OptionRow<C>| format!("| `{}` | {} | {} |\n", row.json, row.kind.json_type(), escaped(row.help));
     let lines: String = C::rows().filter(|row| !row.json.is_empty()).map(line).collect();
     format!("| field | type | meaning |\n| --- | --- | --- |\n{lines}")
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    announce::{Role, frames_as},
-    downstream::{self, Kind, Picture},
+    announce::{Ipv6Role, frames_as},
+    downstream::{self, DeviceKind, Topology},
     vlan::VlanConfig,
 };
 
@@ -51,7 +51,8 @@ pub fn send(
 pub fn downstream(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, KernelError> {
     let devices = netlink.devices()?;
     let above = downstream::above(of, &devices);
-    let is_bridge = |index: &IfIndex| matches!(devices.get(index).map(|device| device.kind), Some(Kind::Bridge { .. }));
+    let is_bridge =
+        |index: &IfIndex| matches!(devices.get(index).map(|device| device.kind), Some(DeviceKind::Bridge { .. }));
     let ports = if above.iter().any(is_bridge) { netlink.bridge_ports()? } else { BTreeMap::new() };
     let mut stations = BTreeMap::new();
     for index in above {
@@ -61,6 +62,6 @@ pub fn downstream(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, Ke
     }
     let addresses = netlink.addresses()?;
     // An interface that is gone forwards nothing.
-    let role = |name: &str| sysctl::role(name).unwrap_or(Role::Host);
-    Ok(downstream::frames(of, &Picture { devices, ports, stations }, &addresses, role))
+    let role = |name: &str| sysctl::role(name).unwrap_or(Ipv6Role::Host);
+    Ok(downstream::frames(of, &Topology { devices, ports, stations }, &addresses, role))
 }

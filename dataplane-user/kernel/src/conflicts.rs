@@ -34,7 +34,7 @@ const NAMED: usize = 4;
 
 /// What somebody does with a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ConflictKind {
     /// A policy routing rule.
     RoutingRule,
     /// A rule of nftables, by its chain.
@@ -67,7 +67,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// What it is.
-    pub kind: Kind,
+    pub kind: ConflictKind,
     /// The aggregate.
     pub aggregate: String,
     /// The ports that are concerned.
@@ -80,47 +80,49 @@ impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (who, ports, aggregate) = (shortened(&self.who), shortened(&self.ports), &self.aggregate);
         match self.kind {
-            Kind::RoutingRule => {
+            ConflictKind::RoutingRule => {
                 write!(
                     f,
                     "ip rule {who} names {ports} and does not apply to {aggregate}: add one that names {aggregate}"
                 )
             }
-            Kind::Nftables => write!(
+            ConflictKind::Nftables => write!(
                 f,
                 "rules in nftables {who} name {ports} and treat {aggregate} otherwise: add {aggregate} to them"
             ),
-            Kind::Flowtable => {
+            ConflictKind::Flowtable => {
                 write!(f, "nftables flowtable {who} names {ports}, not {aggregate}: put {aggregate} in its place")
             }
-            Kind::Xtables => {
+            ConflictKind::Xtables => {
                 write!(f, "rules in {who} name {ports} and treat {aggregate} otherwise: add {aggregate} to them")
             }
-            Kind::TrafficFilter => {
+            ConflictKind::TrafficFilter => {
                 write!(f, "tc filters on {who} name {ports} and do not apply to {aggregate}: let them name {aggregate}")
             }
-            Kind::Tunnel => {
+            ConflictKind::Tunnel => {
                 write!(f, "{who} sends through {ports}, which has no routes any more: make it again on {aggregate}")
             }
-            Kind::Socket => write!(
+            ConflictKind::Socket => write!(
                 f,
                 "{who} bound to {ports} reaches nobody from now on: start it again, bound to {aggregate} or to no interface"
             ),
-            Kind::PacketSocket => {
+            ConflictKind::PacketSocket => {
                 write!(f, "{who} still listens on {ports}: let it work on {aggregate} instead")
             }
-            Kind::Group => {
+            ConflictKind::Group => {
                 write!(f, "groups joined on {ports} are not received there any more: join {who} on {aggregate}")
             }
-            Kind::NetworkManager | Kind::Networkd => {
-                let manager = if self.kind == Kind::Networkd { "systemd-networkd" } else { "NetworkManager" };
+            ConflictKind::NetworkManager | ConflictKind::Networkd => {
+                let manager = if self.kind == ConflictKind::Networkd { "systemd-networkd" } else { "NetworkManager" };
                 write!(
                     f,
                     "{manager} holds {ports} and gives addresses back when a link returns: once {aggregate} is there, {who}"
                 )
             }
-            Kind::Manager => write!(f, "{who} configures interfaces here: see that it leaves the ports alone"),
-            Kind::Unseen => write!(f, "there was no time to look at everything that may name {ports}: not at {who}"),
+            ConflictKind::Manager => write!(f, "{who} configures interfaces here: see that it leaves the ports alone"),
+            ConflictKind::Unseen => {
+                write!(f, "there was no time to look at everything that may name {ports}: not at {who}")
+            }
         }
     }
 }
@@ -181,7 +183,7 @@ impl Search {
     }
 
     /// Notes who names a port.
-    fn note(&mut self, kind: Kind, port: &str, who: String) {
+    fn note(&mut self, kind: ConflictKind, port: &str, who: String) {
         self.found.note(kind, port, who);
     }
 
@@ -189,17 +191,17 @@ impl Search {
     fn unseen(&mut self, what: &str) {
         let ports: Vec<_> = self.interfaces.ports.iter().map(|port| port.name.clone()).collect();
         for port in ports {
-            self.note(Kind::Unseen, &port, what.to_owned());
+            self.note(ConflictKind::Unseen, &port, what.to_owned());
         }
     }
 }
 
 /// What was found: by kind, the ports and who names them.
 #[derive(Default)]
-struct Findings(BTreeMap<Kind, (BTreeSet<String>, BTreeSet<String>)>);
+struct Findings(BTreeMap<ConflictKind, (BTreeSet<String>, BTreeSet<String>)>);
 
 impl Findings {
-    fn note(&mut self, kind: Kind, port: &str, who: String) {
+    fn note(&mut self, kind: ConflictKind, port: &str, who: String) {
         let (ports, all) = self.0.entry(kind).or_default();
         ports.insert(port.to_owned());
         all.insert(who);
@@ -219,9 +221,9 @@ mod tests {
     fn a_thousand_of_a_kind_are_one_line() {
         let mut found = Findings::default();
         for number in 0..1000 {
-            found.note(Kind::Nftables, "eth1", format!("inet filter c{number:04}"));
+            found.note(ConflictKind::Nftables, "eth1", format!("inet filter c{number:04}"));
         }
-        found.note(Kind::Nftables, "eth0", "inet filter c0000".to_owned());
+        found.note(ConflictKind::Nftables, "eth0", "inet filter c0000".to_owned());
         let conflicts = found.into_conflicts("agg0");
         let [conflict] = conflicts.as_slice() else { panic!("{conflicts:?}") };
         assert_eq!(
@@ -234,25 +236,25 @@ mod tests {
     #[test]
     fn every_kind_is_one_line_that_names_who_and_what_to_do() {
         for kind in [
-            Kind::RoutingRule,
-            Kind::Nftables,
-            Kind::Flowtable,
-            Kind::Xtables,
-            Kind::TrafficFilter,
-            Kind::Tunnel,
-            Kind::Socket,
-            Kind::PacketSocket,
-            Kind::Group,
-            Kind::NetworkManager,
-            Kind::Networkd,
-            Kind::Manager,
-            Kind::Unseen,
+            ConflictKind::RoutingRule,
+            ConflictKind::Nftables,
+            ConflictKind::Flowtable,
+            ConflictKind::Xtables,
+            ConflictKind::TrafficFilter,
+            ConflictKind::Tunnel,
+            ConflictKind::Socket,
+            ConflictKind::PacketSocket,
+            ConflictKind::Group,
+            ConflictKind::NetworkManager,
+            ConflictKind::Networkd,
+            ConflictKind::Manager,
+            ConflictKind::Unseen,
         ] {
             let mut found = Findings::default();
             found.note(kind, "eth1", "somebody".to_owned());
             let line = found.into_conflicts("agg0")[0].to_string();
             assert!(line.contains("somebody") && !line.contains('\n') && line.contains(':'), "{line}");
-            assert!(line.contains("eth1") || kind == Kind::Manager, "{line}");
+            assert!(line.contains("eth1") || kind == ConflictKind::Manager, "{line}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub enum KernelError {
         /// What was asked of the kernel.
         call: &'static str,
         /// Its answer.
-        failure: Failure,
+        failure: CallFailure,
     },
     /// An interface that was there when the plan was made is not there any more.
     #[error("{0} is gone")]
@@ -51,7 +51,7 @@ pub enum KernelError {
 
 impl KernelError {
     /// A refusal.
-    pub(crate) fn refused(subject: impl Into<String>, call: &'static str, failure: impl Into<Failure>) -> Self {
+    pub(crate) fn refused(subject: impl Into<String>, call: &'static str, failure: impl Into<CallFailure>) -> Self {
         Self::Refused { subject: subject.into(), call, failure: failure.into() }
     }
 
@@ -70,7 +70,7 @@ impl KernelError {
 /// The answer to a call that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}", in_words(error), message.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
-pub struct Failure {
+pub struct CallFailure {
     /// The system's error.
     #[source]
     pub error: io::Error,
@@ -78,7 +78,7 @@ pub struct Failure {
     pub message: Option<String>,
 }
 
-impl Failure {
+impl CallFailure {
     /// The kernel's error number, where there is one.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
@@ -92,13 +92,13 @@ impl Failure {
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for CallFailure {
     fn from(error: io::Error) -> Self {
         Self { error, message: None }
     }
 }
 
-impl From<Errno> for Failure {
+impl From<Errno> for CallFailure {
     fn from(errno: Errno) -> Self {
         io::Error::from(errno).into()
     }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_error_names_subject_call_reason_and_remedy() {
-        let failure = Failure { error: Errno::PERM.into(), message: Some("reason".into()) };
+        let failure = CallFailure { error: Errno::PERM.into(), message: Some("reason".into()) };
         let text = KernelError::refused("eth1", "set MTU", failure).to_string();
         assert!(text.starts_with("eth1: set MTU: Operation not permitted (reason)"), "{text}");
         assert!(text.ends_with("run as root"), "{text}");

@@ -11,7 +11,7 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, socket_with},
 };
 
-use crate::error::{Failure, KernelError};
+use crate::error::{CallFailure, KernelError};
 
 /// `SIOCETHTOOL`.
 const SIOCETHTOOL: u32 = 0x8946;
@@ -124,12 +124,12 @@ struct Ethtool {
 }
 
 impl Ethtool {
-    fn open() -> Result<Self, Failure> {
+    fn open() -> Result<Self, CallFailure> {
         Ok(Self { socket: socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)? })
     }
 
     /// First the kernel tells how many words its masks take, then it answers (`ETHTOOL_GLINKSETTINGS`, Linux 4.6).
-    fn link_settings(&self, link: &str) -> Result<LinkSettings, Failure> {
+    fn link_settings(&self, link: &str) -> Result<LinkSettings, CallFailure> {
         let mut request = vec![0; LINK_SETTINGS_WORDS + LINK_MODE_WORDS];
         request[0] = command::GLINKSETTINGS;
         self.call(link, &mut request)?;
@@ -150,7 +150,7 @@ impl Ethtool {
         })
     }
 
-    fn features(&self, link: &str, wanted: &[&str]) -> Result<BTreeMap<String, Feature>, Failure> {
+    fn features(&self, link: &str, wanted: &[&str]) -> Result<BTreeMap<String, Feature>, CallFailure> {
         let names = self.feature_names(link)?;
         let blocks = self.feature_blocks(link, names.len())?;
         let known = names.iter().enumerate().filter(|(_, name)| wanted.contains(&name.as_str()));
@@ -158,7 +158,7 @@ impl Ethtool {
     }
 
     /// Whether the feature is so now.
-    fn set_feature(&self, link: &str, name: &str, on: bool) -> Result<bool, Failure> {
+    fn set_feature(&self, link: &str, name: &str, on: bool) -> Result<bool, CallFailure> {
         let names = self.feature_names(link)?;
         let bit = names.iter().position(|known| known == name).ok_or(Errno::OPNOTSUPP)?;
         if feature(&self.feature_blocks(link, names.len())?, bit).on == on {
@@ -176,7 +176,7 @@ impl Ethtool {
     }
 
     /// The names of all features, by bit.
-    fn feature_names(&self, link: &str) -> Result<Vec<String>, Failure> {
+    fn feature_names(&self, link: &str) -> Result<Vec<String>, CallFailure> {
         // struct ethtool_sset_info: command, reserved, mask (64 bits), then a count for each set
         let mut info = [command::GSSET_INFO, 0, 0, 0, 0];
         info[if cfg!(target_endian = "little") { 2 } else { 3 }] = 1 << SET_FEATURES;
@@ -191,7 +191,7 @@ impl Ethtool {
     }
 
     /// For each block of 32 features: available, requested, active, never changed.
-    fn feature_blocks(&self, link: &str, features: usize) -> Result<Vec<u32>, Failure> {
+    fn feature_blocks(&self, link: &str, features: usize) -> Result<Vec<u32>, CallFailure> {
         let blocks = features.div_ceil(32);
         let mut request = vec![0; 2 + 4 * blocks];
         request[0] = command::GFEATURES;
@@ -201,7 +201,7 @@ impl Ethtool {
     }
 
     /// Carries out a command on a buffer that begins with it.
-    fn call(&self, link: &str, buffer: &mut [u32]) -> Result<(), Failure> {
+    fn call(&self, link: &str, buffer: &mut [u32]) -> Result<(), CallFailure> {
         let name = link.as_bytes();
         if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(&0) {
             return Err(Errno::NODEV.into());

@@ -4,7 +4,7 @@ use aggctl_common::IfIndex;
 use aggctl_engine::{
     host::Host,
     plan::{self, Layer3Step, LinkStep, ProgramStep, Step},
-    record::{Entry, Layer3, Phase, PortRecord, Record},
+    record::{JournalEntry, Layer3, Phase, PortRecord, Record},
 };
 use tracing::{debug, warn};
 
@@ -62,7 +62,7 @@ pub fn to_aggregate(
         debug!(steps = steps.len(), "more came to the ports");
         let count = record.journal.len();
         plan::note_origins(record, &steps);
-        record.journal.extend(steps.into_iter().map(|step| Entry { step, begun: false }));
+        record.journal.extend(steps.into_iter().map(|step| JournalEntry { step, begun: false }));
         write(record)?;
         match carry_out(store, record, executor) {
             Ok(()) => {

@@ -45,12 +45,12 @@ pub struct IngressChain {
     /// Family, table and name, as `nft` would print them.
     pub name: String,
     /// The interfaces.
-    devices: Vec<Device>,
+    devices: Vec<ChainDevice>,
 }
 
 /// How a chain names an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Device {
+enum ChainDevice {
     Named(String),
     Prefixed(String),
 }
@@ -60,8 +60,8 @@ impl IngressChain {
     #[must_use]
     pub fn hooks(&self, link: &str) -> bool {
         self.devices.iter().any(|device| match device {
-            Device::Named(name) => name == link,
-            Device::Prefixed(prefix) => link.starts_with(prefix.as_str()),
+            ChainDevice::Named(name) => name == link,
+            ChainDevice::Prefixed(prefix) => link.starts_with(prefix.as_str()),
         })
     }
 }
@@ -101,12 +101,12 @@ fn parse_chain(message: &[u8]) -> Option<IngressChain> {
     if (family, number) != (FAMILY_NETDEV, NETDEV_INGRESS) && (family, number) != (FAMILY_INET, INET_INGRESS) {
         return None;
     }
-    let mut devices: Vec<_> = hook.string(attr::HOOK_DEVICE).map(Device::Named).into_iter().collect();
+    let mut devices: Vec<_> = hook.string(attr::HOOK_DEVICE).map(ChainDevice::Named).into_iter().collect();
     for (kind, value) in hook.find(attr::HOOK_DEVICES).map(Attributes::nested).into_iter().flatten() {
         let name = string_of(value);
         match kind {
-            attr::DEVICE_NAME => devices.push(Device::Named(name)),
-            attr::DEVICE_PREFIX => devices.push(Device::Prefixed(name)),
+            attr::DEVICE_NAME => devices.push(ChainDevice::Named(name)),
+            attr::DEVICE_PREFIX => devices.push(ChainDevice::Prefixed(name)),
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use aggctl_engine::supervise::Sight;
+use aggctl_engine::supervise::ProcessSample;
 use rustix::{
     fd::OwnedFd,
     io::Errno,
@@ -16,11 +16,11 @@ pub const OWN_NAME: &str = "aggctl";
 
 /// What the system tells about a process; `None` if it is gone.
 #[must_use]
-pub fn sight(pid: u32) -> Option<Sight> {
+pub fn sight(pid: u32) -> Option<ProcessSample> {
     let stat = stat(pid)?;
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     let processor = Duration::from_millis(stat.ticks.saturating_mul(1000) / ticks);
-    Some(Sight { stopped: matches!(stat.state, 'T' | 't'), processor })
+    Some(ProcessSample { stopped: matches!(stat.state, 'T' | 't'), processor })
 }
 
 /// The parent of a process; `None` if it is gone.
@@ -41,12 +41,12 @@ pub fn own_arguments(pid: u32) -> Option<Vec<String>> {
 
 /// A process, held so that its number means no other one.
 #[derive(Debug)]
-pub struct Held {
+pub struct ProcessHandle {
     pid: u32,
     fd: OwnedFd,
 }
 
-impl Held {
+impl ProcessHandle {
     /// Takes hold of a process; `None` if it is gone.
     ///
     /// # Minimum kernel version
@@ -129,7 +129,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("lock");
         let file = fs::File::create(&path).unwrap();
-        let held = Held::take(own).unwrap().unwrap();
+        let held = ProcessHandle::take(own).unwrap().unwrap();
         assert!(held.has_open(&path));
         drop(file);
         assert!(!held.has_open(&path));

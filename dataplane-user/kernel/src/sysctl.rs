@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aggctl_engine::announce::Role;
+use aggctl_engine::announce::Ipv6Role;
 
 use crate::error::KernelError;
 
@@ -127,9 +127,9 @@ pub fn read(link: &str, key: &str) -> Result<Option<String>, KernelError> {
 /// # Errors
 ///
 /// If the sysctl cannot be read.
-pub fn role(link: &str) -> Result<Role, KernelError> {
+pub fn role(link: &str) -> Result<Ipv6Role, KernelError> {
     let forwards = read(link, "ipv6/forwarding")?.is_some_and(|value| value != "0");
-    Ok(if forwards { Role::Router } else { Role::Host })
+    Ok(if forwards { Ipv6Role::Router } else { Ipv6Role::Host })
 }
 
 /// Sets one sysctl of an interface.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use aggctl_engine::{
     plan::{self, LinkStep, Step},
-    record::{Entry, Phase, Record},
+    record::{JournalEntry, Phase, Record},
 };
 use tracing::{debug, warn};
 
@@ -178,7 +178,7 @@ impl Left {
         } else {
             record.phase = Phase::Undoing;
             // Undoing runs backwards.
-            record.journal = self.steps.into_iter().rev().map(|step| Entry { step, begun: true }).collect();
+            record.journal = self.steps.into_iter().rev().map(|step| JournalEntry { step, begun: true }).collect();
             if let Err(error) = store.save(record).and_then(|_| store.set_begun(record.journal.len())) {
                 self.errors.push(error.to_string());
             }

@@ -13,7 +13,7 @@ use aggctl_engine::{
 };
 
 use crate::{
-    dataplane::{self, Expected, Role},
+    dataplane::{self, Expected, ProgramRole},
     error::KernelError,
     ethtool,
     execute::Executor,
@@ -21,13 +21,13 @@ use crate::{
 
 /// A part of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum CheckPart {
     /// The pins.
     Pins,
     /// The maps.
     Maps,
     /// A program on its hook.
-    Program(Role),
+    Program(ProgramRole),
     /// The peer.
     Peer,
     /// What of a port's settings its link does not say.
@@ -49,21 +49,21 @@ pub enum Defect {
     /// A program is not attached on its hook.
     NotAttached {
         /// The program.
-        role: Role,
+        role: ProgramRole,
         /// The interface.
         on: String,
     },
     /// Another program is attached in the place of one of ours, or one of ours that uses other maps.
     OtherProgram {
         /// The program.
-        role: Role,
+        role: ProgramRole,
         /// The interface.
         on: String,
     },
     /// A program of others sees frames before ours does.
     Before {
         /// Ours.
-        role: Role,
+        role: ProgramRole,
         /// The interface.
         on: String,
         /// The kernel's number of theirs.
@@ -203,10 +203,15 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// All parts, in the order in which defects are best repaired.
     #[must_use]
-    pub fn parts(&self, executor: &Executor) -> Vec<Part> {
-        let programs = self.expected(executor).roles().into_iter().map(Part::Program);
-        let features = self.ports.iter().map(|(port, _, _)| Part::Features(*port));
-        [Part::Pins, Part::Maps].into_iter().chain(programs).chain([Part::Peer]).chain(features).collect()
+    pub fn parts(&self, executor: &Executor) -> Vec<CheckPart> {
+        let programs = self.expected(executor).roles().into_iter().map(CheckPart::Program);
+        let features = self.ports.iter().map(|(port, _, _)| CheckPart::Features(*port));
+        [CheckPart::Pins, CheckPart::Maps]
+            .into_iter()
+            .chain(programs)
+            .chain([CheckPart::Peer])
+            .chain(features)
+            .collect()
     }
 
     /// Everything that is wrong.
@@ -215,13 +220,13 @@ impl Look<'_> {
     }
 
     /// What is wrong with a part.
-    pub fn part(&self, part: Part, executor: &mut Executor) -> Vec<Defect> {
+    pub fn part(&self, part: CheckPart, executor: &mut Executor) -> Vec<Defect> {
         let found = match part {
-            Part::Pins => self.pins(executor),
-            Part::Maps => self.maps(executor),
-            Part::Program(role) => self.program(role, executor),
-            Part::Peer => self.peer(executor),
-            Part::Features(port) => self.features(port),
+            CheckPart::Pins => self.pins(executor),
+            CheckPart::Maps => self.maps(executor),
+            CheckPart::Program(role) => self.program(role, executor),
+            CheckPart::Peer => self.peer(executor),
+            CheckPart::Features(port) => self.features(port),
         };
         found.unwrap_or_else(|error| vec![Defect::Unknown(format!("cannot be looked at: {error}"))])
     }
@@ -248,7 +253,7 @@ impl Look<'_> {
         Ok(found.into_iter().map(|defect| self.in_words(defect)).collect())
     }
 
-    fn program(&self, role: Role, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
+    fn program(&self, role: ProgramRole, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
         let expected = self.expected(executor);
         if let Some(defect) = executor.dataplane.defect_of_program(&expected, role)? {
             return Ok(vec![self.in_words(defect)]);
@@ -293,23 +298,25 @@ impl Look<'_> {
         Ok(on.map(|(feature, _)| Defect::Feature { port, name: name.clone(), feature }).collect())
     }
 
-    fn in_words(&self, defect: dataplane::Defect) -> Defect {
+    fn in_words(&self, defect: dataplane::DataplaneDefect) -> Defect {
         match defect {
-            dataplane::Defect::NotAttached { role, .. } => Defect::NotAttached { role, on: self.place_of(role) },
-            dataplane::Defect::Stale { role, .. } => Defect::OtherProgram { role, on: self.place_of(role) },
-            dataplane::Defect::WrongInterface { .. } => Defect::Table,
-            defect @ (dataplane::Defect::MapMissing(_) | dataplane::Defect::MapDifferent(_)) => {
+            dataplane::DataplaneDefect::NotAttached { role, .. } => {
+                Defect::NotAttached { role, on: self.place_of(role) }
+            }
+            dataplane::DataplaneDefect::Stale { role, .. } => Defect::OtherProgram { role, on: self.place_of(role) },
+            dataplane::DataplaneDefect::WrongInterface { .. } => Defect::Table,
+            defect @ (dataplane::DataplaneDefect::MapMissing(_) | dataplane::DataplaneDefect::MapDifferent(_)) => {
                 Defect::Map(defect.to_string())
             }
         }
     }
 
     /// Where a program is attached, in words.
-    fn place_of(&self, role: Role) -> String {
+    fn place_of(&self, role: ProgramRole) -> String {
         match role {
-            Role::Tx => self.record.config.name.clone(),
-            Role::Relay => self.record.peer.clone(),
-            Role::Rx(port) => {
+            ProgramRole::Tx => self.record.config.name.clone(),
+            ProgramRole::Relay => self.record.peer.clone(),
+            ProgramRole::Rx(port) => {
                 let known = self.ports.iter().find(|(id, _, _)| *id == port);
                 known.map_or_else(|| format!("port {port}"), |(_, _, name)| name.clone())
             }

@@ -41,7 +41,7 @@ const NEW_IFINDEX: u16 = 49;
 /// What happened since it was asked for last, each thing once. Whatever is deleted was so before it changed: its index
 /// is another interface's by now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+pub struct EventBatch {
     /// Interfaces that are not there any more: the index that each had, and the one that it has in the network
     /// namespace that it was moved to, if it was.
     pub deleted: BTreeMap<IfIndex, Option<IfIndex>>,
@@ -55,7 +55,7 @@ pub struct Batch {
     pub overrun: bool,
 }
 
-impl Batch {
+impl EventBatch {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -135,7 +135,7 @@ impl Watcher {
     /// # Errors
     ///
     /// If the socket died.
-    pub async fn next(&mut self) -> Result<Batch, KernelError> {
+    pub async fn next(&mut self) -> Result<EventBatch, KernelError> {
         let refused = |error: std::io::Error| KernelError::refused("netlink events", "receive", error);
         if let Pause::Due = self.pause {
             self.pause = Pause::Until(Instant::now() + PAUSE);
@@ -146,7 +146,7 @@ impl Watcher {
         }
         loop {
             let mut ready = self.socket.readable().await.map_err(refused)?;
-            let mut batch = Batch::default();
+            let mut batch = EventBatch::default();
             for _ in 0..MOST {
                 match rustix::net::recv(ready.get_inner(), &mut self.buffer[..], RecvFlags::DONTWAIT) {
                     Ok((length, _)) => batch.read(&self.buffer[..length]),
@@ -187,8 +187,8 @@ mod tests {
         message
     }
 
-    fn batch(messages: &[Vec<u8>]) -> Batch {
-        let mut batch = Batch::default();
+    fn batch(messages: &[Vec<u8>]) -> EventBatch {
+        let mut batch = EventBatch::default();
         messages.iter().for_each(|message| batch.read(message));
         batch
     }
@@ -199,11 +199,11 @@ mod tests {
         let address = message(libc::RTM_DELADDR, 2, 4, None);
         let route = message(libc::RTM_NEWROUTE, 2, 9, None);
         let told = batch(&[[new.clone(), new.clone()].concat(), address.clone(), address, route.clone(), route]);
-        let wanted = Batch {
+        let wanted = EventBatch {
             changed: BTreeSet::from([IfIndex(3)]),
             addresses: BTreeSet::from([IfIndex(4)]),
             routes: true,
-            ..Batch::default()
+            ..EventBatch::default()
         };
         assert_eq!(told, wanted);
     }

@@ -18,7 +18,7 @@ use aggctl_engine::{
     config::{Hook, Wiring},
     settings::Settings,
 };
-use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, DropCount, Ends, Expected, Role};
+use aggctl_kernel::dataplane::{Dataplane, DataplaneDefect, DataplaneError, DropCount, Ends, Expected, ProgramRole};
 use aggctl_tests::wait;
 use support::{
     BPFFS,
@@ -149,7 +149,7 @@ fn defects_are_found_and_repaired() {
             Hook::Tcx => std::fs::remove_file(format!("{BPFFS}/agg0/link-rx3")).unwrap(),
             Hook::Auto | Hook::Clsact => drop(run(&["tc", "filter", "del", "dev", "p1", "ingress"])),
         }
-        assert_eq!(defects(), [Defect::NotAttached { role: Role::Rx(P1), index: index("p1") }]);
+        assert_eq!(defects(), [DataplaneDefect::NotAttached { role: ProgramRole::Rx(P1), index: index("p1") }]);
         repair();
 
         if case.wiring == Wiring::Direct {
@@ -159,22 +159,22 @@ fn defects_are_found_and_repaired() {
                 Hook::Tcx => std::fs::remove_file(format!("{BPFFS}/agg0/link-relay")).unwrap(),
                 Hook::Auto | Hook::Clsact => drop(namespace().run(filters).unwrap()),
             }
-            assert_eq!(defects(), [Defect::NotAttached { role: Role::Relay, index: peer }]);
+            assert_eq!(defects(), [DataplaneDefect::NotAttached { role: ProgramRole::Relay, index: peer }]);
             repair();
         }
 
         if case.sends_by_netkit() {
             std::fs::remove_file(format!("{BPFFS}/agg0/link-tx")).unwrap();
-            assert_eq!(defects(), [Defect::NotAttached { role: Role::Tx, index: index("agg0") }]);
+            assert_eq!(defects(), [DataplaneDefect::NotAttached { role: ProgramRole::Tx, index: index("agg0") }]);
             repair();
         }
 
         std::fs::remove_file(format!("{BPFFS}/agg0/rx0")).unwrap();
-        assert_eq!(defects(), [Defect::Stale { role: Role::Rx(P0), index: index("p0") }]);
+        assert_eq!(defects(), [DataplaneDefect::Stale { role: ProgramRole::Rx(P0), index: index("p0") }]);
         repair();
 
         dataplane.table().unwrap().publish(&Ports::EMPTY);
-        let wrong = |port, name| Defect::WrongInterface { port, found: IfIndex::NONE, expected: index(name) };
+        let wrong = |port, name| DataplaneDefect::WrongInterface { port, found: IfIndex::NONE, expected: index(name) };
         assert_eq!(defects(), [wrong(P0, "p0"), wrong(P1, "p1")]);
         repair();
     });
@@ -189,11 +189,11 @@ fn a_data_path_without_the_map_of_bound_sockets_keeps_all_other_maps() {
         let drops = [DropCount { port: Some(P1), reason: DropReason::Standby, packets: 1 }];
         assert!(wait::find(Duration::from_secs(10), || (dataplane.drops().unwrap() == drops).then_some(())).is_some());
         std::fs::remove_file(format!("{BPFFS}/agg0/bound")).unwrap();
-        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapMissing("bound")]);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [DataplaneDefect::MapMissing("bound")]);
         dataplane.create().unwrap();
         assert_eq!(dataplane.table().unwrap().load(), ports(), "the table is as it was");
-        let stale =
-            [("p0", P0), ("p1", P1)].map(|(name, port)| Defect::Stale { role: Role::Rx(port), index: index(name) });
+        let stale = [("p0", P0), ("p1", P1)]
+            .map(|(name, port)| DataplaneDefect::Stale { role: ProgramRole::Rx(port), index: index(name) });
         assert_eq!(dataplane.defects(&expected(case)).unwrap(), stale);
         both_ways("q0", "with programs that know nothing of it");
         attach_to(&dataplane, case);
@@ -215,7 +215,7 @@ fn maps_of_another_shape_or_layout_are_rebuilt() {
                 dataplane
                     .defects(&expected(case))
                     .unwrap()
-                    .contains(&Defect::Stale { role: Role::Tx, index: sender(case) })
+                    .contains(&DataplaneDefect::Stale { role: ProgramRole::Tx, index: sender(case) })
             );
             // Those that are attached go on with the old maps until they are swapped.
             both_ways("q0", "with the old maps");
@@ -224,11 +224,11 @@ fn maps_of_another_shape_or_layout_are_rebuilt() {
             both_ways("q0", "with the new ones");
         };
         std::fs::rename(pins.join("drops"), pins.join("ports")).unwrap();
-        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapDifferent("ports")]);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [DataplaneDefect::MapDifferent("ports")]);
         repair();
 
         std::fs::rename(pins.join(format!("layout-{LAYOUT_VERSION}")), pins.join("layout-0")).unwrap();
-        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [Defect::MapDifferent("layout")]);
+        assert_eq!(dataplane.defects(&expected(case)).unwrap(), [DataplaneDefect::MapDifferent("layout")]);
         repair();
         assert!(!pins.join("layout-0").exists());
         detach(&dataplane, case);
@@ -243,7 +243,7 @@ fn an_interface_that_went_away_is_no_obstacle() {
         run(&["ip", "link", "del", "p1"]);
         assert_eq!(
             dataplane.defects(&expected_with(gone, case)).unwrap(),
-            [Defect::NotAttached { role: Role::Rx(P1), index: gone }]
+            [DataplaneDefect::NotAttached { role: ProgramRole::Rx(P1), index: gone }]
         );
         let refusal = dataplane.attach_rx(P1, gone, &ends(case), case.hook).unwrap_err();
         assert!(matches!(refusal, DataplaneError::NoInterface(at) if at == gone), "{refusal}");

@@ -10,7 +10,7 @@ use aggctl_engine::{
     config::{Device, Hook, Wiring},
     settings::Settings,
 };
-use aggctl_kernel::dataplane::{Dataplane, DataplaneError, Defect, DropCount, Role, tcx_supported};
+use aggctl_kernel::dataplane::{Dataplane, DataplaneDefect, DataplaneError, DropCount, ProgramRole, tcx_supported};
 use aya::programs::{
     SchedClassifier, TcAttachType,
     tc::{self, NlOptions, TcAttachOptions},
@@ -226,7 +226,7 @@ fn a_foreign_program_keeps_working_and_stays() {
         let before = attached_programs();
         let dataplane = attach(case);
         foreign_filters();
-        let ahead_of = |port| dataplane.programs_before(&expected(case), Role::Rx(port)).unwrap();
+        let ahead_of = |port| dataplane.programs_before(&expected(case), ProgramRole::Rx(port)).unwrap();
         assert_eq!(ahead_of(P0), [foreign.info().unwrap().id()], "it is told");
         assert!(ahead_of(P1).is_empty());
         dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
@@ -314,7 +314,7 @@ fn what_is_not_there_is_named() {
             empty.attach_rx(PortId(64), index("p0"), &ends(AUTO), Hook::Auto),
             Err(DataplaneError::NoSlot(_))
         ));
-        assert_eq!(empty.defects(&expected(AUTO)).unwrap(), [Defect::MapMissing("ports")]);
+        assert_eq!(empty.defects(&expected(AUTO)).unwrap(), [DataplaneDefect::MapMissing("ports")]);
         for _ in 0..2 {
             empty.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
             empty.detach_tx(&ends(AUTO), Hook::Auto).unwrap();

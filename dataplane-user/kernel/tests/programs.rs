@@ -7,12 +7,12 @@ mod support;
 use std::collections::BTreeMap;
 
 use aggctl_common::{
-    Addresses, Bound, DropReason, EtherTypes, IfIndex, MAX_PORTS, PortId, Ports,
+    Bound, DropReason, EtherTypes, IfIndex, MAX_PORTS, MacAddresses, PortId, Ports,
     programs::RxPolicy,
-    rule::{self, Received, ReceivingPort, View},
+    rule::{self, PortsView, Received, ReceivingPort},
 };
 use aggctl_engine::config::{Device, Hook, Wiring};
-use aggctl_kernel::dataplane::{BoundTable, Dataplane, Role, Table};
+use aggctl_kernel::dataplane::{BoundTable, Dataplane, PortsTable, ProgramRole};
 use aggctl_tests::{feature::PAGED_TEST_RUNS, wait};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use proptest::{
@@ -46,7 +46,7 @@ impl ReceivingPort for Active<'_> {
         RxPolicy::Active
     }
 
-    fn table(&self) -> impl View {
+    fn table(&self) -> impl PortsView {
         *self.1
     }
 
@@ -58,7 +58,7 @@ impl ReceivingPort for Active<'_> {
 /// The programs of one aggregate, loaded.
 struct Programs {
     dataplane: Dataplane,
-    table: Table,
+    table: PortsTable,
     bound: BoundTable,
     tx: SchedClassifier,
     rx: BTreeMap<u8, SchedClassifier>,
@@ -73,19 +73,19 @@ impl Programs {
         let ends = ends(Case { wiring, device: Device::Veth, hook: Hook::Auto });
         let dataplane = dataplane();
         dataplane.attach_tx(&ends, Hook::Auto).unwrap();
-        let program = |role: Role| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
+        let program = |role: ProgramRole| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
         let rx = SLOTS
             .into_iter()
             .map(|slot| {
                 // All on one interface: the test runs do not depend on where they are attached.
                 dataplane.attach_rx(PortId(slot), index("p0"), &ends, Hook::Auto).unwrap();
-                (slot, program(Role::Rx(PortId(slot))))
+                (slot, program(ProgramRole::Rx(PortId(slot))))
             })
             .collect();
         Self {
             table: dataplane.table().unwrap(),
             bound: dataplane.bound().unwrap(),
-            tx: program(Role::Tx),
+            tx: program(ProgramRole::Tx),
             rx,
             dataplane,
         }
@@ -111,7 +111,7 @@ impl Programs {
 
     /// Checks that `tx` does with this table what the rule says.
     fn check_tx(&self, ports: &Ports, frame: &[u8]) {
-        let expected = match rule::send(ports, ports.choose()) {
+        let expected = match rule::egress(ports, ports.choose()) {
             Ok(_) => (REDIRECT, vec![]),
             Err(reason) => (DROP, vec![(None, reason)]),
         };
@@ -120,7 +120,7 @@ impl Programs {
 
     /// Checks that `rx` of each slot does with this table what the rule says.
     fn check_rx(&self, ports: &Ports, frame: &[u8]) {
-        let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
+        let addresses = MacAddresses::from_octets(*frame.first_chunk().unwrap());
         // In a test run the kernel leaves a tag where it is, and takes its EtherType for the frame's.
         let (bound, ethertype) = (self.bound.load(), u16::from_be_bytes([frame[12], frame[13]]));
         for (slot, program) in &self.rx {
@@ -260,7 +260,7 @@ fn frames_of_which_only_the_header_is_linear() {
                     return;
                 }
             };
-            let addresses = Addresses::from_octets(*frame.first_chunk().unwrap());
+            let addresses = MacAddresses::from_octets(*frame.first_chunk().unwrap());
             let expected = match rule::receive(&Active(PortId(0), &ports, false), &addresses) {
                 Ok(Received::Aggregate) => REDIRECT,
                 Ok(Received::Port | Received::PortAndAggregate { .. }) => NEXT,
@@ -369,7 +369,7 @@ fn the_relay_passes_on_what_a_port_labelled_and_nothing_else() {
         let programs = Programs::load_for(Wiring::Direct);
         let ends = ends(Case { wiring: Wiring::Direct, device: Device::Veth, hook: Hook::Auto });
         programs.dataplane.attach_relay(&ends, Hook::Auto).unwrap();
-        let relay = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", Role::Relay)).unwrap();
+        let relay = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", ProgramRole::Relay)).unwrap();
         programs.table.publish(&table(&[(0, IfIndex(4000))], 0));
         let run = |program: &SchedClassifier, frame: &[u8], label: [u8; 4]| {
             let (mut before, mut after) = (vec![0_u8; 192], vec![0_u8; 192]);

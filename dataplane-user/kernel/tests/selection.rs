@@ -18,9 +18,9 @@ use aggctl_common::{
 use aggctl_engine::{
     config::{Device, Hook, Wiring},
     settings::Settings,
-    spread::{Share, Table, fallback_orders, primaries, rotation},
+    spread::{BucketTable, SpreadMember, fallback_orders, primaries, rotation},
 };
-use aggctl_kernel::dataplane::Role;
+use aggctl_kernel::dataplane::ProgramRole;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use random_frames::RandomFrames;
 use support::{
@@ -50,9 +50,11 @@ impl Tables {
     fn choose(&self, settings: &Settings, ports: &Ports, frame: &[u8]) -> Option<PortId> {
         let hash = hash::seeded(hash::hash(settings.policy, frame).unwrap(), settings.seed);
         match self {
-            Self::Buckets { fallback_orders, primaries } => {
-                spread::choose(ports, &Table { primaries, fallback_orders }, spread::bucket(hash, settings.shift()))
-            }
+            Self::Buckets { fallback_orders, primaries } => spread::choose(
+                ports,
+                &BucketTable { primaries, fallback_orders },
+                spread::bucket(hash, settings.shift()),
+            ),
             Self::Rotation(rotation) => spread::pick(ports, &**rotation, hash),
         }
     }
@@ -64,7 +66,7 @@ fn agree(settings: Settings, seed: u64) {
         let mut dataplane = dataplane();
         dataplane.set_settings(settings.clone());
         dataplane.create().unwrap();
-        let members = SLOTS.map(|slot| Share { id: PortId(slot), weight: 1 + slot % 3, usable: true });
+        let members = SLOTS.map(|slot| SpreadMember { id: PortId(slot), weight: 1 + slot % 3, usable: true });
         let all = table(&SLOTS.map(|slot| (slot, SOMEWHERE)), SLOTS[0]);
         let tables = if settings.tx_policy == TxPolicy::Buckets {
             let fallback_orders = fallback_orders(&members, settings.buckets);
@@ -79,7 +81,7 @@ fn agree(settings: Settings, seed: u64) {
         };
         let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
         dataplane.attach_tx(&ends, Hook::Auto).unwrap();
-        let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", Role::Tx)).unwrap();
+        let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", ProgramRole::Tx)).unwrap();
         let live = dataplane.table().unwrap();
         let mut compared = 0;
         for (number, frame) in RandomFrames::new(seed).take(FRAMES).enumerate() {
@@ -148,7 +150,7 @@ fn one_table_takes_the_place_of_another() {
             assert_eq!(dataplane.buckets().unwrap(), None);
             let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
             dataplane.attach_tx(&ends, Hook::Auto).unwrap();
-            let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", Role::Tx)).unwrap();
+            let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", ProgramRole::Tx)).unwrap();
             let live = dataplane.table().unwrap();
             let frame = RandomFrames::new(5).next().unwrap();
             let goes_to = |slot: u8| {
@@ -167,7 +169,7 @@ fn one_table_takes_the_place_of_another() {
                 } else {
                     let rotation = Rotation {
                         usable: table(&SLOTS.map(|slot| (slot, IfIndex::NONE)), SLOTS[0]).usable,
-                        ..rotation(&[Share { id: PortId(slot), weight: 1, usable: true }], true)
+                        ..rotation(&[SpreadMember { id: PortId(slot), weight: 1, usable: true }], true)
                     };
                     dataplane.publish_rotation(&rotation).unwrap();
                     assert_eq!(dataplane.rotation().unwrap(), Some(rotation));

@@ -6,14 +6,14 @@ mod support;
 
 use aggctl_common::{
     Bound, DropReason, EtherTypes, PortId,
-    vlan::{self, CUSTOMER, Change, SERVICE, Tag},
+    vlan::{self, CUSTOMER, OuterTag, SERVICE, TagChange},
 };
 use aggctl_engine::{
     config::{Device, Hook, Wiring},
     settings::Settings,
     vlan::VlanConfig,
 };
-use aggctl_kernel::dataplane::{Dataplane, DropCount, Role};
+use aggctl_kernel::dataplane::{Dataplane, DropCount, ProgramRole};
 use aggctl_tests::feature::PAGED_TEST_RUNS;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use support::{
@@ -62,12 +62,12 @@ fn tags() -> Vec<Vec<(u16, u16)>> {
 }
 
 /// What the rule says about a frame.
-fn decide(rule: &str, way: Way, frame: &[u8]) -> Result<(Option<Tag>, Change), DropReason> {
+fn decide(rule: &str, way: Way, frame: &[u8]) -> Result<(Option<OuterTag>, TagChange), DropReason> {
     let globals = rule.parse::<VlanConfig>().unwrap().globals();
-    let tag = Tag::in_band(|at| Some(u16::from_be_bytes(frame.get(at..at + 2)?.try_into().unwrap())))?;
+    let tag = OuterTag::in_band(|at| Some(u16::from_be_bytes(frame.get(at..at + 2)?.try_into().unwrap())))?;
     let change = match way {
-        Way::Out => vlan::send(&globals.rule(), tag),
-        Way::In => vlan::receive(&globals.rule(), tag),
+        Way::Out => vlan::on_send(&globals.rule(), tag),
+        Way::In => vlan::on_receive(&globals.rule(), tag),
     };
     change.map(|change| (tag, change))
 }
@@ -87,8 +87,8 @@ fn programs(rule: &str) -> (Dataplane, [(Way, SchedClassifier); 2]) {
     dataplane.attach_rx(P0, index("p0"), &ends, Hook::Auto).unwrap();
     dataplane.attach_tx(&ends, Hook::Auto).unwrap();
     dataplane.table().unwrap().publish(&ports());
-    let program = |role: Role| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
-    let programs = [(Way::Out, program(Role::Tx)), (Way::In, program(Role::Rx(P0)))];
+    let program = |role: ProgramRole| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
+    let programs = [(Way::Out, program(ProgramRole::Tx)), (Way::In, program(ProgramRole::Rx(P0)))];
     (dataplane, programs)
 }
 
@@ -122,9 +122,9 @@ fn expected(rule: &str, way: Way, frame: &[u8]) -> Outcome {
     let (change, mut left) = (decide(rule, way, frame), frame.to_vec());
     let nested = frame.get(16..18).is_some_and(|next| next == CUSTOMER.to_be_bytes());
     match change {
-        Ok((_, Change::Pop)) => drop(left.drain(12..if nested { 20 } else { 16 })),
-        Ok((_, Change::Retag(_))) => drop(left.drain(12..16)),
-        Ok((_, Change::Keep | Change::Push(_))) | Err(_) => {}
+        Ok((_, TagChange::Pop)) => drop(left.drain(12..if nested { 20 } else { 16 })),
+        Ok((_, TagChange::Retag(_))) => drop(left.drain(12..16)),
+        Ok((_, TagChange::Keep | TagChange::Push(_))) | Err(_) => {}
     }
     let from = if way == Way::Out { None } else { Some(P0) };
     match change {
@@ -214,10 +214,10 @@ fn a_tag_outside_the_linear_part_is_found() {
 fn arriving(rule: &str, way: Way, frame: &[u8]) -> Option<Vec<u8>> {
     let (tag, change) = decide(rule, way, frame).ok()?;
     let mut arriving = frame.to_vec();
-    let old = if tag.is_some() && change != Change::Keep { 4 } else { 0 };
+    let old = if tag.is_some() && change != TagChange::Keep { 4 } else { 0 };
     let new = match change {
-        Change::Push(tci) | Change::Retag(tci) => [CUSTOMER, tci].map(u16::to_be_bytes).concat(),
-        Change::Keep | Change::Pop => vec![],
+        TagChange::Push(tci) | TagChange::Retag(tci) => [CUSTOMER, tci].map(u16::to_be_bytes).concat(),
+        TagChange::Keep | TagChange::Pop => vec![],
     };
     arriving.splice(12..12 + old, new);
     Some(arriving)

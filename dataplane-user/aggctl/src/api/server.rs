@@ -40,7 +40,7 @@ pub const UNKNOWN_REQUEST: &str = "the controller does not know this request";
 
 /// A request, and where its answer goes.
 #[derive(Debug)]
-pub struct Asked {
+pub struct PendingRequest {
     /// The request.
     pub request: Request,
     /// The answer.
@@ -50,7 +50,7 @@ pub struct Asked {
 /// Listens, and passes requests on to the loop one at a time.
 #[derive(Debug)]
 pub struct Server {
-    requests: mpsc::Receiver<Asked>,
+    requests: mpsc::Receiver<PendingRequest>,
     notices: broadcast::Sender<Answer>,
     /// Where to listen from now on.
     elsewhere: mpsc::Sender<std::os::unix::net::UnixListener>,
@@ -60,14 +60,14 @@ pub struct Server {
 
 /// What every conversation needs.
 #[derive(Clone)]
-struct Host {
-    asked: mpsc::Sender<Asked>,
+struct ConversationContext {
+    asked: mpsc::Sender<PendingRequest>,
     notices: broadcast::Sender<Answer>,
     alive: Alive,
 }
 
 /// What was read.
-enum Line {
+enum ReadLine {
     Whole(Vec<u8>),
     TooLong,
     End,
@@ -84,7 +84,7 @@ impl Server {
         let (asked, requests) = mpsc::channel(8);
         let (elsewhere, next) = mpsc::channel(1);
         let notices = broadcast::Sender::new(256);
-        let host = Host { asked, notices: notices.clone(), alive };
+        let host = ConversationContext { asked, notices: notices.clone(), alive };
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let serve = move || {
             runtime.block_on(async {
@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// The next request.
-    pub async fn next(&mut self) -> Option<Asked> {
+    pub async fn next(&mut self) -> Option<PendingRequest> {
         self.requests.recv().await
     }
 
@@ -139,7 +139,11 @@ fn bind(path: &Path) -> io::Result<(std::os::unix::net::UnixListener, (u64, u64)
     Ok((listener, (socket.dev(), socket.ino())))
 }
 
-async fn accept(mut listener: UnixListener, mut next: mpsc::Receiver<std::os::unix::net::UnixListener>, host: Host) {
+async fn accept(
+    mut listener: UnixListener,
+    mut next: mpsc::Receiver<std::os::unix::net::UnixListener>,
+    host: ConversationContext,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -181,17 +185,17 @@ async fn refuse_all(mut writer: OwnedWriteHalf) -> io::Result<()> {
     send(&mut writer, &Answer::Refused { reason }).await
 }
 
-impl Host {
+impl ConversationContext {
     async fn converse(self, reader: OwnedReadHalf, mut writer: OwnedWriteHalf) -> io::Result<()> {
         let mut reader = BufReader::new(reader);
         loop {
             let line = match timeout(IDLE, read_line(&mut reader)).await.map_err(|_| io::ErrorKind::TimedOut)?? {
-                Line::Whole(line) => line,
-                Line::TooLong => {
+                ReadLine::Whole(line) => line,
+                ReadLine::TooLong => {
                     let reason = format!("a request has at most {LONGEST} octets");
                     return send(&mut writer, &Answer::Refused { reason }).await;
                 }
-                Line::End => return Ok(()),
+                ReadLine::End => return Ok(()),
             };
             match serde_json::from_slice(&line) {
                 Ok(Request::Monitor) => return self.follow(reader, writer).await,
@@ -211,7 +215,7 @@ impl Host {
         }
         send(writer, &Answer::Received).await?;
         let (answer, mut answered) = oneshot::channel();
-        if self.asked.send(Asked { request, answer }).await.is_err() {
+        if self.asked.send(PendingRequest { request, answer }).await.is_err() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         loop {
@@ -244,14 +248,14 @@ impl Host {
 }
 
 /// One line, of which no more is kept than a request may have.
-async fn read_line(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Line> {
+async fn read_line(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<ReadLine> {
     let mut line = Vec::new();
     let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
     let read = reader.take(limit + 1).read_until(b'\n', &mut line).await?;
     Ok(match read {
-        0 => Line::End,
-        _ if line.len() > LONGEST => Line::TooLong,
-        _ => Line::Whole(line),
+        0 => ReadLine::End,
+        _ if line.len() > LONGEST => ReadLine::TooLong,
+        _ => ReadLine::Whole(line),
     })
 }
 

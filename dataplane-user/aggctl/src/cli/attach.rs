@@ -2,7 +2,7 @@
 
 use aggctl_engine::{
     config::AggregateConfig,
-    options::{self, GROUPS, Group, HasOptions, Kind, PortWords, Row, Said},
+    options::{self, GROUPS, GivenOptions, GivenPort, HasOptions, OptionGroup, OptionRow, ValueKind},
 };
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, value_parser};
 
@@ -13,7 +13,7 @@ use crate::{controller::Insistence, failure::Failure};
 #[derive(Debug)]
 pub struct AttachArguments {
     name: String,
-    ports: Vec<PortWords>,
+    ports: Vec<GivenPort>,
     /// Options and groups by their names, as they were typed.
     options: Vec<(&'static str, String)>,
     manner: Manner,
@@ -65,8 +65,8 @@ impl AttachArguments {
     /// # Errors
     /// Values that are wrong, options that are not built yet, or said twice.
     pub fn request(self) -> Result<AttachRequest, Failure> {
-        let ports = self.ports.iter().map(PortWords::config).collect::<Result<_, _>>()?;
-        let mut said = Said::default();
+        let ports = self.ports.iter().map(GivenPort::config).collect::<Result<_, _>>()?;
+        let mut said = GivenOptions::default();
         for (key, value) in &self.options {
             said.option(key, value)?;
         }
@@ -81,7 +81,7 @@ impl Args for AttachArguments {
     fn augment_args(command: clap::Command) -> clap::Command {
         let name = Arg::new("name").value_name("NAME").required(true).help("Name of the aggregate's interface");
         let port = Arg::new("port").long("port").value_name(syntax::port()).required(true).action(ArgAction::Append);
-        let port = port.value_parser(PortWords::read).help("A port, and its settings; repeat for each");
+        let port = port.value_parser(GivenPort::read).help("A port, and its settings; repeat for each");
         let groups = GROUPS.iter().map(group);
         let command = command.args([name, port]).args(AggregateConfig::rows().map(option)).args(groups);
         Manner::augment_args(command)
@@ -98,7 +98,7 @@ impl FromArgMatches for AttachArguments {
         let said = |name| matches.get_one::<String>(name).map(|value| (name, value.clone()));
         Ok(Self {
             name: matches.get_one::<String>("name").cloned().unwrap_or_default(),
-            ports: matches.get_many::<PortWords>("port").into_iter().flatten().cloned().collect(),
+            ports: matches.get_many::<GivenPort>("port").into_iter().flatten().cloned().collect(),
             options: names.filter_map(said).collect(),
             manner: Manner::from_arg_matches(matches)?,
         })
@@ -111,7 +111,7 @@ impl FromArgMatches for AttachArguments {
 }
 
 /// `--NAME VALUE`. An option that belongs to a group is told with it.
-fn option(row: &'static Row<AggregateConfig>) -> Arg {
+fn option(row: &'static OptionRow<AggregateConfig>) -> Arg {
     let in_group = GROUPS.iter().any(|group| group.keys.iter().any(|(_, option)| *option == row.name));
     Arg::new(row.name)
         .long(row.name)
@@ -122,7 +122,7 @@ fn option(row: &'static Row<AggregateConfig>) -> Arg {
 }
 
 /// `--NAME [HEAD,]KEY=VALUE,…`.
-fn group(group: &'static Group) -> Arg {
+fn group(group: &'static OptionGroup) -> Arg {
     let defaults = group.keys.iter().filter_map(|(key, option)| {
         let row = options::find::<AggregateConfig>(option)?;
         Some(format!("{key}={}", row.kind.text(&AggregateConfig::default())))
@@ -140,6 +140,6 @@ fn spellings(name: &'static str) -> impl Iterator<Item = String> {
 }
 
 /// What stands for a value in the help: the words are in the line behind it.
-fn metavar(kind: &dyn Kind<AggregateConfig>) -> String {
+fn metavar(kind: &dyn ValueKind<AggregateConfig>) -> String {
     if kind.synonyms().is_empty() { kind.metavar() } else { "WORD".to_owned() }
 }

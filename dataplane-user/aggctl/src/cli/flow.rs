@@ -37,7 +37,7 @@ const PROTOCOLS: [(&str, u8); 9] = [
 
 /// `src=…,dst=…,proto=…,sport=…,dport=…[,src-mac=…][,dst-mac=…][,vlan=…]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flow {
+pub struct FlowFields {
     /// Where it comes from.
     pub source: IpAddr,
     /// Where it goes.
@@ -56,7 +56,7 @@ pub struct Flow {
     pub vlan: Option<u16>,
 }
 
-impl FromStr for Flow {
+impl FromStr for FlowFields {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -112,7 +112,7 @@ fn vlan(value: &str) -> Result<u16, String> {
     if (1..=4094).contains(&vid) { Ok(vid) } else { Err(format!("vlan={value} is out of range (1 to 4094)")) }
 }
 
-impl Flow {
+impl FlowFields {
     /// The beginning of its first frame as an aggregate with this MAC sends it, up to the ports. A VLAN's tag lies
     /// beside the frame, as the kernel keeps it.
     #[must_use]
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn a_flow_becomes_a_frame_that_is_hashed_like_it() {
-        let flow: Flow = "src=10.0.0.1,dst=10.0.0.2,proto=udp,sport=1000,dport=2000".parse().unwrap();
-        let other: Flow = "src=10.0.0.1,dst=10.0.0.2,proto=udp,sport=1000,dport=2002".parse().unwrap();
+        let flow: FlowFields = "src=10.0.0.1,dst=10.0.0.2,proto=udp,sport=1000,dport=2000".parse().unwrap();
+        let other: FlowFields = "src=10.0.0.1,dst=10.0.0.2,proto=udp,sport=1000,dport=2002".parse().unwrap();
         let hashes = |policy| [&flow, &other].map(|flow| hash(policy, flow.frame(MAC).as_slice()).unwrap());
         let [one, two] = hashes(Policy::Layer34);
         assert_ne!(one, two);
@@ -176,7 +176,7 @@ mod tests {
             ("src=10.0.0.1,dst=10.0.0.2,colour=1", "colour"),
             ("src", "KEY=VALUE"),
         ] {
-            assert!(text.parse::<Flow>().unwrap_err().contains(part), "{text}");
+            assert!(text.parse::<FlowFields>().unwrap_err().contains(part), "{text}");
         }
     }
 }

@@ -6,10 +6,10 @@ mod flow;
 mod limit;
 mod syntax;
 
-use aggctl_engine::options::PortWords;
+use aggctl_engine::options::GivenPort;
 pub use attach::{AttachArguments, AttachRequest};
 use clap::{Parser, Subcommand};
-pub use flow::Flow;
+pub use flow::FlowFields;
 pub use limit::Limit;
 
 /// Link aggregation whose choice of the port is an eBPF program.
@@ -66,7 +66,7 @@ pub enum Command {
         /// The flow:
         /// src=ADDRESS,dst=ADDRESS[,proto=udp|tcp|…|N][,sport=N][,dport=N][,src-mac=MAC][,dst-mac=MAC][,vlan=VID]
         #[arg(long, value_name = "KEY=VALUE,…")]
-        flow: Flow,
+        flow: FlowFields,
         /// As JSON, for programs
         #[arg(long)]
         json: bool,
@@ -128,8 +128,8 @@ pub enum PortAction {
         /// The aggregate
         name: String,
         /// The port and its settings
-        #[arg(value_name = syntax::port(), value_parser = PortWords::read)]
-        port: PortWords,
+        #[arg(value_name = syntax::port(), value_parser = GivenPort::read)]
+        port: GivenPort,
         /// Take an interface of any kind (a bridge, a bond, a tunnel)
         #[arg(long)]
         force: bool,
@@ -150,7 +150,7 @@ pub enum PortAction {
         /// The aggregate
         name: String,
         /// The port and what to change; `no` before the name of a switch turns it off
-        #[arg(value_name = syntax::port(), value_parser = PortWords::read)]
-        port: PortWords,
+        #[arg(value_name = syntax::port(), value_parser = GivenPort::read)]
+        port: GivenPort,
     },
 }

@@ -2,12 +2,12 @@
 
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
-    options::{GROUPS, HasOptions, Live, Orders, Row},
+    options::{GROUPS, HasOptions, Live, OptionRow, Orders},
 };
 
 /// `IF[,priority=N][,sticky]…`
 pub fn port() -> String {
-    let setting = |row: &Row<PortConfig>| match row.kind.bare() {
+    let setting = |row: &OptionRow<PortConfig>| match row.kind.bare() {
         Some(_) => format!("[,{}]", row.name),
         None => format!("[,{}={}]", row.name, row.kind.metavar()),
     };
@@ -16,7 +16,7 @@ pub fn port() -> String {
 }
 
 /// What an option is, the values that it takes, and its default.
-pub fn help<C: HasOptions>(row: &Row<C>) -> String {
+pub fn help<C: HasOptions>(row: &OptionRow<C>) -> String {
     let words: Vec<_> = row
         .kind
         .synonyms()

@@ -21,7 +21,7 @@ use crate::{
     api::{Client, Request, Unanswered},
     background,
     cli::AttachRequest,
-    controller::{self, Start, Wish},
+    controller::{self, AttachWish, Start},
     failure::Failure,
     holder, operation, output,
 };
@@ -49,7 +49,7 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
         drop(holder::replace(&store, true)?);
     }
     let start = match orphan(&store)? {
-        None => Start::Attach(Wish {
+        None => Start::Attach(AttachWish {
             config: request.config.clone(),
             confirm: request.confirm,
             insistence: request.insistence,

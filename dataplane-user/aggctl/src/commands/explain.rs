@@ -5,14 +5,14 @@ use aggctl_common::{
     hash::{self, Fields, NoAddresses, NoTransport, Transport},
     programs::TxPolicy,
     spread,
-    vlan::{self, CUSTOMER, Tag},
+    vlan::{self, CUSTOMER, OuterTag},
 };
 use aggctl_engine::{record::Record, settings::Settings, vlan::VlanConfig};
 use aggctl_kernel::{dataplane::Dataplane, netlink::Netlink, state::Store};
 use serde::Serialize;
 
 use crate::{
-    cli::Flow,
+    cli::FlowFields,
     failure::Failure,
     operation,
     output::print,
@@ -48,7 +48,7 @@ struct Failing {
 ///
 /// # Errors
 /// If there is no such aggregate, or its maps cannot be read.
-pub fn run(store: &Store, flow: &Flow, json: bool) -> Result<(), Failure> {
+pub fn run(store: &Store, flow: &FlowFields, json: bool) -> Result<(), Failure> {
     let record = store.record()?.ok_or_else(|| operation::not_there(store.name()))?;
     let explanation = explain(store, &record, flow)?;
     let text = if json {
@@ -59,7 +59,7 @@ pub fn run(store: &Store, flow: &Flow, json: bool) -> Result<(), Failure> {
     print(&text)
 }
 
-fn explain(store: &Store, record: &Record, flow: &Flow) -> Result<Explanation, Failure> {
+fn explain(store: &Store, record: &Record, flow: &FlowFields) -> Result<Explanation, Failure> {
     let settings = Settings::of(&record.config);
     let dataplane = Dataplane::at(store.pins(), settings.clone());
     let table = dataplane.table()?.load();
@@ -67,33 +67,33 @@ fn explain(store: &Store, record: &Record, flow: &Flow) -> Result<Explanation, F
     let frame = flow.frame(mac);
     let fields = hash::fields(settings.policy, frame.as_slice());
     let hash = fields.as_ref().map(|fields| hash::seeded(fields.hash, settings.seed));
-    let choice = Choice::new(&dataplane, &settings, hash.unwrap_or_default())?;
+    let choice = FlowChoice::new(&dataplane, &settings, hash.unwrap_or_default())?;
     let name = |id: PortId| {
         let port = record.ports.iter().find(|port| port.id == id);
         port.map_or_else(|| format!("slot {id}"), |port| port.config.name.clone())
     };
     let hashes = matches!(settings.tx_policy, TxPolicy::Buckets | TxPolicy::Modulo);
     let bucket = match &choice {
-        Choice::Bucket { number, .. } => Some(*number),
+        FlowChoice::Bucket { number, .. } => Some(*number),
         _ => None,
     };
     let place = place(&settings.vlan, flow.vlan);
     let port = choice.port(&table).filter(|_| place.is_ok());
     let usable = record.ports.iter().filter(|port| table.usable & port.id.bit() != 0);
     let failures = usable
-        .filter(|_| !matches!(choice, Choice::Turns))
+        .filter(|_| !matches!(choice, FlowChoice::Turns))
         .map(|port| Failing { port: name(port.id), then: choice.port(&table.without(port.id)).map(name) })
         .collect();
     let why = match (place, &choice, port) {
         (Err(why), ..) => why,
-        (Ok(()), Choice::Turns, _) => "each packet takes the next port".to_owned(),
+        (Ok(()), FlowChoice::Turns, _) => "each packet takes the next port".to_owned(),
         (Ok(()), _, None) => "no port is usable: it is dropped".to_owned(),
-        (Ok(()), Choice::Active, Some(_)) => "one port carries all".to_owned(),
-        (Ok(()), Choice::Modulo { .. }, Some(_)) => "the hash modulo the number of usable ports".to_owned(),
-        (Ok(()), Choice::Bucket { bucket, .. }, Some(port)) if bucket.primary == port.0 => {
+        (Ok(()), FlowChoice::Active, Some(_)) => "one port carries all".to_owned(),
+        (Ok(()), FlowChoice::Modulo { .. }, Some(_)) => "the hash modulo the number of usable ports".to_owned(),
+        (Ok(()), FlowChoice::Bucket { bucket, .. }, Some(port)) if bucket.primary == port.0 => {
             "the bucket's port".to_owned()
         }
-        (Ok(()), Choice::Bucket { .. }, Some(_)) => "the next usable port of the bucket's order".to_owned(),
+        (Ok(()), FlowChoice::Bucket { .. }, Some(_)) => "the next usable port of the bucket's order".to_owned(),
     };
     Ok(Explanation {
         schema: SCHEMA,
@@ -110,20 +110,20 @@ fn explain(store: &Store, record: &Record, flow: &Flow) -> Result<Explanation, F
 
 /// Whether a frame with this tag, or without one, may be sent at all.
 fn place(rule: &VlanConfig, vid: Option<u16>) -> Result<(), String> {
-    let tag = vid.map(|tci| Tag::new(CUSTOMER, tci));
-    let sent = vlan::send(&rule.globals().rule(), tag);
+    let tag = vid.map(|tci| OuterTag::new(CUSTOMER, tci));
+    let sent = vlan::on_send(&rule.globals().rule(), tag);
     sent.map(|_| ()).map_err(|_| format!("the VLAN rule {rule} has no place for it: it is dropped"))
 }
 
 /// What decides about this flow.
-enum Choice {
+enum FlowChoice {
     Active,
     Bucket { number: u32, bucket: Bucket },
     Modulo { rotation: Box<spread::Rotation>, hash: u32 },
     Turns,
 }
 
-impl Choice {
+impl FlowChoice {
     fn new(dataplane: &Dataplane, settings: &Settings, hash: u32) -> Result<Self, Failure> {
         Ok(match (settings.tx_policy, Spread::of(dataplane)?) {
             (TxPolicy::RoundRobin | TxPolicy::Random, Some(_)) => Self::Turns,

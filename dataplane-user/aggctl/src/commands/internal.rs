@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     background::{Report, detach_from_terminal},
-    controller::{self, Start, Voice},
+    controller::{self, Start, Supervisor},
     failure::Failure,
     output, service,
 };
@@ -18,7 +18,7 @@ use crate::{
 /// A controller that a guardian started: it reports to the command that waits.
 struct Background;
 
-impl Voice for Background {
+impl Supervisor for Background {
     fn warn(&self, warning: String) {
         Report::Warning(warning).send();
     }
@@ -55,7 +55,7 @@ impl Foreground {
 /// Microseconds that a long operation may take.
 const LONG: u32 = 300_000_000;
 
-impl Voice for Foreground {
+impl Supervisor for Foreground {
     fn warn(&self, warning: String) {
         output::warn(&warning);
     }

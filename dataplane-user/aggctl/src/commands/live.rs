@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use aggctl_engine::{
     config::PortConfig,
-    options::{HasOptions, PortWords, Said},
+    options::{GivenOptions, GivenPort, HasOptions},
     plan::{self, LiveChange},
 };
 use aggctl_kernel::{conflicts, netlink::Netlink, state::Store};
@@ -22,7 +22,7 @@ use crate::{
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn set(store: &Store, said: Said) -> Result<(), Failure> {
+pub fn set(store: &Store, said: GivenOptions) -> Result<(), Failure> {
     let change = LiveChange { options: said.options, ..LiveChange::default() };
     ask(store, &Request::Set { change, active_port: said.orders.active_port })
 }
@@ -39,7 +39,7 @@ pub fn confirm(store: &Store) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn add_port(store: &Store, port: &PortWords, insistence: Insistence) -> Result<(), Failure> {
+pub fn add_port(store: &Store, port: &GivenPort, insistence: Insistence) -> Result<(), Failure> {
     ask(store, &Request::Status)?;
     let mut netlink = Netlink::open()?;
     let mut conflicts = Vec::new();
@@ -78,7 +78,7 @@ pub fn remove_port(store: &Store, port: String) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn set_port(store: &Store, port: &PortWords) -> Result<(), Failure> {
+pub fn set_port(store: &Store, port: &GivenPort) -> Result<(), Failure> {
     if port.options.is_empty() {
         let known: Vec<_> = PortConfig::rows().filter(|row| row.is_built()).map(|row| row.name).collect();
         return Err(Failure::Usage(format!("what shall change about {}? ({})", port.name, known.join(", "))));

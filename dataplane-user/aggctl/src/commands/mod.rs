@@ -9,7 +9,7 @@ mod live;
 mod monitor;
 mod show;
 
-use aggctl_engine::{options::Said, plan};
+use aggctl_engine::{options::GivenOptions, plan};
 use aggctl_kernel::{netns, privilege, probe};
 
 use crate::{
@@ -35,7 +35,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             attach::run(&request)
         }
         Command::Set { name, settings } => {
-            let mut said = Said::default();
+            let mut said = GivenOptions::default();
             settings.iter().try_for_each(|setting| said.change(setting))?;
             prepare()?;
             live::set(&store(&name)?, said)

@@ -20,7 +20,7 @@ use crate::{
 
 /// A line of `monitor --json`.
 #[derive(Serialize)]
-struct Line {
+struct MonitorLine {
     /// Version of this layout.
     schema: u32,
     /// Milliseconds since the Unix epoch.
@@ -63,11 +63,11 @@ pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn follow(client: &mut Client, aggregate: &str, sender: &Sender<Result<Line, Failure>>) {
+fn follow(client: &mut Client, aggregate: &str, sender: &Sender<Result<MonitorLine, Failure>>) {
     loop {
         let line = match client.receive() {
             Ok(Some(Answer::Notice { at_ms, notice })) => {
-                Ok(Line { schema: 1, at_ms, aggregate: aggregate.to_owned(), notice })
+                Ok(MonitorLine { schema: 1, at_ms, aggregate: aggregate.to_owned(), notice })
             }
             Ok(Some(_)) => continue,
             Ok(None) => return,

@@ -22,7 +22,7 @@ pub fn run(name: Option<&str>, json: bool, buckets: bool) -> Result<(), Failure>
             for name in Store::names(cookie)? {
                 all.extend(look(&Store::new(cookie, name), &mut netlink, false)?);
             }
-            if json { to_json(&all)? } else { all.iter().map(Seen::render).collect::<Vec<_>>().join("\n") }
+            if json { to_json(&all)? } else { all.iter().map(ShownAggregate::render).collect::<Vec<_>>().join("\n") }
         }
     };
     if text.is_empty() { Ok(()) } else { print(text.trim_end()) }
@@ -31,12 +31,12 @@ pub fn run(name: Option<&str>, json: bool, buckets: bool) -> Result<(), Failure>
 /// What is shown of an aggregate.
 #[derive(serde::Serialize)]
 #[serde(untagged)]
-enum Seen {
+enum ShownAggregate {
     Whole(Box<view::AggregateView>),
     Lost(view::LostView),
 }
 
-impl Seen {
+impl ShownAggregate {
     fn render(&self) -> String {
         match self {
             Self::Whole(view) => view::text::render(view),
@@ -46,10 +46,12 @@ impl Seen {
 }
 
 /// Looks at an aggregate. One whose record cannot be read keeps none of the others from being shown.
-fn look(store: &Store, netlink: &mut Netlink, buckets: bool) -> Result<Option<Seen>, Failure> {
+fn look(store: &Store, netlink: &mut Netlink, buckets: bool) -> Result<Option<ShownAggregate>, Failure> {
     match (view::look(store, netlink, buckets), store.find()) {
-        (Err(_), Err(problem)) => Ok(Some(Seen::Lost(view::LostView::of(store, netlink, problem.to_string())?))),
-        (seen, _) => Ok(seen?.map(|view| Seen::Whole(Box::new(view)))),
+        (Err(_), Err(problem)) => {
+            Ok(Some(ShownAggregate::Lost(view::LostView::of(store, netlink, problem.to_string())?)))
+        }
+        (seen, _) => Ok(seen?.map(|view| ShownAggregate::Whole(Box::new(view)))),
     }
 }
 

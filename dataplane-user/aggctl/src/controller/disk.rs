@@ -6,7 +6,7 @@ use aggctl_kernel::state::{StateError, Written};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::{Controller, Flow, clock::now_ms};
+use super::{Controller, LoopControl, clock::now_ms};
 use crate::{background, failure::Failure, operation};
 
 /// That the record on disk is behind the one in memory.
@@ -114,20 +114,20 @@ impl Controller {
 
     /// Makes again what others removed of the directory that holds lock and control socket, up to all of it. The record
     /// is another matter. What stands in the way is said once.
-    pub(super) fn keep_dir(&mut self) -> Flow {
+    pub(super) fn keep_dir(&mut self) -> LoopControl {
         let kept = self.make_dir_again();
         let failed = kept.is_err();
         let flow = kept.unwrap_or_else(|error| {
             if !self.disk.homeless {
                 warn!(%error, "cannot make the state directory again, so that commands reach nobody: trying every second");
             }
-            Flow::Go
+            LoopControl::Go
         });
         self.disk.homeless = failed;
         flow
     }
 
-    fn make_dir_again(&mut self) -> Result<Flow, Failure> {
+    fn make_dir_again(&mut self) -> Result<LoopControl, Failure> {
         if !self.store.is_locked_by(&self.lock) {
             warn!("somebody removed the state directory, or the lock in it: making it again");
             self.store.create()?;
@@ -135,18 +135,18 @@ impl Controller {
                 Ok(lock) => self.lock = lock,
                 Err(StateError::Locked { pid, .. }) => {
                     warn!(pid, "another process has taken the aggregate meanwhile: leaving it to that");
-                    return Ok(Flow::End);
+                    return Ok(LoopControl::End);
                 }
                 Err(error) => return Err(error.into()),
             }
-            if self.heart.has_guardian() {
+            if self.heartbeat.has_guardian() {
                 background::log_to_file(&self.store);
             }
         }
         if !self.server.is_at(&self.store.socket()) {
             self.server.listen_again(&self.store.socket())?;
         }
-        Ok(Flow::Go)
+        Ok(LoopControl::Go)
     }
 
     /// Leaves for the next controller what it could not find out. If that fails it is tried again with the rest.

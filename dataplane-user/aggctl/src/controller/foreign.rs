@@ -7,7 +7,7 @@ use std::{
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{action::Notice, foreign::Foreign};
-use aggctl_kernel::{error::KernelError, foreign, watch::Batch};
+use aggctl_kernel::{error::KernelError, foreign, watch::EventBatch};
 use tracing::warn;
 
 use super::Controller;
@@ -33,7 +33,7 @@ impl Default for OnPorts {
 
 impl Controller {
     /// Whether to look again, after these events.
-    pub(super) fn suspect_foreign(&mut self, batch: &Batch) {
+    pub(super) fn suspect_foreign(&mut self, batch: &EventBatch) {
         let mut links = batch.addresses.iter().chain(&batch.changed).chain(batch.deleted.keys());
         self.foreign.stale |= batch.routes || batch.overrun || links.any(|index| self.port_at(*index).is_some());
     }

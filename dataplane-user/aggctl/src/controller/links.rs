@@ -7,17 +7,17 @@ use aggctl_engine::Event;
 use aggctl_kernel::{
     ethtool::{self, LinkSettings},
     netlink::link::LinkReport,
-    watch::Batch,
+    watch::EventBatch,
 };
 use tracing::{info, warn};
 
-use super::{Controller, Flow, poll::Survey};
+use super::{Controller, LoopControl, poll::Survey};
 use crate::failure::Failure;
 
 /// What is remembered between reports.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    seen: BTreeMap<PortId, Seen>,
+    seen: BTreeMap<PortId, KnownLink>,
     /// The looks that events ask for.
     pub(super) survey: Survey,
     /// The ports that went away, by the index that they had, until an event tells where they went.
@@ -31,7 +31,7 @@ pub(super) struct Links {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct KnownLink {
     carrier: bool,
     settings: LinkSettings,
 }
@@ -63,7 +63,7 @@ impl Links {
         }
         // A driver that cannot tell leaves them unknown.
         let settings = ethtool::settings(&report.link.name).ok().flatten();
-        let seen = Seen { carrier: report.link.carrier, settings: settings.unwrap_or_default() };
+        let seen = KnownLink { carrier: report.link.carrier, settings: settings.unwrap_or_default() };
         self.seen.insert(port, seen);
         seen.settings
     }
@@ -72,11 +72,11 @@ impl Links {
 impl Controller {
     /// What happened since the last turn. Others cause most of it: what is neither ours nor might be a port come back
     /// costs no question.
-    pub(super) fn on_link_events(&mut self, batch: &Batch) -> Result<Flow, Failure> {
+    pub(super) fn on_link_events(&mut self, batch: &EventBatch) -> Result<LoopControl, Failure> {
         if batch.deleted.contains_key(&self.record.index) {
             info!("the interface was deleted, or moved to another network namespace: detaching");
             self.detach()?;
-            return Ok(Flow::End);
+            return Ok(LoopControl::End);
         }
         self.suspect_foreign(batch);
         for (index, elsewhere) in &batch.deleted {
@@ -97,7 +97,7 @@ impl Controller {
         if batch.overrun {
             self.returning.look_everywhere();
         }
-        Ok(Flow::Go)
+        Ok(LoopControl::Go)
     }
 
     fn on_changed(&mut self, index: IfIndex) -> Result<(), Failure> {
@@ -114,7 +114,7 @@ impl Controller {
     }
 
     /// Looks at everything, because events were lost.
-    pub(super) fn look_again(&mut self) -> Result<Flow, Failure> {
+    pub(super) fn look_again(&mut self) -> Result<LoopControl, Failure> {
         warn!("events were lost: looking at everything again");
         self.mirror.touch();
         self.query_all();
@@ -124,9 +124,9 @@ impl Controller {
         self.take_back_any();
         if self.executor.netlink.report(self.record.index)?.is_none() {
             self.detach()?;
-            return Ok(Flow::End);
+            return Ok(LoopControl::End);
         }
-        Ok(Flow::Go)
+        Ok(LoopControl::Go)
     }
 
     /// Asks for the aggregate and all ports, and tells the engine.

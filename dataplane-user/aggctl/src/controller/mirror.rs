@@ -7,7 +7,7 @@ use std::{
 
 use aggctl_common::IfIndex;
 use aggctl_engine::record::{Layer3, Record};
-use aggctl_kernel::netlink::{Netlink, listener::Listener};
+use aggctl_kernel::netlink::{Netlink, listener::ChangeListener};
 use tracing::warn;
 
 use super::aside::Aside;
@@ -24,15 +24,15 @@ const NOBODY: u32 = u32::MAX;
 pub struct Mirror {
     stale: bool,
     not_before: Instant,
-    listener: Option<Listener>,
-    look: Aside<Seen>,
+    listener: Option<ChangeListener>,
+    look: Aside<Layer3Look>,
     /// Receives what comes since the look under way began.
-    next: Option<Listener>,
+    next: Option<ChangeListener>,
 }
 
 /// What a look told.
 #[derive(Debug)]
-pub struct Seen {
+pub struct Layer3Look {
     /// What the aggregate had; `None` if it is gone.
     layer3: Option<Layer3>,
     /// How long that took.
@@ -78,14 +78,14 @@ impl Mirror {
     }
 
     /// What the look under way told. May be given up and called again.
-    pub async fn seen(&mut self) -> Result<Seen, Failure> {
+    pub async fn seen(&mut self) -> Result<Layer3Look, Failure> {
         self.look.seen().await
     }
 
     /// Takes in what a look told. Returns whether the record changed.
-    pub fn take_in(&mut self, seen: Result<Seen, Failure>, record: &mut Record) -> bool {
+    pub fn take_in(&mut self, seen: Result<Layer3Look, Failure>, record: &mut Record) -> bool {
         match seen {
-            Ok(Seen { layer3, took }) => {
+            Ok(Layer3Look { layer3, took }) => {
                 self.not_before = Instant::now() + took.saturating_mul(SHARE).min(Duration::from_secs(60));
                 let Some(layer3) = layer3 else {
                     self.stale = true;
@@ -114,13 +114,13 @@ impl Mirror {
     }
 }
 
-fn listen(record: &Record) -> Option<Listener> {
-    let listener = Listener::open(Some(BTreeSet::from([record.index])));
+fn listen(record: &Record) -> Option<ChangeListener> {
+    let listener = ChangeListener::open(Some(BTreeSet::from([record.index])));
     listener.inspect_err(|error| warn!(%error, "cannot listen: what comes between two looks may be missed")).ok()
 }
 
 /// Looks what the aggregate has now.
-fn look(netlink: &mut Netlink, index: IfIndex) -> Result<Seen, Failure> {
+fn look(netlink: &mut Netlink, index: IfIndex) -> Result<Layer3Look, Failure> {
     let began = Instant::now();
     let layer3 = Layer3 {
         addresses: netlink.addresses_of(index)?,
@@ -130,5 +130,5 @@ fn look(netlink: &mut Netlink, index: IfIndex) -> Result<Seen, Failure> {
     };
     // Asked last: what was seen before was seen while it was there.
     let layer3 = netlink.link(index)?.filter(|link| link.admin_up).map(|_| layer3);
-    Ok(Seen { layer3, took: began.elapsed() })
+    Ok(Layer3Look { layer3, took: began.elapsed() })
 }

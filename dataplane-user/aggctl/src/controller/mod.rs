@@ -11,7 +11,7 @@ mod clock;
 mod disk;
 mod foreign;
 mod gone;
-mod heart;
+mod heartbeat;
 mod late;
 mod links;
 mod mirror;
@@ -36,19 +36,19 @@ use std::{
 use aggctl_engine::{
     Action, Event,
     aggregate::{Aggregate, Memory},
-    changes::Changes,
+    changes::LastChanges,
     config::AggregateConfig,
     record::Record,
     status::AggregateStatus,
     supervise::BEAT,
 };
 use aggctl_kernel::{
-    dataplane::Table,
+    dataplane::PortsTable,
     ethtool::Carriers,
     execute::Executor,
     packet::PacketSender,
     state::{Lock, Store},
-    watch::{Batch, Watcher},
+    watch::{EventBatch, Watcher},
 };
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
@@ -58,22 +58,22 @@ use self::{
     bound::Listening,
     disk::Disk,
     foreign::OnPorts,
-    heart::Heart,
+    heartbeat::Heartbeat,
     links::Links,
-    mirror::{Mirror, Seen},
+    mirror::{Layer3Look, Mirror},
     outgoing::Outgoing,
-    place::Place,
-    ports::{Leaving, Picture},
+    place::OwnNamespace,
+    ports::{Leaving, PortChangeInput},
     returning::Returning,
     signals::Signals,
     verify::Verifier,
 };
 pub use self::{
     disk::Behind,
-    start::{Insistence, Start, Voice, Wish},
+    start::{AttachWish, Insistence, Start, Supervisor},
 };
 use crate::{
-    api::{Alive, Asked, Server},
+    api::{Alive, PendingRequest, Server},
     failure::Failure,
     operation, timekeeper,
 };
@@ -82,8 +82,8 @@ use crate::{
 ///
 /// # Errors
 /// If it cannot begin. An attach was undone then.
-pub fn run(store: Store, start: Start, voice: Rc<dyn Voice>) -> Result<(), Failure> {
-    run_when(ready(Ok(())), store, start, voice)
+pub fn run(store: Store, start: Start, supervisor: Rc<dyn Supervisor>) -> Result<(), Failure> {
+    run_when(ready(Ok(())), store, start, supervisor)
 }
 
 /// As [`run`], once a condition is met. If it is asked to leave before that, nothing was done.
@@ -94,7 +94,7 @@ pub fn run_when(
     condition: impl Future<Output = Result<(), Failure>>,
     store: Store,
     start: Start,
-    voice: Rc<dyn Voice>,
+    supervisor: Rc<dyn Supervisor>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -109,26 +109,26 @@ pub fn run_when(
         let watcher = Watcher::open()?;
         let alive = Alive::new();
         let server = Server::listen(&store.socket(), alive.clone())?;
-        let heart = Heart::new(voice.clone(), alive);
+        let heartbeat = Heartbeat::new(supervisor.clone(), alive);
         let attaches = matches!(start, Start::Attach(_));
         let mut controller = match start {
             Start::Attach(wish) => {
                 if store.record()?.is_some() {
                     return Err(Failure::Refused(format!("{} was attached by somebody else meanwhile", store.name())));
                 }
-                let (record, listener) = operation::attach(&store, &wish, &mut |warning| voice.warn(warning))?;
+                let (record, listener) = operation::attach(&store, &wish, &mut |warning| supervisor.warn(warning))?;
                 let timed = timekeeper::start(&store, &record);
                 let mut controller = timed
                     .and_then(|()| {
-                        Controller::new(store.clone(), lock, record.clone(), watcher, server, heart, signals)
+                        Controller::new(store.clone(), lock, record.clone(), watcher, server, heartbeat, signals)
                     })
                     .map_err(|failure| undone(&store, record, &failure))?;
                 controller.executor.listener = listener;
                 controller
             }
             Start::Adopt => {
-                let record = operation::adopt(&store, &mut |warning| voice.warn(warning))?;
-                Controller::new(store, lock, record, watcher, server, heart, signals)?
+                let record = operation::adopt(&store, &mut |warning| supervisor.warn(warning))?;
+                Controller::new(store, lock, record, watcher, server, heartbeat, signals)?
             }
         };
         controller.query_all();
@@ -138,7 +138,7 @@ pub fn run_when(
         if attaches {
             controller.await_late();
         }
-        voice.ready();
+        supervisor.ready();
         info!(aggregate = controller.store.name(), "in control");
         controller.run().await
     })
@@ -169,7 +169,7 @@ struct Controller {
     record: Record,
     engine: Aggregate,
     executor: Executor,
-    table: Table,
+    table: PortsTable,
     listening: Listening,
     sender: PacketSender,
     outgoing: Outgoing,
@@ -181,16 +181,16 @@ struct Controller {
     returning: Returning,
     carriers: Carriers,
     leaving: Vec<Leaving>,
-    port_changes: ports::Changes,
+    port_changes: ports::PortChanges,
     mirror: Mirror,
     disk: Disk,
     verifier: Verifier,
-    changes: Changes,
+    changes: LastChanges,
     foreign: OnPorts,
     /// Until when what comes to the ports goes to the aggregate.
     late: Option<Instant>,
-    place: Place,
-    heart: Heart,
+    place: OwnNamespace,
+    heartbeat: Heartbeat,
     clock: Instant,
     signals: Signals,
     lock: Lock,
@@ -198,10 +198,10 @@ struct Controller {
 
 /// What wakes the loop.
 enum Input {
-    Links(Batch),
-    Asked(Asked),
-    Picture(Result<Picture, Failure>),
-    Seen(Result<Seen, Failure>),
+    Links(EventBatch),
+    Request(PendingRequest),
+    PortChange(Result<PortChangeInput, Failure>),
+    Layer3(Result<Layer3Look, Failure>),
     Downstream(Result<Vec<Vec<u8>>, Failure>),
     Poll,
     Listeners,
@@ -216,7 +216,7 @@ enum Input {
 
 /// Whether the loop goes on.
 #[derive(Debug, PartialEq, Eq)]
-enum Flow {
+enum LoopControl {
     Go,
     End,
 }
@@ -228,7 +228,7 @@ impl Controller {
         record: Record,
         watcher: Watcher,
         server: Server,
-        heart: Heart,
+        heartbeat: Heartbeat,
         signals: Signals,
     ) -> Result<Self, Failure> {
         let members = record.ports.iter().map(ports::member).collect();
@@ -254,12 +254,12 @@ impl Controller {
             returning: Returning::default(),
             carriers: Carriers::open()?,
             leaving: Vec::new(),
-            port_changes: ports::Changes::default(),
+            port_changes: ports::PortChanges::default(),
             mirror: Mirror::default(),
             foreign: OnPorts::default(),
             late: None,
-            place: Place::here(heart.has_guardian())?,
-            heart,
+            place: OwnNamespace::here(heartbeat.has_guardian())?,
+            heartbeat,
             clock: Instant::now(),
             signals,
             store,
@@ -290,9 +290,9 @@ impl Controller {
             };
             let flow = match input {
                 Input::Links(batch) => self.on_link_events(&batch)?,
-                Input::Asked(asked) => {
+                Input::Request(asked) => {
                     // Drivers may be slow.
-                    self.heart.long();
+                    self.heartbeat.long();
                     let period = self.record.config.link_watch.poll_ms;
                     let flow = self.on_request(asked);
                     if self.record.config.link_watch.poll_ms != period {
@@ -300,54 +300,54 @@ impl Controller {
                     }
                     flow
                 }
-                Input::Picture(picture) => {
+                Input::PortChange(picture) => {
                     self.on_picture(picture);
-                    Flow::Go
+                    LoopControl::Go
                 }
-                Input::Seen(seen) => {
+                Input::Layer3(seen) => {
                     if self.mirror.take_in(seen, &mut self.record) {
                         self.write_record();
                     }
-                    Flow::Go
+                    LoopControl::Go
                 }
                 Input::Downstream(frames) => {
                     self.on_downstream(frames);
-                    Flow::Go
+                    LoopControl::Go
                 }
                 Input::Poll => {
                     self.poll();
                     poll.reset();
-                    Flow::Go
+                    LoopControl::Go
                 }
                 Input::Listeners => {
                     self.listening.look(&self.record);
                     listeners.reset();
-                    Flow::Go
+                    LoopControl::Go
                 }
                 Input::Deadline => self.on_deadline()?,
                 Input::Outgoing => {
                     self.send_outgoing();
-                    Flow::Go
+                    LoopControl::Go
                 }
                 Input::LookForPorts => self.look_for_ports()?,
                 Input::Verify => {
                     self.verify_next();
-                    Flow::Go
+                    LoopControl::Go
                 }
                 Input::Housekeeping => {
                     // All processes of the host, it may be.
-                    self.heart.long();
+                    self.heartbeat.long();
                     let flow = self.keep_house()?;
                     housekeeping.reset();
                     flow
                 }
                 Input::Beat => {
-                    self.heart.turn();
-                    Flow::Go
+                    self.heartbeat.turn();
+                    LoopControl::Go
                 }
                 Input::Leave => self.leave(),
             };
-            if flow == Flow::End {
+            if flow == LoopControl::End {
                 info!("leaving");
                 return Ok(());
             }
@@ -359,9 +359,9 @@ impl Controller {
         let (outgoing, returning) = (self.outgoing.due(), self.returning.due());
         Ok(tokio::select! {
             batch = self.watcher.next() => Input::Links(batch?),
-            Some(asked) = self.server.next() => Input::Asked(asked),
-            picture = self.port_changes.picture() => Input::Picture(picture),
-            seen = self.mirror.seen() => Input::Seen(seen),
+            Some(asked) = self.server.next() => Input::Request(asked),
+            picture = self.port_changes.picture() => Input::PortChange(picture),
+            seen = self.mirror.seen() => Input::Layer3(seen),
             frames = self.downstream.seen() => Input::Downstream(frames),
             () = sleep_until(outgoing) => Input::Outgoing,
             () = sleep_until(returning) => Input::LookForPorts,
@@ -381,7 +381,7 @@ impl Controller {
         [confirm, engine, self.links.due()].into_iter().flatten().chain(leaving).min()
     }
 
-    fn on_deadline(&mut self) -> Result<Flow, Failure> {
+    fn on_deadline(&mut self) -> Result<LoopControl, Failure> {
         self.feed(Event::Tick);
         self.remove_leaving();
         if self.links.due().is_some_and(|at| at <= Instant::now()) {
@@ -391,21 +391,21 @@ impl Controller {
             Some(at) if at <= operation::boot_time() => {
                 warn!("nobody confirmed the attach: undoing it");
                 self.detach()?;
-                Ok(Flow::End)
+                Ok(LoopControl::End)
             }
-            _ => Ok(Flow::Go),
+            _ => Ok(LoopControl::Go),
         }
     }
 
-    fn keep_house(&mut self) -> Result<Flow, Failure> {
+    fn keep_house(&mut self) -> Result<LoopControl, Failure> {
         if self.place.is_deserted(&self.store) {
             // Let it go, and the aggregate with it; interfaces that return to the host do so as they were.
             info!("nobody else has this network namespace any more");
             self.detach()?;
-            return Ok(Flow::End);
+            return Ok(LoopControl::End);
         }
-        if self.keep_dir() == Flow::End {
-            return Ok(Flow::End);
+        if self.keep_dir() == LoopControl::End {
+            return Ok(LoopControl::End);
         }
         self.query_all();
         self.take_back_named();
@@ -414,20 +414,20 @@ impl Controller {
         self.look_for_foreign();
         self.mirror.begin(&self.record);
         self.keep_disk();
-        Ok(Flow::Go)
+        Ok(LoopControl::Go)
     }
 
     /// Leaves the dataplane to whoever comes next.
-    fn leave(&mut self) -> Flow {
+    fn leave(&mut self) -> LoopControl {
         // What was changed just now is news to it.
         self.query_all();
         self.keep_disk();
-        Flow::End
+        LoopControl::End
     }
 
     /// Undoes the aggregate from within.
     fn detach(&mut self) -> Result<(), Failure> {
-        self.heart.long();
+        self.heartbeat.long();
         self.mirror.bring_up_to_date(&mut self.record);
         operation::tear_down(&self.store, self.record.clone(), true)
     }
@@ -439,7 +439,7 @@ impl Controller {
         }
     }
 
-    fn try_feed(&mut self, event: Event) -> Result<(), aggctl_engine::aggregate::Refusal> {
+    fn try_feed(&mut self, event: Event) -> Result<(), aggctl_engine::aggregate::EventRefusal> {
         let actions = self.engine.on_event(self.clock.elapsed(), event)?;
         let mut refused = None;
         for action in actions {

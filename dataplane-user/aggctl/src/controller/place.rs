@@ -9,13 +9,13 @@ const BACKGROUND: [&str; 3] = ["guardian", "controller", "timekeeper"];
 
 /// Where the controller works.
 #[derive(Debug)]
-pub struct Place {
+pub struct OwnNamespace {
     /// Nobody wishes the namespace to live because of this process: it was named (`ip netns`) when the controller
     /// started, or the controller runs in the background.
     may_go: bool,
 }
 
-impl Place {
+impl OwnNamespace {
     /// The present network namespace, for a controller in the background or foreground.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use aggctl_engine::{
     aggregate::{ACCEPT_GRACE, Member},
     config::{AggregateConfig, PortConfig},
     host::Host,
-    plan::{self, Step, Subject, Taken},
-    record::{Entry, PortRecord},
+    plan::{self, OtherAggregates, Step, Subject},
+    record::{JournalEntry, PortRecord},
 };
 use aggctl_kernel::{
     gather,
@@ -32,7 +32,7 @@ use crate::{
 
 /// A change of the ports.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum PortChange {
     /// An interface becomes a port.
     Add(PortConfig, oneshot::Sender<Answer>),
     /// The port of this name ceases to be one.
@@ -43,27 +43,27 @@ pub(super) enum Change {
 
 /// The changes that were asked for.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
-    waiting: VecDeque<Change>,
-    present: Option<Change>,
+pub(super) struct PortChanges {
+    waiting: VecDeque<PortChange>,
+    present: Option<PortChange>,
     /// What the present one waits for.
-    picture: Aside<Picture>,
+    picture: Aside<PortChangeInput>,
 }
 
 /// What a change is planned by.
 #[derive(Debug)]
-pub(super) struct Picture {
+pub(super) struct PortChangeInput {
     /// The host.
     host: Host,
     /// What belongs to other aggregates.
-    taken: Taken,
+    taken: OtherAggregates,
     /// Until the record says whose port it is, or it is as it was before: nobody else shall take it.
     _ports: Lock,
 }
 
-impl Changes {
+impl PortChanges {
     /// The picture for the present change, as soon as it is taken. May be given up and called again.
-    pub async fn picture(&mut self) -> Result<Picture, Failure> {
+    pub async fn picture(&mut self) -> Result<PortChangeInput, Failure> {
         self.picture.seen().await
     }
 
@@ -74,7 +74,7 @@ impl Changes {
 
     /// Whether an interface is about to be taken back.
     pub fn takes_back(&self, index: IfIndex) -> bool {
-        let is_it = |change: &Change| matches!(change, Change::TakeBack(known) if *known == index);
+        let is_it = |change: &PortChange| matches!(change, PortChange::TakeBack(known) if *known == index);
         self.waiting.iter().chain(&self.present).any(is_it)
     }
 }
@@ -139,7 +139,7 @@ impl Controller {
     }
 
     /// Changes the ports when it is this one's turn.
-    pub(super) fn change_ports(&mut self, change: Change) {
+    pub(super) fn change_ports(&mut self, change: PortChange) {
         self.port_changes.waiting.push_back(change);
         self.begin_change();
     }
@@ -158,7 +158,7 @@ impl Controller {
                     self.port_changes.picture.begin("picture", move |netlink| {
                         let ports = store.lock_ports(PORTS_PATIENCE)?;
                         let host = snapshot(netlink)?;
-                        Ok(Picture { taken: operation::taken(&store, &host)?, host, _ports: ports })
+                        Ok(PortChangeInput { taken: operation::taken(&store, &host)?, host, _ports: ports })
                     });
                 }
             }
@@ -166,22 +166,22 @@ impl Controller {
     }
 
     /// Carries out the present change.
-    pub(super) fn on_picture(&mut self, picture: Result<Picture, Failure>) {
+    pub(super) fn on_picture(&mut self, picture: Result<PortChangeInput, Failure>) {
         // Drivers may be slow.
-        self.heart.long();
+        self.heartbeat.long();
         if let Some(change) = self.port_changes.present.take() {
             self.conclude_change(change, picture);
         }
         self.begin_change();
     }
 
-    fn conclude_change(&mut self, change: Change, picture: Result<Picture, Failure>) {
+    fn conclude_change(&mut self, change: PortChange, picture: Result<PortChangeInput, Failure>) {
         let (answer, done) = match change {
-            Change::Add(config, answer) => (answer, picture.and_then(|picture| self.add_port(&config, &picture))),
-            Change::Remove(port, answer) => {
+            PortChange::Add(config, answer) => (answer, picture.and_then(|picture| self.add_port(&config, &picture))),
+            PortChange::Remove(port, answer) => {
                 (answer, picture.and_then(|picture| self.remove_port(&port, &picture.host)))
             }
-            Change::TakeBack(index) => {
+            PortChange::TakeBack(index) => {
                 match picture {
                     Ok(picture) => self.take_back_by(index, &picture.host),
                     Err(error) => warn!(%error, "cannot look for missing ports"),
@@ -193,7 +193,7 @@ impl Controller {
     }
 
     /// Adds a port: all or nothing.
-    fn add_port(&mut self, config: &PortConfig, picture: &Picture) -> Result<Vec<String>, Failure> {
+    fn add_port(&mut self, config: &PortConfig, picture: &PortChangeInput) -> Result<Vec<String>, Failure> {
         let (port, steps, warnings) = plan::add_port(&picture.host, &self.record, config, &picture.taken)?;
         let warnings = warnings.iter().map(ToString::to_string).collect();
         self.take_in(port, steps)?;
@@ -210,7 +210,7 @@ impl Controller {
         let before = self.record.clone();
         self.record.config.ports.push(port.config.clone());
         self.record.ports.push(port);
-        self.record.journal.extend(steps.into_iter().map(|step| Entry { step, begun: false }));
+        self.record.journal.extend(steps.into_iter().map(|step| JournalEntry { step, begun: false }));
         if let Err(error) = self.store.save(&mut self.record) {
             self.record.take_back(before);
             return Err(Failure::Refused(format!("{error}; nothing was changed, a port is added when there is room")));

@@ -10,29 +10,29 @@ use aggctl_engine::{
 use tokio::sync::oneshot;
 
 use super::{
-    Controller, Flow,
+    Controller, LoopControl,
     disk::Behind,
     ports::{self, Leaving},
 };
 use crate::{
-    api::{Answer, Asked, Request},
+    api::{Answer, PendingRequest, Request},
     failure::Failure,
 };
 
 impl Controller {
-    pub(super) fn on_request(&mut self, asked: Asked) -> Flow {
-        let mut flow = Flow::Go;
+    pub(super) fn on_request(&mut self, asked: PendingRequest) -> LoopControl {
+        let mut flow = LoopControl::Go;
         let answer = match asked.request {
             Request::Status => Ok(self.status()),
             Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(|()| self.done()),
             Request::AddPort { port } => {
-                self.change_ports(ports::Change::Add(port, asked.answer));
+                self.change_ports(ports::PortChange::Add(port, asked.answer));
                 return flow;
             }
             Request::RemovePort { port } => {
                 match self.hand_over(&port) {
                     Some(at) => self.leaving.push(Leaving { port, at, answer: asked.answer }),
-                    None => self.change_ports(ports::Change::Remove(port, asked.answer)),
+                    None => self.change_ports(ports::PortChange::Remove(port, asked.answer)),
                 }
                 return flow;
             }
@@ -55,7 +55,7 @@ impl Controller {
     pub(super) fn remove_leaving(&mut self) {
         let now = Instant::now();
         for leaving in self.leaving.extract_if(.., |leaving| leaving.at <= now).collect::<Vec<_>>() {
-            self.change_ports(ports::Change::Remove(leaving.port, leaving.answer));
+            self.change_ports(ports::PortChange::Remove(leaving.port, leaving.answer));
         }
     }
 
@@ -76,7 +76,7 @@ impl Controller {
         let active = active_port.map(|name| self.port_named(name)).transpose()?;
         if active.is_some() && config.mode.shares() {
             // Before the programs are changed, and changed back.
-            return Err(aggctl_engine::aggregate::Refusal::NoActivePort.into());
+            return Err(aggctl_engine::aggregate::EventRefusal::NoActivePort.into());
         }
         self.change(&config)?;
         if let Some(port) = active

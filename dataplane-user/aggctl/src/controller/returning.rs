@@ -13,7 +13,7 @@ use aggctl_engine::{host::Host, plan, record::PortRecord};
 use aggctl_kernel::udev;
 use tracing::{info, warn};
 
-use super::{Controller, Flow, gone::set_index, ports::Change};
+use super::{Controller, LoopControl, gone::set_index, ports::PortChange};
 use crate::failure::Failure;
 
 /// Looks end after this time; one of them may take longer.
@@ -79,9 +79,9 @@ impl Controller {
     }
 
     /// Looks at what waits, for a while.
-    pub(super) fn look_for_ports(&mut self) -> Result<Flow, Failure> {
+    pub(super) fn look_for_ports(&mut self) -> Result<LoopControl, Failure> {
         let began = Instant::now();
-        let mut flow = Flow::Go;
+        let mut flow = LoopControl::Go;
         if std::mem::take(&mut self.returning.everywhere) {
             flow = self.look_again()?;
         }
@@ -111,7 +111,7 @@ impl Controller {
             return;
         }
         if !self.port_changes.takes_back(index) {
-            self.change_ports(Change::TakeBack(index));
+            self.change_ports(PortChange::TakeBack(index));
         }
     }
 

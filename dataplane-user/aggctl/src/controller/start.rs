@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub enum Start {
     /// Make the aggregate.
-    Attach(Wish),
+    Attach(AttachWish),
     /// Take over the one that is there.
     Adopt,
 }
 
 /// What the owner wishes, as the command passes it on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Wish {
+pub struct AttachWish {
     /// The aggregate.
     pub config: AggregateConfig,
     /// Seconds until it is undone unless confirmed.
@@ -33,8 +33,8 @@ pub struct Insistence {
     pub strict: bool,
 }
 
-/// Whom a starting controller tells how it goes.
-pub trait Voice {
+/// What started a controller and is told how it goes: a guardian, or a person or service manager.
+pub trait Supervisor {
     /// Something the owner should know.
     fn warn(&self, warning: String);
     /// The aggregate is in place and controlled.

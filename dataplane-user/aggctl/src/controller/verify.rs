@@ -15,10 +15,10 @@ use aggctl_engine::{
     status::{DefectStatus, RepairStatus},
 };
 use aggctl_kernel::{
-    dataplane::{Held, Role},
+    dataplane::{OpenPins, ProgramRole},
     ethtool,
     execute::Executor,
-    verify::{Defect, Look, Part},
+    verify::{CheckPart, Defect, Look},
 };
 use tracing::warn;
 
@@ -32,10 +32,10 @@ const EARLY: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Verifier {
     /// All pins, held open: programs and maps do not depend on the bpffs while this controller lives.
-    held: Held,
+    held: OpenPins,
     ledger: Ledger<Defect>,
     /// What is still to be looked at.
-    parts: VecDeque<Part>,
+    parts: VecDeque<CheckPart>,
     /// What was found so far.
     found: Vec<Defect>,
     began: Option<Instant>,
@@ -103,18 +103,18 @@ impl Controller {
     pub(super) fn verify_next(&mut self) {
         let Some(part) = self.verifier.parts.pop_front() else { return };
         let lost = match part {
-            Part::Pins => self.executor.dataplane.keep(&mut self.verifier.held),
-            Part::Maps | Part::Program(_) | Part::Peer | Part::Features(_) => Ok(Vec::new()),
+            CheckPart::Pins => self.executor.dataplane.keep(&mut self.verifier.held),
+            CheckPart::Maps | CheckPart::Program(_) | CheckPart::Peer | CheckPart::Features(_) => Ok(Vec::new()),
         };
         let mut found = match lost {
             Ok(lost) => look(&self.record, &self.links, &self.engine, lost).part(part, &mut self.executor),
             Err(error) => vec![Defect::Unknown(format!("the pins cannot be looked at: {error}"))],
         };
-        if part == Part::Maps && !found.contains(&Defect::Table) && self.table.load() != self.engine.table() {
+        if part == CheckPart::Maps && !found.contains(&Defect::Table) && self.table.load() != self.engine.table() {
             found.push(Defect::Table);
         }
         // Without pins nothing else can be judged.
-        if part == Part::Pins && !found.is_empty() {
+        if part == CheckPart::Pins && !found.is_empty() {
             self.verifier.parts.clear();
         }
         self.verifier.found.extend(found);
@@ -175,11 +175,11 @@ impl Controller {
         Ok(())
     }
 
-    fn attach_again(&mut self, role: Role) -> Result<(), Failure> {
+    fn attach_again(&mut self, role: ProgramRole) -> Result<(), Failure> {
         let steps = match role {
-            Role::Tx => vec![plan::sender(&self.record)],
-            Role::Relay => vec![plan::relay(&self.record)],
-            Role::Rx(id) => {
+            ProgramRole::Tx => vec![plan::sender(&self.record)],
+            ProgramRole::Relay => vec![plan::relay(&self.record)],
+            ProgramRole::Rx(id) => {
                 let port = self.record.ports.iter().filter(|port| port.id == id);
                 port.filter_map(|port| plan::receiver(&self.record, port)).collect()
             }

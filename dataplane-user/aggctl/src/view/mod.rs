@@ -41,10 +41,10 @@ use crate::{
 pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<Option<AggregateView>, Failure> {
     let asked = ask(store)?;
     let controller = ControllerView::of(store, &asked);
-    let (silent, running) = (matches!(asked, Asked::Silent), matches!(asked, Asked::Told(_)));
+    let (silent, running) = (matches!(asked, ControllerReply::Silent), matches!(asked, ControllerReply::Told(_)));
     let (status, told, behind) = match asked {
-        Asked::Told(live) => (Some(live.status), live.record, live.behind),
-        Asked::Nobody | Asked::Silent => (None, None, None),
+        ControllerReply::Told(live) => (Some(live.status), live.record, live.behind),
+        ControllerReply::Nobody | ControllerReply::Silent => (None, None, None),
     };
     let (record, damage) = match told {
         Some(record) => (*record, None),
@@ -96,16 +96,16 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
 }
 
 /// What a live controller tells.
-struct Live {
+struct ControllerState {
     status: AggregateStatus,
     record: Option<Box<Record>>,
     behind: Option<Behind>,
 }
 
 /// What came of asking a controller.
-enum Asked {
+enum ControllerReply {
     /// What it knows.
-    Told(Box<Live>),
+    Told(Box<ControllerState>),
     /// There is none.
     Nobody,
     /// There is one, and it does not answer.
@@ -113,13 +113,13 @@ enum Asked {
 }
 
 /// Asks the controller, if one runs.
-fn ask(store: &Store) -> Result<Asked, Failure> {
+fn ask(store: &Store) -> Result<ControllerReply, Failure> {
     match Client::ask(&store.socket(), &Request::Status) {
         Ok((_, Answer::Status { status, record, behind })) => {
-            Ok(Asked::Told(Box::new(Live { status, record, behind })))
+            Ok(ControllerReply::Told(Box::new(ControllerState { status, record, behind })))
         }
-        Ok(_) | Err(Unanswered::Nobody) => Ok(Asked::Nobody),
-        Err(Unanswered::Silent | Unanswered::Gone) => Ok(Asked::Silent),
+        Ok(_) | Err(Unanswered::Nobody) => Ok(ControllerReply::Nobody),
+        Err(Unanswered::Silent | Unanswered::Gone) => Ok(ControllerReply::Silent),
         Err(Unanswered::Failed(failure)) => Err(failure),
     }
 }

@@ -18,7 +18,7 @@ use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Asked, time::rfc3339};
+use super::{ControllerReply, time::rfc3339};
 use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
@@ -96,11 +96,11 @@ pub struct ControllerView {
 
 impl ControllerView {
     /// What there is to say of a controller that was asked.
-    pub(super) fn of(store: &Store, asked: &Asked) -> Self {
+    pub(super) fn of(store: &Store, asked: &ControllerReply) -> Self {
         let answers = match asked {
-            Asked::Told(_) => Some(true),
-            Asked::Silent => Some(false),
-            Asked::Nobody => None,
+            ControllerReply::Told(_) => Some(true),
+            ControllerReply::Silent => Some(false),
+            ControllerReply::Nobody => None,
         };
         let pid = answers.and_then(|_| store.holder());
         Self { running: answers.is_some() && pid.is_some(), answers: answers.filter(|_| pid.is_some()), pid }

@@ -1,7 +1,7 @@
 //! The text of `show`, for people: aligned, with colour only on a terminal.
 
 use aggctl_engine::{
-    options::{self, Part},
+    options::{self, ShowPart},
     status::PortState,
     vlan::VlanConfig,
 };
@@ -79,7 +79,7 @@ fn headline(view: &AggregateView) -> String {
         None if view.config.mode.shares() => {}
         None => parts.push("no active port".to_owned()),
     }
-    parts.extend(options::shown(&view.config, Part::First));
+    parts.extend(options::shown(&view.config, ShowPart::First));
     let name = view.name.if_supports_color(Stdout, |text| text.bold());
     format!("{name}: {}, {}", view.word("mode"), parts.join(", "))
 }
@@ -92,7 +92,7 @@ fn settings(view: &AggregateView) -> String {
     let mtu = view.mtu.map_or("gone".to_owned(), |mtu| format!("mtu {mtu}"));
     let made: Vec<_> = ["wiring", "device", "hook"].iter().map(|key| format!("{key} {}", view.word(key))).collect();
     lines.push(format!("mac {}, {mtu}, {}", view.mac, made.join(", ")));
-    let rules = options::shown(&view.config, Part::Settings);
+    let rules = options::shown(&view.config, ShowPart::Settings);
     lines.push(rules.join(", "));
     let absent = view.config.absent_primary();
     lines.extend(

@@ -3,18 +3,18 @@
 use aggctl_common::{MAX_PORTS, PortId};
 
 use crate::{
-    aggregate::{ACCEPT_GRACE, Aggregate, Demand, LeftFlags, Member, Refusal, port::Port},
+    aggregate::{ACCEPT_GRACE, Aggregate, Demand, EventRefusal, LeftFlags, Member, port::Port},
     config::{AggregateConfig, PortConfig},
 };
 
 impl Aggregate {
     /// Takes in a port.
-    pub(super) fn add(&mut self, member: Member) -> Result<(), Refusal> {
+    pub(super) fn add(&mut self, member: Member) -> Result<(), EventRefusal> {
         if member.id.index() >= MAX_PORTS {
-            return Err(Refusal::NoSuchSlot(member.id));
+            return Err(EventRefusal::NoSuchSlot(member.id));
         }
         if let Some(port) = self.name(member.id) {
-            return Err(Refusal::SlotTaken { slot: member.id, port });
+            return Err(EventRefusal::SlotTaken { slot: member.id, port });
         }
         self.config.ports.push(member.config.clone());
         self.ports.push(Port::new(member, 0, LeftFlags::default()));
@@ -36,14 +36,14 @@ impl Aggregate {
 
     /// Makes a port the active one, if it is usable. As in bonding, one that only its down-delay keeps usable will not
     /// do.
-    pub(super) fn activate(&mut self, id: PortId) -> Result<(), Refusal> {
+    pub(super) fn activate(&mut self, id: PortId) -> Result<(), EventRefusal> {
         if self.config.mode.shares() {
-            return Err(Refusal::NoActivePort);
+            return Err(EventRefusal::NoActivePort);
         }
         // Looks at what is true now, without changing anything if it is refused.
         let mut present = self.clone();
         present.end_delays();
-        let port = present.port(id).ok_or(Refusal::NoSuchPort(id))?;
+        let port = present.port(id).ok_or(EventRefusal::NoSuchPort(id))?;
         let why = if !present.settled {
             String::from("the ports have only just been asked for their state, try again")
         } else if !port.watch.is_up() || port.is_failing() {
@@ -52,7 +52,7 @@ impl Aggregate {
             self.demand = Some(Demand::ByHand(id));
             return Ok(());
         };
-        Err(Refusal::NotUsable { port: port.config.name.clone(), why })
+        Err(EventRefusal::NotUsable { port: port.config.name.clone(), why })
     }
 
     /// Takes over the live options.

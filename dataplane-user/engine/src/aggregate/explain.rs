@@ -12,7 +12,7 @@ use crate::{
     config::{LinkWatch, PortConfig},
     select::Waits,
     status::PortState,
-    watch::Link,
+    watch::WatchedLink,
 };
 
 impl Aggregate {
@@ -66,10 +66,12 @@ impl Aggregate {
         let LinkWatch { up_delay_ms, down_delay_ms, .. } = self.config.link_watch;
         let for_ms = |since: Duration| self.now.saturating_sub(since).as_millis();
         match port.watch.link() {
-            Link::Down => String::from("link is down"),
-            Link::Up => String::from("link is up"),
-            Link::Rising { since } => format!("link is up for {} of {up_delay_ms} ms (up-delay)", for_ms(since)),
-            Link::Failing { since } => format!("link is down for {} of {down_delay_ms} ms (down-delay)", for_ms(since)),
+            WatchedLink::Down => String::from("link is down"),
+            WatchedLink::Up => String::from("link is up"),
+            WatchedLink::Rising { since } => format!("link is up for {} of {up_delay_ms} ms (up-delay)", for_ms(since)),
+            WatchedLink::Failing { since } => {
+                format!("link is down for {} of {down_delay_ms} ms (down-delay)", for_ms(since))
+            }
         }
     }
 

@@ -7,20 +7,20 @@
 
 use std::time::Duration;
 
-use crate::aggregate::setting::{Given, Setting, Verdict};
+use crate::aggregate::setting::{Given, PortSetting, Verdict};
 
 /// One flag of one port.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flag {
     /// Whether the owner wants it.
     own: bool,
-    setting: Setting<bool>,
+    setting: PortSetting<bool>,
 }
 
 impl Flag {
     /// `left`: how a former controller left it, where that is known.
     pub fn new(own: bool, left: Option<bool>) -> Self {
-        Self { own, setting: Setting::left_at(left) }
+        Self { own, setting: PortSetting::left_at(left) }
     }
 
     /// Whether the owner wants it.
@@ -35,7 +35,7 @@ impl Flag {
 
     /// The interface went away: how its successor has it says nothing about the owner's wish.
     pub fn forget(&mut self) {
-        self.setting = Setting::default();
+        self.setting = PortSetting::default();
     }
 
     /// Compares what shall be with what was reported. What to do, and what the flag shall be.

@@ -9,12 +9,12 @@ use crate::{
     aggregate::{
         LeftFlags, Member,
         flag::Flag,
-        setting::{Given, Setting, Verdict},
+        setting::{Given, PortSetting, Verdict},
     },
     config::PortConfig,
     event::{LinkState, OwnFlags},
     select::Candidate,
-    watch::{Link, Watch},
+    watch::{Watch, WatchedLink},
 };
 
 /// Whether a port's interface is there.
@@ -43,13 +43,13 @@ pub(super) struct Port {
     pub accept_until: Option<Duration>,
     promisc: Flag,
     allmulti: Flag,
-    mac: Setting<Mac>,
-    mtu: Setting<u32>,
+    mac: PortSetting<Mac>,
+    mtu: PortSetting<u32>,
 }
 
 /// What the aggregate needs of the settings of a port; `None`: not known, so left alone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish {
+pub(super) struct WantedSettings {
     pub promisc: Option<bool>,
     pub allmulti: bool,
     pub mac: Mac,
@@ -70,8 +70,8 @@ impl Port {
             accept_until: None,
             promisc: Flag::new(member.own.promisc, left.promisc),
             allmulti: Flag::new(member.own.allmulti, left.allmulti),
-            mac: Setting::default(),
-            mtu: Setting::default(),
+            mac: PortSetting::default(),
+            mtu: PortSetting::default(),
         }
     }
 
@@ -90,7 +90,7 @@ impl Port {
 
     /// Whether only the down-delay keeps the port usable.
     pub fn is_failing(&self) -> bool {
-        matches!(self.watch.link(), Link::Failing { .. })
+        matches!(self.watch.link(), WatchedLink::Failing { .. })
     }
 
     /// Takes in a report. `first_look`: the engine has just started, so no delay: what is found may be as old as the
@@ -119,8 +119,8 @@ impl Port {
         self.watch.give_up();
         self.promisc.forget();
         self.allmulti.forget();
-        self.mac = Setting::default();
-        self.mtu = Setting::default();
+        self.mac = PortSetting::default();
+        self.mtu = PortSetting::default();
     }
 
     /// This port as a candidate for the active one.
@@ -168,7 +168,7 @@ impl Port {
     }
 
     /// Asks for each setting that is not as it shall be. `fresh`: the port's state was reported just now.
-    pub fn settle_settings(&mut self, now: Duration, wish: &Wish, fresh: bool, actions: &mut Vec<Action>) {
+    pub fn settle_settings(&mut self, now: Duration, wish: &WantedSettings, fresh: bool, actions: &mut Vec<Action>) {
         let Presence::Present(state) = self.presence else { return };
         let (port, own) = (self.id, self.own_flags());
         let mut put = |verdict, setting: &str, action| {

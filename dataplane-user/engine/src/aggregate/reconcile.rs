@@ -6,13 +6,13 @@ use crate::{
     action::{Action, Notice},
     aggregate::{
         ACCEPT_GRACE, Aggregate, Circumstances, Demand,
-        port::{Presence, Wish},
+        port::{Presence, WantedSettings},
         rounds::Rounds,
         table,
     },
     config::{MacPolicy, Partner, Toggle},
     select::{self, Candidate},
-    watch::Link,
+    watch::WatchedLink,
 };
 
 impl Aggregate {
@@ -64,8 +64,8 @@ impl Aggregate {
         let order = self.order();
         let rank = |id: PortId| order.iter().position(|other| *other == id);
         let rising = self.ports.iter().filter_map(|port| match port.watch.link() {
-            Link::Rising { since } => Some((since, rank(port.id), port.id)),
-            Link::Down | Link::Up | Link::Failing { .. } => None,
+            WatchedLink::Rising { since } => Some((since, rank(port.id), port.id)),
+            WatchedLink::Down | WatchedLink::Up | WatchedLink::Failing { .. } => None,
         });
         let longest = rising.min().map(|(_, _, id)| id);
         if let Some(port) = longest.and_then(|id| self.port_mut(id)) {
@@ -158,7 +158,7 @@ impl Aggregate {
         let promiscuous = self.interface.map(|interface| interface.promiscuity > 0);
         for port in &mut self.ports {
             let filtered = port.reported().is_some_and(|state| state.vlan_filter_fixed);
-            let wish = Wish {
+            let wish = WantedSettings {
                 promisc: match self.config.promisc {
                     Toggle::Auto if filtered => Some(true),
                     Toggle::Auto => promiscuous,

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// An event that asks for what cannot be. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum EventRefusal {
     /// The owner chose a port that cannot carry traffic now.
     #[error("{port} cannot be made the active port: {why}")]
     NotUsable {

@@ -14,7 +14,7 @@ const CALM: Duration = Duration::from_secs(60);
 
 /// One setting of one port.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Setting<T> {
+pub(super) struct PortSetting<T> {
     /// The wish that the port was last seen to fulfil.
     fulfilled: Option<T>,
     /// What was last asked for, and what the port reported then.
@@ -45,13 +45,13 @@ pub(super) enum Verdict {
     PutBack,
 }
 
-impl<T> Default for Setting<T> {
+impl<T> Default for PortSetting<T> {
     fn default() -> Self {
         Self { fulfilled: None, asked: None, tries: 0, put_back: 0, put_back_at: Duration::ZERO }
     }
 }
 
-impl<T: Copy + PartialEq> Setting<T> {
+impl<T: Copy + PartialEq> PortSetting<T> {
     /// One that a former controller left so.
     pub fn left_at(value: Option<T>) -> Self {
         Self { fulfilled: value, ..Self::default() }

@@ -13,7 +13,7 @@ use crate::{
     action::Action,
     aggregate::Aggregate,
     settings::Settings,
-    spread::{self, Share},
+    spread::{self, SpreadMember},
 };
 
 /// What was published last.
@@ -39,10 +39,10 @@ impl Aggregate {
         if first_table || self.sharing.kind != kind {
             self.sharing = Sharing { kind, ..Sharing::default() };
         }
-        let members: Vec<Share> = self
+        let members: Vec<SpreadMember> = self
             .ports
             .iter()
-            .map(|port| Share { id: port.id, weight: port.config.weight, usable: port.usable })
+            .map(|port| SpreadMember { id: port.id, weight: port.config.weight, usable: port.usable })
             .collect();
         match settings.tx_policy {
             TxPolicy::Active => {}
@@ -52,7 +52,7 @@ impl Aggregate {
         }
     }
 
-    fn share_buckets(&mut self, members: &[Share], buckets: u32, actions: &mut Vec<Action>) {
+    fn share_buckets(&mut self, members: &[SpreadMember], buckets: u32, actions: &mut Vec<Action>) {
         let mut weights: Vec<_> = members.iter().map(|member| (member.id, member.weight)).collect();
         weights.sort_unstable();
         if weights != self.sharing.members || self.sharing.fallback_orders.is_empty() {

@@ -80,7 +80,7 @@ impl Bench {
         self.event(Event::Link { port, link: LinkState { ifindex, ..state } })
     }
 
-    fn activate(&mut self, port: PortId) -> Result<Vec<Action>, Refusal> {
+    fn activate(&mut self, port: PortId) -> Result<Vec<Action>, EventRefusal> {
         self.aggregate.on_event(self.now, Event::Activate { port })
     }
 

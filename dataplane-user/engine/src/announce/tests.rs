@@ -69,7 +69,7 @@ fn an_ipv6_address_becomes_an_unsolicited_advertisement_that_overrides() {
 
 #[test]
 fn a_router_says_that_it_is_one() {
-    let frames = frames_as(Role::Router, MAC, &[address("2001:db8::7")]);
+    let frames = frames_as(Ipv6Role::Router, MAC, &[address("2001:db8::7")]);
     assert!(advertisement(&frames[0]).0.router);
 }
 

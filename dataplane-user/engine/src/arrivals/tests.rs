@@ -3,8 +3,8 @@ use super::*;
 const ETH0: IfIndex = IfIndex(2);
 const AGG0: IfIndex = IfIndex(9);
 
-fn address(local: &str, link: IfIndex) -> Subject {
-    Subject::Address(Address {
+fn address(local: &str, link: IfIndex) -> ChangedItem {
+    ChangedItem::Address(Address {
         link,
         local: local.parse().unwrap(),
         peer: None,
@@ -20,8 +20,8 @@ fn address(local: &str, link: IfIndex) -> Subject {
     })
 }
 
-fn route(destination: &str, protocol: u8, link: IfIndex) -> Subject {
-    Subject::Route(Route {
+fn route(destination: &str, protocol: u8, link: IfIndex) -> ChangedItem {
+    ChangedItem::Route(Route {
         v6: destination.contains(':'),
         destination: Some(destination.parse().unwrap()),
         prefix_len: 24,
@@ -36,16 +36,16 @@ fn route(destination: &str, protocol: u8, link: IfIndex) -> Subject {
     })
 }
 
-fn neighbour(state: u16) -> Subject {
-    Subject::Neighbour(Neighbour { link: ETH0, address: "10.0.0.9".parse().unwrap(), mac: None, state, flags: 0 })
+fn neighbour(state: u16) -> ChangedItem {
+    ChangedItem::Neighbour(Neighbour { link: ETH0, address: "10.0.0.9".parse().unwrap(), mac: None, state, flags: 0 })
 }
 
-fn added(what: &Subject, by: Author) -> News {
-    News::Added { what: what.clone(), instead: false, by }
+fn added(what: &ChangedItem, by: Author) -> ChangeEvent {
+    ChangeEvent::Added { what: what.clone(), instead: false, by }
 }
 
-fn removed(what: &Subject, by: Author) -> News {
-    News::Removed { what: what.clone(), by }
+fn removed(what: &ChangedItem, by: Author) -> ChangeEvent {
+    ChangeEvent::Removed { what: what.clone(), by }
 }
 
 fn count(arrivals: &Arrivals) -> (usize, usize, usize) {
@@ -68,7 +68,7 @@ fn what_the_kernel_flushed_is_still_wanted_and_what_its_owner_removed_is_not() {
     for (flushing, down, still) in [(false, false, 0), (true, false, 1), (false, true, 1)] {
         let mut arrivals = Arrivals::default();
         arrivals.tell(added(&v6, Author::Kernel), false);
-        arrivals.tell(News::Link { index: ETH0, up: !down }, false);
+        arrivals.tell(ChangeEvent::Link { index: ETH0, up: !down }, false);
         arrivals.tell(removed(&v6, Author::Kernel), flushing);
         assert_eq!(count(&arrivals).0, still, "flushing: {flushing}, down: {down}");
     }
@@ -107,10 +107,13 @@ fn what_comes_by_itself_does_not_count() {
 #[test]
 fn a_route_that_takes_the_place_of_another_leaves_one() {
     let mut arrivals = Arrivals::default();
-    let Subject::Route(first) = route("10.9.0.0", 3, ETH0) else { unreachable!() };
+    let ChangedItem::Route(first) = route("10.9.0.0", 3, ETH0) else { unreachable!() };
     let second = Route { kind: 6, ..first.clone() };
-    arrivals.tell(added(&Subject::Route(first), Author::Others), false);
-    arrivals.tell(News::Added { what: Subject::Route(second.clone()), instead: true, by: Author::Others }, false);
+    arrivals.tell(added(&ChangedItem::Route(first), Author::Others), false);
+    arrivals.tell(
+        ChangeEvent::Added { what: ChangedItem::Route(second.clone()), instead: true, by: Author::Others },
+        false,
+    );
     assert_eq!(arrivals.of(ETH0).routes, [second]);
 }
 
@@ -124,7 +127,7 @@ fn a_former_look_is_brought_up_to_date() {
     arrivals.tell(removed(&gone, Author::Others), false);
     arrivals.tell(added(&new, Author::Others), false);
     // The device goes, and its addresses with it.
-    arrivals.tell(News::Link { index: AGG0, up: false }, false);
+    arrivals.tell(ChangeEvent::Link { index: AGG0, up: false }, false);
     [&old, &new].into_iter().for_each(|what| arrivals.tell(removed(what, Author::Kernel), false));
     arrivals.bring_up_to_date(AGG0, &mut seen);
     assert_eq!(seen.addresses.iter().map(|a| a.local.to_string()).collect::<Vec<_>>(), ["10.0.0.1", "10.0.0.3"]);

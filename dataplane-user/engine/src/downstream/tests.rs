@@ -23,14 +23,14 @@ fn tag(vlan: u16) -> Tag {
 }
 
 /// A picture made piece by piece.
-impl Picture {
+impl Topology {
     fn of_aggregate() -> Self {
-        Self::default().with(AGG, Kind::Other, None, None)
+        Self::default().with(AGG, DeviceKind::Other, None, None)
     }
 
-    fn with(mut self, index: IfIndex, kind: Kind, lower: Option<IfIndex>, master: Option<IfIndex>) -> Self {
+    fn with(mut self, index: IfIndex, kind: DeviceKind, lower: Option<IfIndex>, master: Option<IfIndex>) -> Self {
         let name = format!("if{index}");
-        self.devices.insert(index, Device { name, mac: own(index), up: true, lower, master, kind });
+        self.devices.insert(index, NetDevice { name, mac: own(index), up: true, lower, master, kind });
         let port = BridgePort { forwarding: true, ..BridgePort::default() };
         self.ports.insert(index, port);
         self
@@ -39,7 +39,12 @@ impl Picture {
     /// A bridge with `port` of the host's side and a port of a guest.
     fn with_bridge(mut self, port: IfIndex, filtering: Option<u16>) -> Self {
         self.devices.get_mut(&port).unwrap().master = Some(BRIDGE);
-        self.with(BRIDGE, Kind::Bridge { filtering }, None, None).with(GUEST_PORT, Kind::Other, None, Some(BRIDGE))
+        self.with(BRIDGE, DeviceKind::Bridge { filtering }, None, None).with(
+            GUEST_PORT,
+            DeviceKind::Other,
+            None,
+            Some(BRIDGE),
+        )
     }
 
     fn with_vlans(mut self, port: IfIndex, vlans: &[(u16, u16, bool, bool)]) -> Self {
@@ -54,18 +59,18 @@ impl Picture {
     }
 
     fn with_guest(mut self, mac: Mac, port: IfIndex, vlan: Option<u16>) -> Self {
-        let place = Place::Behind { port, vlan: vlan.map(VlanId) };
+        let place = StationPlace::Behind { port, vlan: vlan.map(VlanId) };
         self.stations.entry(BRIDGE).or_default().push(Station { mac, place });
         self
     }
 
     fn receiving(mut self, index: IfIndex, mac: Mac) -> Self {
-        self.stations.entry(index).or_default().push(Station { mac, place: Place::Here });
+        self.stations.entry(index).or_default().push(Station { mac, place: StationPlace::Here });
         self
     }
 
     fn frames(&self, addresses: &[Address]) -> Vec<Vec<u8>> {
-        frames(AGG, self, addresses, |_| Role::Host)
+        frames(AGG, self, addresses, |_| Ipv6Role::Host)
     }
 
     /// The MACs that are taught, without addresses.
@@ -108,14 +113,14 @@ fn set<const N: usize>(expected: [(Mac, Vec<Tag>); N]) -> BTreeSet<(Mac, Vec<Tag
 
 #[test]
 fn an_aggregate_with_addresses_and_nothing_above_it_carries_nothing() {
-    let picture = Picture::of_aggregate();
+    let picture = Topology::of_aggregate();
     assert_eq!(picture.frames(&[address(AGG, "192.0.2.1")]), Vec::<Vec<u8>>::new());
     assert_eq!(picture.taught(), set([(own(AGG), vec![])]), "without an address its MAC is all there is to tell");
 }
 
 #[test]
 fn guests_behind_a_bridge_are_taught_and_what_is_behind_the_aggregate_is_not() {
-    let picture = Picture::of_aggregate()
+    let picture = Topology::of_aggregate()
         .with_bridge(AGG, None)
         .with_guest(mac(50), GUEST_PORT, None)
         .with_guest(mac(51), GUEST_PORT, None)
@@ -127,7 +132,7 @@ fn guests_behind_a_bridge_are_taught_and_what_is_behind_the_aggregate_is_not() {
 
 #[test]
 fn a_bridge_speaks_for_itself_by_its_addresses() {
-    let picture = Picture::of_aggregate().with_bridge(AGG, None).with_guest(mac(50), GUEST_PORT, None);
+    let picture = Topology::of_aggregate().with_bridge(AGG, None).with_guest(mac(50), GUEST_PORT, None);
     let frames = picture.frames(&[address(BRIDGE, "192.0.2.1"), address(BRIDGE, "2001:db8::1")]);
     let sources: Vec<_> = frames.iter().map(|frame| source(frame).0).collect();
     assert_eq!(sources, [own(BRIDGE), own(BRIDGE), mac(50)], "addresses first, and no learning frame for the same MAC");
@@ -137,9 +142,9 @@ fn a_bridge_speaks_for_itself_by_its_addresses() {
 
 #[test]
 fn addresses_and_guests_of_vlan_devices_are_tagged() {
-    let picture = Picture::of_aggregate()
-        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), None)
-        .with(OTHER, Kind::Vlan(tag(20)), Some(AGG), None)
+    let picture = Topology::of_aggregate()
+        .with(VLAN, DeviceKind::Vlan(tag(10)), Some(AGG), None)
+        .with(OTHER, DeviceKind::Vlan(tag(20)), Some(AGG), None)
         .with_bridge(OTHER, None)
         .with_guest(mac(50), GUEST_PORT, None);
     let frames = picture.frames(&[address(AGG, "192.0.2.1"), address(VLAN, "198.51.100.1")]);
@@ -151,9 +156,9 @@ fn addresses_and_guests_of_vlan_devices_are_tagged() {
 #[test]
 fn stacked_vlan_devices_give_stacked_tags() {
     let outer = Tag { protocol: 0x88a8, vlan: VlanId(7) };
-    let picture = Picture::of_aggregate().with(VLAN, Kind::Vlan(outer), Some(AGG), None).with(
+    let picture = Topology::of_aggregate().with(VLAN, DeviceKind::Vlan(outer), Some(AGG), None).with(
         OTHER,
-        Kind::Vlan(tag(8)),
+        DeviceKind::Vlan(tag(8)),
         Some(VLAN),
         None,
     );
@@ -162,7 +167,7 @@ fn stacked_vlan_devices_give_stacked_tags() {
 
 #[test]
 fn a_bridge_that_filters_tags_as_its_port_to_the_aggregate_does() {
-    let picture = Picture::of_aggregate()
+    let picture = Topology::of_aggregate()
         .with_bridge(AGG, Some(DOT1Q))
         .with_vlans(AGG, &[(1, 1, true, true), (10, 20, false, false)])
         .with_vlans(BRIDGE, &[(1, 1, true, true)])
@@ -177,11 +182,11 @@ fn a_bridge_that_filters_tags_as_its_port_to_the_aggregate_does() {
 #[test]
 fn a_vlan_device_on_a_bridge_that_filters_leaves_as_the_port_says() {
     let build = |untagged, on_bridge: u16| {
-        Picture::of_aggregate()
+        Topology::of_aggregate()
             .with_bridge(AGG, Some(DOT1Q))
             .with_vlans(AGG, &[(10, 10, untagged, untagged)])
             .with_vlans(BRIDGE, &[(1, 1, true, true), (on_bridge, on_bridge, false, false)])
-            .with(VLAN, Kind::Vlan(tag(10)), Some(BRIDGE), None)
+            .with(VLAN, DeviceKind::Vlan(tag(10)), Some(BRIDGE), None)
             .taught()
     };
     assert_eq!(build(false, 10), set([(own(VLAN), vec![tag(10)])]), "the bridge's own VLAN 1 does not leave");
@@ -191,8 +196,8 @@ fn a_vlan_device_on_a_bridge_that_filters_leaves_as_the_port_says() {
 
 #[test]
 fn macvlans_are_taught_also_those_of_other_namespaces() {
-    let picture = Picture::of_aggregate()
-        .with(OTHER, Kind::Plain, Some(AGG), None)
+    let picture = Topology::of_aggregate()
+        .with(OTHER, DeviceKind::Plain, Some(AGG), None)
         .receiving(AGG, own(OTHER))
         .receiving(AGG, mac(70));
     let frames = picture.frames(&[address(AGG, "192.0.2.1"), address(OTHER, "192.0.2.2")]);
@@ -202,8 +207,8 @@ fn macvlans_are_taught_also_those_of_other_namespaces() {
 
 #[test]
 fn what_is_received_for_a_vlan_is_taught_in_that_vlan_only() {
-    let picture = Picture::of_aggregate()
-        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), None)
+    let picture = Topology::of_aggregate()
+        .with(VLAN, DeviceKind::Vlan(tag(10)), Some(AGG), None)
         .receiving(VLAN, mac(70))
         .receiving(AGG, mac(70))
         .receiving(AGG, own(VLAN));
@@ -213,7 +218,7 @@ fn what_is_received_for_a_vlan_is_taught_in_that_vlan_only() {
 
 #[test]
 fn what_is_down_blocked_isolated_or_hidden_in_a_tunnel_is_not_carried() {
-    let build = || Picture::of_aggregate().with_bridge(AGG, None).with_guest(mac(50), GUEST_PORT, None);
+    let build = || Topology::of_aggregate().with_bridge(AGG, None).with_guest(mac(50), GUEST_PORT, None);
     let guest = (mac(50), vec![]);
     assert!(build().taught().contains(&guest));
 
@@ -231,15 +236,15 @@ fn what_is_down_blocked_isolated_or_hidden_in_a_tunnel_is_not_carried() {
     }
     assert_eq!(isolated.taught(), set([(own(BRIDGE), vec![])]));
 
-    let tunnel = Picture::of_aggregate().with(OTHER, Kind::Other, Some(AGG), None);
+    let tunnel = Topology::of_aggregate().with(OTHER, DeviceKind::Other, Some(AGG), None);
     assert_eq!(tunnel.taught(), set([(own(AGG), vec![])]));
 }
 
 #[test]
 fn a_bridge_with_two_vlans_of_the_aggregate_carries_its_guests_in_both() {
-    let mut picture = Picture::of_aggregate()
-        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), Some(BRIDGE))
-        .with(OTHER, Kind::Vlan(tag(20)), Some(AGG), None)
+    let mut picture = Topology::of_aggregate()
+        .with(VLAN, DeviceKind::Vlan(tag(10)), Some(AGG), Some(BRIDGE))
+        .with(OTHER, DeviceKind::Vlan(tag(20)), Some(AGG), None)
         .with_bridge(OTHER, None)
         .with_guest(mac(50), GUEST_PORT, None);
     picture.devices.get_mut(&AGG).unwrap().up = true;
@@ -251,17 +256,17 @@ fn a_bridge_with_two_vlans_of_the_aggregate_carries_its_guests_in_both() {
 
 #[test]
 fn interfaces_above_are_found_over_all_storeys() {
-    let picture = Picture::of_aggregate()
-        .with(VLAN, Kind::Vlan(tag(10)), Some(AGG), None)
+    let picture = Topology::of_aggregate()
+        .with(VLAN, DeviceKind::Vlan(tag(10)), Some(AGG), None)
         .with_bridge(VLAN, None)
-        .with(OTHER, Kind::Plain, Some(BRIDGE), None)
-        .with(IfIndex(9), Kind::Other, Some(AGG), None);
+        .with(OTHER, DeviceKind::Plain, Some(BRIDGE), None)
+        .with(IfIndex(9), DeviceKind::Other, Some(AGG), None);
     assert_eq!(above(AGG, &picture.devices), [AGG, VLAN, BRIDGE, OTHER].into());
 }
 
 #[test]
 fn no_more_than_the_limit_is_taught_in_a_round() {
-    let mut picture = Picture::of_aggregate().with_bridge(AGG, None);
+    let mut picture = Topology::of_aggregate().with_bridge(AGG, None);
     for number in 0..=u16::try_from(LIMIT).unwrap() {
         let [a, b] = number.to_be_bytes();
         picture = picture.with_guest(Mac([2, 1, 0, 0, a, b]), GUEST_PORT, None);
@@ -273,13 +278,13 @@ proptest! {
     /// Any tangle of interfaces: the walk ends, and says nothing twice.
     #[test]
     fn a_tangle_is_walked_through(parts in prop::collection::vec((0_u8..4, 0_u32..12, 0_u32..12), 1..12)) {
-        let mut picture = Picture::default();
+        let mut picture = Topology::default();
         for (position, (kind, lower, master)) in parts.into_iter().enumerate() {
             let kind = match kind {
-                0 => Kind::Vlan(tag(10)),
-                1 => Kind::Plain,
-                2 => Kind::Bridge { filtering: None },
-                _ => Kind::Other,
+                0 => DeviceKind::Vlan(tag(10)),
+                1 => DeviceKind::Plain,
+                2 => DeviceKind::Bridge { filtering: None },
+                _ => DeviceKind::Other,
             };
             let index = IfIndex(u32::try_from(position).unwrap() + 1);
             picture = picture.with(index, kind, Some(IfIndex(lower)), Some(IfIndex(master)));

@@ -13,7 +13,7 @@ pub enum Difference {
         /// The aggregate.
         aggregate: String,
         /// The option.
-        value: Value,
+        value: OptionValue,
     },
     /// A setting of a port.
     Setting {
@@ -22,7 +22,7 @@ pub enum Difference {
         /// The port.
         port: String,
         /// The setting.
-        value: Value,
+        value: OptionValue,
     },
     /// A port that was asked for and is none.
     Missing {
@@ -42,7 +42,7 @@ pub enum Difference {
 
 /// An option with two values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct OptionValue {
     /// Its name.
     pub name: &'static str,
     /// The value that it has.
@@ -56,15 +56,15 @@ pub struct Value {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Option { aggregate, value: Value { name, is, asked, live: true } } => write!(
+            Self::Option { aggregate, value: OptionValue { name, is, asked, live: true } } => write!(
                 f,
                 "{aggregate} runs with {name}={is}, not {asked} as asked for: `aggctl set {aggregate} {name}={asked}`"
             ),
-            Self::Option { aggregate, value: Value { name, is, asked, live: false } } => write!(
+            Self::Option { aggregate, value: OptionValue { name, is, asked, live: false } } => write!(
                 f,
                 "{aggregate} runs with {name}={is}, not {asked} as asked for: that takes `aggctl detach {aggregate}`"
             ),
-            Self::Setting { aggregate, port, value: Value { name, is, asked, .. } } => write!(
+            Self::Setting { aggregate, port, value: OptionValue { name, is, asked, .. } } => write!(
                 f,
                 "{port} of {aggregate} has {name}={is}, not {asked} as asked for: `aggctl port set {aggregate} \
                  {port},{name}={asked}`"
@@ -106,9 +106,9 @@ pub fn differences(runs: &AggregateConfig, asked: &AggregateConfig) -> Vec<Diffe
 }
 
 /// The options that have not the value that was asked for.
-fn values<C: HasOptions>(runs: &C, asked: &C) -> impl Iterator<Item = Value> {
+fn values<C: HasOptions>(runs: &C, asked: &C) -> impl Iterator<Item = OptionValue> {
     let texts = C::rows().filter(|row| row.is_built()).map(|row| (row, row.kind.text(runs), row.kind.text(asked)));
-    texts.filter(|(_, is, asked)| is != asked).map(|(row, is, asked)| Value {
+    texts.filter(|(_, is, asked)| is != asked).map(|(row, is, asked)| OptionValue {
         name: row.name,
         is,
         asked,
@@ -119,11 +119,11 @@ fn values<C: HasOptions>(runs: &C, asked: &C) -> impl Iterator<Item = Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{PortWords, Said, apply};
+    use crate::options::{GivenOptions, GivenPort, apply};
 
     fn config(options: &[(&str, &str)], ports: &[&str]) -> AggregateConfig {
-        let ports = ports.iter().map(|port| PortWords::read(port).unwrap().config().unwrap()).collect();
-        let mut said = Said::default();
+        let ports = ports.iter().map(|port| GivenPort::read(port).unwrap().config().unwrap()).collect();
+        let mut said = GivenOptions::default();
         options.iter().for_each(|(key, value)| said.option(key, value).unwrap());
         let mut config = AggregateConfig::new("agg0", ports);
         apply(&mut config, &said.options).unwrap();
@@ -168,7 +168,7 @@ mod tests {
                 row.kind.set(&mut asked, &sample).unwrap();
                 for difference in differences(&runs, &asked) {
                     let Difference::Option { value, .. } = difference else { panic!("{difference:?}") };
-                    let told = Said::default().change(&format!("{}={}", value.name, value.asked));
+                    let told = GivenOptions::default().change(&format!("{}={}", value.name, value.asked));
                     assert_eq!(told.is_ok(), value.live, "{value:?}");
                 }
             }

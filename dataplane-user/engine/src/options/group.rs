@@ -1,11 +1,11 @@
 //! Ways to write several options at once: `--watch link,up-delay=100,poll=5`, `--announce count=3,interval=100`.
 
-use super::{Invalid, Row, error::planned, find, same, text::quote};
+use super::{Invalid, OptionRow, error::planned, find, same, text::quote};
 use crate::config::AggregateConfig;
 
 /// Options that are written as one, each by a shorter name.
 #[derive(Debug)]
-pub struct Group {
+pub struct OptionGroup {
     /// Its name: `--NAME` of `attach`, `NAME=` of `set`.
     pub name: &'static str,
     /// What it is, in a line.
@@ -29,7 +29,7 @@ pub struct Head {
     pub value: Option<&'static str>,
 }
 
-impl Group {
+impl OptionGroup {
     /// `link,up-delay=MS,…`
     #[must_use]
     pub fn syntax(&self) -> String {
@@ -49,7 +49,7 @@ impl Group {
     /// # Errors
     ///
     /// An unknown head or key, or a value that is missing.
-    pub fn read<'a>(&self, text: &'a str) -> Result<Vec<(&'static Row<AggregateConfig>, &'a str)>, Invalid> {
+    pub fn read<'a>(&self, text: &'a str) -> Result<Vec<(&'static OptionRow<AggregateConfig>, &'a str)>, Invalid> {
         if text.is_empty() {
             return Err(Invalid::Missing { expected: self.syntax() });
         }
@@ -71,7 +71,7 @@ impl Group {
     }
 
     /// The option that `HEAD=VALUE` sets.
-    fn head<'a>(&self, text: &'a str) -> Result<Option<(&'static Row<AggregateConfig>, &'a str)>, Invalid> {
+    fn head<'a>(&self, text: &'a str) -> Result<Option<(&'static OptionRow<AggregateConfig>, &'a str)>, Invalid> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         if self.planned.iter().any(|names| names.iter().any(|own| same(own, name))) {
             return Err(Invalid::NotBuilt { typed: quote(name), known: format!("; there is {}", self.syntax()) });
@@ -87,9 +87,9 @@ impl Group {
     }
 
     /// The option that a key is, by its short name, its own, or one of bonding's and teamd's.
-    fn option(&self, key: &str) -> Option<&'static Row<AggregateConfig>> {
+    fn option(&self, key: &str) -> Option<&'static OptionRow<AggregateConfig>> {
         self.keys.iter().find_map(|(short, option)| {
-            let row: &Row<AggregateConfig> = find(option)?;
+            let row: &OptionRow<AggregateConfig> = find(option)?;
             (same(short, key) || row.is_called(key)).then_some(row)
         })
     }

@@ -1,32 +1,32 @@
 //! The options of aggregates and ports: one row each, and everything that is said or written about an option comes from
 //! its row.
 //!
-//! A [`Row`] has an option's name, the names that it has in bonding and teamd, its help, how its value is read and
-//! shown ([`Kind`]), and whether it can be changed live. The command line, `set`, `port`, `show`, its JSON, the control
-//! socket and the tables of the documents are made from the rows in `table`. An option that is added touches its row,
-//! the field of
-//! [`AggregateConfig`](crate::config::AggregateConfig) that it is kept in, what it is for, and a test.
+//! A [`OptionRow`] has an option's name, the names that it has in bonding and teamd, its help, how its value is read
+//! and shown ([`ValueKind`]), and whether it can be changed live. The command line, `set`, `port`, `show`, its JSON,
+//! the control socket and the tables of the documents are made from the rows in `table`. An option that is added
+//! touches its row, the field of [`AggregateConfig`](crate::config::AggregateConfig) that it is kept in, what it is
+//! for, and a test.
 //!
-//! - A [`Group`] is a way to write several options at once: `--watch link,poll=5` is `poll=5`.
+//! - A [`OptionGroup`] is a way to write several options at once: `--watch link,poll=5` is `poll=5`.
 //! - What there are several of has rows of its own: `Row<PortConfig>` are the settings of a port, of which each
 //!   `--port IF,KEY=VALUE,…` makes one.
 
 mod difference;
 mod error;
+mod given;
 mod group;
 mod kinds;
 mod row;
-mod said;
 mod table;
 mod text;
 mod unit;
 
 pub use difference::{Difference, differences};
 pub use error::Invalid;
-pub use group::{Group, Head};
-pub use kinds::Kind;
-pub use row::{HasOptions, Live, Part, Row, Shown, find};
-pub use said::{Assignment, PortWords, Said, apply, check, json, shown};
+pub use given::{Assignment, GivenOptions, GivenPort, apply, check, json, shown};
+pub use group::{Head, OptionGroup};
+pub use kinds::ValueKind;
+pub use row::{HasOptions, Live, OptionRow, ShowPart, Shown, find};
 pub use table::{GROUPS, Orders};
 pub use text::{same, shorten, shorten_to};
 pub use unit::Unit;

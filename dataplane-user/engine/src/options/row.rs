@@ -1,10 +1,10 @@
 //! One option.
 
-use super::{Kind, same};
+use super::{ValueKind, same};
 
 /// An option of `C`.
 #[derive(Debug)]
-pub struct Row<C: 'static> {
+pub struct OptionRow<C: 'static> {
     /// Its name: `--NAME` of `attach`, `NAME=` of `set`.
     pub name: &'static str,
     /// Its names in bonding and teamd, and former ones. `_` and `-` are the same in all of them.
@@ -12,7 +12,7 @@ pub struct Row<C: 'static> {
     /// What it is, in a line.
     pub help: &'static str,
     /// How its value is read and shown.
-    pub kind: &'static dyn Kind<C>,
+    pub kind: &'static dyn ValueKind<C>,
     /// What changes it while the aggregate runs.
     pub live: Live,
     /// Its place in the JSON of `show`, with dots between levels; empty: it is not there.
@@ -43,19 +43,19 @@ pub enum Shown<C: 'static> {
     /// Nowhere, or in a place of its own.
     No,
     /// In a part of it, where this is true.
-    In(Part, fn(&C) -> bool),
+    In(ShowPart, fn(&C) -> bool),
 }
 
 /// A part of the text of `show` that has options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ShowPart {
     /// The first line, behind the mode.
     First,
     /// The line of settings.
     Settings,
 }
 
-impl<C> Row<C> {
+impl<C> OptionRow<C> {
     /// Whether this is one of its names.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
@@ -80,11 +80,11 @@ pub trait HasOptions: Clone + Default + 'static {
     const OPTION: &'static str;
 
     /// Their rows.
-    fn rows() -> impl Iterator<Item = &'static Row<Self>>;
+    fn rows() -> impl Iterator<Item = &'static OptionRow<Self>>;
 }
 
 /// The row that has this name.
 #[must_use]
-pub fn find<C: HasOptions>(name: &str) -> Option<&'static Row<C>> {
+pub fn find<C: HasOptions>(name: &str) -> Option<&'static OptionRow<C>> {
     C::rows().find(|row| row.is_called(name))
 }

@@ -15,7 +15,7 @@ const JUNK: &str = "§junk";
 
 /// What `set` makes of a default configuration.
 fn after(texts: &[&str]) -> Result<AggregateConfig, Invalid> {
-    let mut said = Said::default();
+    let mut said = GivenOptions::default();
     texts.iter().try_for_each(|text| said.change(text))?;
     let mut config = AggregateConfig::default();
     apply(&mut config, &said.options)?;
@@ -101,9 +101,9 @@ fn expect_refusals<C: HasOptions>(say: fn(&str, &str) -> Result<(), Invalid>, tw
 
 #[test]
 fn every_option_refuses_what_is_wrong() {
-    let set = |key: &str, value: &str| Said::default().change(&format!("{key}={value}"));
+    let set = |key: &str, value: &str| GivenOptions::default().change(&format!("{key}={value}"));
     let twice = |key: &str, value: &str| {
-        let mut said = Said::default();
+        let mut said = GivenOptions::default();
         said.change(&format!("{key}={value}")).unwrap();
         let own = find::<AggregateConfig>(key).map(|row| row.name).or(find::<Orders>(key).map(|row| row.name));
         said.change(&format!("{}={value}", own.unwrap())).unwrap_err().to_string()
@@ -111,10 +111,10 @@ fn every_option_refuses_what_is_wrong() {
     expect_refusals::<AggregateConfig>(set, twice);
     expect_refusals::<Orders>(set, twice);
     expect_refusals::<PortConfig>(
-        |key, value| PortWords::read(&format!("eth0,{key}={value}")).map(|_| ()),
+        |key, value| GivenPort::read(&format!("eth0,{key}={value}")).map(|_| ()),
         |key, value| {
             let own = find::<PortConfig>(key).unwrap().name;
-            PortWords::read(&format!("eth0,{key}={value},{own}={value}")).unwrap_err().to_string()
+            GivenPort::read(&format!("eth0,{key}={value},{own}={value}")).unwrap_err().to_string()
         },
     );
 }
@@ -124,7 +124,7 @@ fn options_that_are_not_live_are_refused_by_set_and_taken_by_attach() {
     for row in AggregateConfig::rows().filter(|row| row.live == Live::No && row.is_built()) {
         let value = row.kind.samples().remove(0);
         assert!(complaint(&format!("{}={value}", row.name)).contains("while the aggregate runs"), "{}", row.name);
-        assert_eq!(Said::default().option(row.name, &value), Ok(()));
+        assert_eq!(GivenOptions::default().option(row.name, &value), Ok(()));
     }
 }
 
@@ -136,13 +136,13 @@ fn what_is_planned_is_said_to_be() {
     for row in AggregateConfig::rows() {
         for (names, _) in row.kind.synonyms().iter().filter(|(_, built)| !built) {
             for name in *names {
-                let complaint = Said::default().option(row.name, name).unwrap_err().to_string();
+                let complaint = GivenOptions::default().option(row.name, name).unwrap_err().to_string();
                 assert!(complaint.contains("not built yet"), "{complaint}");
             }
         }
     }
     assert!(complaint("watch=arp=192.0.2.1").contains("not built yet"));
-    assert!(PortWords::read("eth0,queue-id=2").unwrap_err().to_string().contains("not built yet"));
+    assert!(GivenPort::read("eth0,queue-id=2").unwrap_err().to_string().contains("not built yet"));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn an_unknown_word_or_name_is_answered_with_what_is_known() {
     for part in ["'bogus'", "stride", "poll"] {
         assert!(complaint("bogus=1").contains(part), "{part}");
     }
-    assert!(PortWords::read("eth0,bogus=1").unwrap_err().to_string().contains("priority, sticky, weight"));
+    assert!(GivenPort::read("eth0,bogus=1").unwrap_err().to_string().contains("priority, sticky, weight"));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_group_that_is_wrong_is_refused() {
 
 #[test]
 fn a_port_has_a_name_and_settings() {
-    let port = |text| PortWords::read(text).and_then(|words| words.config());
+    let port = |text| GivenPort::read(text).and_then(|words| words.config());
     let expected = PortConfig { name: "eth0".into(), priority: -3, sticky: true, weight: 1 };
     assert_eq!(port("eth0,prio=-3,sticky"), Ok(expected.clone()));
     assert_eq!(port("eth0,priority=-3,sticky=on"), Ok(expected));

@@ -8,10 +8,10 @@ use crate::{
     config::{Addresses, AggregateConfig, Device, Hook},
     host::{Address, DISABLE_IPV6, GEN_NONE, Host, Link},
     plan::{
-        Change, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, Taken, Warning,
-        candidate, join::Joining, names, port::Port, port_settings, validate, wiring,
+        Change, LinkStep, OneWayStep, OtherAggregates, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
+        Warning, candidate, join::Joining, names, port::PlannedPort, port_settings, validate, wiring,
     },
-    record::{Entry, Layer3, Phase, RECORD_VERSION, Record},
+    record::{JournalEntry, Layer3, Phase, RECORD_VERSION, Record},
 };
 
 /// Plans an attach. The record is in [`Phase::Attaching`] and nothing of its journal has begun.
@@ -19,7 +19,11 @@ use crate::{
 /// # Errors
 ///
 /// If the wish is not valid, the ports cannot be used, or the host would be cut off.
-pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(Record, Vec<Warning>), Refusal> {
+pub fn attach(
+    host: &Host,
+    config: &AggregateConfig,
+    taken: &OtherAggregates,
+) -> Result<(Record, Vec<Warning>), Refusal> {
     validate(config)?;
     let peer = free_names(host, config, taken)?;
     let device = resolve_device(host, config.device)?;
@@ -28,7 +32,7 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     for (slot, wish) in (0..).zip(&config.ports) {
         let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;
         candidate::check(host, link, taken)?;
-        let port = Port::new(host, PortId(slot), link);
+        let port = PlannedPort::new(host, PortId(slot), link);
         if config.addresses == Addresses::None {
             candidate::check_bare(&port)?;
         }
@@ -41,7 +45,7 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
     }
     let source = source(&ports)?;
     ports.iter().try_for_each(|port| candidate::check_mtu(port.link, source.link))?;
-    let plan = Plan { host, config, device, hook, ports: &ports, source };
+    let plan = AttachPlan { host, config, device, hook, ports: &ports, source };
     let record = Record {
         version: RECORD_VERSION,
         sequence: 0,
@@ -54,7 +58,7 @@ pub fn attach(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<(R
         peer_index: IfIndex::NONE,
         mac: plan.source.link.mac,
         ports: ports.iter().zip(&config.ports).map(|(port, wish)| port.record(wish)).collect(),
-        journal: plan.steps(&peer).into_iter().map(|step| Entry { step, begun: false }).collect(),
+        journal: plan.steps(&peer).into_iter().map(|step| JournalEntry { step, begun: false }).collect(),
         peer,
         last_seen: Layer3::default(),
         confirm_by: None,
@@ -70,7 +74,7 @@ pub fn rollback(record: &Record) -> impl Iterator<Item = &Step> {
 }
 
 /// The name of the peer, if both names are free.
-fn free_names(host: &Host, config: &AggregateConfig, taken: &Taken) -> Result<String, Refusal> {
+fn free_names(host: &Host, config: &AggregateConfig, taken: &OtherAggregates) -> Result<String, Refusal> {
     let name = config.name.clone();
     if taken.names.contains(&name) {
         return Err(Refusal::NameTaken { name, by: "another aggregate" });
@@ -104,7 +108,7 @@ fn resolve(host: &Host, hook: Hook) -> Result<Hook, Refusal> {
 }
 
 /// A route is described once, with one interface to replace: two of its ways cannot both be moved.
-fn check_multipath(ports: &[Port<'_>]) -> Result<(), Refusal> {
+fn check_multipath(ports: &[PlannedPort<'_>]) -> Result<(), Refusal> {
     let is_ours = |link: &IfIndex| ports.iter().any(|port| port.link.index == *link);
     let routes = ports.iter().flat_map(|port| &port.layer3.routes);
     for route in routes.filter(|route| route.nexthop.is_none()) {
@@ -119,7 +123,7 @@ fn check_multipath(ports: &[Port<'_>]) -> Result<(), Refusal> {
 
 /// The port whose MAC, MTU and settings the aggregate gets: the first that has addresses, else the first that has
 /// routes, else the first.
-fn source<'p, 'h>(ports: &'p [Port<'h>]) -> Result<&'p Port<'h>, Refusal> {
+fn source<'p, 'h>(ports: &'p [PlannedPort<'h>]) -> Result<&'p PlannedPort<'h>, Refusal> {
     let addressed = ports.iter().find(|port| port.has_addresses());
     addressed
         .or_else(|| ports.iter().find(|port| port.carries()))
@@ -128,16 +132,16 @@ fn source<'p, 'h>(ports: &'p [Port<'h>]) -> Result<&'p Port<'h>, Refusal> {
 }
 
 /// An attach that was found possible.
-struct Plan<'a> {
+struct AttachPlan<'a> {
     host: &'a Host,
     config: &'a AggregateConfig,
     device: Device,
     hook: Hook,
-    ports: &'a [Port<'a>],
-    source: &'a Port<'a>,
+    ports: &'a [PlannedPort<'a>],
+    source: &'a PlannedPort<'a>,
 }
 
-impl Plan<'_> {
+impl AttachPlan<'_> {
     /// All steps, in the order that loses nothing (order G of the measurements).
     fn steps(&self, peer: &str) -> Vec<Step> {
         let (mut steps, joining) = (self.device(peer), self.joining());
@@ -160,7 +164,7 @@ impl Plan<'_> {
         let strict = port_settings::tighten(self.source.link).filter(|_| !moved.is_empty());
         steps.extend(strict.map(|setting| setting.of(Subject::Aggregate)));
         // Once more, from the aggregate: whoever asked meanwhile may have been answered by two ports.
-        let announced = self.first_active().is_some_and(Port::has_addresses) && self.has_carrier();
+        let announced = self.first_active().is_some_and(PlannedPort::has_addresses) && self.has_carrier();
         steps.extend(announced.then(|| OneWayStep::Announce { link: Subject::Aggregate }.into()));
         steps
     }
@@ -179,7 +183,7 @@ impl Plan<'_> {
     fn device(&self, peer: &str) -> Vec<Step> {
         let link = self.source.link;
         let least = |limit: fn(&Link) -> u32| self.ports.iter().map(|port| limit(port.link)).min().unwrap_or_default();
-        let ours = self.ports.iter().map(Port::subject).chain([Subject::Peer]);
+        let ours = self.ports.iter().map(PlannedPort::subject).chain([Subject::Peer]);
         let mut steps = ours.map(|link| LinkStep::Managed { link, managed: Change::OFF }.into()).collect::<Vec<Step>>();
         steps.extend(wiring::namespace(self.config.wiring));
         let pair = PairSettings {
@@ -228,10 +232,10 @@ impl Plan<'_> {
 
     /// The port that carried the addresses, if it has a link; else the best that has one. A preferred one takes over
     /// later, when everything has moved.
-    fn first_active(&self) -> Option<&Port<'_>> {
+    fn first_active(&self) -> Option<&PlannedPort<'_>> {
         let linked = || self.ports.iter().filter(|port| port.link.has_link());
         let addressed = linked().find(|port| port.has_addresses()).or_else(|| linked().find(|port| port.carries()));
-        let rank = |port: &&Port<'_>| {
+        let rank = |port: &&PlannedPort<'_>| {
             let wish = &self.config.ports[port.id.index()];
             (self.config.primary.as_ref() == Some(&wish.name), wish.priority, std::cmp::Reverse(port.id))
         };

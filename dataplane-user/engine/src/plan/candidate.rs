@@ -7,12 +7,12 @@ use aggctl_common::IfIndex;
 use crate::{
     config::AggregateConfig,
     host::{Host, Link},
-    plan::{Refusal, kind, layer3, names, port::Port},
+    plan::{Refusal, kind, layer3, names, port::PlannedPort},
 };
 
 /// What belongs to other aggregates of this network namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct OtherAggregates {
     /// Their ports, with the name of the aggregate.
     pub ports: BTreeMap<IfIndex, String>,
     /// Their names.
@@ -20,7 +20,7 @@ pub struct Taken {
 }
 
 /// Whether `link` may become a port.
-pub(super) fn check(host: &Host, link: &Link, taken: &Taken) -> Result<(), Refusal> {
+pub(super) fn check(host: &Host, link: &Link, taken: &OtherAggregates) -> Result<(), Refusal> {
     let port = link.name.clone();
     if link.loopback {
         return Err(Refusal::PortIsLoopback { port });
@@ -65,7 +65,7 @@ pub(super) fn check_mtu(link: &Link, source: &Link) -> Result<(), Refusal> {
 }
 
 /// `--addresses none`: the port must have neither addresses nor routes.
-pub(super) fn check_bare(port: &Port<'_>) -> Result<(), Refusal> {
+pub(super) fn check_bare(port: &PlannedPort<'_>) -> Result<(), Refusal> {
     let given = port.layer3.addresses.iter().find(|a| layer3::is_given(a, port.link));
     let what = match given {
         Some(address) => format!("the address {}", address.local),
@@ -76,7 +76,7 @@ pub(super) fn check_bare(port: &Port<'_>) -> Result<(), Refusal> {
 }
 
 /// A host that is reached through `port` stays so, with this many ports that have a link.
-pub(super) fn check_reachable(config: &AggregateConfig, port: &Port<'_>, links: usize) -> Result<(), Refusal> {
+pub(super) fn check_reachable(config: &AggregateConfig, port: &PlannedPort<'_>, links: usize) -> Result<(), Refusal> {
     if links >= usize::from(config.min_ports) {
         return Ok(());
     }

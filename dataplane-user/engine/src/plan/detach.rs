@@ -13,7 +13,7 @@ use crate::{
         layer3::{self, Transfer},
         names, port, port_settings, wiring,
     },
-    record::{Entry, Layer3, Phase, PortRecord, Record},
+    record::{JournalEntry, Layer3, Phase, PortRecord, Record},
 };
 
 /// Plans a detach, or the rest of one. If the aggregate's interface is gone, what it had when last seen is given back.
@@ -30,7 +30,7 @@ pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Re
     // A former attempt may have put routes on the ports: what counts is the order as it was without them.
     let is_on_port = |route: &&Route| ports.iter().any(|(_, link)| route.links.contains(&link.index));
     let order = host.routes.iter().filter(|route| !is_on_port(route)).cloned().collect();
-    let mut plan = Plan { host, record, aggregate, order, shares: Vec::new() };
+    let mut plan = DetachPlan { host, record, aggregate, order, shares: Vec::new() };
     plan.shares = plan.share(&ports);
     if !force && record.phase != Phase::Detaching {
         plan.check()?;
@@ -39,13 +39,13 @@ pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Re
 }
 
 /// A port, and what it gets.
-struct Share<'a> {
+struct Recipient<'a> {
     port: &'a PortRecord,
     link: &'a Link,
     what: Layer3,
 }
 
-impl Share<'_> {
+impl Recipient<'_> {
     fn subject(&self) -> Subject {
         port::subject(self.port.id, &self.port.identity, self.link)
     }
@@ -64,16 +64,16 @@ impl Share<'_> {
     }
 }
 
-struct Plan<'a> {
+struct DetachPlan<'a> {
     host: &'a Host,
     record: &'a Record,
     aggregate: Option<&'a Link>,
     /// The host's routes but for those of the ports.
     order: Vec<Route>,
-    shares: Vec<Share<'a>>,
+    shares: Vec<Recipient<'a>>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> DetachPlan<'a> {
     /// What the aggregate has, or had.
     fn layer3(&self) -> Layer3 {
         match self.aggregate {
@@ -88,11 +88,11 @@ impl<'a> Plan<'a> {
     }
 
     /// Deals out what the aggregate has. What came from no port goes to the first that had addresses, else the first.
-    fn share(&self, ports: &[(&'a PortRecord, &'a Link)]) -> Vec<Share<'a>> {
+    fn share(&self, ports: &[(&'a PortRecord, &'a Link)]) -> Vec<Recipient<'a>> {
         let mut shares =
-            ports.iter().map(|(port, link)| Share { port, link, what: Layer3::default() }).collect::<Vec<_>>();
+            ports.iter().map(|(port, link)| Recipient { port, link, what: Layer3::default() }).collect::<Vec<_>>();
         let had_addresses =
-            |share: &Share<'_>| share.port.addresses.iter().any(|a| layer3::is_given(a, &share.port.before));
+            |share: &Recipient<'_>| share.port.addresses.iter().any(|a| layer3::is_given(a, &share.port.before));
         let home = shares.iter().position(had_addresses).unwrap_or(0);
         if shares.is_empty() {
             return shares;
@@ -134,7 +134,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The address as the port gets it: with the label that it had there.
-    fn as_on_port(&self, mut address: Address, share: &Share<'_>) -> Address {
+    fn as_on_port(&self, mut address: Address, share: &Recipient<'_>) -> Address {
         let (name, port) = (&self.record.config.name, &share.link.name);
         let former = had(share.port, &address).and_then(|former| former.label.as_deref());
         address.label = address.label.map(|label| match former {
@@ -148,11 +148,11 @@ impl<'a> Plan<'a> {
     }
 
     /// The ports that get the route: several, if several had the same.
-    fn ports_of_route(&self, route: &Route, made_for: &[Address], shares: &[Share<'_>], home: usize) -> Vec<usize> {
+    fn ports_of_route(&self, route: &Route, made_for: &[Address], shares: &[Recipient<'_>], home: usize) -> Vec<usize> {
         if !layer3::is_movable(route, made_for) {
             // A prefix route goes with the address that it was made for, wherever that goes.
             let source = layer3::preferred_source(route);
-            let goes = |share: &Share<'_>| {
+            let goes = |share: &Recipient<'_>| {
                 let addresses = &share.what.addresses;
                 layer3::is_made_for(route, addresses)
                     && source.is_none_or(|source| addresses.iter().any(|a| a.local == source))
@@ -166,7 +166,7 @@ impl<'a> Plan<'a> {
             return there;
         }
         let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, layer3::gateway(r));
-        let origin = |entry: &Entry| match &entry.step {
+        let origin = |entry: &JournalEntry| match &entry.step {
             Step::Layer3(Layer3Step::Route {
                 link: Subject::Aggregate,
                 route: moved,
@@ -261,7 +261,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Gives a port its share while the aggregate still works.
-    fn hand_over(&self, share: &Share<'_>) -> Vec<Step> {
+    fn hand_over(&self, share: &Recipient<'_>) -> Vec<Step> {
         let subject = share.subject();
         let transfer = self.transfer(share, self.index());
         let set = |setting: Setting| setting.of(subject.clone());
@@ -299,7 +299,7 @@ impl<'a> Plan<'a> {
 
     /// Makes a port what it was. The receiving program goes last: as long as the MAC is the aggregate's, the host must
     /// not answer through this port.
-    fn release(&self, share: &Share<'_>) -> Vec<Step> {
+    fn release(&self, share: &Recipient<'_>) -> Vec<Step> {
         let (subject, before) = (share.subject(), &share.port.before);
         let set = |setting: Setting| setting.of(subject.clone());
         let is_target = share.is_target();
@@ -356,7 +356,7 @@ impl<'a> Plan<'a> {
         steps
     }
 
-    fn transfer<'s>(&'s self, share: &'s Share<'_>, from: IfIndex) -> Transfer<'s> {
+    fn transfer<'s>(&'s self, share: &'s Recipient<'_>, from: IfIndex) -> Transfer<'s> {
         Transfer {
             order: &self.order,
             crowded: self.shares.iter().filter(|share| share.is_target()).count() > 1,
@@ -368,7 +368,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn restore_sysctl(&self, share: &Share<'_>, key: &str) -> Option<Step> {
+    fn restore_sysctl(&self, share: &Recipient<'_>, key: &str) -> Option<Step> {
         let value = share.port.before.sysctls.get(key)?;
         let is_ours = |a: &&Address| a.link == share.link.index && a.local.is_ipv6();
         if key == DISABLE_IPV6 && value == "1" && self.host.addresses.iter().any(|a| is_ours(&a)) {
@@ -394,12 +394,12 @@ fn had<'p>(port: &'p PortRecord, address: &Address) -> Option<&'p Address> {
 }
 
 /// The share of the port that had this number when the aggregate was attached.
-fn position(shares: &[Share<'_>], index: Option<IfIndex>) -> Option<usize> {
+fn position(shares: &[Recipient<'_>], index: Option<IfIndex>) -> Option<usize> {
     shares.iter().position(|share| Some(share.port.before.index) == index)
 }
 
 /// The port whose addresses share a network with `host`.
-fn reaches(shares: &[Share<'_>], host: std::net::IpAddr) -> Option<IfIndex> {
-    let reach = |share: &&Share<'_>| share.what.addresses.iter().any(|a| layer3::is_neighbour_of(host, a));
+fn reaches(shares: &[Recipient<'_>], host: std::net::IpAddr) -> Option<IfIndex> {
+    let reach = |share: &&Recipient<'_>| share.what.addresses.iter().any(|a| layer3::is_neighbour_of(host, a));
     shares.iter().find(reach).map(|share| share.port.before.index)
 }

@@ -10,7 +10,7 @@ use crate::{
         join::as_on_aggregate,
         layer3::{self, Transfer},
         names, port,
-        port::Port,
+        port::PlannedPort,
     },
     record::{Layer3, PortRecord, Record},
 };
@@ -40,7 +40,7 @@ fn move_rest(host: &Host, known: &PortRecord, link: &Link, aggregate: &Link) -> 
     if what == Layer3::default() {
         return Vec::new();
     }
-    let mut port = Port::known(host, known, link);
+    let mut port = PlannedPort::known(host, known, link);
     let transfer = Transfer {
         order: &host.routes,
         crowded: false,

@@ -7,7 +7,7 @@ use crate::{
         Change, Layer3Step, ProgramStep, Setting, Step, Subject, Warning,
         layer3::{self, IFA_F_TEMPORARY, Transfer},
         names,
-        port::Port,
+        port::PlannedPort,
         port_settings,
     },
 };
@@ -25,7 +25,7 @@ impl Joining<'_> {
     /// Makes a port of an interface that carries nothing. The receiving program comes before the aggregate's MAC: from
     /// then on the host receives nothing through this port, so it cannot answer through it and make a switch look for
     /// the MAC there.
-    pub fn bare(&self, port: &Port<'_>) -> Vec<Step> {
+    pub fn bare(&self, port: &PlannedPort<'_>) -> Vec<Step> {
         let mut steps = port.strip(self.host);
         steps.push(self.receive(port));
         steps.extend(self.open(port));
@@ -35,7 +35,7 @@ impl Joining<'_> {
 
     /// Makes a port of an interface that carries addresses, which move to the aggregate. `given` has the addresses and
     /// neighbours that the aggregate already got.
-    pub fn with_addresses(&self, port: &Port<'_>, given: &mut Vec<Address>) -> Vec<Step> {
+    pub fn with_addresses(&self, port: &PlannedPort<'_>, given: &mut Vec<Address>) -> Vec<Step> {
         let what = &port.layer3;
         let transfer = Transfer {
             order: &self.host.routes,
@@ -67,7 +67,7 @@ impl Joining<'_> {
     }
 
     /// Makes a port of one again to which others gave addresses: they stay where they are.
-    pub fn again(&self, port: &Port<'_>) -> Vec<Step> {
+    pub fn again(&self, port: &PlannedPort<'_>) -> Vec<Step> {
         let mut steps = vec![self.receive(port)];
         steps.extend(self.open(port));
         steps.extend(self.join(port));
@@ -75,7 +75,7 @@ impl Joining<'_> {
     }
 
     /// What to know about a port that joins.
-    pub fn warnings(&self, port: &Port<'_>) -> Vec<Warning> {
+    pub fn warnings(&self, port: &PlannedPort<'_>) -> Vec<Warning> {
         let (name, aggregate) = (&port.link.name, self.aggregate);
         let temporary = port.layer3.addresses.iter().filter(|a| a.local.is_ipv6() && a.flags & IFA_F_TEMPORARY != 0);
         let mut warnings =
@@ -93,25 +93,25 @@ impl Joining<'_> {
     }
 
     /// The settings that do no harm while the port carries addresses.
-    fn open(&self, port: &Port<'_>) -> Vec<Step> {
+    fn open(&self, port: &PlannedPort<'_>) -> Vec<Step> {
         let settings = port_settings::open(port.link, self.config, self.aggregate.mtu);
         settings.into_iter().map(|setting| setting.of(port.subject())).collect()
     }
 
     /// The receiving program.
-    fn receive(&self, port: &Port<'_>) -> Step {
+    fn receive(&self, port: &PlannedPort<'_>) -> Step {
         ProgramStep::Rx { link: port.subject(), hook: self.hook, attached: Change::ON }.into()
     }
 
     /// The settings for which the port must carry nothing by itself any more.
-    fn join(&self, port: &Port<'_>) -> Vec<Step> {
+    fn join(&self, port: &PlannedPort<'_>) -> Vec<Step> {
         port_settings::join(port.link, self.aggregate.mac).map(|setting| setting.of(port.subject())).collect()
     }
 
     /// As [`Self::join`], for a port that never carried anything, which is taken down for the moment: else the
     /// multicast reports that IPv6 still has to send (RFC 3810, 6.1: for up to a second after it was told to go) would
     /// leave with the aggregate's MAC, and the switch look for it here.
-    fn join_in_silence(&self, port: &Port<'_>) -> Vec<Step> {
+    fn join_in_silence(&self, port: &PlannedPort<'_>) -> Vec<Step> {
         let admin = |change| Setting::Admin(change).of(port.subject());
         let mut steps = self.join(port);
         if port.link.admin_up && port.link.mac != self.aggregate.mac {

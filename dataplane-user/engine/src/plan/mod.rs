@@ -25,7 +25,7 @@ mod warning;
 mod wiring;
 
 pub use attach::{attach, rollback};
-pub use candidate::Taken;
+pub use candidate::OtherAggregates;
 pub use detach::detach;
 pub use elsewhere::{is_elsewhere, restore_elsewhere};
 pub use gather::{gather, given, hand_back, is_left, note_origins, restore_arrivals};

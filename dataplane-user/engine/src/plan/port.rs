@@ -11,14 +11,14 @@ use crate::{
 };
 
 /// A port while it is planned for.
-pub(super) struct Port<'a> {
+pub(super) struct PlannedPort<'a> {
     pub id: PortId,
     pub link: &'a Link,
     pub identity: Identity,
     pub layer3: Layer3,
 }
 
-impl<'a> Port<'a> {
+impl<'a> PlannedPort<'a> {
     /// An interface that shall become a port.
     pub fn new(host: &Host, id: PortId, link: &'a Link) -> Self {
         Self { id, link, identity: Identity::of(link), layer3: Layer3::of(host, link.index) }

@@ -6,10 +6,11 @@ use crate::{
     config::{Addresses, PortConfig},
     host::{Address, DISABLE_IPV6, Host, Link, RP_FILTER},
     plan::{
-        Change, Layer3Step, LinkStep, ProgramStep, Refusal, Setting, Step, Subject, Taken, Warning, candidate,
+        Change, Layer3Step, LinkStep, OtherAggregates, ProgramStep, Refusal, Setting, Step, Subject, Warning,
+        candidate,
         join::Joining,
         layer3,
-        port::{self, Port},
+        port::{self, PlannedPort},
         port_settings,
         validate::check_port,
     },
@@ -25,7 +26,7 @@ pub fn add_port(
     host: &Host,
     record: &Record,
     wish: &PortConfig,
-    taken: &Taken,
+    taken: &OtherAggregates,
 ) -> Result<(PortRecord, Vec<Step>, Vec<Warning>), Refusal> {
     let config = &record.config;
     check_port(wish)?;
@@ -41,7 +42,7 @@ pub fn add_port(
     }
     candidate::check(host, link, taken)?;
     candidate::check_mtu(link, aggregate)?;
-    let port = Port::new(host, free_slot(record)?, link);
+    let port = PlannedPort::new(host, free_slot(record)?, link);
     let joining = Joining { host, config, hook: record.hook, aggregate };
     let mut steps = vec![LinkStep::Managed { link: port.subject(), managed: Change::OFF }.into()];
     steps.extend(if port.carries() {

@@ -2,7 +2,7 @@
 
 use crate::{
     host::Host,
-    plan::{Change, LinkStep, ProgramStep, Setting, Step, Subject, join::Joining, port::Port, wiring},
+    plan::{Change, LinkStep, ProgramStep, Setting, Step, Subject, join::Joining, port::PlannedPort, wiring},
     record::{PortRecord, Record},
 };
 
@@ -16,7 +16,7 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     let mut steps = wiring::programs(record.config.wiring, record.device, record.hook);
     for known in &record.ports {
         if let Some(link) = record.interface_of(host, known) {
-            let port = Port::known(host, known, link);
+            let port = PlannedPort::known(host, known, link);
             steps.extend(if port.carries() { joining.again(&port) } else { joining.bare(&port) });
         }
     }

@@ -15,7 +15,7 @@
 use aggctl_common::spread::{END, MAX_BUCKETS, MAX_FALLBACKS};
 use sobol_burley::sample;
 
-use super::Share;
+use super::SpreadMember;
 
 /// Which of the scramblings. Another one is another table: every upgrade would move flows. Of 20,000 that were tried
 /// it is one of the most even ones for the first eight slots, any of them usable, with equal and with other weights.
@@ -42,12 +42,12 @@ const SLOT: u64 = MAX_FALLBACKS as u64 - 1;
 /// [`END`]. `buckets` is a size of which [`aggctl_common::spread::is_table_size`] is true; more than [`MAX_BUCKETS`]
 /// count as so many. The order of `members`, at most [`MAX_FALLBACKS`], does not matter.
 #[must_use]
-pub fn fallback_orders(members: &[Share], buckets: u32) -> Vec<[u8; MAX_FALLBACKS]> {
+pub fn fallback_orders(members: &[SpreadMember], buckets: u32) -> Vec<[u8; MAX_FALLBACKS]> {
     (0..buckets.min(MAX_BUCKETS)).map(|bucket| order(members, bucket)).collect()
 }
 
 /// The order of one bucket.
-fn order(members: &[Share], bucket: u32) -> [u8; MAX_FALLBACKS] {
+fn order(members: &[SpreadMember], bucket: u32) -> [u8; MAX_FALLBACKS] {
     let mut claims = [u64::MAX; MAX_FALLBACKS];
     for (claim, member) in claims.iter_mut().zip(members) {
         *claim = self::claim(bucket, member);
@@ -63,7 +63,7 @@ fn order(members: &[Share], bucket: u32) -> [u8; MAX_FALLBACKS] {
 
 /// A port's claim on a bucket, the smallest one first. Positive floating point numbers are in the order of their bits;
 /// the last six of these say the slot instead, so that equal scores are in the order of the slots.
-fn claim(bucket: u32, member: &Share) -> u64 {
+fn claim(bucket: u32, member: &SpreadMember) -> u64 {
     let slot = u64::from(member.id.0) & SLOT;
     let dimension = DIMENSIONS[member.id.index() % MAX_FALLBACKS];
     let x = f64::from(sample(bucket, dimension.into(), SCRAMBLING)) + HALF_STEP;

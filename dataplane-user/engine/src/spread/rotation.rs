@@ -2,7 +2,7 @@
 
 use aggctl_common::spread::{MAX_ROTATION, Rotation};
 
-use super::Share;
+use super::SpreadMember;
 
 /// The rotation of those of `members` that are usable; `members` are in the order in which they joined, at most
 /// [`aggctl_common::MAX_PORTS`].
@@ -11,8 +11,8 @@ use super::Share;
 /// interleaved, so that a port's turns lie as far apart as they can. If that takes more than [`MAX_ROTATION`] entries,
 /// then the length is taken at which the parts of the traffic come closest to those that the weights ask for.
 #[must_use]
-pub fn rotation(members: &[Share], weighted: bool) -> Rotation {
-    let ports: Vec<&Share> = members.iter().filter(|member| member.usable).collect();
+pub fn rotation(members: &[SpreadMember], weighted: bool) -> Rotation {
+    let ports: Vec<&SpreadMember> = members.iter().filter(|member| member.usable).collect();
     let counts = if weighted {
         counts(&ports.iter().map(|port| u64::from(port.weight())).collect::<Vec<_>>())
     } else {

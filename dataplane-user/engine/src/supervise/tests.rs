@@ -1,22 +1,22 @@
 use super::*;
 
-const IDLE: Sight = Sight { stopped: false, processor: Duration::ZERO };
-const HALTED: Sight = Sight { stopped: true, processor: Duration::ZERO };
+const IDLE: ProcessSample = ProcessSample { stopped: false, processor: Duration::ZERO };
+const HALTED: ProcessSample = ProcessSample { stopped: true, processor: Duration::ZERO };
 
 /// Looks until it is given up; after how many looks, and why.
-fn given_up(pulse: &mut Pulse, mut sight: impl FnMut(u32) -> Sight) -> Option<(u32, GivenUp)> {
+fn given_up(pulse: &mut Liveness, mut sight: impl FnMut(u32) -> ProcessSample) -> Option<(u32, GivenUp)> {
     (1..10_000).find_map(|look| pulse.look(sight(look)).map(|why| (look, why)))
 }
 
 /// A controller whose loop turns.
-fn turning() -> Pulse {
-    let mut pulse = Pulse::default();
+fn turning() -> Liveness {
+    let mut pulse = Liveness::default();
     beat(&mut pulse, Beat::Turn, IDLE);
     pulse
 }
 
 /// A beat, and a look.
-fn beat(pulse: &mut Pulse, beat: Beat, sight: Sight) {
+fn beat(pulse: &mut Liveness, beat: Beat, sight: ProcessSample) {
     pulse.receive(beat);
     assert_eq!(pulse.look(sight), None);
 }
@@ -26,7 +26,7 @@ fn one_that_beats_is_left_alone() {
     let mut pulse = turning();
     for look in 0..1000 {
         // Even one that is stopped again and again, and works hard.
-        let sight = Sight { stopped: look % 3 != 0, processor: Duration::from_secs(look) };
+        let sight = ProcessSample { stopped: look % 3 != 0, processor: Duration::from_secs(look) };
         if look % 3 == 0 {
             pulse.receive(Beat::Turn);
         }
@@ -46,10 +46,10 @@ fn one_that_is_stopped_is_given_up_after_a_second_whatever_it_was_doing() {
 
 #[test]
 fn one_that_spins_is_given_up_by_its_processor_time() {
-    let busy = |look: u32| Sight { stopped: false, processor: LOOK * look };
+    let busy = |look: u32| ProcessSample { stopped: false, processor: LOOK * look };
     assert_eq!(given_up(&mut turning(), busy), Some((8, GivenUp::Spinning)));
     // On a machine that gives it a twentieth of a processor the clock comes first.
-    let starved = |look: u32| Sight { stopped: false, processor: LOOK * look / 20 };
+    let starved = |look: u32| ProcessSample { stopped: false, processor: LOOK * look / 20 };
     assert_eq!(given_up(&mut turning(), starved), Some((SILENT, GivenUp::Waiting)));
 }
 
@@ -58,7 +58,7 @@ fn what_takes_long_may_take_long() {
     let mut pulse = turning();
     beat(&mut pulse, Beat::Long, IDLE);
     assert_eq!(given_up(&mut pulse, |_| IDLE), Some((SILENT_LONG, GivenUp::Waiting)));
-    assert_eq!(given_up(&mut Pulse::default(), |_| IDLE), Some((SILENT_LONG, GivenUp::Waiting)), "to begin, too");
+    assert_eq!(given_up(&mut Liveness::default(), |_| IDLE), Some((SILENT_LONG, GivenUp::Waiting)), "to begin, too");
     let mut pulse = turning();
     beat(&mut pulse, Beat::Long, IDLE);
     beat(&mut pulse, Beat::Turn, IDLE);
@@ -68,7 +68,7 @@ fn what_takes_long_may_take_long() {
 #[test]
 fn processor_time_of_the_past_does_not_count() {
     let mut pulse = turning();
-    let old = Sight { stopped: false, processor: Duration::from_secs(1000) };
+    let old = ProcessSample { stopped: false, processor: Duration::from_secs(1000) };
     beat(&mut pulse, Beat::Turn, old);
     assert_eq!(given_up(&mut pulse, |_| old), Some((SILENT, GivenUp::Waiting)));
 }
@@ -88,7 +88,7 @@ fn one_failed_start_does_not_slow_down_later_ones() {
 
 #[test]
 fn being_in_control_begins_with_the_first_turn() {
-    let mut pulse = Pulse::default();
+    let mut pulse = Liveness::default();
     beat(&mut pulse, Beat::Long, IDLE);
     pulse.look(IDLE);
     assert_eq!(pulse.in_control(), None);

@@ -19,7 +19,7 @@ enum What {
 
 #[test]
 fn every_state_and_event() {
-    use Link::{Down, Failing, Rising, Up};
+    use WatchedLink::{Down, Failing, Rising, Up};
     use What::{GiveUp, Nothing, Report, Trust};
     let (new, running, over) = (at(1000), at(950), at(100));
     let table = [
@@ -103,8 +103,8 @@ fn a_shorter_delay_holds_for_one_that_is_running() {
 
 #[test]
 fn what_is_found_counts_at_once() {
-    assert_eq!(Watch::found(true).link(), Link::Up);
-    assert_eq!(Watch::found(false).link(), Link::Down);
+    assert_eq!(Watch::found(true).link(), WatchedLink::Up);
+    assert_eq!(Watch::found(false).link(), WatchedLink::Down);
 }
 
 proptest! {

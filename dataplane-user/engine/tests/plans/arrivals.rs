@@ -2,10 +2,10 @@
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    arrivals::{Arrivals, Author, News, Subject as What},
+    arrivals::{Arrivals, Author, ChangeEvent, ChangedItem as What},
     host::{Address, Route},
-    plan::{self, LinkStep, Step, Taken},
-    record::{Entry, Layer3, Phase, Record},
+    plan::{self, LinkStep, OtherAggregates, Step},
+    record::{JournalEntry, Layer3, Phase, Record},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ fn newcomers(port: IfIndex) -> (Vec<Address>, Vec<Route>) {
 /// Adds them to `port`, and tells of it as the kernel does.
 fn add(world: &mut World, port: IfIndex, arrivals: &mut Arrivals) {
     let (addresses, routes) = newcomers(port);
-    let mut tell = |what| arrivals.tell(News::Added { what, instead: false, by: Author::Others }, false);
+    let mut tell = |what| arrivals.tell(ChangeEvent::Added { what, instead: false, by: Author::Others }, false);
     for address in addresses {
         world.add_address(port, &address);
         tell(What::Address(Address { link: port, ..address }));
@@ -49,7 +49,7 @@ fn gather(world: &mut World, record: &mut Record, arrivals: &mut Arrivals) {
         }
         plan::note_origins(record, &steps);
         steps.iter().for_each(|step| world.apply(step));
-        record.journal.extend(steps.into_iter().map(|step| Entry { step, begun: true }));
+        record.journal.extend(steps.into_iter().map(|step| JournalEntry { step, begun: true }));
         let taken = arrivals.clone();
         record.ports.iter().filter_map(|port| port.index).for_each(|link| arrivals.forget(&taken, link));
     }
@@ -70,7 +70,7 @@ fn holds(world: &World, link: IfIndex) {
 #[test]
 fn what_comes_before_any_step_of_an_attach_is_moved_and_given_back() {
     let (before, config) = hosts::plain();
-    let (record, _) = plan::attach(&before.host, &config, &Taken::default()).unwrap();
+    let (record, _) = plan::attach(&before.host, &config, &OtherAggregates::default()).unwrap();
     let eth0 = before.index("eth0");
     let mut expected = before.clone();
     add(&mut expected, eth0, &mut Arrivals::default());
@@ -103,7 +103,7 @@ fn what_comes_before_any_step_of_an_attach_is_moved_and_given_back() {
 #[test]
 fn nothing_is_moved_where_nothing_came() {
     let (mut world, config) = hosts::plain();
-    let (mut record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     assert_eq!(plan::gather(&world.host, &record), []);
@@ -112,13 +112,13 @@ fn nothing_is_moved_where_nothing_came() {
 #[test]
 fn what_comes_to_the_aggregate_is_handed_back_when_the_attach_is_undone() {
     let (before, config) = hosts::plain();
-    let (mut record, _) = plan::attach(&before.host, &config, &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&before.host, &config, &OtherAggregates::default()).unwrap();
     let mut world = before.clone();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     let aggregate = world.aggregate().unwrap().index;
     let mut arrivals = Arrivals::default();
-    let mut tell = |what| arrivals.tell(News::Added { what, instead: false, by: Author::Others }, false);
+    let mut tell = |what| arrivals.tell(ChangeEvent::Added { what, instead: false, by: Author::Others }, false);
     let address = Address { link: aggregate, label: Some("agg0".to_owned()), ..wire::address(v4(10, 77, 0, 1), 24) };
     world.add_address(aggregate, &address);
     tell(What::Address(address.clone()));

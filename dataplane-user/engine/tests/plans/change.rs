@@ -3,8 +3,8 @@
 use aggctl_common::PortId;
 use aggctl_engine::{
     config::{PortConfig, Reselect, Toggle},
-    options::{Assignment, PortWords, Said},
-    plan::{self, LiveChange, Refusal, Taken},
+    options::{Assignment, GivenOptions, GivenPort},
+    plan::{self, LiveChange, OtherAggregates, Refusal},
     record::{Phase, Record},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// A plain host with its aggregate.
 pub fn attached() -> (World, Record) {
     let (mut world, config) = hosts::plain();
-    let (mut record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     record.phase = Phase::Attached;
@@ -31,7 +31,7 @@ fn a_port_that_is_added_and_removed_is_as_before() {
     hosts::add_link(&mut world, 60, "eth5");
     let before = world.clone();
     let (port, steps, warnings) =
-        plan::add_port(&world.host, &record, &PortConfig::new("eth5"), &Taken::default()).unwrap();
+        plan::add_port(&world.host, &record, &PortConfig::new("eth5"), &OtherAggregates::default()).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!(port.id, PortId(2));
     steps.iter().for_each(|step| world.apply(step));
@@ -76,7 +76,8 @@ fn adding_a_port_is_undone_from_every_prefix() {
     address.label = Some("eth5".to_owned());
     start.add_address(index, &address);
     start.add_route(&wire::route(index, Some((v4(10, 6, 0, 0), 16)), false, Some(v4(10, 5, 0, 254)), None), false);
-    let (port, steps, _) = plan::add_port(&start.host, &record, &PortConfig::new("eth5"), &Taken::default()).unwrap();
+    let (port, steps, _) =
+        plan::add_port(&start.host, &record, &PortConfig::new("eth5"), &OtherAggregates::default()).unwrap();
     let mut wider = record.clone();
     wider.ports.push(port);
     let promise = Promise::of(&start, &wider);
@@ -102,7 +103,8 @@ fn the_addresses_of_an_added_port_go_back_to_it() {
     address.label = Some("eth5".to_owned());
     world.add_address(index, &address);
     let before = world.host.addresses.iter().filter(|a| a.link == index).cloned().collect::<Vec<_>>();
-    let (port, steps, _) = plan::add_port(&world.host, &record, &PortConfig::new("eth5"), &Taken::default()).unwrap();
+    let (port, steps, _) =
+        plan::add_port(&world.host, &record, &PortConfig::new("eth5"), &OtherAggregates::default()).unwrap();
     steps.iter().for_each(|step| world.apply(step));
     assert!(!world.host.addresses.iter().any(|a| a.link == index));
     record.ports.push(port);
@@ -132,9 +134,9 @@ fn a_port_that_comes_back_is_repaired() {
 
 /// What `set` is asked for.
 fn change(options: &[&str], ports: &[&str]) -> LiveChange {
-    let mut said = Said::default();
+    let mut said = GivenOptions::default();
     options.iter().for_each(|text| said.change(text).unwrap());
-    let ports = ports.iter().map(|text| PortWords::read(text).unwrap());
+    let ports = ports.iter().map(|text| GivenPort::read(text).unwrap());
     LiveChange { options: said.options, ports: ports.map(|words| (words.name, words.options)).collect() }
 }
 
@@ -161,7 +163,7 @@ fn a_port_with_a_setting_that_nobody_can_type_is_not_added() {
     let (mut world, record) = attached();
     hosts::add_link(&mut world, 60, "eth5");
     let wish = PortConfig { weight: 0, ..PortConfig::new("eth5") };
-    let refusal = plan::add_port(&world.host, &record, &wish, &Taken::default()).unwrap_err().to_string();
+    let refusal = plan::add_port(&world.host, &record, &wish, &OtherAggregates::default()).unwrap_err().to_string();
     assert!(refusal.contains("weight=0") && refusal.contains("1 to 255"), "{refusal}");
 }
 

@@ -4,7 +4,7 @@ use aggctl_common::{IfIndex, PortId, vlan::VlanId};
 use aggctl_engine::{
     config::{Addresses, AggregateConfig, Device, Hook, PortConfig, Wiring},
     host::{Link, MtuLimits},
-    plan::{self, Change, LinkStep, ProgramStep, Step, Taken},
+    plan::{self, Change, LinkStep, OtherAggregates, ProgramStep, Step},
     record::Phase,
     vlan::VlanConfig,
 };
@@ -16,7 +16,7 @@ use crate::{
     wire,
 };
 
-type Spoil = fn(&mut World, &mut AggregateConfig, &mut Taken);
+type Spoil = fn(&mut World, &mut AggregateConfig, &mut OtherAggregates);
 
 /// Each line: what is wrong, how it comes about, and words that the refusal must have.
 const ATTACH: &[(&str, Spoil, &[&str])] = &[
@@ -81,29 +81,29 @@ fn link(world: &mut World) -> &mut Link {
     world.host.links.get_mut(&IfIndex(3)).unwrap()
 }
 
-fn a_peer(world: &mut World, config: &mut AggregateConfig, taken: &mut Taken) {
+fn a_peer(world: &mut World, config: &mut AggregateConfig, taken: &mut OtherAggregates) {
     hosts::add_link(world, 80, "agg7-peer");
     taken.names.insert("agg7".into());
     config.ports.push(PortConfig::new("agg7-peer"));
 }
 
-fn bridge_port(world: &mut World, _: &mut AggregateConfig, _: &mut Taken) {
+fn bridge_port(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregates) {
     let bridge = hosts::add_link(world, 80, "br0");
     world.host.links.get_mut(&bridge).unwrap().kind = "bridge".into();
     link(world).master = Some(bridge);
 }
 
-fn vlan(world: &mut World, _: &mut AggregateConfig, _: &mut Taken) {
+fn vlan(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregates) {
     let vlan = hosts::add_link(world, 80, "eth1.5");
     world.host.links.get_mut(&vlan).unwrap().lower = Some(IfIndex(3));
 }
 
-fn stranded(world: &mut World, config: &mut AggregateConfig, _: &mut Taken) {
+fn stranded(world: &mut World, config: &mut AggregateConfig, _: &mut OtherAggregates) {
     link(world).carrier = false;
     config.min_ports = 2;
 }
 
-fn multipath(world: &mut World, _: &mut AggregateConfig, _: &mut Taken) {
+fn multipath(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregates) {
     let mut route = wire::route(IfIndex(2), Some((v4(192, 0, 2, 0), 24)), false, None, None);
     route.links.push(IfIndex(3));
     world.host.routes.push(route);
@@ -122,7 +122,7 @@ fn check_words(what: &str, refusal: &str, words: &[&str]) {
 fn attach_refuses_in_one_line() {
     for (what, spoil, words) in ATTACH {
         let (mut world, mut config) = hosts::plain();
-        let mut taken = Taken::default();
+        let mut taken = OtherAggregates::default();
         spoil(&mut world, &mut config, &mut taken);
         let Err(refusal) = plan::attach(&world.host, &config, &taken) else { panic!("{what} was accepted") };
         check_words(what, &refusal.to_string(), words);
@@ -135,22 +135,22 @@ fn a_link_local_address_of_the_kernel_does_not_count() {
     config.addresses = Addresses::None;
     config.ports.remove(0);
     assert!(world.host.addresses.iter().any(|a| a.link == IfIndex(3)), "eth1 has a link-local address");
-    plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
 }
 
 #[test]
 fn clsact_is_taken_where_there_is_no_tcx() {
     let (mut world, config) = hosts::plain();
-    assert_eq!(plan::attach(&world.host, &config, &Taken::default()).unwrap().0.hook, Hook::Tcx);
+    assert_eq!(plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap().0.hook, Hook::Tcx);
     world.host.capabilities.tcx = false;
-    assert_eq!(plan::attach(&world.host, &config, &Taken::default()).unwrap().0.hook, Hook::Clsact);
+    assert_eq!(plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap().0.hook, Hook::Clsact);
 }
 
 #[test]
 fn veth_is_taken_where_there_is_no_netkit() {
     let (mut world, mut config) = hosts::plain();
     let device = |world: &World, config: &AggregateConfig| {
-        let record = plan::attach(&world.host, config, &Taken::default()).unwrap().0;
+        let record = plan::attach(&world.host, config, &OtherAggregates::default()).unwrap().0;
         let made = record.journal.iter().filter_map(|entry| match &entry.step {
             Step::Link(LinkStep::Pair { pair, .. }) => Some(pair.device),
             Step::Program(ProgramStep::Tx { device, .. }) => Some(*device),
@@ -180,7 +180,7 @@ fn ports_without_a_link_are_named() {
     assert_eq!(say(&world), ["eth1 has no link yet: it carries nothing until it has"]);
     world.host.links.get_mut(&IfIndex(2)).unwrap().carrier = false;
     assert_eq!(say(&world), ["no port of agg0 has a link yet: eth0, eth1"]);
-    plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
 }
 
 #[test]
@@ -189,13 +189,13 @@ fn what_leads_to_several_interfaces_takes_force() {
     for kind in ["", "veth", "tun", "netkit", "dummy", "vlan", "macvlan", "macsec", "virt_wifi"] {
         link(&mut world).kind = kind.into();
         plan::check_kind(link(&mut world)).unwrap();
-        plan::attach(&world.host, &config, &Taken::default()).unwrap();
+        plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     }
     for kind in ["bridge", "bond", "team", "vxlan", "gretap", "geneve"] {
         link(&mut world).kind = kind.into();
         let refusal = plan::check_kind(link(&mut world)).unwrap_err().to_string();
         check_words(kind, &refusal, &["eth1", kind, "--force"]);
-        plan::attach(&world.host, &config, &Taken::default()).unwrap();
+        plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     }
 }
 
@@ -256,7 +256,7 @@ fn a_tunnel_is_not_bypassed() {
     let tunnel = hosts::add_link(&mut world, 80, "vx0");
     let link = world.host.links.get_mut(&tunnel).unwrap();
     (link.kind, link.lower) = ("vxlan".into(), Some(IfIndex(3)));
-    plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
 }
 
 #[test]
@@ -275,7 +275,9 @@ fn adding_what_cannot_be_a_port_is_refused() {
     let (mut world, mut record) = attached();
     let other = hosts::add_link(&mut world, 60, "eth5");
     let words = |world: &World, record: &_, name| {
-        plan::add_port(&world.host, record, &PortConfig::new(name), &Taken::default()).unwrap_err().to_string()
+        plan::add_port(&world.host, record, &PortConfig::new(name), &OtherAggregates::default())
+            .unwrap_err()
+            .to_string()
     };
     check_words("own port", &words(&world, &record, "eth1"), &["eth1"]);
     check_words("itself", &words(&world, &record, "agg0"), &["agg0", "itself"]);
@@ -296,7 +298,7 @@ fn adding_what_cannot_be_a_port_is_refused() {
 fn only_a_direct_wiring_has_a_namespace_and_a_relay() {
     let (world, mut config) = hosts::plain();
     let apart = |config: &AggregateConfig| {
-        let record = plan::attach(&world.host, config, &Taken::default()).unwrap().0;
+        let record = plan::attach(&world.host, config, &OtherAggregates::default()).unwrap().0;
         let mut steps = record.journal.iter().map(|entry| &entry.step);
         let first = steps.find(|step| !matches!(step, Step::Link(LinkStep::Managed { .. })));
         let first = first == Some(&Step::Link(LinkStep::Namespace { present: Change::ON }));

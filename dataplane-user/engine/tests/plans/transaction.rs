@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use aggctl_common::IfIndex;
 use aggctl_engine::{
     host::{Address, Route},
-    plan::{self, LinkStep, Setting, Step, Subject, Taken},
+    plan::{self, LinkStep, OtherAggregates, Setting, Step, Subject},
     record::{Phase, Record},
 };
 use proptest::prelude::*;
@@ -70,7 +70,7 @@ pub fn run(world: &mut World, record: &mut Record, end: usize) {
 /// A host with the aggregate attached; `None` if the attach is rightly refused because it would cut the host off.
 pub fn attached(spec: &HostSpec) -> Option<(World, World, Record)> {
     let before = hosts::build(spec);
-    let (mut record, _) = plan::attach(&before.host, &hosts::config(spec), &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&before.host, &hosts::config(spec), &OtherAggregates::default()).unwrap();
     let mut world = before.clone();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
@@ -90,7 +90,7 @@ proptest! {
     #[test]
     fn an_attach_is_undone_from_every_prefix(spec in hosts::host()) {
         let before = hosts::build(&spec);
-        let (record, _) = plan::attach(&before.host, &hosts::config(&spec), &Taken::default()).unwrap();
+        let (record, _) = plan::attach(&before.host, &hosts::config(&spec), &OtherAggregates::default()).unwrap();
         let promise = Promise::of(&before, &record);
         for end in 0..=record.journal.len() {
             let (mut world, mut record) = (before.clone(), record.clone());
@@ -111,7 +111,7 @@ proptest! {
     #[test]
     fn a_step_that_failed_is_undone_too(spec in hosts::host()) {
         let before = hosts::build(&spec);
-        let (record, _) = plan::attach(&before.host, &hosts::config(&spec), &Taken::default()).unwrap();
+        let (record, _) = plan::attach(&before.host, &hosts::config(&spec), &OtherAggregates::default()).unwrap();
         for end in 0..record.journal.len() {
             let (mut world, mut record) = (before.clone(), record.clone());
             run(&mut world, &mut record, end);
@@ -239,7 +239,7 @@ fn the_addressed_port_lends_the_aggregate_its_mac_and_is_active_first() {
     let mut config = config;
     config.ports.swap(0, 1);
     config.primary = Some("eth1".to_owned());
-    let (mut record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     assert_eq!(record.mac, world.host.link("eth0").unwrap().mac);
@@ -250,7 +250,7 @@ fn the_addressed_port_lends_the_aggregate_its_mac_and_is_active_first() {
 #[test]
 fn the_addressed_port_never_goes_down() {
     let (world, config) = hosts::plain();
-    let (record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let (record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let touches = |step: &Step| {
         matches!(step, Step::Link(LinkStep::Set { link: Subject::Port { name, .. }, setting })
             if name == "eth0" && matches!(setting, Setting::Admin(_) | Setting::Mac(_)))
@@ -262,7 +262,7 @@ fn the_addressed_port_never_goes_down() {
 fn a_deleted_device_gives_back_what_was_last_seen() {
     let (before, config) = hosts::plain();
     let mut world = before.clone();
-    let (mut record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     record.phase = Phase::Attached;
@@ -281,7 +281,7 @@ fn a_deleted_device_gives_back_what_was_last_seen() {
 #[test]
 fn what_came_from_a_port_that_is_gone_goes_to_the_next() {
     let (mut world, config) = hosts::plain();
-    let (mut record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     record.phase = Phase::Attached;
@@ -299,7 +299,7 @@ fn what_came_from_a_port_that_is_gone_goes_to_the_next() {
 #[test]
 fn with_no_port_left_only_the_device_goes() {
     let (mut world, config) = hosts::plain();
-    let (mut record, _) = plan::attach(&world.host, &config, &Taken::default()).unwrap();
+    let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     record.phase = Phase::Attached;

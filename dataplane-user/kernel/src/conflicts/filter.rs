@@ -4,7 +4,7 @@
 use aggctl_common::IfIndex;
 use rustix::io::Errno;
 
-use super::{Kind, Search, interface::Interface};
+use super::{ConflictKind, Search, interface::Interface};
 use crate::{
     error::KernelError,
     netlink::{
@@ -48,7 +48,7 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
         for port in search.interfaces.ports.clone() {
             // What is attached to a port itself is another matter.
             if port.index != index && messages.iter().any(|message| names(message, &port)) {
-                search.note(Kind::TrafficFilter, &port.name, at.clone());
+                search.note(ConflictKind::TrafficFilter, &port.name, at.clone());
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use aggctl_common::IfIndex;
 
-use super::{Kind, Search};
+use super::{ConflictKind, Search};
 use crate::error::KernelError;
 
 /// IPv4 groups, by interface.
@@ -24,7 +24,7 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
     let joined = [igmp(&read(IGMP)), igmp6(&read(IGMP6)), dev_mcast(&read(DEV_MCAST))].concat();
     for (index, group) in joined {
         if let Some(port) = search.interfaces.port(index).map(|port| port.name.clone()) {
-            search.note(Kind::Group, &port, group);
+            search.note(ConflictKind::Group, &port, group);
         }
     }
     Ok(true)

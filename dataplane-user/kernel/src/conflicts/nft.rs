@@ -6,7 +6,7 @@ use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rustix::io::Errno;
 
 use super::{
-    Kind, Search,
+    ConflictKind, Search,
     nft_expression::{Key, Set, Sets, differs},
 };
 use crate::{
@@ -51,7 +51,7 @@ fn look_at_flowtables(search: &mut Search) -> Result<bool, KernelError> {
         }
         for port in search.interfaces.ports.clone() {
             if flowtable.devices.contains(&port.name) {
-                search.note(Kind::Flowtable, &port.name, flowtable.name.clone());
+                search.note(ConflictKind::Flowtable, &port.name, flowtable.name.clone());
             }
         }
     })
@@ -63,12 +63,12 @@ fn look_at_rules(search: &mut Search) -> Result<bool, KernelError> {
     let (mut known, mut socket) = (HashMap::new(), open()?);
     let mut failure = None;
     let complete = dump(GETRULE, "nftables rules", &[0; HEADER], end, &mut |message| {
-        let Some(rule) = Rule::parse(message) else { return };
+        let Some(rule) = NftRule::parse(message) else { return };
         for port in &ports {
             let mut sets = Known { rule: &rule, end, known: &mut known, socket: &mut socket, failure: &mut failure };
             if differs(rule.expressions, port, &aggregate, &mut sets) {
                 let family = family_name(rule.family);
-                search.note(Kind::Nftables, &port.name, format!("{family} {} {}", rule.table, rule.chain));
+                search.note(ConflictKind::Nftables, &port.name, format!("{family} {} {}", rule.table, rule.chain));
             }
         }
     })?;
@@ -118,14 +118,14 @@ fn dump_on(
 }
 
 /// A rule, as far as it need be understood.
-struct Rule<'a> {
+struct NftRule<'a> {
     family: u8,
     table: String,
     chain: String,
     expressions: &'a [u8],
 }
 
-impl<'a> Rule<'a> {
+impl<'a> NftRule<'a> {
     fn parse(message: &'a [u8]) -> Option<Self> {
         let rule = Attributes::after(message, HEADER);
         Some(Self {
@@ -159,7 +159,7 @@ impl Flowtable {
 /// The sets that the rules asked for until now: each is fetched when the first rule looks an interface up in it, for
 /// others may be very large. By family, table and name.
 struct Known<'a> {
-    rule: &'a Rule<'a>,
+    rule: &'a NftRule<'a>,
     end: Instant,
     known: &'a mut HashMap<(u8, String, String), Set>,
     socket: &'a mut Option<Socket>,
@@ -168,7 +168,7 @@ struct Known<'a> {
 
 impl Sets for Known<'_> {
     fn contains(&mut self, set: &str, key: &Key) -> bool {
-        let Rule { family, table, .. } = self.rule;
+        let NftRule { family, table, .. } = self.rule;
         let place = (*family, table.clone(), set.to_owned());
         if !self.known.contains_key(&place) {
             match self.socket.as_mut().map(|socket| fetch(socket, *family, table, set, self.end)) {

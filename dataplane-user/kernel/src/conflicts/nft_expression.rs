@@ -24,7 +24,7 @@ const FIB_NAME: u32 = 2;
 
 /// A word of a register: as it is for the port, and for the aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Word {
+struct RegisterWord {
     port: [u8; 4],
     aggregate: [u8; 4],
     /// Whether it is the first of a field.
@@ -53,7 +53,7 @@ pub(super) fn differs(expressions: &[u8], port: &Interface, aggregate: &Interfac
 struct Machine<'a> {
     port: &'a Interface,
     aggregate: &'a Interface,
-    words: [Option<Word>; WORDS],
+    words: [Option<RegisterWord>; WORDS],
     immediate: [Option<[u8; 4]>; WORDS],
 }
 
@@ -110,7 +110,7 @@ impl Machine<'_> {
         let words = port.chunks(4).zip(aggregate.chunks(4)).enumerate();
         for (word, (at, (port, aggregate))) in self.words.iter_mut().skip(to).zip(words) {
             let whole = |part: &[u8]| part.first_chunk().copied().unwrap_or_default();
-            *word = Some(Word { port: whole(port), aggregate: whole(aggregate), first: at == 0 });
+            *word = Some(RegisterWord { port: whole(port), aggregate: whole(aggregate), first: at == 0 });
         }
     }
 
@@ -145,7 +145,11 @@ impl Machine<'_> {
                 std::array::from_fn(|at| (word[at] & octet(mask, at)) ^ octet(turn, at))
             };
             if let (Some(Some(word)), Some(place)) = (source.get(from + at), self.words.get_mut(to + at)) {
-                *place = Some(Word { port: change(word.port), aggregate: change(word.aggregate), first: word.first });
+                *place = Some(RegisterWord {
+                    port: change(word.port),
+                    aggregate: change(word.aggregate),
+                    first: word.first,
+                });
             }
         }
     }
@@ -157,7 +161,7 @@ impl Machine<'_> {
         self.forget(to);
         let turned = |word: [u8; 4]| u32::from_ne_bytes(word).to_be_bytes();
         if let (Some(word), Some(place)) = (word, self.words.get_mut(to)) {
-            *place = Some(Word { port: turned(word.port), aggregate: turned(word.aggregate), ..word });
+            *place = Some(RegisterWord { port: turned(word.port), aggregate: turned(word.aggregate), ..word });
         }
     }
 
@@ -169,7 +173,7 @@ impl Machine<'_> {
             octets.truncate(length);
             octets
         };
-        let all = |of: fn(&Word) -> [u8; 4]| cut(words.iter().flat_map(of).collect());
+        let all = |of: fn(&RegisterWord) -> [u8; 4]| cut(words.iter().flat_map(of).collect());
         Some((all(|word| word.port), all(|word| word.aggregate)))
     }
 
@@ -203,7 +207,7 @@ impl Machine<'_> {
 
     fn look_up(&self, from: Option<usize>, set: Option<String>, sets: &mut dyn Sets) -> bool {
         let (Some(from), Some(set)) = (from, set) else { return false };
-        let key = |of: fn(&Word) -> [u8; 4]| -> Key {
+        let key = |of: fn(&RegisterWord) -> [u8; 4]| -> Key {
             self.words[from..].iter().map(|word| word.as_ref().map(|word| (of(word), word.first))).collect()
         };
         if self.words[from..].iter().all(Option::is_none) {
@@ -258,11 +262,11 @@ fn value<'a>(data: Attributes<'a>, attribute: u16) -> Option<&'a [u8]> {
 
 /// A set, or map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Set(Vec<Element>);
+pub(super) struct Set(Vec<SetElement>);
 
 /// An element of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Element {
+struct SetElement {
     key: Vec<u8>,
     /// The end of its range, in sets of several fields.
     last: Option<Vec<u8>>,
@@ -280,7 +284,7 @@ impl Set {
             let flags = number(element, 3).unwrap_or_default();
             let key = value(element, 1).unwrap_or_default().to_vec();
             let last = value(element, 10).map(<[u8]>::to_vec);
-            self.0.push(Element { key, last, ends: flags & 1 != 0, any: flags & 2 != 0 });
+            self.0.push(SetElement { key, last, ends: flags & 1 != 0, any: flags & 2 != 0 });
         }
     }
 
@@ -306,7 +310,7 @@ impl Set {
     }
 }
 
-impl Element {
+impl SetElement {
     /// Whether each known field of the key is in the range of the same field.
     fn fits(&self, key: &Key) -> bool {
         let last = self.last.as_ref().unwrap_or(&self.key);

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Kind, Search};
+use super::{ConflictKind, Search};
 use crate::{error::KernelError, managers, netns};
 
 /// Programs that configure interfaces on their own (names as the kernel cuts them, to 15 octets), and do not say which.
@@ -20,9 +20,13 @@ pub(super) fn look_for_managers(search: &mut Search) -> Result<bool, KernelError
         let Some(process) = name_of(pid) else { continue };
         for port in search.interfaces.ports.clone() {
             let (kind, remedies) = match process.as_str() {
-                "NetworkManager" => (Kind::NetworkManager, managers::by_network_manager(port.index, &port.name)),
-                "systemd-network" => (Kind::Networkd, managers::by_networkd(port.index)),
-                name if MANAGERS.contains(&name) => (Kind::Manager, Some(vec![format!("{process} (process {pid})")])),
+                "NetworkManager" => {
+                    (ConflictKind::NetworkManager, managers::by_network_manager(port.index, &port.name))
+                }
+                "systemd-network" => (ConflictKind::Networkd, managers::by_networkd(port.index)),
+                name if MANAGERS.contains(&name) => {
+                    (ConflictKind::Manager, Some(vec![format!("{process} (process {pid})")]))
+                }
                 _ => continue,
             };
             remedies.into_iter().flatten().for_each(|remedy| search.note(kind, &port.name, remedy));

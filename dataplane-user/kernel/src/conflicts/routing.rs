@@ -1,6 +1,6 @@
 //! Policy routing rules that name a port, or its group.
 
-use super::{Kind, Search};
+use super::{ConflictKind, Search};
 use crate::{error::KernelError, netlink::Netlink};
 
 pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
@@ -12,7 +12,7 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
         for rule in &rules {
             if names_it(&rule.iif) || names_it(&rule.oif) || of_group(rule.suppressed_group) {
                 let family = if rule.v6 { "IPv6" } else { "IPv4" };
-                search.note(Kind::RoutingRule, &port.name, format!("{} ({family})", rule.priority));
+                search.note(ConflictKind::RoutingRule, &port.name, format!("{} ({family})", rule.priority));
             }
         }
     }

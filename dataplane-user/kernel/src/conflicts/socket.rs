@@ -11,7 +11,7 @@ use aggctl_common::IfIndex;
 use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
 use rustix::io::Errno;
 
-use super::{Kind, Search, process};
+use super::{ConflictKind, Search, process};
 use crate::{
     error::KernelError,
     netlink::{
@@ -42,7 +42,7 @@ const PROTOCOLS: [(u8, &str); 4] = [(6, "TCP"), (17, "UDP"), (136, "UDP-Lite"), 
 
 /// A socket that is bound to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Bound {
+struct BoundSocket {
     interface: IfIndex,
     inode: u64,
     established: bool,
@@ -76,7 +76,7 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
         let port = search.interfaces.port(bound.interface).map(|port| port.name.clone()).unwrap_or_default();
         let holder = holders.get(&bound.inode).map_or("somebody", String::as_str);
         let state = if bound.established { ", connected" } else { "" };
-        search.note(Kind::Socket, &port, format!("a {name} socket of {holder}{state}"));
+        search.note(ConflictKind::Socket, &port, format!("a {name} socket of {holder}{state}"));
     }
     Ok(complete && !search.is_over())
 }
@@ -93,7 +93,7 @@ pub(super) fn look_for_packet_sockets(search: &mut Search) -> Result<bool, Kerne
     let holders = process::holders(&sockets.keys().copied().collect::<BTreeSet<_>>(), search.end);
     for (inode, port) in sockets {
         let holder = holders.get(&inode).cloned().unwrap_or_else(|| "somebody".to_owned());
-        search.note(Kind::PacketSocket, &port, holder);
+        search.note(ConflictKind::PacketSocket, &port, holder);
     }
     Ok(!search.is_over())
 }
@@ -147,9 +147,9 @@ fn with_operands(program: &[u8], operands: &[u32]) -> Vec<u8> {
 }
 
 /// `struct inet_diag_msg`: family, state, …; at 4 the ends, with the interface at 40; the inode at 68.
-fn parse(message: &[u8]) -> impl Iterator<Item = Bound> {
+fn parse(message: &[u8]) -> impl Iterator<Item = BoundSocket> {
     let parts = || {
-        Some(Bound {
+        Some(BoundSocket {
             interface: IfIndex(u32_of(message.get(40..)?)?),
             inode: u32_of(message.get(68..)?)?.into(),
             established: *message.get(1)? == ESTABLISHED,

@@ -13,7 +13,7 @@ use rustix::{
     net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with},
 };
 
-use super::{Kind, Search, interface::Interface};
+use super::{ConflictKind, Search, interface::Interface};
 use crate::error::KernelError;
 
 /// Octets of a table's name.
@@ -97,7 +97,7 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
                 let count =
                     rules(&entries, family).filter(|rule| rule.differs(&port, &search.interfaces.aggregate)).count();
                 if count > 0 {
-                    search.note(Kind::Xtables, &port.name, format!("{} table {table}", family.tool));
+                    search.note(ConflictKind::Xtables, &port.name, format!("{} table {table}", family.tool));
                 }
             }
         }
@@ -149,24 +149,24 @@ fn ask(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, buffer: &mut [
 }
 
 /// The rules among the entries of a table.
-fn rules<'a>(entries: &'a [u8], family: &'a Family) -> impl Iterator<Item = Rule<'a>> {
+fn rules<'a>(entries: &'a [u8], family: &'a Family) -> impl Iterator<Item = XtablesRule<'a>> {
     let mut rest = entries;
     std::iter::from_fn(move || {
         let next = usize::from(half(rest, family.offsets + 2)?);
         // Entries are never shorter than their header, so this ends.
         let octets = rest.get(..next).filter(|_| next >= family.matches)?;
         rest = rest.get(next..).unwrap_or_default();
-        Some(Rule { octets, family })
+        Some(XtablesRule { octets, family })
     })
 }
 
 /// A rule.
-struct Rule<'a> {
+struct XtablesRule<'a> {
     octets: &'a [u8],
     family: &'a Family,
 }
 
-impl<'a> Rule<'a> {
+impl<'a> XtablesRule<'a> {
     /// Whether it treats the two interfaces differently.
     fn differs(&self, port: &Interface, aggregate: &Interface) -> bool {
         let differ = |check: &dyn Fn(&Interface) -> bool| check(port) != check(aggregate);

@@ -25,16 +25,16 @@ const OCTETS: u32 = size_of::<Bound>() as u32;
 /// [`Bound`] word by word, as the programs read it.
 #[repr(C)]
 #[derive(Debug)]
-struct Words {
+struct BoundWords {
     any: AtomicU64,
     slots: [AtomicU64; MAX_PORTS],
 }
 
 const _: () = assert!(
-    size_of::<Words>() == size_of::<Bound>()
-        && align_of::<Words>() == align_of::<Bound>()
-        && offset_of!(Words, any) == offset_of!(Bound, any)
-        && offset_of!(Words, slots) == offset_of!(Bound, slots)
+    size_of::<BoundWords>() == size_of::<Bound>()
+        && align_of::<BoundWords>() == align_of::<Bound>()
+        && offset_of!(BoundWords, any) == offset_of!(Bound, any)
+        && offset_of!(BoundWords, slots) == offset_of!(Bound, slots)
 );
 
 /// Whether the map is pinned and has the shape that it must have. Data paths that earlier versions left have none,
@@ -62,7 +62,7 @@ pub struct BoundTable(Mapped);
 impl BoundTable {
     /// Maps the pinned table.
     pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
-        Mapped::open(pins, pins::BOUND, size_of::<Words>()).map(Self)
+        Mapped::open(pins, pins::BOUND, size_of::<BoundWords>()).map(Self)
     }
 
     /// The table as it is now.
@@ -85,10 +85,10 @@ impl BoundTable {
         words.any.store(bound.any, Ordering::Release);
     }
 
-    fn words(&self) -> &Words {
+    fn words(&self) -> &BoundWords {
         // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is
-        // that of `Bound`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
-        // which atomics allow.
+        // that of `Bound`; every bit pattern is a valid `BoundWords`; programs and other processes change it under our
+        // eyes, which atomics allow.
         unsafe { self.0.start().cast().as_ref() }
     }
 }

@@ -149,7 +149,7 @@ pub(super) fn wait_for_programs() -> io::Result<()> {
 /// Attributes of `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct Element {
+struct ElementAttributes {
     map: u64,
     key: u64,
     value: u64,
@@ -166,7 +166,7 @@ pub(super) fn inner(map: BorrowedFd<'_>, key: u32) -> io::Result<OwnedFd> {
 
 /// Reads an entry of a map, whose values are as large as `value`.
 pub(super) fn read(map: BorrowedFd<'_>, key: u32, value: &mut [u8]) -> io::Result<()> {
-    let attributes = Element {
+    let attributes = ElementAttributes {
         map: number(map).into(),
         key: (&raw const key).expose_provenance() as u64,
         value: value.as_mut_ptr().expose_provenance() as u64,
@@ -178,7 +178,7 @@ pub(super) fn read(map: BorrowedFd<'_>, key: u32, value: &mut [u8]) -> io::Resul
 
 /// Writes an entry of a map, whose values are as large as `value`.
 pub(super) fn update(map: BorrowedFd<'_>, key: u32, value: &[u8]) -> io::Result<()> {
-    let attributes = Element {
+    let attributes = ElementAttributes {
         map: number(map).into(),
         key: (&raw const key).expose_provenance() as u64,
         value: value.as_ptr().expose_provenance() as u64,
@@ -199,7 +199,7 @@ pub(super) fn update_first<const N: usize>(map: BorrowedFd<'_>, values: &[[u8; N
     /// Attributes of `BPF_MAP_UPDATE_BATCH`.
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable)]
-    struct Batch {
+    struct BatchAttributes {
         from: u64,
         to: u64,
         keys: u64,
@@ -211,7 +211,7 @@ pub(super) fn update_first<const N: usize>(map: BorrowedFd<'_>, values: &[[u8; N
     }
     let count = u32::try_from(values.len()).map_err(io::Error::other)?;
     let keys: Vec<u32> = (0..count).collect();
-    let attributes = Batch {
+    let attributes = BatchAttributes {
         from: 0,
         to: 0,
         keys: keys.as_ptr().expose_provenance() as u64,

@@ -5,9 +5,9 @@ use aggctl_engine::{config, settings::Settings};
 use aya::programs::ProgramInfo;
 
 use super::{
-    Ends, Role, Table, bound,
+    Ends, PortsTable, ProgramRole, bound,
     error::{DataplaneError, is_not_found},
-    hook::{Place, Site},
+    hook::{AttachPoint, HookPoint},
     maps::{self, Condition},
     on_port,
     pins::{self, Pins},
@@ -27,15 +27,15 @@ pub struct Expected {
 
 impl Expected {
     /// The programs, and where they should be attached.
-    fn places(&self) -> impl Iterator<Item = (Role, Place)> {
+    fn places(&self) -> impl Iterator<Item = (ProgramRole, HookPoint)> {
         let of_pair = wiring::of(self.ends.wiring).programs(&self.ends, self.hook);
-        let of_ports = self.ports.iter().map(|(port, index)| (Role::Rx(*port), on_port(*index, self.hook)));
+        let of_ports = self.ports.iter().map(|(port, index)| (ProgramRole::Rx(*port), on_port(*index, self.hook)));
         of_pair.into_iter().chain(of_ports)
     }
 
     /// The programs.
     #[must_use]
-    pub fn roles(&self) -> Vec<Role> {
+    pub fn roles(&self) -> Vec<ProgramRole> {
         self.places().map(|(role, _)| role).collect()
     }
 }
@@ -43,7 +43,7 @@ impl Expected {
 /// Something that is not as it should be. [`super::Dataplane::create`], a published table and the `attach` calls repair
 /// all of them, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Defect {
+pub enum DataplaneDefect {
     /// A map is not pinned.
     #[error("map {0} is missing")]
     MapMissing(&'static str),
@@ -54,7 +54,7 @@ pub enum Defect {
     #[error("program {role} is not attached to interface {index}")]
     NotAttached {
         /// The program.
-        role: Role,
+        role: ProgramRole,
         /// Where it should be attached.
         index: IfIndex,
     },
@@ -62,7 +62,7 @@ pub enum Defect {
     #[error("program {role} on interface {index} is an old one")]
     Stale {
         /// The program.
-        role: Role,
+        role: ProgramRole,
         /// Where it is attached.
         index: IfIndex,
     },
@@ -79,10 +79,15 @@ pub enum Defect {
 }
 
 /// Compares the data path with what it should be.
-pub(super) fn find(pins: &Pins, settings: &Settings, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+pub(super) fn find(
+    pins: &Pins,
+    settings: &Settings,
+    expected: &Expected,
+) -> Result<Vec<DataplaneDefect>, DataplaneError> {
     let mut defects = of_maps(pins, settings, expected)?;
     // Programs without the right maps are wrong as well; that needs no saying.
-    if !defects.iter().any(|defect| matches!(defect, Defect::MapMissing(_) | Defect::MapDifferent(_))) {
+    if !defects.iter().any(|defect| matches!(defect, DataplaneDefect::MapMissing(_) | DataplaneDefect::MapDifferent(_)))
+    {
         let of_table = std::mem::take(&mut defects);
         for (role, place) in expected.places() {
             defects.extend(of_place(pins, settings, role, &place)?);
@@ -93,19 +98,23 @@ pub(super) fn find(pins: &Pins, settings: &Settings, expected: &Expected) -> Res
 }
 
 /// What is wrong with the maps; if nothing is, with the interfaces in the table.
-pub(super) fn of_maps(pins: &Pins, settings: &Settings, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+pub(super) fn of_maps(
+    pins: &Pins,
+    settings: &Settings,
+    expected: &Expected,
+) -> Result<Vec<DataplaneDefect>, DataplaneError> {
     match maps::condition(pins)? {
-        Condition::Good if !bound::is_good(pins)? => return Ok(vec![Defect::MapMissing(pins::BOUND)]),
+        Condition::Good if !bound::is_good(pins)? => return Ok(vec![DataplaneDefect::MapMissing(pins::BOUND)]),
         Condition::Good if tables::are_for(pins, settings)? => {}
-        Condition::Good => return Ok(vec![Defect::MapDifferent(pins::TABLE)]),
-        Condition::Missing(map) => return Ok(vec![Defect::MapMissing(map)]),
-        Condition::Different(map) => return Ok(vec![Defect::MapDifferent(map)]),
+        Condition::Good => return Ok(vec![DataplaneDefect::MapDifferent(pins::TABLE)]),
+        Condition::Missing(map) => return Ok(vec![DataplaneDefect::MapMissing(map)]),
+        Condition::Different(map) => return Ok(vec![DataplaneDefect::MapDifferent(map)]),
     }
-    let table = Table::open(pins)?.load();
+    let table = PortsTable::open(pins)?.load();
     let in_slot = |port: &PortId| table.ifindex.get(port.index()).copied().unwrap_or(IfIndex::NONE);
     let wrong = expected.ports.iter().filter(|(port, index)| in_slot(port) != *index);
     Ok(wrong
-        .map(|(port, index)| Defect::WrongInterface { port: *port, found: in_slot(port), expected: *index })
+        .map(|(port, index)| DataplaneDefect::WrongInterface { port: *port, found: in_slot(port), expected: *index })
         .collect())
 }
 
@@ -114,8 +123,8 @@ pub(super) fn of_program(
     pins: &Pins,
     settings: &Settings,
     expected: &Expected,
-    role: Role,
-) -> Result<Option<Defect>, DataplaneError> {
+    role: ProgramRole,
+) -> Result<Option<DataplaneDefect>, DataplaneError> {
     match expected.places().find(|(known, _)| *known == role) {
         Some((_, place)) => of_place(pins, settings, role, &place),
         None => Ok(None),
@@ -123,24 +132,29 @@ pub(super) fn of_program(
 }
 
 /// The programs of others that see frames before this one of ours.
-pub(super) fn before(pins: &Pins, expected: &Expected, role: Role) -> Result<Vec<u32>, DataplaneError> {
+pub(super) fn before(pins: &Pins, expected: &Expected, role: ProgramRole) -> Result<Vec<u32>, DataplaneError> {
     match expected.places().find(|(known, _)| *known == role) {
-        Some((_, place)) => place.before(Site::new(pins, role, &place)),
+        Some((_, place)) => place.before(AttachPoint::new(pins, role, &place)),
         None => Ok(Vec::new()),
     }
 }
 
-fn of_place(pins: &Pins, settings: &Settings, role: Role, place: &Place) -> Result<Option<Defect>, DataplaneError> {
-    let (site, index) = (Site::new(pins, role, place), place.index);
+fn of_place(
+    pins: &Pins,
+    settings: &Settings,
+    role: ProgramRole,
+    place: &HookPoint,
+) -> Result<Option<DataplaneDefect>, DataplaneError> {
+    let (site, index) = (AttachPoint::new(pins, role, place), place.index);
     Ok(match place.attached(site)? {
-        None => Some(Defect::NotAttached { role, index }),
-        Some(program) if !is_current(site, settings, program)? => Some(Defect::Stale { role, index }),
+        None => Some(DataplaneDefect::NotAttached { role, index }),
+        Some(program) if !is_current(site, settings, program)? => Some(DataplaneDefect::Stale { role, index }),
         Some(_) => None,
     })
 }
 
 /// Whether the program that is attached there is the pinned one, and uses the pinned maps if it uses any.
-fn is_current(site: Site<'_>, settings: &Settings, attached: u32) -> Result<bool, DataplaneError> {
+fn is_current(site: AttachPoint<'_>, settings: &Settings, attached: u32) -> Result<bool, DataplaneError> {
     let failed = |call| move |error| DataplaneError::program(site.role.to_string(), call, error);
     let info = match ProgramInfo::from_pin(site.pins.program(site.role)) {
         Ok(info) => info,
@@ -149,11 +163,11 @@ fn is_current(site: Site<'_>, settings: &Settings, attached: u32) -> Result<bool
     };
     let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
     let wanted = match site.role {
-        Role::Tx if settings.table().is_some() => &[pins::PORTS, pins::TABLE][..],
-        Role::Tx => &[pins::PORTS],
-        Role::Rx(_) if settings.rx_policy == RxPolicy::Any => &[pins::BOUND],
-        Role::Rx(_) => &[pins::PORTS, pins::BOUND],
-        Role::Relay => &[],
+        ProgramRole::Tx if settings.table().is_some() => &[pins::PORTS, pins::TABLE][..],
+        ProgramRole::Tx => &[pins::PORTS],
+        ProgramRole::Rx(_) if settings.rx_policy == RxPolicy::Any => &[pins::BOUND],
+        ProgramRole::Rx(_) => &[pins::PORTS, pins::BOUND],
+        ProgramRole::Relay => &[],
     };
     let wanted = wanted.iter().map(|map| maps::id(site.pins, map)).collect::<Result<Vec<_>, _>>()?;
     Ok(info.id() == attached && wanted.iter().all(|map| maps.contains(map)))

@@ -6,7 +6,7 @@ use aggctl_common::{IfIndex, PortId};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
 
-use crate::error::Failure;
+use crate::error::CallFailure;
 
 /// A failure of the data path's set-up, with the thing that it happened to and the call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ pub enum DataplaneError {
         /// The call.
         call: &'static str,
         /// Why.
-        cause: Failure,
+        cause: CallFailure,
     },
     /// An interface is not there.
     #[error("there is no interface {0} in this network namespace")]
@@ -102,7 +102,7 @@ impl DataplaneError {
         Self::Program { program: program.into(), call, cause: Box::new(cause.into()) }
     }
 
-    pub(super) fn hook(index: IfIndex, call: &'static str, cause: impl Into<Failure>) -> Self {
+    pub(super) fn hook(index: IfIndex, call: &'static str, cause: impl Into<CallFailure>) -> Self {
         Self::Hook { index, call, cause: cause.into() }
     }
 }

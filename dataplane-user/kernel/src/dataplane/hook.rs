@@ -15,7 +15,7 @@ use self::linked::Linked;
 pub use self::linked::tcx_supported;
 use super::{
     error::DataplaneError,
-    pins::{self, Pins, Role},
+    pins::{self, Pins, ProgramRole},
 };
 use crate::netns::Namespace;
 
@@ -29,56 +29,56 @@ pub(super) enum Side {
 /// Where a program of ours is attached, and where its traces are kept. The interface is one of the present network
 /// namespace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Site<'a> {
+pub(super) struct AttachPoint<'a> {
     /// The aggregate's pins.
     pub(super) pins: &'a Pins,
     /// What the program is for.
-    pub(super) role: Role,
+    pub(super) role: ProgramRole,
     /// The interface.
     pub(super) index: IfIndex,
     /// Which side of it.
     pub(super) side: Side,
 }
 
-impl<'a> Site<'a> {
-    pub(super) fn new(pins: &'a Pins, role: Role, place: &Place) -> Self {
+impl<'a> AttachPoint<'a> {
+    pub(super) fn new(pins: &'a Pins, role: ProgramRole, place: &HookPoint) -> Self {
         Self { pins, role, index: place.index, side: place.side }
     }
 }
 
 /// A hook that a program is attached to. Programs of others on the same hook are left alone, and see frames before ours
 /// do.
-pub(super) trait Hook: Sync {
+pub(super) trait HookKind: Sync {
     /// Attaches the program there, in the place of an earlier one of ours without a gap. It stays when the process
     /// ends.
-    fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError>;
+    fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError>;
 
     /// Takes our program off; fine if there is none. The interface is left as it was before.
-    fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError>;
+    fn detach(&self, site: AttachPoint<'_>) -> Result<(), DataplaneError>;
 
     /// The kernel's number of our program that is attached there, if one is.
-    fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError>;
+    fn attached(&self, site: AttachPoint<'_>) -> Result<Option<u32>, DataplaneError>;
 
     /// The kernel's numbers of the programs of others that see frames on this hook before ours does; of all, if ours
     /// is not attached there.
-    fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError>;
+    fn before(&self, site: AttachPoint<'_>) -> Result<Vec<u32>, DataplaneError>;
 }
 
 /// A hook of an interface, which may be in another network namespace.
-pub(super) struct Place {
+pub(super) struct HookPoint {
     /// The interface, by its number in that namespace.
     pub(super) index: IfIndex,
     /// The side.
     pub(super) side: Side,
     /// The kind of hook.
-    hook: &'static dyn Hook,
+    hook: &'static dyn HookKind,
     /// The namespace; `None`: the present one.
     namespace: Option<Namespace>,
 }
 
-impl Place {
+impl HookPoint {
     /// In the present namespace.
-    pub(super) fn new(index: IfIndex, side: Side, hook: &'static dyn Hook) -> Self {
+    pub(super) fn new(index: IfIndex, side: Side, hook: &'static dyn HookKind) -> Self {
         Self { index, side, hook, namespace: None }
     }
 
@@ -87,29 +87,29 @@ impl Place {
         Self { namespace, ..self }
     }
 
-    /// [`Hook::attach`], there.
-    pub(super) fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+    /// [`HookKind::attach`], there.
+    pub(super) fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
         self.there(|| self.hook.attach(site, program)).map_err(self.not_entered())?
     }
 
-    /// [`Hook::detach`], there. With the namespace all that was attached in it is gone, too.
-    pub(super) fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
+    /// [`HookKind::detach`], there. With the namespace all that was attached in it is gone, too.
+    pub(super) fn detach(&self, site: AttachPoint<'_>) -> Result<(), DataplaneError> {
         match self.there(|| self.hook.detach(site)) {
             Err(error) if error.kind() == ErrorKind::NotFound => pins::unpin(&site.pins.link(site.role)),
             other => other.map_err(self.not_entered())?,
         }
     }
 
-    /// [`Hook::attached`], there.
-    pub(super) fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError> {
+    /// [`HookKind::attached`], there.
+    pub(super) fn attached(&self, site: AttachPoint<'_>) -> Result<Option<u32>, DataplaneError> {
         match self.there(|| self.hook.attached(site)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             other => other.map_err(self.not_entered())?,
         }
     }
 
-    /// [`Hook::before`], there.
-    pub(super) fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError> {
+    /// [`HookKind::before`], there.
+    pub(super) fn before(&self, site: AttachPoint<'_>) -> Result<Vec<u32>, DataplaneError> {
         match self.there(|| self.hook.before(site)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             other => other.map_err(self.not_entered())?,
@@ -135,7 +135,7 @@ impl Place {
 }
 
 /// The hook that a configuration means.
-pub(super) fn of(hook: config::Hook) -> &'static dyn Hook {
+pub(super) fn of(hook: config::Hook) -> &'static dyn HookKind {
     match hook {
         config::Hook::Auto if tcx_supported() => &Linked::Tcx,
         config::Hook::Auto | config::Hook::Clsact => &clsact::Clsact,
@@ -144,6 +144,6 @@ pub(super) fn of(hook: config::Hook) -> &'static dyn Hook {
 }
 
 /// The transmit of a netkit interface.
-pub(super) fn netkit() -> &'static dyn Hook {
+pub(super) fn netkit() -> &'static dyn HookKind {
     &Linked::Netkit
 }

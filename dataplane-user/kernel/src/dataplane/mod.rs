@@ -10,11 +10,11 @@ mod double_buffer;
 mod drops;
 mod error;
 pub(crate) mod frozen;
-mod held;
 mod hook;
 mod mapped;
 mod maps;
 mod object;
+mod open_pins;
 mod pins;
 mod publish;
 mod table;
@@ -40,16 +40,16 @@ use aggctl_engine::{
 
 pub use self::{
     bound::BoundTable,
-    defects::{Defect, Expected},
+    defects::{DataplaneDefect, Expected},
     drops::DropCount,
     error::DataplaneError,
-    held::Held,
     hook::tcx_supported,
-    pins::{RECORD, Role},
-    table::Table,
+    open_pins::OpenPins,
+    pins::{ProgramRole, RECORD},
+    table::PortsTable,
 };
 use self::{
-    hook::{Place, Side, Site},
+    hook::{AttachPoint, HookPoint, Side},
     pins::Pins,
     wiring::Delivery,
 };
@@ -183,7 +183,7 @@ impl Dataplane {
     ///
     /// If the interface is not there or the kernel refuses.
     pub fn attach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        self.attach(Role::Tx, &wiring::of(ends.wiring).sending(ends, hook), None)
+        self.attach(ProgramRole::Tx, &wiring::of(ends.wiring).sending(ends, hook), None)
     }
 
     /// Takes the sending program off; fine if it is not attached there.
@@ -192,7 +192,7 @@ impl Dataplane {
     ///
     /// If the kernel refuses.
     pub fn detach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        self.detach(Role::Tx, &wiring::of(ends.wiring).sending(ends, hook))
+        self.detach(ProgramRole::Tx, &wiring::of(ends.wiring).sending(ends, hook))
     }
 
     /// Attaches the relay to a peer in a namespace of its own; nothing in a wiring that has none. If one of ours
@@ -203,7 +203,7 @@ impl Dataplane {
     /// If the namespace or the interface is not there or the kernel refuses.
     pub fn attach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
         let relay = wiring::of(ends.wiring).relay(ends, hook);
-        relay.map_or(Ok(()), |place| self.attach(Role::Relay, &place, None))
+        relay.map_or(Ok(()), |place| self.attach(ProgramRole::Relay, &place, None))
     }
 
     /// Takes the relay off; fine if it is not attached there.
@@ -213,7 +213,7 @@ impl Dataplane {
     /// If the kernel refuses.
     pub fn detach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
         let relay = wiring::of(ends.wiring).relay(ends, hook);
-        relay.map_or(Ok(()), |place| self.detach(Role::Relay, &place))
+        relay.map_or(Ok(()), |place| self.detach(ProgramRole::Relay, &place))
     }
 
     /// Attaches the receiving program to a port of this pair. If one of ours is attached there it is swapped, without a
@@ -224,12 +224,12 @@ impl Dataplane {
     /// If the interface is not there or the kernel refuses.
     pub fn attach_rx(&self, port: PortId, index: IfIndex, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
-        let joins = !self.pins.program(Role::Rx(port)).exists();
+        let joins = !self.pins.program(ProgramRole::Rx(port)).exists();
         if self.table()?.set_interface(port, index) != index || joins {
             drops::reset(&self.pins, port)?;
         }
         let delivery = wiring::of(ends.wiring).delivery(ends);
-        self.attach(Role::Rx(port), &on_port(index, hook), Some((port, delivery)))
+        self.attach(ProgramRole::Rx(port), &on_port(index, hook), Some((port, delivery)))
     }
 
     /// Takes the receiving program off a port; fine if it is not attached there. [`IfIndex::NONE`]: the interface is
@@ -241,7 +241,7 @@ impl Dataplane {
     /// If the kernel refuses.
     pub fn detach_rx(&self, port: PortId, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
-        self.detach(Role::Rx(port), &on_port(index, hook))
+        self.detach(ProgramRole::Rx(port), &on_port(index, hook))
     }
 
     /// Maps the table of ports into this process.
@@ -249,14 +249,14 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the map is not there or cannot be mapped.
-    pub fn table(&self) -> Result<Table, DataplaneError> {
-        Table::open(&self.pins)
+    pub fn table(&self) -> Result<PortsTable, DataplaneError> {
+        PortsTable::open(&self.pins)
     }
 
     /// Whether a pinned link holds one of the programs to its hook. On clsact none does.
     #[must_use]
     pub fn has_links(&self) -> bool {
-        let ports = (0..=u8::MAX).take(MAX_PORTS).map(|slot| Role::Rx(PortId(slot)));
+        let ports = (0..=u8::MAX).take(MAX_PORTS).map(|slot| ProgramRole::Rx(PortId(slot)));
         ports.into_iter().any(|role| self.pins.link(role).exists())
     }
 
@@ -283,7 +283,7 @@ impl Dataplane {
     /// # Errors
     ///
     /// If something cannot be looked at.
-    pub fn defects(&self, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+    pub fn defects(&self, expected: &Expected) -> Result<Vec<DataplaneDefect>, DataplaneError> {
         defects::find(&self.pins, &self.settings, expected)
     }
 
@@ -292,7 +292,7 @@ impl Dataplane {
     /// # Errors
     ///
     /// If something cannot be looked at.
-    pub fn defects_of_maps(&self, expected: &Expected) -> Result<Vec<Defect>, DataplaneError> {
+    pub fn defects_of_maps(&self, expected: &Expected) -> Result<Vec<DataplaneDefect>, DataplaneError> {
         defects::of_maps(&self.pins, &self.settings, expected)
     }
 
@@ -301,7 +301,11 @@ impl Dataplane {
     /// # Errors
     ///
     /// If something cannot be looked at.
-    pub fn defect_of_program(&self, expected: &Expected, role: Role) -> Result<Option<Defect>, DataplaneError> {
+    pub fn defect_of_program(
+        &self,
+        expected: &Expected,
+        role: ProgramRole,
+    ) -> Result<Option<DataplaneDefect>, DataplaneError> {
         defects::of_program(&self.pins, &self.settings, expected, role)
     }
 
@@ -310,7 +314,7 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn programs_before(&self, expected: &Expected, role: Role) -> Result<Vec<u32>, DataplaneError> {
+    pub fn programs_before(&self, expected: &Expected, role: ProgramRole) -> Result<Vec<u32>, DataplaneError> {
         defects::before(&self.pins, expected, role)
     }
 
@@ -319,8 +323,8 @@ impl Dataplane {
     /// # Errors
     ///
     /// If it cannot be opened.
-    pub fn hold(&self) -> Result<Held, DataplaneError> {
-        Held::take(&self.pins)
+    pub fn hold(&self) -> Result<OpenPins, DataplaneError> {
+        OpenPins::take(&self.pins)
     }
 
     /// The names of the pins that others took away. What we changed ourselves since the last call is taken over.
@@ -328,10 +332,10 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the directory cannot be read.
-    pub fn keep(&self, held: &mut Held) -> Result<Vec<String>, DataplaneError> {
+    pub fn keep(&self, held: &mut OpenPins) -> Result<Vec<String>, DataplaneError> {
         // If all of it is gone, that was not us.
         if self.changed.swap(false, Ordering::Relaxed) && self.pins.dir().is_dir() {
-            *held = Held::take(&self.pins)?;
+            *held = OpenPins::take(&self.pins)?;
         }
         held.lost(&self.pins)
     }
@@ -350,11 +354,16 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the directory is in no bpffs, or the kernel refuses.
-    pub fn pin_again(&self, held: &mut Held) -> Result<(), DataplaneError> {
+    pub fn pin_again(&self, held: &mut OpenPins) -> Result<(), DataplaneError> {
         held.pin_again(&self.pins)
     }
 
-    fn attach(&self, role: Role, place: &Place, globals: Option<(PortId, Delivery)>) -> Result<(), DataplaneError> {
+    fn attach(
+        &self,
+        role: ProgramRole,
+        place: &HookPoint,
+        globals: Option<(PortId, Delivery)>,
+    ) -> Result<(), DataplaneError> {
         self.changed.store(true, Ordering::Relaxed);
         // The loader would make a map that is missing, and nobody would know its layout.
         for map in [pins::PORTS, pins::BOUND, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS] {
@@ -362,7 +371,7 @@ impl Dataplane {
         }
         let mut object = object::load(&self.pins, &self.settings, globals)?;
         let program = object::program(&mut object, &self.settings, role)?;
-        place.attach(Site::new(&self.pins, role, place), program)?;
+        place.attach(AttachPoint::new(&self.pins, role, place), program)?;
         let path = self.pins.program(role);
         let fresh = path.with_file_name(format!("{role}-new"));
         pins::unpin(&fresh)?;
@@ -370,16 +379,16 @@ impl Dataplane {
         pins::rename(&fresh, &path)
     }
 
-    fn detach(&self, role: Role, place: &Place) -> Result<(), DataplaneError> {
+    fn detach(&self, role: ProgramRole, place: &HookPoint) -> Result<(), DataplaneError> {
         self.changed.store(true, Ordering::Relaxed);
-        place.detach(Site::new(&self.pins, role, place))?;
+        place.detach(AttachPoint::new(&self.pins, role, place))?;
         pins::unpin(&self.pins.program(role))
     }
 }
 
 /// Where the receiving program of a port is attached.
-fn on_port(index: IfIndex, hook: Hook) -> Place {
-    Place::new(index, Side::Ingress, hook::of(hook))
+fn on_port(index: IfIndex, hook: Hook) -> HookPoint {
+    HookPoint::new(index, Side::Ingress, hook::of(hook))
 }
 
 fn check(port: PortId) -> Result<(), DataplaneError> {

@@ -23,7 +23,7 @@ use aya::{
 use super::{
     error::DataplaneError,
     maps,
-    pins::{self, Pins, Role},
+    pins::{self, Pins, ProgramRole},
     wiring::Delivery,
 };
 
@@ -104,13 +104,13 @@ fn kept(octets: &[u8]) -> &'static [u8] {
 pub(super) fn program<'a>(
     object: &'a mut Ebpf,
     settings: &Settings,
-    role: Role,
+    role: ProgramRole,
 ) -> Result<&'a mut SchedClassifier, DataplaneError> {
     let tags = if settings.vlan.globals().mode == Globals::OFF { "" } else { TAGS };
     let name = match role {
-        Role::Tx => format!("{SENDS}{tags}{}", settings.tx_policy.name(settings.policy)),
-        Role::Relay => RELAY.to_owned(),
-        Role::Rx(_) => format!("{RECEIVES}{tags}{}", settings.rx_policy.name()),
+        ProgramRole::Tx => format!("{SENDS}{tags}{}", settings.tx_policy.name(settings.policy)),
+        ProgramRole::Relay => RELAY.to_owned(),
+        ProgramRole::Rx(_) => format!("{RECEIVES}{tags}{}", settings.rx_policy.name()),
     };
     let program = object.program_mut(&name).ok_or(DataplaneError::Missing(name))?;
     let program: &mut SchedClassifier =

@@ -29,7 +29,7 @@ pub const RECORD: &str = "record";
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub enum ProgramRole {
     /// Sends what the host gives to the aggregate; is attached to its transmit or egress, or to the peer.
     Tx,
     /// Passes on what the ports received; is attached to a peer that is in a namespace of its own.
@@ -38,7 +38,7 @@ pub enum Role {
     Rx(PortId),
 }
 
-impl std::fmt::Display for Role {
+impl std::fmt::Display for ProgramRole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tx => f.write_str("tx"),
@@ -67,17 +67,17 @@ impl Pins {
     }
 
     /// The program that is attached.
-    pub(super) fn program(&self, role: Role) -> PathBuf {
+    pub(super) fn program(&self, role: ProgramRole) -> PathBuf {
         self.0.join(role.to_string())
     }
 
     /// The link that holds the program to a tcx or netkit hook.
-    pub(super) fn link(&self, role: Role) -> PathBuf {
+    pub(super) fn link(&self, role: ProgramRole) -> PathBuf {
         self.0.join(format!("link-{role}"))
     }
 
     /// An empty directory that says that the clsact qdisc of an interface is ours. A bpffs has no ordinary files.
-    pub(super) fn qdisc_mark(&self, role: Role, index: IfIndex) -> PathBuf {
+    pub(super) fn qdisc_mark(&self, role: ProgramRole, index: IfIndex) -> PathBuf {
         self.0.join(format!("{}{index}", qdisc_marks(role)))
     }
 
@@ -108,7 +108,7 @@ impl Pins {
 }
 
 /// What the names of all [`Pins::qdisc_mark`]s of a program begin with.
-pub(super) fn qdisc_marks(role: Role) -> String {
+pub(super) fn qdisc_marks(role: ProgramRole) -> String {
     format!("clsact-{role}-")
 }
 

@@ -8,7 +8,7 @@ use aggctl_common::{IfIndex, MAX_PORTS, PortId, Ports, rule};
 
 /// One store to the live table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Store {
+pub(super) enum WordStore {
     /// [`Ports::usable`].
     Usable(u64),
     /// [`Ports::accept`].
@@ -29,14 +29,14 @@ pub(super) enum Store {
 pub(super) const ORDER_WORD: usize = 8;
 
 /// Hands the stores that turn `old` into `new` to `store`, in their order. Words that are equal are left alone.
-pub(super) fn stores(old: &Ports, new: &Ports, mut store: impl FnMut(Store)) {
+pub(super) fn stores(old: &Ports, new: &Ports, mut store: impl FnMut(WordStore)) {
     // What may carry traffic before and after: no program errs who uses one of these meanwhile.
     let stay = old.usable & new.usable & unmoved(old, new);
 
     // Whoever will accept must do so before it stops being the active port.
     let mut accept = old.accept | new.accept;
     if accept != old.accept {
-        store(Store::Accept(accept));
+        store(WordStore::Accept(accept));
     }
 
     // An active port among those that stay, so that nobody looks into the order while that is rewritten.
@@ -45,39 +45,39 @@ pub(super) fn stores(old: &Ports, new: &Ports, mut store: impl FnMut(Store)) {
         && active != u32::from(port.0)
     {
         active = u32::from(port.0);
-        store(Store::Active(active));
+        store(WordStore::Active(active));
     }
     if stay != old.usable {
-        store(Store::Usable(stay));
+        store(WordStore::Usable(stay));
     }
 
     for (word, (old, new)) in old.order.as_chunks::<ORDER_WORD>().0.iter().zip(new.order.as_chunks().0).enumerate() {
         if old != new {
-            store(Store::Order(word, *new));
+            store(WordStore::Order(word, *new));
         }
     }
     if old.count != new.count {
-        store(Store::Count(new.count));
+        store(WordStore::Count(new.count));
     }
     for slot in slots() {
         if old.ifindex[slot.index()] != new.ifindex[slot.index()] {
-            store(Store::IfIndex(slot, new.ifindex[slot.index()]));
+            store(WordStore::IfIndex(slot, new.ifindex[slot.index()]));
         }
     }
 
     if old.mac != new.mac {
-        store(Store::Mac(new.mac));
+        store(WordStore::Mac(new.mac));
     }
 
     if stay != new.usable {
-        store(Store::Usable(new.usable));
+        store(WordStore::Usable(new.usable));
     }
     if active != new.active {
-        store(Store::Active(new.active));
+        store(WordStore::Active(new.active));
     }
     if accept != new.accept {
         accept = new.accept;
-        store(Store::Accept(accept));
+        store(WordStore::Accept(accept));
     }
 }
 

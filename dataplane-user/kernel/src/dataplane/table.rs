@@ -12,13 +12,13 @@ use super::{
     error::DataplaneError,
     mapped::Mapped,
     pins::{self, Pins},
-    publish::{self, ORDER_WORD, Store},
+    publish::{self, ORDER_WORD, WordStore},
 };
 
 /// [`Ports`] word by word, as the programs read it.
 #[repr(C)]
 #[derive(Debug)]
-struct Words {
+struct PortsWords {
     usable: AtomicU64,
     accept: AtomicU64,
     active: AtomicU32,
@@ -29,27 +29,27 @@ struct Words {
 }
 
 const _: () = assert!(
-    size_of::<Words>() == size_of::<Ports>()
-        && align_of::<Words>() == align_of::<Ports>()
-        && offset_of!(Words, usable) == offset_of!(Ports, usable)
-        && offset_of!(Words, accept) == offset_of!(Ports, accept)
-        && offset_of!(Words, active) == offset_of!(Ports, active)
-        && offset_of!(Words, count) == offset_of!(Ports, count)
-        && offset_of!(Words, order) == offset_of!(Ports, order)
-        && offset_of!(Words, ifindex) == offset_of!(Ports, ifindex)
-        && offset_of!(Words, mac) == offset_of!(Ports, mac)
+    size_of::<PortsWords>() == size_of::<Ports>()
+        && align_of::<PortsWords>() == align_of::<Ports>()
+        && offset_of!(PortsWords, usable) == offset_of!(Ports, usable)
+        && offset_of!(PortsWords, accept) == offset_of!(Ports, accept)
+        && offset_of!(PortsWords, active) == offset_of!(Ports, active)
+        && offset_of!(PortsWords, count) == offset_of!(Ports, count)
+        && offset_of!(PortsWords, order) == offset_of!(Ports, order)
+        && offset_of!(PortsWords, ifindex) == offset_of!(Ports, ifindex)
+        && offset_of!(PortsWords, mac) == offset_of!(Ports, mac)
 );
 
 /// The mapped table. One process at a time may write to it: the one that holds the aggregate's lock.
 ///
 /// Minimum kernel version: 5.5 (`BPF_F_MMAPABLE`).
 #[derive(Debug)]
-pub struct Table(Mapped);
+pub struct PortsTable(Mapped);
 
-impl Table {
+impl PortsTable {
     /// Maps the pinned table.
     pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
-        Mapped::open(pins, pins::PORTS, size_of::<Words>()).map(Self)
+        Mapped::open(pins, pins::PORTS, size_of::<PortsWords>()).map(Self)
     }
 
     /// The table as it is now.
@@ -82,23 +82,23 @@ impl Table {
         IfIndex(self.words().ifindex[port.index()].swap(index.0, Ordering::AcqRel))
     }
 
-    fn store(&self, store: Store) {
+    fn store(&self, store: WordStore) {
         let words = self.words();
         match store {
-            Store::Usable(mask) => words.usable.store(mask, Ordering::Release),
-            Store::Accept(mask) => words.accept.store(mask, Ordering::Release),
-            Store::Active(slot) => words.active.store(slot, Ordering::Release),
-            Store::Count(count) => words.count.store(count, Ordering::Release),
-            Store::Order(word, slots) => words.order[word].store(u64::from_ne_bytes(slots), Ordering::Release),
-            Store::Mac(mac) => words.mac.store(mac, Ordering::Release),
-            Store::IfIndex(port, index) => words.ifindex[port.index()].store(index.0, Ordering::Release),
+            WordStore::Usable(mask) => words.usable.store(mask, Ordering::Release),
+            WordStore::Accept(mask) => words.accept.store(mask, Ordering::Release),
+            WordStore::Active(slot) => words.active.store(slot, Ordering::Release),
+            WordStore::Count(count) => words.count.store(count, Ordering::Release),
+            WordStore::Order(word, slots) => words.order[word].store(u64::from_ne_bytes(slots), Ordering::Release),
+            WordStore::Mac(mac) => words.mac.store(mac, Ordering::Release),
+            WordStore::IfIndex(port, index) => words.ifindex[port.index()].store(index.0, Ordering::Release),
         }
     }
 
-    fn words(&self) -> &Words {
+    fn words(&self) -> &PortsWords {
         // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is
-        // that of `Ports`; every bit pattern is a valid `Words`; programs and other processes change it under our eyes,
-        // which atomics allow.
+        // that of `Ports`; every bit pattern is a valid `PortsWords`; programs and other processes change it under our
+        // eyes, which atomics allow.
         unsafe { self.0.start().cast().as_ref() }
     }
 }

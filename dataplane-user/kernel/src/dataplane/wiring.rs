@@ -7,8 +7,8 @@ use aggctl_common::IfIndex;
 use aggctl_engine::config::{self, Device, Hook};
 
 use super::{
-    Ends, Role,
-    hook::{self, Place, Side},
+    Ends, ProgramRole,
+    hook::{self, HookPoint, Side},
 };
 
 /// The way of a frame from a port to the aggregate.
@@ -21,25 +21,25 @@ pub(super) struct Delivery {
 }
 
 /// How device, ports and programs are connected.
-pub(super) trait Wiring: Sync {
+pub(super) trait WiringKind: Sync {
     /// Where the sending program is attached.
-    fn sending(&self, ends: &Ends, hook: Hook) -> Place;
+    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint;
 
     /// Where the relay is attached, if there is one.
-    fn relay(&self, ends: &Ends, hook: Hook) -> Option<Place>;
+    fn relay(&self, ends: &Ends, hook: Hook) -> Option<HookPoint>;
 
     /// What the programs of the ports do.
     fn delivery(&self, ends: &Ends) -> Delivery;
 
     /// The programs of the pair, and where they are attached.
-    fn programs(&self, ends: &Ends, hook: Hook) -> Vec<(Role, Place)> {
-        let relay = self.relay(ends, hook).map(|place| (Role::Relay, place));
-        [(Role::Tx, self.sending(ends, hook))].into_iter().chain(relay).collect()
+    fn programs(&self, ends: &Ends, hook: Hook) -> Vec<(ProgramRole, HookPoint)> {
+        let relay = self.relay(ends, hook).map(|place| (ProgramRole::Relay, place));
+        [(ProgramRole::Tx, self.sending(ends, hook))].into_iter().chain(relay).collect()
     }
 }
 
 /// The wiring that a configuration means.
-pub(super) fn of(wiring: config::Wiring) -> &'static dyn Wiring {
+pub(super) fn of(wiring: config::Wiring) -> &'static dyn WiringKind {
     match wiring {
         config::Wiring::Shared => &Shared,
         config::Wiring::Direct => &Direct,
@@ -49,16 +49,16 @@ pub(super) fn of(wiring: config::Wiring) -> &'static dyn Wiring {
 /// The peer is where the ports are.
 struct Shared;
 
-impl Wiring for Shared {
+impl WiringKind for Shared {
     /// On the aggregate's own transmit if the device allows it, else where all that comes out at the peer.
-    fn sending(&self, ends: &Ends, hook: Hook) -> Place {
+    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint {
         match ends.device {
-            Device::Netkit => Place::new(ends.aggregate, Side::Egress, hook::netkit()),
-            Device::Veth | Device::Auto => Place::new(ends.peer, Side::Ingress, hook::of(hook)),
+            Device::Netkit => HookPoint::new(ends.aggregate, Side::Egress, hook::netkit()),
+            Device::Veth | Device::Auto => HookPoint::new(ends.peer, Side::Ingress, hook::of(hook)),
         }
     }
 
-    fn relay(&self, _: &Ends, _: Hook) -> Option<Place> {
+    fn relay(&self, _: &Ends, _: Hook) -> Option<HookPoint> {
         None
     }
 
@@ -71,14 +71,14 @@ impl Wiring for Shared {
 /// The peer is in a namespace of its own, and nothing but what is received passes it.
 struct Direct;
 
-impl Wiring for Direct {
+impl WiringKind for Direct {
     /// Before the device, whatever that is.
-    fn sending(&self, ends: &Ends, hook: Hook) -> Place {
-        Place::new(ends.aggregate, Side::Egress, hook::of(hook))
+    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint {
+        HookPoint::new(ends.aggregate, Side::Egress, hook::of(hook))
     }
 
-    fn relay(&self, ends: &Ends, hook: Hook) -> Option<Place> {
-        Some(Place::new(ends.peer, Side::Ingress, hook::of(hook)).within(ends.namespace.clone()))
+    fn relay(&self, ends: &Ends, hook: Hook) -> Option<HookPoint> {
+        Some(HookPoint::new(ends.peer, Side::Ingress, hook::of(hook)).within(ends.namespace.clone()))
     }
 
     fn delivery(&self, ends: &Ends) -> Delivery {

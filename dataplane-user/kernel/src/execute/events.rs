@@ -2,14 +2,14 @@
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    arrivals::{Arrivals, Subject},
+    arrivals::{Arrivals, ChangedItem},
     host::{Address, Host, Neighbour, Route},
     plan::{Change, Layer3Step, Step},
     record::{Layer3, PortRecord, Record},
 };
 
 use super::{Executor, Target};
-use crate::{error::KernelError, netlink::listener::Listener, snapshot::glance};
+use crate::{error::KernelError, netlink::listener::ChangeListener, snapshot::glance};
 
 impl Executor {
     /// Begins to listen for what others do to addresses, routes and neighbours; what was received before is forgotten.
@@ -18,7 +18,7 @@ impl Executor {
     ///
     /// If the kernel gives no socket.
     pub fn listen(&mut self) -> Result<(), KernelError> {
-        self.listener = Some(Listener::open(None)?);
+        self.listener = Some(ChangeListener::open(None)?);
         Ok(())
     }
 
@@ -75,14 +75,14 @@ impl Executor {
         let Ok(Target { index: link, .. }) = self.find(step.subject()) else { return };
         let what = match step {
             Layer3Step::Address { address, present: Change::OFF, .. } => {
-                Subject::Address(Address { link, ..address.clone() })
+                ChangedItem::Address(Address { link, ..address.clone() })
             }
             Layer3Step::Neighbour { neighbour, present: Change::OFF, .. } => {
-                Subject::Neighbour(Neighbour { link, ..neighbour.clone() })
+                ChangedItem::Neighbour(Neighbour { link, ..neighbour.clone() })
             }
             Layer3Step::Route { route, described_on, present: Change::OFF, .. } => {
                 let links = route.links.iter().map(|other| if other == described_on { link } else { *other }).collect();
-                Subject::Route(Route { links, ..route.clone() })
+                ChangedItem::Route(Route { links, ..route.clone() })
             }
             Layer3Step::Address { .. }
             | Layer3Step::Neighbour { .. }

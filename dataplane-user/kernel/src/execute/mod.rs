@@ -17,7 +17,7 @@ pub use self::link::set_elsewhere;
 use crate::{
     dataplane::Dataplane,
     error::KernelError,
-    netlink::{Netlink, listener::Listener},
+    netlink::{Netlink, listener::ChangeListener},
     netns::Namespace,
 };
 
@@ -37,7 +37,7 @@ pub struct Executor {
     /// Name of its peer.
     pub peer: String,
     /// Receives events of what others do meanwhile, once [`Executor::listen`] was called.
-    pub listener: Option<Listener>,
+    pub listener: Option<ChangeListener>,
 }
 
 /// An interface that a step is about, as it is now.

@@ -11,7 +11,7 @@ use super::{
     tlv::{Attributes, Builder, ip_octets, ip_of, u32_of},
     unless,
 };
-use crate::error::{Failure, KernelError};
+use crate::error::{CallFailure, KernelError};
 
 /// Octets of `struct ifaddrmsg`.
 const HEADER: usize = 8;
@@ -105,7 +105,7 @@ impl Netlink {
         })
     }
 
-    fn new_address(&mut self, index: IfIndex, address: &Address, flags: u32, how: u16) -> Result<(), Failure> {
+    fn new_address(&mut self, index: IfIndex, address: &Address, flags: u32, how: u16) -> Result<(), CallFailure> {
         let message = emit(index, address).push_u32(attr::FLAGS, flags).finish();
         self.socket.request(libc::RTM_NEWADDR, how, &message)
     }

@@ -16,7 +16,7 @@ use super::{
     INET6, Netlink,
     tlv::{Attributes, Builder, u32_of},
 };
-use crate::error::{Failure, KernelError};
+use crate::error::{CallFailure, KernelError};
 
 /// `RTM_NEWLINK`: make one, or change one.
 const NEWLINK: u16 = libc::RTM_NEWLINK;
@@ -176,7 +176,7 @@ impl Netlink {
     }
 
     /// An error about an interface, by its name where it still has one.
-    pub(crate) fn refused(&mut self, index: IfIndex, call: &'static str, failure: Failure) -> KernelError {
+    pub(crate) fn refused(&mut self, index: IfIndex, call: &'static str, failure: CallFailure) -> KernelError {
         let name = self.link(index).ok().flatten().map(|link| link.name);
         KernelError::refused(name.unwrap_or_else(|| format!("interface {index}")), call, failure)
     }

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, io};
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    arrivals::{Arrivals, Author, News, Subject},
+    arrivals::{Arrivals, Author, ChangeEvent, ChangedItem},
     record::Layer3,
 };
 use rtnetlink::sys::{Socket as NetlinkSocket, protocols::NETLINK_ROUTE};
@@ -18,7 +18,7 @@ use rustix::{
 
 use super::{
     REPLACE, address, link, neighbour, route,
-    socket::{self, Header},
+    socket::{self, MessageHeader},
     tlv::{align, u32_of},
 };
 use crate::error::KernelError;
@@ -35,7 +35,7 @@ const MOST: usize = 16 * 1024;
 
 /// Listens from its making on.
 #[derive(Debug)]
-pub struct Listener {
+pub struct ChangeListener {
     socket: NetlinkSocket,
     /// The interfaces that matter; `None`: all.
     only: Option<BTreeSet<IfIndex>>,
@@ -43,7 +43,7 @@ pub struct Listener {
     overrun: bool,
 }
 
-impl Listener {
+impl ChangeListener {
     /// Begins to listen in the present network namespace, to all interfaces or to those named.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Listener {
     }
 
     /// A step of ours is about to remove this.
-    pub fn will_move(&mut self, what: &Subject) {
+    pub fn will_move(&mut self, what: &ChangedItem) {
         self.arrivals.will_move(what);
     }
 
@@ -105,14 +105,14 @@ impl Listener {
         }
     }
 
-    fn matters(&self, news: &News) -> bool {
+    fn matters(&self, news: &ChangeEvent) -> bool {
         let Some(only) = &self.only else { return true };
         match news {
-            News::Link { index, .. } => only.contains(index),
-            News::Added { what, .. } | News::Removed { what, .. } => match what {
-                Subject::Address(address) => only.contains(&address.link),
-                Subject::Route(route) => route.links.iter().any(|link| only.contains(link)),
-                Subject::Neighbour(neighbour) => only.contains(&neighbour.link),
+            ChangeEvent::Link { index, .. } => only.contains(index),
+            ChangeEvent::Added { what, .. } | ChangeEvent::Removed { what, .. } => match what {
+                ChangedItem::Address(address) => only.contains(&address.link),
+                ChangedItem::Route(route) => route.links.iter().any(|link| only.contains(link)),
+                ChangedItem::Neighbour(neighbour) => only.contains(&neighbour.link),
             },
         }
     }
@@ -131,22 +131,22 @@ pub(crate) fn subscribe(groups: &[u32]) -> io::Result<NetlinkSocket> {
 }
 
 /// What a message tells, if it is of one of our kinds.
-fn news(header: &Header, body: &[u8], us: u32) -> Option<News> {
+fn news(header: &MessageHeader, body: &[u8], us: u32) -> Option<ChangeEvent> {
     let by = match header.port {
         0 => Author::Kernel,
         port if port == us => Author::Us,
         _ => Author::Others,
     };
-    let added = |what| News::Added { what, instead: header.flags & REPLACE != 0, by };
-    let removed = |what| News::Removed { what, by };
+    let added = |what| ChangeEvent::Added { what, instead: header.flags & REPLACE != 0, by };
+    let removed = |what| ChangeEvent::Removed { what, by };
     match header.kind {
-        libc::RTM_NEWADDR => address::parse(body).map(Subject::Address).map(added),
-        libc::RTM_DELADDR => address::parse(body).map(Subject::Address).map(removed),
-        libc::RTM_NEWROUTE => route::parse(body).map(Subject::Route).map(added),
-        libc::RTM_DELROUTE => route::parse(body).map(Subject::Route).map(removed),
-        libc::RTM_NEWNEIGH => neighbour::parse(body).map(Subject::Neighbour).map(added),
-        libc::RTM_DELNEIGH => neighbour::parse(body).map(Subject::Neighbour).map(removed),
-        libc::RTM_NEWLINK => Some(News::Link { index: IfIndex(u32_of(body.get(4..)?)?), up: link::is_up(body) }),
+        libc::RTM_NEWADDR => address::parse(body).map(ChangedItem::Address).map(added),
+        libc::RTM_DELADDR => address::parse(body).map(ChangedItem::Address).map(removed),
+        libc::RTM_NEWROUTE => route::parse(body).map(ChangedItem::Route).map(added),
+        libc::RTM_DELROUTE => route::parse(body).map(ChangedItem::Route).map(removed),
+        libc::RTM_NEWNEIGH => neighbour::parse(body).map(ChangedItem::Neighbour).map(added),
+        libc::RTM_DELNEIGH => neighbour::parse(body).map(ChangedItem::Neighbour).map(removed),
+        libc::RTM_NEWLINK => Some(ChangeEvent::Link { index: IfIndex(u32_of(body.get(4..)?)?), up: link::is_up(body) }),
         _ => None,
     }
 }

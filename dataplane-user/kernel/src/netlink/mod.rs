@@ -23,7 +23,7 @@ use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rustix::io::Errno;
 
 use self::socket::Socket;
-use crate::error::{Failure, KernelError};
+use crate::error::{CallFailure, KernelError};
 
 /// `NLM_F_CREATE`: make it if it is not there.
 pub(crate) const CREATE: u16 = 0x400;
@@ -69,7 +69,7 @@ impl Netlink {
 }
 
 /// Turns the errors that mean "it is so already" into success.
-fn unless(result: Result<(), Failure>, fine: &[Errno]) -> Result<(), Failure> {
+fn unless(result: Result<(), CallFailure>, fine: &[Errno]) -> Result<(), CallFailure> {
     match result {
         Err(failure) if failure.is(fine) => Ok(()),
         other => other,

@@ -19,7 +19,7 @@ const NO_GROUP: u32 = u32::MAX;
 
 /// A rule, as far as it can concern a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct RoutingRule {
     /// IPv6, else IPv4.
     pub v6: bool,
     /// Its place in the order; the lowest comes first.
@@ -38,7 +38,7 @@ impl Netlink {
     /// # Errors
     ///
     /// If the kernel cannot be asked.
-    pub fn rules(&mut self) -> Result<Vec<Rule>, KernelError> {
+    pub fn rules(&mut self) -> Result<Vec<RoutingRule>, KernelError> {
         let mut rules = Vec::new();
         for family in [INET, INET6] {
             let mut query = [0; HEADER];
@@ -51,7 +51,7 @@ impl Netlink {
             };
             rules.extend(messages.iter().filter(|message| message.first() == Some(&family)).map(|message| {
                 let attributes = Attributes::after(message, HEADER);
-                Rule {
+                RoutingRule {
                     v6: family == INET6,
                     priority: attributes.u32(ATTR_PRIORITY).unwrap_or_default(),
                     iif: attributes.string(ATTR_IIFNAME),

@@ -12,7 +12,7 @@ use rustix::{
 };
 
 use super::tlv::{Attributes, align};
-use crate::error::Failure;
+use crate::error::CallFailure;
 
 /// Octets of a message's header.
 pub(crate) const HEADER: usize = 16;
@@ -84,13 +84,13 @@ impl Socket {
     }
 
     /// Asks for a change and waits until it is made.
-    pub(crate) fn request(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn request(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<(), CallFailure> {
         self.send(kind, REQUEST | ACK | flags, payload)?;
         self.receive().map(|_| ())
     }
 
     /// Asks for one object.
-    pub(crate) fn get(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn get(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<u8>, CallFailure> {
         self.send(kind, REQUEST | ACK, payload)?;
         match self.receive()? {
             Round::Complete(mut messages) if !messages.is_empty() => Ok(messages.swap_remove(0).1),
@@ -99,14 +99,14 @@ impl Socket {
     }
 
     /// Asks for all objects.
-    pub(crate) fn dump(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
+    pub(crate) fn dump(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<Vec<u8>>, CallFailure> {
         for _ in 0..DUMP_ATTEMPTS {
             self.send(kind, REQUEST | DUMP, payload)?;
             if let Round::Complete(messages) = self.receive()? {
                 return Ok(messages.into_iter().map(|(_, message)| message).collect());
             }
         }
-        Err(Failure { error: Errno::INTR.into(), message: Some("the network changed all the time".into()) })
+        Err(CallFailure { error: Errno::INTR.into(), message: Some("the network changed all the time".into()) })
     }
 
     /// Asks for all objects, and takes them one by one until `take` has enough. The socket is of no use after that, or
@@ -116,7 +116,7 @@ impl Socket {
         kind: u16,
         payload: &[u8],
         take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Failure> {
+    ) -> Result<ControlFlow<()>, CallFailure> {
         self.send(kind, REQUEST | DUMP, payload)?;
         loop {
             let length = self.receive_datagram()?;
@@ -135,7 +135,7 @@ impl Socket {
     }
 
     /// Sends one request.
-    fn send(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<(), Failure> {
+    fn send(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<(), CallFailure> {
         self.sequence = self.sequence.wrapping_add(1);
         let length = u32::try_from(HEADER + payload.len()).map_err(|_| Errno::MSGSIZE)?;
         let mut message = Vec::with_capacity(HEADER + payload.len());
@@ -151,7 +151,7 @@ impl Socket {
 
     /// Receives until the answer to the last request is complete. Answers to earlier ones, which were given up, are
     /// passed over.
-    fn receive(&mut self) -> Result<Round, Failure> {
+    fn receive(&mut self) -> Result<Round, CallFailure> {
         let mut messages = Vec::new();
         let mut interrupted = false;
         loop {
@@ -176,14 +176,14 @@ impl Socket {
     }
 
     /// Receives one datagram into the buffer.
-    fn receive_datagram(&mut self) -> Result<usize, Failure> {
+    fn receive_datagram(&mut self) -> Result<usize, CallFailure> {
         loop {
             match rustix::net::recv(&self.inner, &mut self.buffer[..], RecvFlags::TRUNC) {
                 Ok((_, length)) if length > self.buffer.len() => return Err(Errno::MSGSIZE.into()),
                 Ok((_, length)) => return Ok(length),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
-                    return Err(Failure {
+                    return Err(CallFailure {
                         error: Errno::TIMEDOUT.into(),
                         message: Some(format!("the kernel did not answer within {} s", PATIENCE.as_secs())),
                     });
@@ -195,7 +195,7 @@ impl Socket {
 }
 
 /// The header of a message.
-pub(crate) struct Header {
+pub(crate) struct MessageHeader {
     /// What the message is.
     pub(crate) kind: u16,
     /// `NLM_F_*`.
@@ -206,7 +206,7 @@ pub(crate) struct Header {
 }
 
 /// The first message in a buffer.
-pub(crate) fn split(buffer: &[u8]) -> Option<(Header, &[u8])> {
+pub(crate) fn split(buffer: &[u8]) -> Option<(MessageHeader, &[u8])> {
     let length = usize::try_from(u32::from_ne_bytes(*buffer.first_chunk()?)).ok()?;
     let header = buffer.first_chunk::<HEADER>()?;
     let body = buffer.get(HEADER..length)?;
@@ -214,21 +214,21 @@ pub(crate) fn split(buffer: &[u8]) -> Option<(Header, &[u8])> {
     let flags = u16::from_ne_bytes([header[6], header[7]]);
     let sequence = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
     let port = u32::from_ne_bytes([header[12], header[13], header[14], header[15]]);
-    Some((Header { kind, flags, sequence, port }, body))
+    Some((MessageHeader { kind, flags, sequence, port }, body))
 }
 
 /// What an error message or the end of a dump says: zero is success.
-fn outcome(header: &Header, body: &[u8]) -> Result<(), Failure> {
+fn outcome(header: &MessageHeader, body: &[u8]) -> Result<(), CallFailure> {
     let code = body.first_chunk().copied().map_or(0, i32::from_ne_bytes);
     if code == 0 {
         return Ok(());
     }
     let message = (header.flags & ACK_TLVS != 0).then(|| reason(header, body)).flatten();
-    Err(Failure { error: io::Error::from_raw_os_error(code.saturating_neg()), message })
+    Err(CallFailure { error: io::Error::from_raw_os_error(code.saturating_neg()), message })
 }
 
 /// The kernel's reason: it follows the error number and as much of the request as is repeated.
-fn reason(header: &Header, body: &[u8]) -> Option<String> {
+fn reason(header: &MessageHeader, body: &[u8]) -> Option<String> {
     let attributes = if header.kind == MSG_DONE {
         Attributes::after(body, 4)
     } else if header.flags & CAPPED != 0 {
@@ -250,7 +250,7 @@ mod tests {
         let mut capped = (-22_i32).to_ne_bytes().to_vec();
         capped.extend_from_slice(&[0; HEADER]);
         let capped = Builder::new(&capped).push_str(ATTR_MSG, "why").finish();
-        let header = Header { kind: MSG_ERROR, flags: ACK_TLVS | CAPPED, sequence: 1, port: 0 };
+        let header = MessageHeader { kind: MSG_ERROR, flags: ACK_TLVS | CAPPED, sequence: 1, port: 0 };
         let failure = outcome(&header, &capped).unwrap_err();
         assert_eq!(failure.message.as_deref(), Some("why"));
         assert!(failure.is(&[Errno::INVAL]));
@@ -259,13 +259,13 @@ mod tests {
         whole.extend_from_slice(&24_u32.to_ne_bytes());
         whole.extend_from_slice(&[0; 20]);
         let whole = Builder::new(&whole).push_str(ATTR_MSG, "that").finish();
-        let failure = outcome(&Header { flags: ACK_TLVS, ..header }, &whole).unwrap_err();
+        let failure = outcome(&MessageHeader { flags: ACK_TLVS, ..header }, &whole).unwrap_err();
         assert_eq!(failure.message.as_deref(), Some("that"));
     }
 
     #[test]
     fn zero_is_an_acknowledgement() {
-        assert!(outcome(&Header { kind: MSG_ERROR, flags: 0, sequence: 1, port: 0 }, &[0; 4]).is_ok());
+        assert!(outcome(&MessageHeader { kind: MSG_ERROR, flags: 0, sequence: 1, port: 0 }, &[0; 4]).is_ok());
     }
 
     #[test]

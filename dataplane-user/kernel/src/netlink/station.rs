@@ -3,7 +3,7 @@
 
 use aggctl_common::IfIndex;
 use aggctl_common::vlan::VlanId;
-use aggctl_engine::downstream::{Place, Station};
+use aggctl_engine::downstream::{Station, StationPlace};
 use rustix::io::Errno;
 
 use super::{
@@ -48,7 +48,7 @@ impl Netlink {
     /// If the kernel cannot be asked.
     pub fn unicast_addresses(&mut self, index: IfIndex) -> Result<Vec<Station>, KernelError> {
         let mut stations = self.stations(index, &header(index))?;
-        stations.retain(|station| station.place == Place::Here);
+        stations.retain(|station| station.place == StationPlace::Here);
         Ok(stations)
     }
 
@@ -77,10 +77,10 @@ fn parse(of: IfIndex, message: &[u8]) -> Option<Station> {
     let attributes = Attributes::after(message, HEADER);
     let mac = attributes.find(attr::LLADDR).and_then(mac_of).filter(|mac| mac.is_assignable())?;
     let place = if flags & OWN != 0 {
-        (at == of).then_some(Place::Here)
+        (at == of).then_some(StationPlace::Here)
     } else if attributes.u32(attr::MASTER) == Some(of.0) && (state & LOCAL == 0 || at == of) {
         let vlan = attributes.find(attr::VLAN).and_then(|value| value.first_chunk().copied());
-        Some(Place::Behind { port: at, vlan: vlan.map(u16::from_ne_bytes).map(VlanId) })
+        Some(StationPlace::Behind { port: at, vlan: vlan.map(u16::from_ne_bytes).map(VlanId) })
     } else {
         None
     };
@@ -112,14 +112,14 @@ mod tests {
     fn learned_static_and_own_stations_are_found_and_addresses_of_ports_are_not() {
         const REACHABLE: u16 = 2;
         const NOARP: u16 = 0x40;
-        let behind = |port, vlan| Some(Station { mac: GUEST, place: Place::Behind { port, vlan } });
+        let behind = |port, vlan| Some(Station { mac: GUEST, place: StationPlace::Behind { port, vlan } });
         let read = |message: Vec<u8>| parse(BR0, &message);
         assert_eq!(read(entry(PORT, REACHABLE, 0, GUEST, None, Some(BR0))), behind(PORT, None));
         assert_eq!(read(entry(PORT, NOARP, 0, GUEST, Some(10), Some(BR0))), behind(PORT, Some(VlanId(10))));
         assert_eq!(read(entry(BR0, LOCAL, 0, GUEST, None, Some(BR0))), behind(BR0, None));
         assert_eq!(read(entry(PORT, LOCAL, 0, GUEST, None, Some(BR0))), None, "the port's own");
         assert_eq!(read(entry(PORT, REACHABLE, 0, GUEST, None, Some(IfIndex(8)))), None, "of another bridge");
-        let here = Some(Station { mac: GUEST, place: Place::Here });
+        let here = Some(Station { mac: GUEST, place: StationPlace::Here });
         assert_eq!(read(entry(BR0, LOCAL, OWN, GUEST, None, None)), here);
         assert_eq!(read(entry(PORT, LOCAL, OWN, GUEST, None, None)), None, "of another interface");
         let group = Mac([0x33, 0x33, 0, 0, 0, 1]);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use aggctl_kernel::{
-    conflicts::{Conflict, Kind, find},
+    conflicts::{Conflict, ConflictKind, find},
     netlink::Netlink,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -22,7 +22,7 @@ fn on(port: &str) -> Vec<Conflict> {
 }
 
 /// Who is, in this way, by name.
-fn who(port: &str, kind: Kind) -> Vec<String> {
+fn who(port: &str, kind: ConflictKind) -> Vec<String> {
     let found = on(port).into_iter().filter(|conflict| conflict.kind == kind);
     found.flat_map(|conflict| conflict.who).collect()
 }
@@ -43,8 +43,8 @@ fn rules_that_name_a_port_are_reported() {
             rule add from 192.0.2.1 table 100 priority 3000
             link set p1 group 7
             rule add table 100 suppress_ifgroup 7 priority 4000");
-        assert_eq!(who("p0", Kind::RoutingRule), ["1000 (IPv4)", "2000 (IPv6)"]);
-        assert_eq!(who("p1", Kind::RoutingRule), ["4000 (IPv4)"]);
+        assert_eq!(who("p0", ConflictKind::RoutingRule), ["1000 (IPv4)", "2000 (IPv6)"]);
+        assert_eq!(who("p1", ConflictKind::RoutingRule), ["4000 (IPv4)"]);
         assert!(on("q0").is_empty());
     });
 }
@@ -102,7 +102,7 @@ fn firewall_rules_that_tell_a_port_from_the_aggregate_are_reported() {
                 continue;
             }
             ran += 1;
-            let found = who("p0", Kind::Nftables);
+            let found = who("p0", ConflictKind::Nftables);
             assert_eq!(found == ["ip filter c"], *expected, "{rule}: {found:?}");
             assert!(*expected || found.is_empty(), "{rule}: {found:?}");
         }
@@ -125,8 +125,8 @@ fn sets_with_ranges_of_names_are_looked_into() {
             chain pairs { type filter hook input priority 0; ip saddr . iifname @pairs accept; }
         }";
         if nft(ruleset) {
-            assert_eq!(who("p0", Kind::Nftables), ["inet t pairs", "inet t wild"]);
-            assert_eq!(who("p1", Kind::Nftables), ["inet t wild"]);
+            assert_eq!(who("p0", ConflictKind::Nftables), ["inet t pairs", "inet t wild"]);
+            assert_eq!(who("p1", ConflictKind::Nftables), ["inet t wild"]);
         }
     });
 }
@@ -137,7 +137,7 @@ fn flowtables_that_name_a_port_are_reported() {
         ports();
         let ruleset = "table inet t {\nflowtable f {\nhook ingress priority 0; devices = { p0 };\n}\n}\n";
         if nft(ruleset) {
-            assert_eq!(who("p0", Kind::Flowtable), ["inet t f"]);
+            assert_eq!(who("p0", ConflictKind::Flowtable), ["inet t f"]);
             assert!(on("p1").is_empty());
         }
     });
@@ -177,14 +177,14 @@ fn rules_of_the_older_kind_are_reported() {
             return;
         }
         let (v4, v6) = ("iptables-legacy table filter", "ip6tables-legacy table mangle");
-        assert_eq!(who("p0", Kind::Xtables), [v6, v4]);
-        assert_eq!(who("p1", Kind::Xtables), [v6]);
+        assert_eq!(who("p0", ConflictKind::Xtables), [v6, v4]);
+        assert_eq!(who("p1", ConflictKind::Xtables), [v6]);
         assert!(on("q0").is_empty());
         if takes(&["iptables-legacy -A FORWARD -p udp -m devgroup --src-group 7 -m udp --dport 53 -j ACCEPT"]) {
-            assert_eq!(who("p1", Kind::Xtables), [v6, v4]);
+            assert_eq!(who("p1", ConflictKind::Xtables), [v6, v4]);
         }
         if takes(&["arptables-legacy -A INPUT -i p0 -j DROP"]) {
-            assert!(who("p0", Kind::Xtables).contains(&"arptables-legacy table filter".to_owned()));
+            assert!(who("p0", ConflictKind::Xtables).contains(&"arptables-legacy table filter".to_owned()));
         }
     });
 }
@@ -219,7 +219,7 @@ fn tunnels_through_a_port_are_reported() {
             }
         }
         expected.sort();
-        assert_eq!(who("p0", Kind::Tunnel), expected);
+        assert_eq!(who("p0", ConflictKind::Tunnel), expected);
         assert!(on("p1").is_empty());
     });
 }
@@ -230,11 +230,11 @@ fn filters_elsewhere_that_name_a_port_are_reported() {
         ports();
         run("tc qdisc add dev q1 clsact");
         if takes(&["tc filter add dev q1 egress protocol ip u32 match u32 0 0 indev p0 flowid 1:1"]) {
-            assert_eq!(who("p0", Kind::TrafficFilter), ["q1"]);
+            assert_eq!(who("p0", ConflictKind::TrafficFilter), ["q1"]);
         }
         assert!(on("p1").is_empty());
         if takes(&["tc filter add dev q1 ingress protocol ip u32 match u32 0 0 action mirred egress redirect dev p1"]) {
-            assert_eq!(who("p1", Kind::TrafficFilter), ["q1"]);
+            assert_eq!(who("p1", ConflictKind::TrafficFilter), ["q1"]);
         }
     });
 }
@@ -250,7 +250,7 @@ fn sockets_that_are_bound_to_a_port_are_reported() {
         bind_to_device(&bound, c"p0");
         let free = UdpSocket::bind("192.0.2.1:0").unwrap();
         let found = on("p0");
-        let [Conflict { kind: Kind::Socket, who, .. }] = found.as_slice() else { panic!("{found:?}") };
+        let [Conflict { kind: ConflictKind::Socket, who, .. }] = found.as_slice() else { panic!("{found:?}") };
         let me = format!("process {}", std::process::id());
         assert!(who.len() == 1 && who.iter().all(|who| who.contains("UDP") && who.contains(&me)), "{who:?}");
         assert!(on("p1").is_empty());
@@ -288,9 +288,9 @@ fn groups_that_were_joined_on_a_port_are_reported() {
         socket.join_multicast_v4(&Ipv4Addr::new(239, 1, 2, 3), &Ipv4Addr::new(192, 0, 2, 1)).unwrap();
         let socket6 = UdpSocket::bind("[::]:0").unwrap();
         socket6.join_multicast_v6(&"ff0e::101".parse().unwrap(), index("p0").0).unwrap();
-        assert_eq!(who("p0", Kind::Group), ["239.1.2.3", "ff0e::101"]);
+        assert_eq!(who("p0", ConflictKind::Group), ["239.1.2.3", "ff0e::101"]);
         ip("maddr add 01:1b:19:00:00:00 dev p0");
-        assert_eq!(who("p0", Kind::Group), ["01:1b:19:00:00:00", "239.1.2.3", "ff0e::101"]);
+        assert_eq!(who("p0", ConflictKind::Group), ["01:1b:19:00:00:00", "239.1.2.3", "ff0e::101"]);
         assert!(on("q0").is_empty());
     });
 }
@@ -304,7 +304,7 @@ fn a_network_manager_is_reported() {
         let _ = std::fs::remove_file(&file);
         std::os::unix::fs::symlink("/bin/sleep", &file).unwrap();
         let mut child = std::process::Command::new(&file).arg("60").spawn().unwrap();
-        let found = who("p0", Kind::Manager);
+        let found = who("p0", ConflictKind::Manager);
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(found, [format!("dhcpcd (process {})", child.id())]);
@@ -320,7 +320,7 @@ fn a_process_that_listens_on_a_port_is_reported() {
         let socket =
             rustix::net::socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, None).unwrap();
         bind(&socket, index("p0"));
-        let found = who("p0", Kind::PacketSocket);
+        let found = who("p0", ConflictKind::PacketSocket);
         let [who] = found.as_slice() else { panic!("{found:?}") };
         assert!(who.ends_with(&format!("(process {})", std::process::id())), "{who}");
     });
@@ -357,10 +357,10 @@ fn ten_thousand_rules_are_one_line() {
         }
         let found = on("p0");
         let text = |kind| found.iter().find(|conflict| conflict.kind == kind).map(ToString::to_string);
-        let rules = text(Kind::Nftables).unwrap();
+        let rules = text(ConflictKind::Nftables).unwrap();
         assert!(!rules.contains('\n'), "{rules}");
         // A slow machine has no time for all of them, and says so.
-        let unseen = text(Kind::Unseen).is_some_and(|text| text.contains("nftables"));
+        let unseen = text(ConflictKind::Unseen).is_some_and(|text| text.contains("nftables"));
         assert!(rules.contains("more") || unseen, "{rules}");
     });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aggctl_common::IfIndex;
-use aggctl_engine::downstream::{LIMIT, Place, Station};
+use aggctl_engine::downstream::{LIMIT, Station, StationPlace};
 use aggctl_kernel::{announce, netlink::Netlink};
 
 use crate::support::{feed, in_namespace, index, ip, run};
@@ -52,7 +52,7 @@ fn stations_behind_other_ports_of_the_bridge_are_carried() {
         assert_eq!(sources(index("p0")), expected.map(String::from).into());
         let (br0, g0) = (index("br0"), index("g0"));
         let stations = Netlink::open().unwrap().bridge_stations(br0).unwrap();
-        let place = Place::Behind { port: g0, vlan: None };
+        let place = StationPlace::Behind { port: g0, vlan: None };
         assert!(stations.contains(&Station { mac: "02:00:00:00:01:01".parse().unwrap(), place }), "{stations:?}");
         ip("link set p0 down");
         assert_eq!(sources(index("p0")), BTreeSet::new(), "nothing leaves through an interface that is down");
@@ -70,7 +70,7 @@ fn macvlans_of_other_namespaces_are_carried() {
         assert_eq!(sources(index("p0")), expected.map(String::from).into());
         // As if it were elsewhere: only the address that the interface must receive is left of it.
         let received = Netlink::open().unwrap().unicast_addresses(index("p0")).unwrap();
-        assert_eq!(received, [Station { mac: "02:00:00:00:00:02".parse().unwrap(), place: Place::Here }]);
+        assert_eq!(received, [Station { mac: "02:00:00:00:00:02".parse().unwrap(), place: StationPlace::Here }]);
     });
 }
 

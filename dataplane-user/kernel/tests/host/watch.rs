@@ -5,7 +5,7 @@ use std::time::Duration;
 use aggctl_kernel::{
     ethtool::LinkSettings,
     netlink::{Netlink, link::LinkReport},
-    watch::{Batch, Watcher},
+    watch::{EventBatch, Watcher},
 };
 
 use crate::{
@@ -22,7 +22,7 @@ fn watching<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
 }
 
 /// Waits for a batch for which this holds.
-async fn wait(watcher: &mut Watcher, wanted: impl Fn(&Batch) -> bool) -> Batch {
+async fn wait(watcher: &mut Watcher, wanted: impl Fn(&EventBatch) -> bool) -> EventBatch {
     let search = async {
         loop {
             let batch = watcher.next().await.unwrap();
@@ -39,7 +39,7 @@ fn report(name: &str) -> LinkReport {
 }
 
 /// An event about this interface, which has or has not a carrier by then.
-fn carrier_of(name: &'static str, carrier: bool) -> impl Fn(&Batch) -> bool {
+fn carrier_of(name: &'static str, carrier: bool) -> impl Fn(&EventBatch) -> bool {
     move |batch| {
         batch.changed.contains(&index(name)) && {
             let link = report(name).link;

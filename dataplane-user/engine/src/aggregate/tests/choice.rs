@@ -129,7 +129,7 @@ fn a_port_that_cannot_carry_is_not_chosen_and_the_refusal_says_why() {
     bench.link(ETH1, DOWN);
     let refusal = bench.activate(ETH1).unwrap_err();
     assert_eq!(refusal.to_string(), "eth1 cannot be made the active port: link is down");
-    assert_eq!(bench.activate(ETH2), Err(Refusal::NoSuchPort(ETH2)));
+    assert_eq!(bench.activate(ETH2), Err(EventRefusal::NoSuchPort(ETH2)));
     assert_eq!(bench.active(), Some(ETH0));
     let mut bench = Bench::unsettled(config(2), &Memory::default());
     bench.link(ETH0, UP);

@@ -159,7 +159,7 @@ fn there_is_no_active_port_but_with_a_plain_partner_a_designated_one() {
     let (mut bench, _) = up(sharing(2, Mode::Hash));
     assert_eq!((bench.active(), bench.aggregate.status().designated), (None, None));
     assert_eq!([ETH0, ETH1].map(|port| bench.state(port)), [PortState::Sharing; 2]);
-    assert_eq!(bench.activate(ETH1), Err(Refusal::NoActivePort));
+    assert_eq!(bench.activate(ETH1), Err(EventRefusal::NoActivePort));
     bench.configure(|config| config.partner = Some(Partner::Plain));
     assert_eq!(bench.aggregate.status().designated, Some(ETH0));
     let actions = bench.link(ETH0, DOWN);

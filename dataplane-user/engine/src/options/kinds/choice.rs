@@ -4,34 +4,34 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{super::error, Field, Invalid, Kind};
+use super::{super::error, FieldAccess, Invalid, ValueKind};
 use crate::options::{same, text::quote};
 
 /// A choice.
 #[derive(Debug)]
 pub struct Choice<C: 'static, T: 'static> {
     /// Where it is kept.
-    pub field: Field<C, T>,
+    pub field: FieldAccess<C, T>,
     /// What can be chosen.
-    pub words: &'static [Word<T>],
+    pub words: &'static [NamedValue<T>],
     /// What cannot be chosen yet, by all its names.
     pub planned: &'static [&'static [&'static str]],
 }
 
 /// A value, and its names: its own, then those of bonding and teamd.
 #[derive(Debug)]
-pub struct Word<T>(pub T, pub &'static [&'static str]);
+pub struct NamedValue<T>(pub T, pub &'static [&'static str]);
 
-impl<T> Word<T> {
+impl<T> NamedValue<T> {
     fn name(&self) -> &'static str {
         self.1.first().copied().unwrap_or_default()
     }
 }
 
-impl<C: fmt::Debug, T: Clone + PartialEq + fmt::Debug + Sync> Kind<C> for Choice<C, T> {
+impl<C: fmt::Debug, T: Clone + PartialEq + fmt::Debug + Sync> ValueKind<C> for Choice<C, T> {
     fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid> {
         let is_called = |names: &[&str]| names.iter().any(|own| same(own, text));
-        let known = || self.words.iter().map(Word::name).collect::<Vec<_>>().join(", ");
+        let known = || self.words.iter().map(NamedValue::name).collect::<Vec<_>>().join(", ");
         if text.is_empty() {
             return Err(Invalid::Missing { expected: known() });
         }
@@ -60,7 +60,7 @@ impl<C: fmt::Debug, T: Clone + PartialEq + fmt::Debug + Sync> Kind<C> for Choice
     }
 
     fn metavar(&self) -> String {
-        self.words.iter().map(Word::name).collect::<Vec<_>>().join("|")
+        self.words.iter().map(NamedValue::name).collect::<Vec<_>>().join("|")
     }
 
     fn range(&self) -> String {

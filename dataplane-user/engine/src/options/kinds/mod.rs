@@ -9,7 +9,7 @@ mod switch;
 
 use std::fmt;
 
-pub use choice::{Choice, Word};
+pub use choice::{Choice, NamedValue};
 pub use name::{Absent, Name};
 pub use number::{Number, Only};
 pub use parsed::Parsed;
@@ -20,7 +20,7 @@ pub use switch::Switch;
 use super::Invalid;
 
 /// The values of an option of `C`.
-pub trait Kind<C>: fmt::Debug + Sync {
+pub trait ValueKind<C>: fmt::Debug + Sync {
     /// Takes a value over.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ pub trait Kind<C>: fmt::Debug + Sync {
     /// If it is none; nothing was changed then.
     fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid>;
 
-    /// The present value, so that [`Kind::set`] understands it.
+    /// The present value, so that [`ValueKind::set`] understands it.
     fn text(&self, config: &C) -> String;
 
     /// The present value, for people.
@@ -39,7 +39,7 @@ pub trait Kind<C>: fmt::Debug + Sync {
     /// The present value, for programs.
     fn json(&self, config: &C) -> Value;
 
-    /// The type of [`Kind::json`].
+    /// The type of [`ValueKind::json`].
     fn json_type(&self) -> &'static str;
 
     /// A word in capitals that stands for the value, or the value itself if there is but one.
@@ -68,23 +68,23 @@ pub trait Kind<C>: fmt::Debug + Sync {
 }
 
 /// Where a value is kept.
-pub struct Field<C: 'static, T: 'static> {
+pub struct FieldAccess<C: 'static, T: 'static> {
     /// Reads it.
     pub get: fn(&C) -> T,
     /// Writes it.
     pub set: fn(&mut C, T),
 }
 
-impl<C, T> fmt::Debug for Field<C, T> {
+impl<C, T> fmt::Debug for FieldAccess<C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Field")
+        f.write_str("FieldAccess")
     }
 }
 
 /// The field of this name.
 macro_rules! field {
     ($of:ident . $($path:ident).+) => {
-        $crate::options::kinds::Field {
+        $crate::options::kinds::FieldAccess {
             get: |config: &$of| Clone::clone(&config.$($path).+),
             set: |config: &mut $of, value| config.$($path).+ = value,
         }

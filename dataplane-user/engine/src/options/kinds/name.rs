@@ -4,14 +4,14 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Field, Invalid, Kind};
+use super::{FieldAccess, Invalid, ValueKind};
 use crate::{options::text::short_words, plan::check_possible};
 
 /// The name of a port, or that there is none.
 #[derive(Debug)]
 pub struct Name<C: 'static> {
     /// Where it is kept.
-    pub field: Field<C, Option<String>>,
+    pub field: FieldAccess<C, Option<String>>,
     /// Whether there may be none.
     pub absent: Absent,
 }
@@ -25,7 +25,7 @@ pub enum Absent {
     Never,
 }
 
-impl<C: fmt::Debug> Kind<C> for Name<C> {
+impl<C: fmt::Debug> ValueKind<C> for Name<C> {
     fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid> {
         if text.is_empty() {
             return Err(Invalid::Missing { expected: format!("the name of a port{}", self.or_none()) });

@@ -4,14 +4,14 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{super::text::quote, Field, Invalid, Kind};
+use super::{super::text::quote, FieldAccess, Invalid, ValueKind};
 use crate::options::Unit;
 
 /// A number.
 #[derive(Debug)]
 pub struct Number<C: 'static, T: 'static> {
     /// Where it is kept.
-    pub field: Field<C, T>,
+    pub field: FieldAccess<C, T>,
     /// The smallest.
     pub min: T,
     /// The largest.
@@ -36,7 +36,7 @@ impl<T> fmt::Debug for Only<T> {
     }
 }
 
-impl<C: fmt::Debug, T> Kind<C> for Number<C, T>
+impl<C: fmt::Debug, T> ValueKind<C> for Number<C, T>
 where
     T: Copy + fmt::Debug + PartialOrd + Into<i64> + TryFrom<i64> + Sync,
 {

@@ -4,21 +4,21 @@ use std::{fmt, str::FromStr};
 
 use serde_json::Value;
 
-use super::{Field, Invalid, Kind};
+use super::{FieldAccess, Invalid, ValueKind};
 use crate::options::text::short_words;
 
 /// A value that reads and writes itself.
 #[derive(Debug)]
 pub struct Parsed<C: 'static, T: 'static> {
     /// Where it is kept.
-    pub field: Field<C, T>,
+    pub field: FieldAccess<C, T>,
     /// Its syntax.
     pub syntax: &'static str,
     /// Values that are worth a try.
     pub samples: &'static [&'static str],
 }
 
-impl<C: fmt::Debug, T> Kind<C> for Parsed<C, T>
+impl<C: fmt::Debug, T> ValueKind<C> for Parsed<C, T>
 where
     T: FromStr<Err: fmt::Display> + fmt::Display + fmt::Debug,
 {

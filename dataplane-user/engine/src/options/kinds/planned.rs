@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Invalid, Kind};
+use super::{Invalid, ValueKind};
 use crate::options::text::quote;
 
 /// Every value is refused, saying so.
 #[derive(Debug)]
 pub struct Planned;
 
-impl<C> Kind<C> for Planned {
+impl<C> ValueKind<C> for Planned {
     fn set(&self, _config: &mut C, text: &str) -> Result<(), Invalid> {
         Err(Invalid::NotBuilt { typed: quote(text), known: String::new() })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Field, Invalid, Kind};
+use super::{FieldAccess, Invalid, ValueKind};
 use crate::options::{same, text::quote};
 
 /// The words for on and off.
@@ -14,10 +14,10 @@ const WORDS: [(&[&str], bool); 2] = [(&["on", "yes", "true", "1"], true), (&["of
 #[derive(Debug)]
 pub struct Switch<C: 'static> {
     /// Where it is kept.
-    pub field: Field<C, bool>,
+    pub field: FieldAccess<C, bool>,
 }
 
-impl<C: fmt::Debug> Kind<C> for Switch<C> {
+impl<C: fmt::Debug> ValueKind<C> for Switch<C> {
     fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid> {
         let known = String::from("on, off");
         if text.is_empty() {

@@ -2,48 +2,48 @@
 
 use aggctl_common::MAX_PORTS;
 
-use super::Row;
+use super::OptionRow;
 use crate::{
     config::{AggregateConfig, Reselect},
     options::{
-        Live, Part, Shown, Unit,
-        kinds::{Absent, Choice, Field, Name, Number, Word, field},
+        Live, ShowPart, Shown, Unit,
+        kinds::{Absent, Choice, FieldAccess, Name, NamedValue, Number, field},
     },
 };
 
 /// bonding's largest delay.
 const LONGEST_DELAY: u32 = 300_000;
 
-pub(super) static ROWS: &[Row<AggregateConfig>] = &[
-    Row {
+pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
+    OptionRow {
         name: "reselect",
         aliases: &["primary_reselect"],
         help: "When a better port than the active one takes over",
         kind: &Choice {
             field: field!(AggregateConfig.reselect),
             words: &[
-                Word(Reselect::Always, &["always", "0"]),
-                Word(Reselect::Better, &["better", "1"]),
-                Word(Reselect::Failure, &["failure", "2"]),
+                NamedValue(Reselect::Always, &["always", "0"]),
+                NamedValue(Reselect::Better, &["better", "1"]),
+                NamedValue(Reselect::Failure, &["failure", "2"]),
             ],
             planned: &[],
         },
         live: Live::Controller,
         json: "reselect",
-        shown: Shown::In(Part::Settings, |_| true),
+        shown: Shown::In(ShowPart::Settings, |_| true),
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "primary",
         aliases: &[],
         help: "The port that is preferred over all others",
         kind: &Name { field: field!(AggregateConfig.primary), absent: Absent::None },
         live: Live::Controller,
         json: "primary",
-        shown: Shown::In(Part::Settings, |config| config.primary.is_some()),
+        shown: Shown::In(ShowPart::Settings, |config| config.primary.is_some()),
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "min-ports",
         aliases: &["min_links"],
         help: "How many ports must be usable for the aggregate to have carrier",
@@ -56,10 +56,10 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         },
         live: Live::Controller,
         json: "min_ports",
-        shown: Shown::In(Part::Settings, |_| true),
+        shown: Shown::In(ShowPart::Settings, |_| true),
         page: "",
     },
-    Row {
+    OptionRow {
         name: "up-delay",
         aliases: &["updelay", "delay_up"],
         help: "How long a link must be up before its port is usable; skipped while no other port is",
@@ -72,10 +72,10 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         },
         live: Live::Controller,
         json: "link_watch.up_delay_ms",
-        shown: Shown::In(Part::Settings, |_| true),
+        shown: Shown::In(ShowPart::Settings, |_| true),
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "down-delay",
         aliases: &["downdelay", "delay_down"],
         help: "How long a link must be down before its port is given up",
@@ -88,10 +88,10 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         },
         live: Live::Controller,
         json: "link_watch.down_delay_ms",
-        shown: Shown::In(Part::Settings, |_| true),
+        shown: Shown::In(ShowPart::Settings, |_| true),
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "poll",
         aliases: &["miimon"],
         help: "How often each port's link is asked for; kernel events come besides",
@@ -104,16 +104,16 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         },
         live: Live::Controller,
         json: "link_watch.poll_ms",
-        shown: Shown::In(Part::Settings, |_| true),
+        shown: Shown::In(ShowPart::Settings, |_| true),
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "watch-policy",
         aliases: &[],
         help: "How many of its watches must find a port well: with one watch both are the same",
         kind: &Choice {
-            field: Field { get: |_| (), set: |_, ()| {} },
-            words: &[Word((), &["any"])],
+            field: FieldAccess { get: |_| (), set: |_, ()| {} },
+            words: &[NamedValue((), &["any"])],
             planned: &[&["all"]],
         },
         live: Live::No,

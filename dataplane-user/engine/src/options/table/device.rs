@@ -1,22 +1,22 @@
 //! What the aggregate is made of. None of it changes while it runs.
 
-use super::Row;
+use super::OptionRow;
 use crate::{
     config::{Addresses, AggregateConfig, Device, Hook, MacPolicy, Wiring},
     options::{
         Live, Shown,
-        kinds::{Choice, Field, Planned, Word, field},
+        kinds::{Choice, FieldAccess, NamedValue, Planned, field},
     },
 };
 
-pub(super) static ROWS: &[Row<AggregateConfig>] = &[
-    Row {
+pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
+    OptionRow {
         name: "mac-policy",
         aliases: &["fail_over_mac", "hwaddr_policy"],
         help: "Who owns which MAC: all ports have the aggregate's (same-all)",
         kind: &Choice {
             field: field!(AggregateConfig.mac_policy),
-            words: &[Word(MacPolicy::SameAll, &["same-all", "none", "0"])],
+            words: &[NamedValue(MacPolicy::SameAll, &["same-all", "none", "0"])],
             planned: &[&["by-active", "active", "1"], &["only-active", "follow", "2"]],
         },
         live: Live::No,
@@ -24,13 +24,13 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         shown: Shown::No,
         page: "",
     },
-    Row {
+    OptionRow {
         name: "addresses",
         aliases: &[],
         help: "What becomes of the ports' addresses and routes: they move, or the ports must have none",
         kind: &Choice {
             field: field!(AggregateConfig.addresses),
-            words: &[Word(Addresses::Move, &["move"]), Word(Addresses::None, &["none"])],
+            words: &[NamedValue(Addresses::Move, &["move"]), NamedValue(Addresses::None, &["none"])],
             planned: &[],
         },
         live: Live::No,
@@ -38,14 +38,14 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         shown: Shown::No,
         page: "attach-detach.md",
     },
-    Row {
+    OptionRow {
         name: "wiring",
         aliases: &[],
         help: "How device, ports and programs are connected; direct is cheaper, but what is sent does not show on the \
                aggregate",
         kind: &Choice {
             field: field!(AggregateConfig.wiring),
-            words: &[Word(Wiring::Shared, &["shared"]), Word(Wiring::Direct, &["direct"])],
+            words: &[NamedValue(Wiring::Shared, &["shared"]), NamedValue(Wiring::Direct, &["direct"])],
             planned: &[&["auto"], &["over"]],
         },
         live: Live::No,
@@ -53,13 +53,17 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         shown: Shown::No,
         page: "wiring-direct.md",
     },
-    Row {
+    OptionRow {
         name: "device",
         aliases: &[],
         help: "What the aggregate's own device is (auto: netkit where the kernel has it)",
         kind: &Choice {
             field: field!(AggregateConfig.device),
-            words: &[Word(Device::Auto, &["auto"]), Word(Device::Netkit, &["netkit"]), Word(Device::Veth, &["veth"])],
+            words: &[
+                NamedValue(Device::Auto, &["auto"]),
+                NamedValue(Device::Netkit, &["netkit"]),
+                NamedValue(Device::Veth, &["veth"]),
+            ],
             planned: &[],
         },
         live: Live::No,
@@ -67,13 +71,17 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         shown: Shown::No,
         page: "",
     },
-    Row {
+    OptionRow {
         name: "hook",
         aliases: &[],
         help: "The kernel hook that the programs are attached to (auto: tcx where the kernel has it)",
         kind: &Choice {
             field: field!(AggregateConfig.hook),
-            words: &[Word(Hook::Auto, &["auto"]), Word(Hook::Tcx, &["tcx"]), Word(Hook::Clsact, &["clsact"])],
+            words: &[
+                NamedValue(Hook::Auto, &["auto"]),
+                NamedValue(Hook::Tcx, &["tcx"]),
+                NamedValue(Hook::Clsact, &["clsact"]),
+            ],
             planned: &[],
         },
         live: Live::No,
@@ -81,13 +89,13 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         shown: Shown::No,
         page: "",
     },
-    Row {
+    OptionRow {
         name: "xdp",
         aliases: &[],
         help: "Whether XDP programs on the ports drop what must not be received",
         kind: &Choice {
-            field: Field { get: |_| (), set: |_, ()| {} },
-            words: &[Word((), &["off"])],
+            field: FieldAccess { get: |_| (), set: |_, ()| {} },
+            words: &[NamedValue((), &["off"])],
             planned: &[&["native"], &["generic"], &["auto"]],
         },
         live: Live::No,
@@ -95,7 +103,7 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         shown: Shown::No,
         page: "",
     },
-    Row {
+    OptionRow {
         name: "config",
         aliases: &[],
         help: "A file with options",

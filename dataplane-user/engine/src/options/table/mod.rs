@@ -6,14 +6,14 @@ mod ports;
 mod spreading;
 mod talking;
 
-use super::{Group, HasOptions, Head, Row};
+use super::{HasOptions, Head, OptionGroup, OptionRow};
 use crate::config::{AggregateConfig, PortConfig};
 pub use ports::Orders;
 
 impl HasOptions for AggregateConfig {
     const OPTION: &'static str = "option";
 
-    fn rows() -> impl Iterator<Item = &'static Row<Self>> {
+    fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
         [spreading::ROWS, carrier::ROWS, talking::ROWS, device::ROWS].into_iter().flatten()
     }
 }
@@ -21,7 +21,7 @@ impl HasOptions for AggregateConfig {
 impl HasOptions for PortConfig {
     const OPTION: &'static str = "setting of a port";
 
-    fn rows() -> impl Iterator<Item = &'static Row<Self>> {
+    fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
         ports::ROWS.iter()
     }
 }
@@ -29,14 +29,14 @@ impl HasOptions for PortConfig {
 impl HasOptions for Orders {
     const OPTION: &'static str = "order";
 
-    fn rows() -> impl Iterator<Item = &'static Row<Self>> {
+    fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
         ports::ORDERS.iter()
     }
 }
 
 /// Options that are written as one.
-pub static GROUPS: &[Group] = &[
-    Group {
+pub static GROUPS: &[OptionGroup] = &[
+    OptionGroup {
         name: "watch",
         help: "The watch of every port",
         heads: &[Head { names: &["link", "ethtool"], value: None }, Head { names: &["miimon"], value: Some("poll") }],
@@ -44,7 +44,7 @@ pub static GROUPS: &[Group] = &[
         keys: &[("up-delay", "up-delay"), ("down-delay", "down-delay"), ("poll", "poll")],
         bare: None,
     },
-    Group {
+    OptionGroup {
         name: "announce",
         help: "How often the neighbours are told of a change",
         heads: &[],

@@ -1,6 +1,6 @@
 //! Settings of a port, and what can be asked of a running aggregate about its ports.
 
-use super::Row;
+use super::OptionRow;
 use crate::{
     config::PortConfig,
     options::{
@@ -9,8 +9,8 @@ use crate::{
     },
 };
 
-pub(super) static ROWS: &[Row<PortConfig>] = &[
-    Row {
+pub(super) static ROWS: &[OptionRow<PortConfig>] = &[
+    OptionRow {
         name: "priority",
         aliases: &["prio"],
         help: "Its preference; higher is better",
@@ -26,7 +26,7 @@ pub(super) static ROWS: &[Row<PortConfig>] = &[
         shown: Shown::No,
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "sticky",
         aliases: &[],
         help: "Once active, it stays so while it is usable",
@@ -36,7 +36,7 @@ pub(super) static ROWS: &[Row<PortConfig>] = &[
         shown: Shown::No,
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "weight",
         aliases: &[],
         help: "Its share of the traffic in proportion to the other ports' weights, where all carry traffic",
@@ -46,7 +46,7 @@ pub(super) static ROWS: &[Row<PortConfig>] = &[
         shown: Shown::No,
         page: "sharing.md",
     },
-    Row {
+    OptionRow {
         name: "queue-id",
         aliases: &[],
         help: "The queue whose frames take this port",
@@ -65,7 +65,7 @@ pub struct Orders {
     pub active_port: Option<String>,
 }
 
-pub(super) static ORDERS: &[Row<Orders>] = &[Row {
+pub(super) static ORDERS: &[OptionRow<Orders>] = &[OptionRow {
     name: "active-port",
     aliases: &["active_slave"],
     help: "The port that shall carry the traffic now",

@@ -5,12 +5,12 @@ use aggctl_common::{
     spread::{MAX_BUCKETS, MIN_BUCKETS, is_table_size},
 };
 
-use super::Row;
+use super::OptionRow;
 use crate::{
     config::{AggregateConfig, Mode, Partner, TableKind},
     options::{
-        Live, Part, Shown, Unit,
-        kinds::{Choice, Number, Only, Parsed, Word, field},
+        Live, ShowPart, Shown, Unit,
+        kinds::{Choice, NamedValue, Number, Only, Parsed, field},
     },
     vlan::VlanConfig,
 };
@@ -19,18 +19,18 @@ fn hashes(config: &AggregateConfig) -> bool {
     config.mode == Mode::Hash
 }
 
-pub(super) static ROWS: &[Row<AggregateConfig>] = &[
-    Row {
+pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
+    OptionRow {
         name: "mode",
         aliases: &["runner.name"],
         help: "How a port is chosen",
         kind: &Choice {
             field: field!(AggregateConfig.mode),
             words: &[
-                Word(Mode::ActiveBackup, &["active-backup", "activebackup", "1"]),
-                Word(Mode::Hash, &["hash", "balance-xor", "xor", "loadbalance", "2"]),
-                Word(Mode::RoundRobin, &["round-robin", "balance-rr", "roundrobin", "0"]),
-                Word(Mode::Random, &["random"]),
+                NamedValue(Mode::ActiveBackup, &["active-backup", "activebackup", "1"]),
+                NamedValue(Mode::Hash, &["hash", "balance-xor", "xor", "loadbalance", "2"]),
+                NamedValue(Mode::RoundRobin, &["round-robin", "balance-rr", "roundrobin", "0"]),
+                NamedValue(Mode::Random, &["random"]),
             ],
             planned: &[
                 &["broadcast", "3"],
@@ -44,25 +44,25 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         shown: Shown::No,
         page: "sharing.md",
     },
-    Row {
+    OptionRow {
         name: "hash",
         aliases: &["xmit_hash_policy"],
         help: "What is hashed in mode hash",
         kind: &Choice {
             field: field!(AggregateConfig.hash.policy),
             words: &[
-                Word(Policy::Layer2, &["layer2", "0"]),
-                Word(Policy::Layer23, &["layer2+3", "2"]),
-                Word(Policy::Layer34, &["layer3+4", "1"]),
+                NamedValue(Policy::Layer2, &["layer2", "0"]),
+                NamedValue(Policy::Layer23, &["layer2+3", "2"]),
+                NamedValue(Policy::Layer34, &["layer3+4", "1"]),
             ],
             planned: &[&["encap2+3", "3"], &["encap3+4", "4"], &["vlan+srcmac", "5"]],
         },
         live: Live::Programs,
         json: "hash",
-        shown: Shown::In(Part::First, hashes),
+        shown: Shown::In(ShowPart::First, hashes),
         page: "sharing.md",
     },
-    Row {
+    OptionRow {
         name: "buckets",
         aliases: &[],
         help: "How many buckets the hash table has",
@@ -75,59 +75,66 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         },
         live: Live::Programs,
         json: "buckets",
-        shown: Shown::In(Part::First, |config| hashes(config) && config.hash.table == TableKind::Stable),
+        shown: Shown::In(ShowPart::First, |config| hashes(config) && config.hash.table == TableKind::Stable),
         page: "table.md",
     },
-    Row {
+    OptionRow {
         name: "seed",
         aliases: &[],
         help: "What the hash is mixed with, so that aggregates in a row do not decide alike; 0: nothing",
         kind: &Number { field: field!(AggregateConfig.hash.seed), min: 0, max: u32::MAX, unit: Unit::None, only: None },
         live: Live::Programs,
         json: "seed",
-        shown: Shown::In(Part::First, |config| hashes(config) && config.hash.seed != 0),
+        shown: Shown::In(ShowPart::First, |config| hashes(config) && config.hash.seed != 0),
         page: "sharing.md",
     },
-    Row {
+    OptionRow {
         name: "table",
         aliases: &[],
         help: "How a hash leads to a port: stable (few flows move) or as the kernel's bonding driver does",
         kind: &Choice {
             field: field!(AggregateConfig.hash.table),
-            words: &[Word(TableKind::Stable, &["stable"]), Word(TableKind::KernelCompat, &["kernel-compat"])],
+            words: &[
+                NamedValue(TableKind::Stable, &["stable"]),
+                NamedValue(TableKind::KernelCompat, &["kernel-compat"]),
+            ],
             planned: &[],
         },
         live: Live::Programs,
         json: "table",
-        shown: Shown::In(Part::First, hashes),
+        shown: Shown::In(ShowPart::First, hashes),
         page: "table.md",
     },
-    Row {
+    OptionRow {
         name: "stride",
         aliases: &["packets_per_slave"],
         help: "How many packets a port gets in turn in mode round-robin; 0: each packet at random",
         kind: &Number { field: field!(AggregateConfig.stride), min: 0, max: u16::MAX, unit: Unit::None, only: None },
         live: Live::Programs,
         json: "stride",
-        shown: Shown::In(Part::First, |config| config.mode == Mode::RoundRobin),
+        shown: Shown::In(ShowPart::First, |config| config.mode == Mode::RoundRobin),
         page: "sharing.md",
     },
-    Row {
+    OptionRow {
         name: "partner",
         aliases: &[],
         help: "What the ports are connected to: one group (lag), a switch that knows of none (plain), or what the mode \
                needs (auto: lag where all ports carry traffic)",
         kind: &Choice {
             field: field!(AggregateConfig.partner),
-            words: &[Word(None, &["auto"]), Word(Some(Partner::Lag), &["lag"]), Word(Some(Partner::Plain), &["plain"])],
+            words: &[
+                NamedValue(None, &["auto"]),
+                NamedValue(Some(Partner::Lag), &["lag"]),
+                NamedValue(Some(Partner::Plain), &["plain"]),
+            ],
             planned: &[],
         },
         live: Live::Programs,
         json: "partner",
-        shown: Shown::In(Part::First, |config| config.mode.shares()),
+        shown: Shown::In(ShowPart::First, |config| config.mode.shares()),
         page: "sharing.md",
     },
-    Row {
+    OptionRow {
         name: "vlan",
         aliases: &[],
         help: "VLANs: the host is in this one (access), or these pass (trunk)",

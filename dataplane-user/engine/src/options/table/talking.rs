@@ -1,23 +1,23 @@
 //! What the neighbours are told, and what the ports listen to.
 
-use super::Row;
+use super::OptionRow;
 use crate::{
     config::{AggregateConfig, Toggle},
     options::{
-        Live, Part, Shown, Unit,
-        kinds::{Choice, Number, Word, field},
+        Live, ShowPart, Shown, Unit,
+        kinds::{Choice, NamedValue, Number, field},
     },
 };
 
 /// What a toggle can be.
-static TOGGLE: &[Word<Toggle>] = &[
-    Word(Toggle::Auto, &["auto"]),
-    Word(Toggle::On, &["on", "yes", "true"]),
-    Word(Toggle::Off, &["off", "no", "false"]),
+static TOGGLE: &[NamedValue<Toggle>] = &[
+    NamedValue(Toggle::Auto, &["auto"]),
+    NamedValue(Toggle::On, &["on", "yes", "true"]),
+    NamedValue(Toggle::Off, &["off", "no", "false"]),
 ];
 
-pub(super) static ROWS: &[Row<AggregateConfig>] = &[
-    Row {
+pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
+    OptionRow {
         name: "announce-count",
         aliases: &["num_grat_arp", "num_unsol_na", "notify_peers.count"],
         help: "How many times each address is announced after a change; 0: not at all",
@@ -30,10 +30,10 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         },
         live: Live::Controller,
         json: "announce.count",
-        shown: Shown::In(Part::Settings, |_| true),
+        shown: Shown::In(ShowPart::Settings, |_| true),
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "announce-interval",
         aliases: &["peer_notif_delay", "notify_peers.interval"],
         help: "The pause between two rounds of announcements",
@@ -46,27 +46,27 @@ pub(super) static ROWS: &[Row<AggregateConfig>] = &[
         },
         live: Live::Controller,
         json: "announce.interval_ms",
-        shown: Shown::In(Part::Settings, |_| true),
+        shown: Shown::In(ShowPart::Settings, |_| true),
         page: "active-backup.md",
     },
-    Row {
+    OptionRow {
         name: "promisc",
         aliases: &[],
         help: "Promiscuous mode of the ports (auto: while the aggregate is promiscuous)",
         kind: &Choice { field: field!(AggregateConfig.promisc), words: TOGGLE, planned: &[] },
         live: Live::Controller,
         json: "promisc",
-        shown: Shown::In(Part::Settings, |config| config.promisc != Toggle::Auto),
+        shown: Shown::In(ShowPart::Settings, |config| config.promisc != Toggle::Auto),
         page: "",
     },
-    Row {
+    OptionRow {
         name: "allmulti",
         aliases: &[],
         help: "All-multicast mode of the ports (auto: on)",
         kind: &Choice { field: field!(AggregateConfig.allmulti), words: TOGGLE, planned: &[] },
         live: Live::Controller,
         json: "allmulti",
-        shown: Shown::In(Part::Settings, |config| config.allmulti != Toggle::Auto),
+        shown: Shown::In(ShowPart::Settings, |config| config.allmulti != Toggle::Auto),
         page: "",
     },
 ];

@@ -19,7 +19,7 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 /// Carries a change out and returns the slot that gained or lost its buckets.
-fn apply(members: &mut Vec<Share>, change: Change) -> Option<u8> {
+fn apply(members: &mut Vec<SpreadMember>, change: Change) -> Option<u8> {
     match change {
         Change::Joins(slot, weight) => {
             let free = members.iter().all(|member| member.id.0 != slot);
@@ -36,7 +36,7 @@ fn apply(members: &mut Vec<Share>, change: Change) -> Option<u8> {
 }
 
 /// The state of the members, whatever their order.
-fn sorted(members: &[Share]) -> Vec<(u8, u8, bool)> {
+fn sorted(members: &[SpreadMember]) -> Vec<(u8, u8, bool)> {
     let mut sorted: Vec<_> = members.iter().map(|member| (member.id.0, member.weight, member.usable)).collect();
     sorted.sort_unstable();
     sorted
@@ -96,7 +96,7 @@ proptest! {
         let (old, now) = (masks.0 & usable(&members), masks.1 & usable(&members));
         let fallback_orders = fallback_orders(&members, 256);
         let before = primaries(&fallback_orders, old);
-        let published = Table { primaries: &before, fallback_orders: &fallback_orders };
+        let published = BucketTable { primaries: &before, fallback_orders: &fallback_orders };
         let fewer = primaries(&fallback_orders, old & now);
         let other = primaries(&fallback_orders, now);
         for bucket in 0..256 {
@@ -112,10 +112,10 @@ proptest! {
 #[test]
 fn without_ports_no_bucket_has_one() {
     assert!(table(&[], 256).iter().all(|slot| *slot == END));
-    let idle = [Share { usable: false, ..share(63, 1) }];
+    let idle = [SpreadMember { usable: false, ..share(63, 1) }];
     assert!(table(&idle, 256).iter().all(|slot| *slot == END));
     let fallback_orders = fallback_orders(&idle, 256);
-    let published = Table { primaries: &table(&idle, 256), fallback_orders: &fallback_orders };
+    let published = BucketTable { primaries: &table(&idle, 256), fallback_orders: &fallback_orders };
     assert_eq!(spread::choose(&ports(0), &published, 0), None);
     assert_eq!(spread::choose(&ports(1 << 63), &published, 0), Some(PortId(63)), "as soon as it is usable");
     assert_eq!(spread::choose(&ports(1 << 63), &published, 256), None, "a bucket that the table does not have");

@@ -16,7 +16,7 @@ pub(super) fn hashes(count: u64) -> Vec<u32> {
 
 /// The largest error of a part, in relation to that part and to the whole: ports have `counts` of `total` buckets, and
 /// shall have them by `weight`.
-fn errors(members: &[Share], counts: &[u32; MAX_PORTS], total: u32) -> (f64, f64) {
+fn errors(members: &[SpreadMember], counts: &[u32; MAX_PORTS], total: u32) -> (f64, f64) {
     let sum: u32 = members.iter().map(|member| u32::from(member.weight())).sum();
     members.iter().fold((0_f64, 0_f64), |(relative, absolute), member| {
         let shall = f64::from(member.weight()) / f64::from(sum);
@@ -26,7 +26,7 @@ fn errors(members: &[Share], counts: &[u32; MAX_PORTS], total: u32) -> (f64, f64
 }
 
 /// The members in the mask.
-fn some(of: &[Share], mask: u64) -> Vec<Share> {
+fn some(of: &[SpreadMember], mask: u64) -> Vec<SpreadMember> {
     of.iter().copied().filter(|member| mask & member.id.bit() != 0).collect()
 }
 
@@ -148,7 +148,7 @@ fn usual_weights_are_met_closely() {
         &[1, 2, 3, 4, 5, 6, 7, 8],
         &[2, 2, 2, 2, 1, 1, 1, 1],
     ] {
-        let members: Vec<Share> = (0..).zip(weights).map(|(slot, weight)| share(slot, *weight)).collect();
+        let members: Vec<SpreadMember> = (0..).zip(weights).map(|(slot, weight)| share(slot, *weight)).collect();
         let (relative, absolute) = errors(&members, &counts(&table(&members, BUCKETS)), BUCKETS);
         largest = largest.max(relative);
         assert!(relative <= 0.03 && absolute <= 0.004, "{weights:?}: {relative:.4} of the part, {absolute:.4} of all");

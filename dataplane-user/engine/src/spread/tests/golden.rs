@@ -3,13 +3,13 @@
 use super::*;
 
 /// The FNV-1a hash (64 bits) of all fallback orders.
-fn digest(members: &[Share], buckets: u32) -> u64 {
+fn digest(members: &[SpreadMember], buckets: u32) -> u64 {
     let bytes = fallback_orders(members, buckets).into_iter().flatten();
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Members of all weights in all slots.
-fn mixed(count: u8) -> Vec<Share> {
+fn mixed(count: u8) -> Vec<SpreadMember> {
     (0..count).map(|id| share(id, 1 + id.wrapping_mul(37) % 255)).collect()
 }
 

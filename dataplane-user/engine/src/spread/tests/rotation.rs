@@ -1,4 +1,4 @@
-//! Cycles: round-robin, random, and bonding's modulo.
+//! Rotations: round-robin, random, and bonding's modulo.
 
 use aggctl_common::spread::{MAX_ROTATION, Rotation, pick};
 
@@ -6,7 +6,7 @@ use super::*;
 
 /// The slots of a rotation of ports with these weights.
 fn of(weights: &[u8]) -> Vec<u8> {
-    let members: Vec<Share> = (0..).zip(weights).map(|(slot, weight)| share(slot, *weight)).collect();
+    let members: Vec<SpreadMember> = (0..).zip(weights).map(|(slot, weight)| share(slot, *weight)).collect();
     rotation(&members, true).entries().to_vec()
 }
 
@@ -36,7 +36,7 @@ fn turns_of_a_heavy_port_are_interleaved_with_those_of_the_others() {
 
 #[test]
 fn unusable_ports_have_no_turn() {
-    let members = [Share { usable: false, ..share(0, 1) }, share(1, 1)];
+    let members = [SpreadMember { usable: false, ..share(0, 1) }, share(1, 1)];
     assert_eq!(rotation(&members, true).entries(), [1]);
     assert_eq!(rotation(&members[..1], true), Rotation::EMPTY);
     assert_eq!(rotation(&[], false), Rotation::EMPTY);
@@ -55,7 +55,7 @@ proptest! {
     /// In each stretch of the rotation, repeated, a port has its part of the turns, give or take less than two.
     #[test]
     fn turns_are_evenly_spread_over_time(weights in prop::collection::vec(1..=20_u8, 1..=8), start: u32, length in 1..500_u32) {
-        let members: Vec<Share> = (0..).zip(&weights).map(|(slot, weight)| share(slot, *weight)).collect();
+        let members: Vec<SpreadMember> = (0..).zip(&weights).map(|(slot, weight)| share(slot, *weight)).collect();
         let rotation = rotation(&members, true);
         let start = start % 1_000_000;
         let taken: Vec<u8> = (start..start + length)
@@ -101,7 +101,7 @@ proptest! {
     /// Weighted: while a port is gone, its turns are left out, and the others keep their proportion.
     #[test]
     fn while_a_port_is_gone_the_others_keep_their_proportion(weights in prop::collection::vec(1..=20_u8, 2..=8)) {
-        let members: Vec<Share> = (0..).zip(&weights).map(|(slot, weight)| share(slot, *weight)).collect();
+        let members: Vec<SpreadMember> = (0..).zip(&weights).map(|(slot, weight)| share(slot, *weight)).collect();
         let rotation = rotation(&members, true);
         let now = ports(rotation.usable & !1);
         let round = rotation.count - counts(rotation.entries())[0];

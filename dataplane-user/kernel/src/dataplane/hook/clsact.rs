@@ -8,12 +8,12 @@ use aya_obj::generated::bpf_attach_type::{BPF_TCX_EGRESS, BPF_TCX_INGRESS};
 use rustix::io::Errno;
 
 use super::{
-    Hook, Side, Site, link,
-    tc::{Filter, Tc},
+    AttachPoint, HookKind, Side, link,
+    tc::{AttachedFilter, Tc},
 };
 use crate::dataplane::{
     error::DataplaneError,
-    pins::{self, Role},
+    pins::{self, ProgramRole},
 };
 
 /// Filters of the clsact qdisc.
@@ -22,8 +22,8 @@ use crate::dataplane::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clsact;
 
-impl Hook for Clsact {
-    fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+impl HookKind for Clsact {
+    fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
         let failed = |call| move |failure| DataplaneError::hook(site.index, call, failure);
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
         if !tc.has_qdisc(site.index).map_err(failed("list qdiscs"))? {
@@ -47,7 +47,7 @@ impl Hook for Clsact {
         tc.set_filter(site.index, site.side, label(site.role), fd).map_err(failed("set clsact filter"))
     }
 
-    fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
+    fn detach(&self, site: AttachPoint<'_>) -> Result<(), DataplaneError> {
         if site.index == IfIndex::NONE {
             // With the interface its qdisc went, also where it was only moved. What is left says whose that was.
             return site.pins.remove_marks(&pins::qdisc_marks(site.role));
@@ -76,7 +76,7 @@ impl Hook for Clsact {
         pins::remove_mark(&mark)
     }
 
-    fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError> {
+    fn attached(&self, site: AttachPoint<'_>) -> Result<Option<u32>, DataplaneError> {
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
         let filters = tc
             .filters(site.index, site.side)
@@ -84,12 +84,12 @@ impl Hook for Clsact {
         Ok(filters.into_iter().find(|filter| filter.is_ours(label(site.role))).and_then(|filter| filter.program))
     }
 
-    fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError> {
+    fn before(&self, site: AttachPoint<'_>) -> Result<Vec<u32>, DataplaneError> {
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
         let filters = tc
             .filters(site.index, site.side)
             .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
-        let others = filters.into_iter().filter(Filter::sees_before_ours);
+        let others = filters.into_iter().filter(AttachedFilter::sees_before_ours);
         let kind = if site.side == Side::Ingress { BPF_TCX_INGRESS } else { BPF_TCX_EGRESS };
         // Those on tcx come first. A kernel that does not know it has none.
         let on_tcx = link::programs(site.index, kind).unwrap_or_default();
@@ -98,10 +98,10 @@ impl Hook for Clsact {
 }
 
 /// The name that `tc filter show` prints.
-const fn label(role: Role) -> &'static str {
+const fn label(role: ProgramRole) -> &'static str {
     match role {
-        Role::Tx => "aggctl_tx",
-        Role::Relay => "aggctl_relay",
-        Role::Rx(_) => "aggctl_rx",
+        ProgramRole::Tx => "aggctl_tx",
+        ProgramRole::Relay => "aggctl_relay",
+        ProgramRole::Rx(_) => "aggctl_rx",
     }
 }

@@ -21,18 +21,18 @@ const MOST_PROGRAMS: usize = 64;
 
 /// A link that holds a program to an interface.
 #[derive(Debug)]
-pub(super) struct Link(OwnedFd);
+pub(super) struct BpfLink(OwnedFd);
 
 /// What a link holds, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct LinkTarget {
     /// The kernel's number of the program.
     pub(super) program: u32,
     /// The interface; [`IfIndex::NONE`] if that is gone.
     pub(super) index: IfIndex,
 }
 
-impl Link {
+impl BpfLink {
     /// Attaches a program to an interface, behind those that are attached there.
     pub(super) fn create(program: BorrowedFd<'_>, index: IfIndex, hook: bpf_attach_type) -> io::Result<Self> {
         let attributes = [number(program), index.0, hook as u32, 0]; // program, interface, hook, flags
@@ -54,7 +54,7 @@ impl Link {
     }
 
     /// What it holds.
-    pub(super) fn held(&self) -> io::Result<Held> {
+    pub(super) fn held(&self) -> io::Result<LinkTarget> {
         let mut info = Info::default();
         let query = Query {
             fd: number(self.0.as_fd()),
@@ -64,7 +64,7 @@ impl Link {
         // SAFETY: the address is that of an `Info`, which lives through the call and may be written to up to the
         // length.
         unsafe { call(BPF_OBJ_GET_INFO_BY_FD, &query) }?;
-        Ok(Held { program: info.program, index: IfIndex(info.index) })
+        Ok(LinkTarget { program: info.program, index: IfIndex(info.index) })
     }
 
     /// Lets it outlive the process.

@@ -9,8 +9,8 @@ use aya_obj::generated::bpf_attach_type::{self, BPF_NETKIT_PRIMARY, BPF_TCX_EGRE
 use rustix::io::Errno;
 
 use super::{
-    Hook, Side, Site,
-    link::{self, Held, Link},
+    AttachPoint, HookKind, Side,
+    link::{self, BpfLink, LinkTarget},
 };
 use crate::dataplane::{error::DataplaneError, pins};
 
@@ -35,8 +35,8 @@ impl Linked {
     }
 }
 
-impl Hook for Linked {
-    fn attach(&self, site: Site<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+impl HookKind for Linked {
+    fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
         let program = program
             .fd()
             .map_err(|error| DataplaneError::program(site.role.to_string(), "file descriptor", error))?
@@ -49,7 +49,7 @@ impl Hook for Linked {
             // detached.
             self.detach(site)?;
         }
-        let link = Link::create(program, site.index, self.kind(site.side)).map_err(|error| {
+        let link = BpfLink::create(program, site.index, self.kind(site.side)).map_err(|error| {
             if Errno::from_io_error(&error) == Some(Errno::NODEV) {
                 DataplaneError::NoInterface(site.index)
             } else {
@@ -59,20 +59,20 @@ impl Hook for Linked {
         link.pin(&site.pins.link(site.role)).map_err(failed(site, "pin"))
     }
 
-    fn detach(&self, site: Site<'_>) -> Result<(), DataplaneError> {
+    fn detach(&self, site: AttachPoint<'_>) -> Result<(), DataplaneError> {
         let Some(link) = open(site)? else { return Ok(()) };
         // The kernel would let go of an unpinned link only a little later, and not at all while somebody holds it open.
         link.detach().map_err(failed(site, "detach link"))?;
         pins::unpin(&site.pins.link(site.role))
     }
 
-    fn attached(&self, site: Site<'_>) -> Result<Option<u32>, DataplaneError> {
+    fn attached(&self, site: AttachPoint<'_>) -> Result<Option<u32>, DataplaneError> {
         let Some(link) = open(site)? else { return Ok(None) };
         let held = held(site, &link)?;
         Ok((held.index == site.index).then_some(held.program))
     }
 
-    fn before(&self, site: Site<'_>) -> Result<Vec<u32>, DataplaneError> {
+    fn before(&self, site: AttachPoint<'_>) -> Result<Vec<u32>, DataplaneError> {
         let programs = link::programs(site.index, self.kind(site.side))
             .map_err(|error| DataplaneError::hook(site.index, "query programs", error))?;
         let ours = self.attached(site)?;
@@ -81,15 +81,15 @@ impl Hook for Linked {
 }
 
 /// The pinned link, if there is one.
-fn open(site: Site<'_>) -> Result<Option<Link>, DataplaneError> {
-    Link::open(&site.pins.link(site.role)).map_err(failed(site, "open"))
+fn open(site: AttachPoint<'_>) -> Result<Option<BpfLink>, DataplaneError> {
+    BpfLink::open(&site.pins.link(site.role)).map_err(failed(site, "open"))
 }
 
-fn held(site: Site<'_>, link: &Link) -> Result<Held, DataplaneError> {
+fn held(site: AttachPoint<'_>, link: &BpfLink) -> Result<LinkTarget, DataplaneError> {
     link.held().map_err(failed(site, "link info"))
 }
 
-fn failed(site: Site<'_>, call: &'static str) -> impl FnOnce(io::Error) -> DataplaneError {
+fn failed(site: AttachPoint<'_>, call: &'static str) -> impl FnOnce(io::Error) -> DataplaneError {
     let path = site.pins.link(site.role);
     move |error| DataplaneError::pin(path, call, error)
 }

@@ -7,7 +7,7 @@ use aya_obj::generated::{TC_H_CLSACT, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF
 
 use super::Side;
 use crate::{
-    error::Failure,
+    error::CallFailure,
     netlink::{
         socket::Socket,
         tlv::{Attributes, Builder},
@@ -54,7 +54,7 @@ const fn parent(side: Side) -> u32 {
 
 /// A filter that is attached to an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(super) struct AttachedFilter {
     priority: u16,
     handle: u32,
     name: Option<String>,
@@ -62,7 +62,7 @@ pub(super) struct Filter {
     pub(super) program: Option<u32>,
 }
 
-impl Filter {
+impl AttachedFilter {
     /// Whether it is ours, and has this name.
     pub(super) fn is_ours(&self, name: &str) -> bool {
         self.priority == PRIORITY && self.handle == HANDLE && self.name.as_deref() == Some(name)
@@ -83,22 +83,28 @@ impl Tc {
     }
 
     /// Whether the interface has a clsact or an ingress qdisc; our filters can be attached to either.
-    pub(super) fn has_qdisc(&mut self, index: IfIndex) -> Result<bool, Failure> {
+    pub(super) fn has_qdisc(&mut self, index: IfIndex) -> Result<bool, CallFailure> {
         let qdiscs = self.0.dump(libc::RTM_GETQDISC, &tcmsg(index, 0, 0, 0))?;
         Ok(qdiscs.iter().any(|message| word(message, 4) == Some(index.0) && word(message, 8) == Some(QDISC)))
     }
 
-    pub(super) fn add_qdisc(&mut self, index: IfIndex) -> Result<(), Failure> {
+    pub(super) fn add_qdisc(&mut self, index: IfIndex) -> Result<(), CallFailure> {
         let request = Builder::new(&tcmsg(index, QDISC, TC_H_CLSACT, 0)).push_str(TCA_KIND, "clsact").finish();
         self.0.request(libc::RTM_NEWQDISC, CREATE | EXCLUSIVE, &request)
     }
 
-    pub(super) fn delete_qdisc(&mut self, index: IfIndex) -> Result<(), Failure> {
+    pub(super) fn delete_qdisc(&mut self, index: IfIndex) -> Result<(), CallFailure> {
         self.0.request(libc::RTM_DELQDISC, 0, &tcmsg(index, QDISC, TC_H_CLSACT, 0))
     }
 
     /// Adds our filter, or replaces the program of the one that is there.
-    pub(super) fn set_filter(&mut self, index: IfIndex, side: Side, name: &str, program: RawFd) -> Result<(), Failure> {
+    pub(super) fn set_filter(
+        &mut self,
+        index: IfIndex,
+        side: Side,
+        name: &str,
+        program: RawFd,
+    ) -> Result<(), CallFailure> {
         let options = Builder::default()
             .push(TCA_BPF_FD, &program.to_ne_bytes())
             .push_str(TCA_BPF_NAME, name)
@@ -110,12 +116,12 @@ impl Tc {
         self.0.request(libc::RTM_NEWTFILTER, CREATE, &request)
     }
 
-    pub(super) fn delete_filter(&mut self, index: IfIndex, side: Side) -> Result<(), Failure> {
+    pub(super) fn delete_filter(&mut self, index: IfIndex, side: Side) -> Result<(), CallFailure> {
         self.0.request(libc::RTM_DELTFILTER, 0, &our_filter(index, side))
     }
 
     /// All filters on one side of an interface; none if it has no qdisc for them.
-    pub(super) fn filters(&mut self, index: IfIndex, side: Side) -> Result<Vec<Filter>, Failure> {
+    pub(super) fn filters(&mut self, index: IfIndex, side: Side) -> Result<Vec<AttachedFilter>, CallFailure> {
         let filters = self.0.dump(libc::RTM_GETTFILTER, &tcmsg(index, 0, parent(side), 0))?;
         Ok(filters.iter().filter_map(|message| parse(message)).collect())
     }
@@ -123,10 +129,10 @@ impl Tc {
 
 /// Reads a filter; `None` for the entries that stand for a whole priority.
 #[allow(clippy::cast_possible_truncation, reason = "the priority is the upper half")]
-fn parse(message: &[u8]) -> Option<Filter> {
+fn parse(message: &[u8]) -> Option<AttachedFilter> {
     let handle = word(message, 8).filter(|handle| *handle != 0)?;
     let options = Attributes::after(message, TCMSG).find(TCA_OPTIONS).map(Attributes::nested);
-    Some(Filter {
+    Some(AttachedFilter {
         priority: (word(message, 16)? >> 16) as u16,
         handle,
         name: options.and_then(|options| options.string(TCA_BPF_NAME)),

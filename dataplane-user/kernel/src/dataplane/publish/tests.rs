@@ -2,15 +2,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn apply(table: &mut Ports, store: Store) {
+fn apply(table: &mut Ports, store: WordStore) {
     match store {
-        Store::Usable(mask) => table.usable = mask,
-        Store::Accept(mask) => table.accept = mask,
-        Store::Active(slot) => table.active = slot,
-        Store::Count(count) => table.count = count,
-        Store::Order(word, slots) => table.order[word * ORDER_WORD..][..ORDER_WORD].copy_from_slice(&slots),
-        Store::Mac(mac) => table.mac = mac,
-        Store::IfIndex(port, index) => table.ifindex[port.index()] = index,
+        WordStore::Usable(mask) => table.usable = mask,
+        WordStore::Accept(mask) => table.accept = mask,
+        WordStore::Active(slot) => table.active = slot,
+        WordStore::Count(count) => table.count = count,
+        WordStore::Order(word, slots) => table.order[word * ORDER_WORD..][..ORDER_WORD].copy_from_slice(&slots),
+        WordStore::Mac(mac) => table.mac = mac,
+        WordStore::IfIndex(port, index) => table.ifindex[port.index()] = index,
     }
 }
 

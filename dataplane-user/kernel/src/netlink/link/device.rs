@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aggctl_common::IfIndex;
 use aggctl_common::vlan::VlanId;
 use aggctl_engine::{
-    downstream::{BridgePort, Device, Kind, PortVlan},
+    downstream::{BridgePort, DeviceKind, NetDevice, PortVlan},
     tag::Tag,
 };
 
@@ -52,7 +52,7 @@ impl Netlink {
     /// # Errors
     ///
     /// If the kernel cannot be asked.
-    pub fn devices(&mut self) -> Result<BTreeMap<IfIndex, Device>, KernelError> {
+    pub fn devices(&mut self) -> Result<BTreeMap<IfIndex, NetDevice>, KernelError> {
         let messages = self.dump("interfaces", GETLINK, &skip_stats(IfIndex::NONE).finish())?;
         Ok(messages.iter().filter_map(|message| device(message)).collect())
     }
@@ -72,7 +72,7 @@ impl Netlink {
 }
 
 /// An interface.
-fn device(message: &[u8]) -> Option<(IfIndex, Device)> {
+fn device(message: &[u8]) -> Option<(IfIndex, NetDevice)> {
     let link = parse(message)?;
     let info = Attributes::after(message, HEADER).find(attr::LINKINFO).map(Attributes::nested);
     let data = Attributes::nested(info.and_then(|info| info.find(attr::INFO_DATA)).unwrap_or_default());
@@ -81,17 +81,17 @@ fn device(message: &[u8]) -> Option<(IfIndex, Device)> {
     let kind = match link.kind.as_str() {
         "vlan" => {
             let vlan = data.find(own::VLAN_ID)?.first_chunk().copied().map(u16::from_ne_bytes)?;
-            Kind::Vlan(Tag { protocol: protocol(own::VLAN_PROTOCOL), vlan: VlanId(vlan) })
+            DeviceKind::Vlan(Tag { protocol: protocol(own::VLAN_PROTOCOL), vlan: VlanId(vlan) })
         }
-        "macvlan" | "macvtap" | "ipvlan" | "ipvtap" => Kind::Plain,
+        "macvlan" | "macvtap" | "ipvlan" | "ipvtap" => DeviceKind::Plain,
         "bridge" => {
             let filters = data.find(own::BR_VLAN_FILTERING).and_then(<[u8]>::first).is_some_and(|on| *on != 0);
-            Kind::Bridge { filtering: filters.then(|| protocol(own::BR_VLAN_PROTOCOL)) }
+            DeviceKind::Bridge { filtering: filters.then(|| protocol(own::BR_VLAN_PROTOCOL)) }
         }
-        _ => Kind::Other,
+        _ => DeviceKind::Other,
     };
     let (name, mac, up, lower, master) = (link.name, link.mac, link.admin_up, link.lower, link.master);
-    Some((link.index, Device { name, mac, up, lower, master, kind }))
+    Some((link.index, NetDevice { name, mac, up, lower, master, kind }))
 }
 
 /// A port of a bridge.

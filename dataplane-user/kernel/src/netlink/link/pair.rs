@@ -47,17 +47,17 @@ pub struct Pair<'a> {
 }
 
 /// A kind of device.
-struct Kind {
+struct PairKind {
     /// IFLA_INFO_KIND.
     name: &'static str,
     /// What making one is called in errors.
     create: &'static str,
 }
 
-const fn kind(device: Device) -> Kind {
+const fn kind(device: Device) -> PairKind {
     match device {
-        Device::Netkit => Kind { name: "netkit", create: "create netkit pair" },
-        Device::Veth | Device::Auto => Kind { name: "veth", create: "create veth pair" },
+        Device::Netkit => PairKind { name: "netkit", create: "create netkit pair" },
+        Device::Veth | Device::Auto => PairKind { name: "veth", create: "create veth pair" },
     }
 }
 
@@ -67,7 +67,7 @@ fn netkit_policies() -> Builder {
 }
 
 impl Pair<'_> {
-    const fn kind(&self) -> Kind {
+    const fn kind(&self) -> PairKind {
         kind(self.device)
     }
 

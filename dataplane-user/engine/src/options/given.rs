@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{GROUPS, HasOptions, Invalid, Live, Orders, Part, Row, Shown, error::planned, find, same, text::quote};
+use super::{
+    GROUPS, HasOptions, Invalid, Live, OptionRow, Orders, ShowPart, Shown, error::planned, find, same, text::quote,
+};
 use crate::config::{AggregateConfig, PortConfig};
 
 /// An option by its own name, and a value that it takes.
@@ -17,7 +19,7 @@ pub struct Assignment {
 
 /// What was said about an aggregate: each option at most once, each value one that it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct GivenOptions {
     /// Options.
     pub options: Vec<Assignment>,
     /// What shall be done when all of them are in place.
@@ -25,7 +27,7 @@ pub struct Said {
     ordered: Vec<Assignment>,
 }
 
-impl Said {
+impl GivenOptions {
     /// Takes in an option of `attach`, or a group of them.
     ///
     /// # Errors
@@ -39,7 +41,7 @@ impl Said {
     ///
     /// # Errors
     ///
-    /// As [`Said::option`], and an option that cannot be changed live.
+    /// As [`GivenOptions::option`], and an option that cannot be changed live.
     pub fn change(&mut self, text: &str) -> Result<(), Invalid> {
         let (key, value) = text.split_once('=').ok_or_else(|| Invalid::NoAssignment { typed: quote(text) })?;
         if let Some(row) = find::<Orders>(key) {
@@ -56,7 +58,7 @@ impl Said {
     }
 
     /// Notes an option that was said by this name, or by that of a group.
-    fn take(&mut self, key: &str, row: &'static Row<AggregateConfig>, value: &str) -> Result<(), Invalid> {
+    fn take(&mut self, key: &str, row: &'static OptionRow<AggregateConfig>, value: &str) -> Result<(), Invalid> {
         let key = if row.is_called(key) { key } else { row.name };
         note(&mut self.options, &mut AggregateConfig::default(), row, value).map_err(|why| why.of(key, value))
     }
@@ -64,14 +66,14 @@ impl Said {
 
 /// What was said about a port: `IF[,KEY=VALUE]…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortWords {
+pub struct GivenPort {
     /// The interface.
     pub name: String,
     /// Its settings, each at most once.
     pub options: Vec<Assignment>,
 }
 
-impl PortWords {
+impl GivenPort {
     /// Reads it.
     ///
     /// # Errors
@@ -107,7 +109,7 @@ impl PortWords {
     ///
     /// # Errors
     ///
-    /// None, after [`PortWords::read`].
+    /// None, after [`GivenPort::read`].
     pub fn config(&self) -> Result<PortConfig, Invalid> {
         let mut config = PortConfig::new(&self.name);
         apply(&mut config, &self.options)?;
@@ -116,13 +118,13 @@ impl PortWords {
 }
 
 /// The row of a switch, and the value that `noNAME` stands for.
-fn switch(name: &str) -> Option<(&'static Row<PortConfig>, &'static str)> {
+fn switch(name: &str) -> Option<(&'static OptionRow<PortConfig>, &'static str)> {
     let row = find::<PortConfig>(name)?;
     row.kind.bare().map(|[_, off]| (row, off))
 }
 
 /// The options that `key` stands for, with their values: one, or those of a group.
-fn named<'a>(key: &str, value: &'a str) -> Result<Vec<(&'static Row<AggregateConfig>, &'a str)>, Invalid> {
+fn named<'a>(key: &str, value: &'a str) -> Result<Vec<(&'static OptionRow<AggregateConfig>, &'a str)>, Invalid> {
     if let Some(group) = GROUPS.iter().find(|group| same(group.name, key)) {
         return group.read(value).map_err(|why| why.of(key, value));
     }
@@ -139,7 +141,12 @@ fn unknown<C: HasOptions>(typed: &str) -> Invalid {
 }
 
 /// Notes an option and its value, which `scratch` must take.
-fn note<C>(said: &mut Vec<Assignment>, scratch: &mut C, row: &'static Row<C>, value: &str) -> Result<(), Invalid> {
+fn note<C>(
+    said: &mut Vec<Assignment>,
+    scratch: &mut C,
+    row: &'static OptionRow<C>,
+    value: &str,
+) -> Result<(), Invalid> {
     if said.iter().any(|earlier| earlier.key == row.name) {
         return Err(Invalid::Twice { key: row.name });
     }
@@ -193,7 +200,7 @@ pub fn json<C: HasOptions>(config: &C) -> Map<String, Value> {
 }
 
 /// The options that a part of the text of `show` has, for people.
-pub fn shown<C: HasOptions>(config: &C, part: Part) -> Vec<String> {
+pub fn shown<C: HasOptions>(config: &C, part: ShowPart) -> Vec<String> {
     C::rows()
         .filter(|row| matches!(row.shown, Shown::In(place, when) if place == part && when(config)))
         .map(|row| format!("{} {}", row.name, row.kind.words(config)))

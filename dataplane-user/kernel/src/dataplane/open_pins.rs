@@ -21,7 +21,7 @@ use super::{
 
 /// The pins of an aggregate, held open.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct OpenPins {
     /// Maps, programs and links, by the names of their pins.
     objects: BTreeMap<OsString, Object>,
     /// Directories that say something by their names.
@@ -35,7 +35,7 @@ struct Object {
     inode: u64,
 }
 
-impl Held {
+impl OpenPins {
     /// Opens all that is pinned.
     pub(super) fn take(pins: &Pins) -> Result<Self, DataplaneError> {
         let mut held = Self::default();

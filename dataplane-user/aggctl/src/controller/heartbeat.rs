@@ -5,36 +5,36 @@ use std::rc::Rc;
 
 use aggctl_engine::supervise::Beat;
 
-use super::Voice;
+use super::Supervisor;
 use crate::api::Alive;
 
-/// What beats while the loop turns.
-pub(super) struct Heart {
-    voice: Rc<dyn Voice>,
+/// Tells supervisor and server that the loop turns.
+pub(super) struct Heartbeat {
+    supervisor: Rc<dyn Supervisor>,
     alive: Alive,
 }
 
-impl Heart {
-    /// A heart whose beats both receive.
-    pub fn new(voice: Rc<dyn Voice>, alive: Alive) -> Self {
-        Self { voice, alive }
+impl Heartbeat {
+    /// Both are told.
+    pub fn new(supervisor: Rc<dyn Supervisor>, alive: Alive) -> Self {
+        Self { supervisor, alive }
     }
 
-    /// Whether a guardian receives them.
+    /// Whether a guardian is told.
     pub fn has_guardian(&self) -> bool {
-        self.voice.has_guardian()
+        self.supervisor.has_guardian()
     }
 
     /// The loop turned.
     pub fn turn(&self) {
         self.alive.turn();
-        self.voice.beat(Beat::Turn);
+        self.supervisor.beat(Beat::Turn);
     }
 
     /// What comes now may take long, until the loop turns again.
     pub fn long(&self) {
         if self.alive.long() {
-            self.voice.beat(Beat::Long);
+            self.supervisor.beat(Beat::Long);
         }
     }
 }
