@@ -1,6 +1,5 @@
-//! What sockets bound to a port wait for. A frame of such an EtherType stays with the port's own sockets, whatever else
-//! becomes of it: as with a master of the kernel's, whose ports let every frame through to who asked for it by
-//! interface and protocol.
+//! What sockets bound to a port wait for. A frame of such an EtherType reaches the port's own sockets, whatever else
+//! becomes of it. The kernel's own bonding does the same for sockets that are bound to an interface and a protocol.
 
 use core::mem::offset_of;
 
@@ -8,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{MAX_PORTS, PortId};
 
-/// EtherTypes of the protocols by which a host answers: of these a port's own stack must see no frame that is the
+/// EtherTypes of the protocols by which a host answers. The port's own stack must not answer such frames: they are the
 /// aggregate's.
 const ANSWERING: [u16; 3] = [0x0800, 0x0806, 0x86dd];
 
@@ -19,8 +18,7 @@ pub const fn is_answered(ethertype: u16) -> bool {
     matches!(ethertype, 0x0800 | 0x0806 | 0x86dd)
 }
 
-/// The EtherTypes that sockets bound to one port wait for, in one word: four at most, and what is more than that is
-/// any.
+/// The EtherTypes that sockets bound to one port wait for, in one word: four at most; more than four count as all.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct EtherTypes(pub u64);

@@ -5,8 +5,8 @@ use crate::Mac;
 /// A destination address as three 16-bit loads from the start of a frame, in the machine's byte order.
 ///
 /// Packet data is aligned to two octets at least, so three loads are the cheapest way to read it that needs no
-/// unaligned access; one of them settles for nearly every frame that it is no control frame. That is also why the rule
-/// takes a reference: a program's refers to the packet itself, and only what is needed is loaded.
+/// unaligned access. For nearly every frame one of them is enough to see that it is no control frame. That is also why
+/// the rule takes a reference: in a program it refers to the packet itself, and only what is needed is loaded.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination(pub [u16; 3]);

@@ -13,7 +13,7 @@ pub enum DropReason {
     /// The header cannot be read or changed: the frame ends within it, or the kernel does not let the program change
     /// its VLAN tag (no memory, or a frame whose sender named another protocol than its header does).
     Malformed = 2,
-    /// Not of a VLAN that belongs here.
+    /// The VLAN rule does not allow its VLAN.
     Vlan = 3,
     /// Sent by the aggregate itself, and come back from a partner that knows of no group.
     Reflected = 4,

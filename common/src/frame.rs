@@ -10,7 +10,7 @@ pub trait Frame {
     /// numbers in the machine's byte order; nothing if the frame ends before the last of them.
     ///
     /// `offset` is 2 more than a multiple of 4, as the offsets of all headers are: that is where the kernel has words
-    /// aligned on machines that insist on it.
+    /// aligned on machines that require it.
     fn words<const N: usize>(&self, offset: usize) -> Option<[u32; N]>;
 }
 

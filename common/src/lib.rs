@@ -1,8 +1,8 @@
 //! What the eBPF programs and the user side must agree on, and nothing else.
 //!
 //! The crate is `no_std` and is compiled for both sides: the identifiers of ports and links, the layout of the
-//! maps, and the rule that says which port a frame takes. A rule that lived on one side only would be a second
-//! opinion about the same packet.
+//! maps, and the rule that says which port a frame takes. Since both sides compile the same rule, they cannot come to
+//! different decisions about a packet.
 #![no_std]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -34,7 +34,7 @@ pub struct Ports {
     pub order: [u8; MAX_PORTS],
     /// The interface of each slot; [`IfIndex::NONE`] where the slot is free.
     pub ifindex: [IfIndex; MAX_PORTS],
-    /// The aggregate's MAC as [`crate::Destination::word`] has it; 0 while nobody asks for it.
+    /// The aggregate's MAC as [`crate::Destination::word`] has it; 0 where no program needs it.
     pub mac: u64,
 }
 

@@ -66,8 +66,8 @@ pub fn choose(table: &impl PortsView) -> Option<PortId> {
 }
 
 /// Whether a frame that port `slot` received goes to the aggregate while one port is active; `group` says that its
-/// destination is a group address, which only the port that carries the traffic delivers, lest the host receive it
-/// twice.
+/// destination is a group address. Those are taken from the port that carries the traffic only, so that the host does
+/// not receive them twice.
 ///
 /// # Errors
 ///
@@ -89,8 +89,8 @@ fn is_active(table: &impl PortsView, slot: PortId) -> bool {
     active == u32::from(slot.0) && usable & slot.bit() != 0
 }
 
-/// Whether a frame that port `slot` received goes to the aggregate while all ports carry traffic and the partner knows
-/// nothing of it: what it floods comes by all of them, what we send may come back.
+/// Whether a frame that port `slot` received goes to the aggregate while all ports carry traffic and the partner is no
+/// group: frames that it floods arrive on all ports, and frames that we send may come back.
 ///
 /// # Errors
 ///
@@ -123,8 +123,8 @@ pub fn egress(table: &impl PortsView, chosen: Option<PortId>) -> Result<IfIndex,
     }
 }
 
-/// The port that received a frame. What the rule needs to know of it is asked for when it is needed, which for most
-/// frames is not all of it.
+/// The port that received a frame. Each method is called only when the rule needs its answer: for most frames not all
+/// of them are.
 pub trait ReceivingPort {
     /// The slot of the port.
     fn slot(&self) -> PortId;
@@ -134,8 +134,8 @@ pub trait ReceivingPort {
     fn table(&self) -> impl PortsView;
     /// Whether a socket bound to the port waits for frames of this EtherType ([`crate::Bound`]).
     fn is_awaited(&self) -> bool;
-    /// [`accept`] for this port, wherever the code for that is best kept: most frames are received by the active port,
-    /// and need no more than a look at that.
+    /// [`accept`] for this port. A method, so that a program can keep this code out of line: most frames are received
+    /// by the active port, for which it is not needed.
     ///
     /// # Errors
     ///

@@ -38,7 +38,7 @@ pub fn redirect_peer(of: IfIndex) -> i32 {
 /// tag.
 #[inline(always)]
 pub fn protocol(context: &TcContext) -> u16 {
-    // SAFETY: the kernel hands the program a valid context.
+    // SAFETY: the kernel gives the program a valid context.
     u16::from_be(unsafe { (*context.skb.skb).protocol } as u16)
 }
 

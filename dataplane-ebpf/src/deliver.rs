@@ -39,7 +39,7 @@ pub fn deliver(context: &TcContext) -> i32 {
         return action::redirect(target);
     }
     let frame = context.skb.skb;
-    // SAFETY: the kernel hands the program a valid context, of which the packet type may be read and the control block,
+    // SAFETY: the kernel gives the program a valid context, of which the packet type may be read and the control block,
     // which nobody else uses between two ingress hooks, be written.
     unsafe {
         let label = if (*frame).pkt_type == PACKET_HOST { TO_HOST } else { TO_OTHERS };
@@ -61,7 +61,7 @@ pub fn copy(context: &TcContext) {
 #[inline(always)]
 pub fn relay(context: &TcContext) -> i32 {
     let frame = context.skb.skb;
-    // SAFETY: the kernel hands the program a valid context.
+    // SAFETY: the kernel gives the program a valid context.
     let (label, peer) = unsafe { (core::ptr::read_volatile(&raw const (*frame).cb[0]), (*frame).ifindex) };
     if label == TO_HOST {
         return action::redirect_peer(IfIndex(peer));

@@ -72,8 +72,8 @@ impl Frame for Linear {
     }
 }
 
-/// Loads a word of the packet. Headers need not be aligned to words, which is nothing to the machine (and where it is,
-/// the verifier knows); but Rust would put such a word together from smaller ones.
+/// Loads a word of the packet. Headers need not be aligned to words. Machines that the programs run on can load such
+/// words (else the verifier refuses the program), but Rust would put one together from smaller loads.
 ///
 /// # Safety
 ///

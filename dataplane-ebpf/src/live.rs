@@ -1,12 +1,12 @@
 //! Memory that the controller writes while programs run.
 //!
-//! The loader takes each such section for data of the program, and makes a map for it. That map is a stand-in: before a
-//! program goes to the kernel the user side puts the aggregate's own, pinned map in its place. So a program knows the
-//! address of the memory, and needs no call to look it up, which would be a dozen instructions for each map and frame.
+//! The loader takes each such section for data of the program, and makes a map for it. Before a program goes to the
+//! kernel the user side replaces that map by the aggregate's own, pinned one. So a program knows the address of the
+//! memory and needs no call to look it up, which would cost a dozen instructions for each map and frame.
 
 use core::cell::UnsafeCell;
 
-/// A value that changes under the program's eyes: to be read word by word, each once (`read_volatile`).
+/// A value that may change while a program runs: to be read word by word, each once (`read_volatile`).
 #[repr(transparent)]
 pub struct Volatile<T>(UnsafeCell<T>);
 

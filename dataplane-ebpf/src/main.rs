@@ -6,8 +6,8 @@
 //! [`aggctl_common::programs`].
 //!
 //! The rule that decides lives in `aggctl-common` and is tested on the host. Here is only what needs a kernel: reading
-//! the packet, the maps, and carrying the decision out. What goes right is not counted, since the ports' own device
-//! counters do; what is dropped is counted by reason.
+//! the packet, the maps, and doing what was decided. Frames that pass are not counted, since the ports' device counters
+//! count them; frames that are dropped are counted by reason.
 #![no_std]
 #![no_main]
 // Loads of unaligned words (see `frame`); the same feature that aya-ebpf needs.
@@ -48,8 +48,8 @@ macro_rules! senders {
     )+};
 }
 
-// No functions or closures are handed over here: the compiler would have several programs share the code, which then
-// costs calls.
+// No functions or closures are passed as arguments here: the compiler would have several programs share the code, which
+// then costs calls.
 senders! {
     tx_active, tx_tag_active: |_context| send::active();
     tx_layer2, tx_tag_layer2: |context| send::bucket(&context, Policy::Layer2);
@@ -96,7 +96,7 @@ pub fn relay(context: TcContext) -> i32 {
 #[unsafe(link_section = "license")]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// Nothing here panics; the language asks for a handler all the same.
+/// Nothing here panics, but the language requires a handler.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

@@ -3,9 +3,9 @@
 use core::hint::cold_path;
 
 use aggctl_common::{
-    MacAddresses, DropReason, PortId,
+    DropReason, MacAddresses, PortId,
     programs::RxPolicy,
-    rule::{self, ReceivingPort, Received, PortsView},
+    rule::{self, PortsView, Received, ReceivingPort},
 };
 use aya_ebpf::{Global, programs::TcContext};
 
@@ -16,7 +16,7 @@ use crate::{action, bound, deliver, drops, ports, vlan};
 static SLOT: Global<u32> = Global::new(0);
 
 /// The port that this copy of the program is attached to, what it accepts, and the frame that it received. `PAGED`:
-/// seen from [`paged`].
+/// called from [`paged`].
 struct ThisPort<'a, const PAGED: bool>(RxPolicy, &'a TcContext);
 
 impl<const PAGED: bool> ReceivingPort for ThisPort<'_, PAGED> {
@@ -119,8 +119,8 @@ fn linear(context: &TcContext) -> Option<&MacAddresses> {
     (start as usize + size_of::<MacAddresses>() <= context.data_end()).then(|| unsafe { &*start })
 }
 
-/// The same for a frame whose header is elsewhere: they are copied out. Out of line, so that the ordinary case does not
-/// carry the addresses about in a form that suits both.
+/// The same for a frame whose header is elsewhere: they are copied out. Out of line, so that the ordinary case keeps
+/// only a pointer to the addresses.
 #[cold]
 #[inline(never)]
 fn paged<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {

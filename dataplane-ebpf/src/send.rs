@@ -13,11 +13,11 @@ use crate::{action, buckets, drops, frame, ports};
 #[unsafe(no_mangle)]
 static SEED: Global<u32> = Global::new(0);
 
-/// What is left of a hash of 32 bits after a shift by this much is a bucket.
+/// A hash of 32 bits, shifted right by this much, is the number of a bucket.
 #[unsafe(no_mangle)]
 static SHIFT: Global<u32> = Global::new(24);
 
-/// How many packets a port gets in turn.
+/// How many packets a port gets in each of its turns.
 #[unsafe(no_mangle)]
 static STRIDE: Global<u32> = Global::new(1);
 
@@ -39,7 +39,7 @@ pub fn active() -> Picked {
     Ok(rule::choose(&ports::LivePorts))
 }
 
-/// By a hash, through the table of buckets. Before one was published, where everything leaves.
+/// By a hash, through the table of buckets. Before one was published: the active port.
 #[inline(always)]
 pub fn bucket(context: &TcContext, policy: Policy) -> Picked {
     let bucket = spread::bucket(hash(context, policy)?, SHIFT.load());
@@ -68,7 +68,7 @@ pub fn random() -> Picked {
     Ok(by_rotation(unsafe { bpf_get_prandom_u32() }))
 }
 
-/// The port whose turn this number is. Before a rotation was published, where everything leaves.
+/// The port at this number of the rotation. Before one was published: the active port.
 #[inline(always)]
 fn by_rotation(number: u32) -> Option<PortId> {
     match buckets::rotation() {
@@ -77,11 +77,11 @@ fn by_rotation(number: u32) -> Option<PortId> {
     }
 }
 
-/// How often the turn has passed on on this CPU.
+/// How many turns are over on this CPU: packets that it sent, divided by the packets of a turn.
 #[inline(always)]
 fn turn_number() -> u32 {
     let (number, stride) = (buckets::next_number(), STRIDE.load());
-    // The compiler does not know that nobody sets it to zero.
+    // The loader never sets it to zero, but the compiler does not know that.
     if stride > 1 { number / stride } else { number }
 }
 

@@ -7,7 +7,7 @@
 use aggctl_common::{
     Destination, DropReason,
     control::Control,
-    vlan::{self, CUSTOMER, TagChange, Globals, VlanSet, VlanRule, OuterTag},
+    vlan::{self, CUSTOMER, Globals, OuterTag, TagChange, VlanRule, VlanSet},
 };
 use aya_ebpf::{
     Global,

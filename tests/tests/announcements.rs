@@ -8,7 +8,10 @@ use aggctl_tests::{Capture, Case, Lab, capture::announced, cases, matrix::SOON, 
 /// Longer than the pause between two rounds of announcements in these tests.
 const QUIET: Duration = Duration::from_millis(600);
 
-cases!(every_address_is_announced_exactly_as_often_as_demanded: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    every_address_is_announced_exactly_as_often_as_demanded:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn every_address_is_announced_exactly_as_often_as_demanded(case: Case) {
     let lab = Lab::two_ports(case);
     lab.host.ip("addr add 10.0.0.3/24 dev eth0");

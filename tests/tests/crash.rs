@@ -17,7 +17,10 @@ const RHYTHM: Duration = Duration::from_millis(2);
 /// How many pings judge that nothing is lost.
 const PINGS: usize = 2000;
 
-cases!(killing_the_controller_loses_nothing: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    killing_the_controller_loses_nothing:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn killing_the_controller_loses_nothing(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
@@ -67,7 +70,10 @@ fn killing_the_guardian_loses_nothing(case: Case) {
     wait_for("nobody left", SOON, || lab.host.processes().is_empty());
 }
 
-cases!(killing_both_loses_nothing_and_adopt_recovers: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
+cases!(
+    killing_both_loses_nothing_and_adopt_recovers:
+    VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT
+);
 fn killing_both_loses_nothing_and_adopt_recovers(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);

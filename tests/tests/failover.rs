@@ -13,7 +13,10 @@ use aggctl_tests::{
 /// The rhythm at which failovers are judged.
 const RHYTHM: Duration = Duration::from_millis(10);
 
-cases!(pings_go_on_as_long_as_one_port_has_a_link: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
+cases!(
+    pings_go_on_as_long_as_one_port_has_a_link:
+    VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT
+);
 fn pings_go_on_as_long_as_one_port_has_a_link(case: Case) {
     let lab = Lab::two_ports(case);
     let ping = lab.ping(RHYTHM);
@@ -62,7 +65,11 @@ fn pings_go_on_as_long_as_one_port_has_a_link(case: Case) {
     assert_eq!(ping.total().doubled, 0);
 }
 
-cases!(failover_loses_a_few_pings_at_most: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT, DIRECT_TAP_TCX);
+cases!(
+    failover_loses_a_few_pings_at_most:
+    VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT,
+    DIRECT_TAP_TCX
+);
 fn failover_loses_a_few_pings_at_most(case: Case) {
     let lab = Lab::two_ports(case);
     let _flapping = (case.link == Link::Tap).then(|| Flapping::start(&lab.host));

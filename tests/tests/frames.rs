@@ -29,7 +29,10 @@ const SLOW: u16 = 0x8809;
 /// The protocol number of pause frames.
 const PAUSE: u16 = 0x8808;
 
-cases!(control_frames_stay_with_their_port: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    control_frames_stay_with_their_port:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn control_frames_stay_with_their_port(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -64,7 +67,10 @@ fn control_frames_stay_with_their_port(case: Case) {
     }
 }
 
-cases!(sockets_bound_to_a_port_receive_what_they_would_over_bonding: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    sockets_bound_to_a_port_receive_what_they_would_over_bonding:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn sockets_bound_to_a_port_receive_what_they_would_over_bonding(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -174,7 +180,10 @@ fn who_has_host(client: [u8; 6]) -> Vec<u8> {
     request
 }
 
-cases!(a_standby_port_drops_and_counts: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    a_standby_port_drops_and_counts:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn a_standby_port_drops_and_counts(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -200,7 +209,10 @@ fn a_standby_port_drops_and_counts(case: Case) {
     }
 }
 
-cases!(tagged_frames_pass_both_ways: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT, DIRECT_TAP_TCX);
+cases!(
+    tagged_frames_pass_both_ways:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT, DIRECT_TAP_TCX
+);
 fn tagged_frames_pass_both_ways(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");
@@ -252,7 +264,10 @@ fn large_transfers_pass_both_ways(case: Case) {
     assert!(large.count(|_| true) > 0, "the aggregate takes packets larger than its MTU (GSO)");
 }
 
-cases!(counters_and_captures_of_the_aggregate_tell_the_truth: VETH_TCX, VETH_CLSACT, TAP_TCX, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    counters_and_captures_of_the_aggregate_tell_the_truth:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn counters_and_captures_of_the_aggregate_tell_the_truth(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("");

@@ -146,7 +146,10 @@ fn a_name_that_no_interface_can_have_is_refused_at_once(case: Case) {
     before.expect_again(&lab.host, "names that are refused");
 }
 
-cases!(a_port_moved_to_another_namespace_is_an_ordinary_interface_there: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    a_port_moved_to_another_namespace_is_an_ordinary_interface_there:
+    VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn a_port_moved_to_another_namespace_is_an_ordinary_interface_there(case: Case) {
     let lab = Lab::two_ports(case);
     let other = Namespace::new("o");
@@ -211,7 +214,10 @@ fn a_port_that_is_gone_is_removed_with_a_word(case: Case) {
     assert!(outcome.succeeded() && outcome.stderr.contains("eth1 is not in this network namespace"), "{outcome}");
 }
 
-cases!(an_aggregate_moved_to_another_namespace_is_dissolved: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    an_aggregate_moved_to_another_namespace_is_dissolved:
+    VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn an_aggregate_moved_to_another_namespace_is_dissolved(case: Case) {
     let lab = Lab::two_ports(case);
     let other = Namespace::new("o");

@@ -14,7 +14,10 @@ use aggctl_tests::{
 /// The rhythm of the pings: nothing that lasts longer than this goes unseen.
 const RHYTHM: Duration = Duration::from_millis(2);
 
-cases!(switching_by_hand_loses_nothing: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    switching_by_hand_loses_nothing:
+    VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn switching_by_hand_loses_nothing(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("--reselect failure");

@@ -287,7 +287,10 @@ fn the_socket_bears_what_is_sent_to_it(case: Case) {
     assert_eq!(lab.host.wait_for_controller("agg0"), controller, "it is the same one");
 }
 
-cases!(background_processes_have_no_more_privileges_than_they_need: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    background_processes_have_no_more_privileges_than_they_need:
+    VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn background_processes_have_no_more_privileges_than_they_need(case: Case) {
     /// `CAP_NET_ADMIN`, `CAP_NET_RAW`, `CAP_SYS_PTRACE`, `CAP_SYS_ADMIN`, `CAP_PERFMON` and `CAP_BPF`.
     const NEEDED: u64 = 1 << 12 | 1 << 13 | 1 << 19 | 1 << 21 | 1 << 38 | 1 << 39;

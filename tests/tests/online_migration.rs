@@ -13,7 +13,11 @@ use aggctl_tests::{
 /// The rhythm of the pings.
 const RHYTHM: Duration = Duration::from_millis(10);
 
-cases!(a_host_moves_to_an_aggregate_and_back: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT, DIRECT_TAP_TCX);
+cases!(
+    a_host_moves_to_an_aggregate_and_back:
+    VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, TAP_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT,
+    DIRECT_TAP_TCX
+);
 fn a_host_moves_to_an_aggregate_and_back(case: Case) {
     let lab = Lab::two_ports_with_dad(case);
     let before = HostState::of(&lab.host);

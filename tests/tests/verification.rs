@@ -67,7 +67,10 @@ fn nothing_is_wrong(show: &Value) {
     assert_eq!(show["defects"], Value::Array(Vec::new()), "{show:#}");
 }
 
-cases!(traffic_survives_the_bpffs_and_it_is_mounted_again: VETH_TCX, VETH_TCX_VETH, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    traffic_survives_the_bpffs_and_it_is_mounted_again:
+    VETH_TCX, VETH_TCX_VETH, VETH_CLSACT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn traffic_survives_the_bpffs_and_it_is_mounted_again(case: Case) {
     let apart = Apart::attach(case);
     nothing_is_wrong(&apart.show());

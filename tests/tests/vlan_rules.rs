@@ -139,7 +139,10 @@ fn meet(fates: &[Fate], from: (&Namespace, &str), to: (&Namespace, &str), what: 
     assert_eq!(frames, expected, "{what}");
 }
 
-cases!(every_rule_holds_on_the_wire: VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT);
+cases!(
+    every_rule_holds_on_the_wire:
+    VETH_TCX, VETH_CLSACT, VETH_TCX_VETH, VETH_CLSACT_NETKIT, DIRECT_VETH_TCX, DIRECT_VETH_CLSACT
+);
 fn every_rule_holds_on_the_wire(case: Case) {
     let group = Group::new(case, 2);
     group.attach(&group.near, "");

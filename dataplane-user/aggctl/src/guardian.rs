@@ -1,8 +1,8 @@
 //! The guardian: the small parent of a background controller.
 //!
-//! It starts another controller, which then adopts, in the place of one that died, or that lives but does not turn any
-//! more, which it ends; and it undoes an attach, or finishes a detach, during which the controller died. It leaves when
-//! the controller leaves in good order.
+//! When the controller dies, the guardian starts another one, which adopts. It does the same, after ending the
+//! controller, when the controller's loop hangs. It undoes an attach, or finishes a detach, during which the controller
+//! died. It ends when the controller ends as it should.
 
 use std::{
     fs::File,
@@ -170,7 +170,7 @@ impl Guardian {
     /// Starts a controller, and waits for its end. One that is stopped, spins or hangs is ended.
     async fn watch(&mut self, wish: Option<&[u8]>) -> Result<Ended, Failure> {
         let (mut child, mut beats) = spawn(&self.store, wish)?;
-        let mut pulse = Liveness::default();
+        let mut liveness = Liveness::default();
         let mut asked: Option<tokio::time::Instant> = None;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -180,15 +180,18 @@ impl Guardian {
             tokio::select! {
                 status = child.wait() => {
                     let asked = asked.is_some();
-                    return Ok(Ended { status: status?, in_control: pulse.in_control(), asked });
+                    return Ok(Ended { status: status?, in_control: liveness.in_control(), asked });
                 }
                 read = beats.read(&mut received), if listening => match read {
-                    Ok(count @ 1..) => received.iter().take(count).filter_map(|b| Beat::from_byte(*b)).for_each(|b| pulse.receive(b)),
+                    Ok(count @ 1..) => {
+                        let beats = received.iter().take(count).filter_map(|byte| Beat::from_byte(*byte));
+                        beats.for_each(|beat| liveness.receive(beat));
+                    }
                     // It is about to end.
                     Ok(0) | Err(_) => listening = false,
                 },
                 _ = look.tick() => {
-                    let given_up = child.id().and_then(process::sight).and_then(|sight| pulse.look(sight));
+                    let given_up = child.id().and_then(process::sight).and_then(|sight| liveness.look(sight));
                     if let Some(why) = given_up {
                         warn!("the controller {}: ending it", in_words(why));
                         child.start_kill()?;

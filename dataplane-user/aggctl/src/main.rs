@@ -1,4 +1,4 @@
-//! `aggctl`: link aggregation whose choice of the port is an eBPF program.
+//! `aggctl`: link aggregation in which eBPF programs choose the port.
 //!
 //! `cli` (what was typed) → `commands` (what is meant) → `api` (a live controller, or the pinned maps alone) →
 //! `controller` (the loop) → the engine (which decides) and the kernel crate (which does).

@@ -1,4 +1,4 @@
-//! What is told to the service manager that started this process. Where none did, nothing happens.
+//! Messages to the service manager that started this process. If none did, nothing is sent.
 
 use sd_notify::NotifyState;
 use tracing::warn;

@@ -1,7 +1,7 @@
-//! The timekeeper: undoes an attach that was to be confirmed and was not, should nobody be left who would.
+//! The timekeeper: undoes an attach that was not confirmed in time, if no controller and no guardian can.
 //!
-//! The time is kept in the record, so that every controller sees to it. This process is there for the case that
-//! controller and guardian are both gone by then. It leaves as soon as the attach is confirmed or undone.
+//! The deadline is in the record, so that every controller knows it. This process is for the case that controller and
+//! guardian are both gone by then. It ends as soon as the attach is confirmed or undone.
 
 use std::{process::Stdio, thread, time::Duration};
 

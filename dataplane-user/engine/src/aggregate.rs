@@ -6,8 +6,8 @@
 //!
 //! - **Start.** Nothing is published, and carrier is left alone, until every member has been reported (by
 //!   [`Event::Link`] or [`Event::Gone`]) once: a controller that adopts a running dataplane must not tear it down while
-//!   it looks around. The up-delay does not apply to what is found then. A remembered active port that is found usable
-//!   goes on, without announcement; had it been chosen by hand, that still counts.
+//!   it reads the state of the ports. The up-delay does not apply to what is found then. A remembered active port that
+//!   is found usable goes on, without announcement; had it been chosen by hand, that still counts.
 //! - **Delays.** A port that is administratively down, or gone, is not usable at once. While no port is usable the
 //!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule).
 //!   A port in its down-delay is still usable.

@@ -1,9 +1,9 @@
 //! What others give to interfaces, or take from them, while we move what is there.
 //!
-//! A picture of the host is old as soon as it is taken, and what comes after it can be gone before the next one: with
-//! the last IPv4 address of an interface the kernel flushes all its IPv4 routes, with a primary address its secondary
-//! ones, with IPv6 all of IPv6, and it does not say so of each. It does tell of all that is added, and who asked for
-//! it. So what was added and not taken away by anybody but us is still wanted, wherever it is now.
+//! A snapshot of the host is outdated as soon as it is taken, and what comes after it can be gone before the next one:
+//! with the last IPv4 address of an interface the kernel flushes all its IPv4 routes, with a primary address its
+//! secondary ones, with IPv6 all of IPv6, and it does not say so of each. It does tell of all that is added, and who
+//! asked for it. So what was added and not taken away by anybody but us is still wanted, wherever it is now.
 
 use std::{collections::BTreeSet, net::IpAddr};
 

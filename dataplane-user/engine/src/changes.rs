@@ -1,4 +1,4 @@
-//! When things changed last, by the clock on the wall, for `show`.
+//! The time of day at which things changed last, for `show`.
 
 use std::collections::BTreeMap;
 

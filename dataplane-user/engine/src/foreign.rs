@@ -1,5 +1,5 @@
-//! What others put on a port: addresses, routes, a master. A port has nothing of the kind while it is one, so what is
-//! there was given to it by somebody who does not know, and takes traffic past the aggregate.
+//! What others put on a port: addresses, routes, a master. aggctl leaves none of these on a port, so they were put
+//! there by others, and traffic that uses them does not pass the aggregate.
 
 use std::{collections::BTreeSet, fmt};
 

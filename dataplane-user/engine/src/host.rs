@@ -1,6 +1,6 @@
 //! A picture of the host's network configuration, as far as attaching and detaching depend on it.
 //!
-//! The kernel crate takes it; plans are made from it; tests make it up.
+//! The kernel crate reads it, plans are made from it, and tests invent it.
 
 use std::{
     collections::BTreeMap,

@@ -1,9 +1,9 @@
 //! What was found wrong while an aggregate runs, and when to repair it.
 //!
-//! Whoever looks tells [`Ledger::look`] all that is wrong now; it answers what to repair now and what is news.
-//! [`Ledger::outcome`] is told how each repair went. The first repairs of a defect follow at once; when it comes back,
-//! or cannot be repaired, again and again, the pauses grow: somebody else may want it so, and there is no fight without
-//! limit. After a minute of quiet all is forgotten.
+//! [`Ledger::look`] gets all that is wrong now, and returns what to repair now and what to report. [`Ledger::outcome`]
+//! gets the result of each repair. The first repairs of a defect follow at once. If it comes back or cannot be repaired
+//! again and again, the pauses grow, since somebody else may want it so. A defect that was gone for a minute counts as
+//! new when it comes back.
 
 use std::{collections::BTreeMap, collections::VecDeque, fmt::Display, time::Duration};
 

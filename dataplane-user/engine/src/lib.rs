@@ -1,6 +1,6 @@
-//! The brain of an aggregate, without hands: events in, actions out.
+//! What decides about an aggregate: events in, actions out.
 //!
-//! No clock, no socket, no file and no task lives here; time is an argument. Its parts:
+//! There is no clock, socket, file or task in this crate; time is an argument. Its parts:
 //!
 //! - [`Aggregate`](aggregate::Aggregate): which ports are usable, which one is active, what must be announced. It is
 //!   driven by the controller with [`Event`]s and answers with [`Action`]s.
@@ -10,7 +10,7 @@
 //! - [`foreign`]: what others put on a port.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
 //! - [`identity`]: who a port is, apart from the index that its interface has at the moment.
-//! - [`ledger`]: what was found wrong, when to repair it, and when to stop fighting for it.
+//! - [`ledger`]: what was found wrong, when to repair it, and when to repair it less often.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
 //!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -104,7 +104,8 @@ impl fmt::Display for Conflict {
             }
             ConflictKind::Socket => write!(
                 f,
-                "{who} bound to {ports} reaches nobody from now on: start it again, bound to {aggregate} or to no interface"
+                "{who} bound to {ports} reaches nobody from now on: start it again, bound to {aggregate} or to no \
+                 interface"
             ),
             ConflictKind::PacketSocket => {
                 write!(f, "{who} still listens on {ports}: let it work on {aggregate} instead")
@@ -116,7 +117,8 @@ impl fmt::Display for Conflict {
                 let manager = if self.kind == ConflictKind::Networkd { "systemd-networkd" } else { "NetworkManager" };
                 write!(
                     f,
-                    "{manager} holds {ports} and gives addresses back when a link returns: once {aggregate} is there, {who}"
+                    "{manager} holds {ports} and gives addresses back when a link returns: once {aggregate} is there, \
+                     {who}"
                 )
             }
             ConflictKind::Manager => write!(f, "{who} configures interfaces here: see that it leaves the ports alone"),
@@ -228,8 +230,8 @@ mod tests {
         let [conflict] = conflicts.as_slice() else { panic!("{conflicts:?}") };
         assert_eq!(
             conflict.to_string(),
-            "rules in nftables inet filter c0000, inet filter c0001, inet filter c0002, inet filter c0003 and 996 more \
-             name eth0, eth1 and treat agg0 otherwise: add agg0 to them"
+            "rules in nftables inet filter c0000, inet filter c0001, inet filter c0002, inet filter c0003 and 996 \
+             more name eth0, eth1 and treat agg0 otherwise: add agg0 to them"
         );
     }
 

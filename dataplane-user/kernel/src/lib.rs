@@ -1,11 +1,11 @@
-//! The hands of an aggregate: the only code that touches the system.
+//! The only code that reads and changes the system.
 //!
 //! - [`netlink`], [`ethtool`], [`sysctl`], [`nft`], [`packet`], [`announce`], [`netns`]: small verbs, one call to the
 //!   kernel each, whose errors name the thing and the call.
 //! - [`dataplane`]: the programs and maps.
-//! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`] sees
-//!   to it that a plan is carried out whole or not at all, [`gather`] that what came meanwhile goes the same way,
-//!   [`state`] keeps its journal.
+//! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`]
+//!   makes sure that a plan is carried out whole or not at all, [`gather`] moves what others added meanwhile, [`state`]
+//!   keeps the journal.
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.

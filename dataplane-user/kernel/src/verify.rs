@@ -125,8 +125,8 @@ impl fmt::Display for Defect {
             Self::OtherProgram { role, on } => write!(f, "program {role} on {on} is not the one that should be there"),
             Self::Before { role, on, program } => write!(
                 f,
-                "program {program} of somebody else sees the frames of {on} before ours ({role}); what it does not pass on \
-                 does not reach the aggregate"
+                "program {program} of somebody else sees the frames of {on} before ours ({role}); what it does not \
+                 pass on does not reach the aggregate"
             ),
             Self::PeerGone(peer) => write!(f, "the peer {peer} is gone"),
             Self::PeerAdmin { peer, up: true } => write!(f, "the peer {peer} is up without a usable port"),

@@ -1,8 +1,8 @@
 //! Reports that interfaces, addresses and routes changed, in a tokio runtime.
 //!
 //! Events only say that something happened. For carrier they may come up to a second late, because the kernel batches
-//! the loss of carrier, and one may be older than what is known already; so they carry no state. Only a question shows
-//! the truth at once (see [`crate::netlink::Netlink::report`]), and it also makes the kernel send what it held back.
+//! the loss of carrier, and one may be older than what is known already; so their state is not used. Only a query gives
+//! the present state (see [`crate::netlink::Netlink::report`]), and it also makes the kernel send what it held back.
 //!
 //! Others may cause any number of them. So they are read many at a time, no more than their kind and interface is
 //! looked at, and what happened to one interface several times is told once.

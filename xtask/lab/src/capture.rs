@@ -1,8 +1,8 @@
 //! What comes out at the far ends of the cables, frame by frame: `tcpdump` there, and a reader of what it writes.
 //!
-//! The captures of the tests are read while traffic runs, by threads of their own, and say nothing of when a frame came.
-//! Here there is one processor, which does the work that is measured: nothing is read until it is over, and the kernel
-//! notes when each frame came.
+//! The captures of the tests are read while traffic runs, by threads of their own, and say nothing of when a frame
+//! came. Here there is one processor, which does the work that is measured: nothing is read until it is over, and the
+//! kernel notes when each frame came.
 
 use std::{
     collections::BTreeMap,

@@ -91,7 +91,8 @@ fn address(site: &Site, raised: &Raised<'_>) -> Result<()> {
     site::batch(
         &site.host,
         &format!(
-            "address add {HOST}/24 dev {interface}\nneighbour replace {nobody} lladdr {mac} dev {interface} nud permanent\n"
+            "address add {HOST}/24 dev {interface}\nneighbour replace {nobody} lladdr {mac} dev {interface} nud \
+             permanent\n"
         ),
     )
 }

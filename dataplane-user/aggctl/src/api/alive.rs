@@ -1,4 +1,4 @@
-//! Whether the loop turns, as the server sees it.
+//! Whether the controller's loop still runs, as the server sees it.
 
 use std::{
     sync::{

@@ -1,9 +1,9 @@
 //! How commands reach an aggregate: through its live controller.
 //!
 //! The controller listens on a socket beside its record. A request is one line of JSON, and so is each answer. A
-//! request is acknowledged at once ([`Answer::Received`]) if the controller's loop turns, and again while it is being
-//! carried out: a controller that says nothing for a while does not live, whatever its process does. What can be known
-//! without a controller (the record, the pinned maps, the interfaces) commands read themselves: see `view`.
+//! request is acknowledged at once ([`Answer::Received`]) if the controller's loop runs, and again while it is being
+//! carried out: a controller that sends nothing for a while counts as dead, even if its process exists. What can be
+//! known without a controller (the record, the pinned maps, the interfaces) commands read themselves: see `view`.
 
 mod alive;
 mod client;

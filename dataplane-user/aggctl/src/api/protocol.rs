@@ -1,4 +1,4 @@
-//! What is said on a control socket.
+//! The messages on a control socket.
 
 use aggctl_engine::{action::Notice, config::PortConfig, plan::LiveChange, record::Record, status::AggregateStatus};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,4 @@
-//! The controller's end of its control socket, on a thread of its own: whether the loop still turns must be told by
-//! somebody else.
+//! The controller's end of its control socket, on a thread of its own: a loop that hangs could not say that it hangs.
 
 use std::{
     fs, io,

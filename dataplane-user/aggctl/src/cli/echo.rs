@@ -1,4 +1,4 @@
-//! What clap says back of what was typed.
+//! How clap's error messages quote what was typed.
 
 use clap::error::{ContextKind, ContextValue, Error};
 

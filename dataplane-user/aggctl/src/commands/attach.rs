@@ -61,8 +61,8 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
         }
         Some(_) => {
             return Err(Failure::Refused(format!(
-                "{name} is attached already, with other options; `aggctl adopt {name}` (or --or-adopt) takes it over as it \
-                 is, `aggctl detach {name}` undoes it",
+                "{name} is attached already, with other options; `aggctl adopt {name}` (or --or-adopt) takes it over \
+                 as it is, `aggctl detach {name}` undoes it",
                 name = store.name()
             )));
         }

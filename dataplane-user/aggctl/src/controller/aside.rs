@@ -1,5 +1,5 @@
-//! Looks at the host that may take long, made aside: on a thread that asks by a netlink socket of its own. The loop
-//! goes on meanwhile, so that a port may fail; what was seen comes to it as an input.
+//! Reads of the host's configuration that may take long, on another thread with a netlink socket of its own. The loop
+//! goes on meanwhile, so that it notices a port that fails; the result comes to it as an input.
 
 use std::thread;
 

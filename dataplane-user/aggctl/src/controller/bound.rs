@@ -42,7 +42,8 @@ impl Listening {
             }
             Err(error) if !self.failed => {
                 self.failed = true;
-                warn!(%error, "cannot see which sockets are bound to ports: frames for new ones go to the aggregate alone");
+                warn!(%error, "cannot see which sockets are bound to ports: frames for new ones go to the aggregate \
+                               alone");
             }
             Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! The clock on the wall.
+//! The time of day.
 
 use std::time::{Instant, SystemTime};
 

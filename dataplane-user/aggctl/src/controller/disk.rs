@@ -1,5 +1,5 @@
-//! What the controller writes down for others: it never depends on it. What it has in memory is the truth; what cannot
-//! be written is written as soon as it can be, and what others removed is made again.
+//! The files that the controller writes for others. It never depends on them: what it has in memory counts. What cannot
+//! be written now is written as soon as possible, and what others removed is made again.
 
 use aggctl_engine::{aggregate::Memory, record::Record};
 use aggctl_kernel::state::{StateError, Written};
@@ -119,7 +119,8 @@ impl Controller {
         let failed = kept.is_err();
         let flow = kept.unwrap_or_else(|error| {
             if !self.disk.homeless {
-                warn!(%error, "cannot make the state directory again, so that commands reach nobody: trying every second");
+                warn!(%error, "cannot make the state directory again, so that commands reach nobody: trying every \
+                               second");
             }
             LoopControl::Go
         });

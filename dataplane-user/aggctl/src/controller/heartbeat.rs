@@ -1,5 +1,5 @@
-//! Showing that the loop turns: to the guardian or service manager, who replaces a controller that does not, and to the
-//! server, which tells commands.
+//! Showing that the loop runs: to the guardian or service manager, which replaces a controller whose loop hangs, and to
+//! the server, which tells commands.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What comes to the ports when their addresses have just moved: whoever was about to add one could not know.
+//! What others add to ports whose addresses have just moved: they could not know of the move yet.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Remembering what the aggregate has above the link, should somebody delete its interface.
+//! Remembering the aggregate's addresses, routes and neighbours, in case somebody deletes its interface.
 
 use std::{
     collections::BTreeSet,

@@ -2,7 +2,7 @@
 //! kernel.
 //!
 //! It decides nothing itself. It runs on one thread: every action is a short system call, and events that arrive
-//! meanwhile wait in the socket. Looks that may take long are made [`aside`].
+//! meanwhile wait in the socket. Reads that may take long are made on another thread: see [`aside`].
 
 mod act;
 mod aside;
@@ -277,8 +277,8 @@ impl Controller {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.next_deadline();
-            // What has its time goes first, and its next time is counted from its end: it cannot take every turn. All
-            // else takes turns by lot, each a short one.
+            // What is due at a time goes first; its next time counts from its end, so that it cannot take every turn.
+            // Of the rest one that is ready is picked at random, and each takes a short time.
             let input = tokio::select! {
                 biased;
                 _ = poll.tick() => Input::Poll,

@@ -1,4 +1,4 @@
-//! The network namespace that the controller is in, and whether it should let go of it.
+//! The network namespace that the controller is in, and whether it should leave it.
 
 use aggctl_kernel::{netns, process, state::Store};
 

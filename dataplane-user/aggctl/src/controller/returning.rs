@@ -1,7 +1,7 @@
 //! Interfaces that may be missing ports, come back.
 //!
-//! While a port is missing any interface that an event names may be it. Others may cause events without end, so what is
-//! to be looked at waits in a queue, each interface once, and looks take no more than a part of the time.
+//! While a port is missing, any interface that an event names may be that port. Others may cause any number of events,
+//! so the interfaces to be checked wait in a queue, each once, and the checks take a limited part of the time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

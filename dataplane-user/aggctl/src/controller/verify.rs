@@ -1,6 +1,6 @@
-//! Looking every second whether all is as it should be, and putting right what may be put right.
+//! Checking every second whether all is as it should be, and repairing what may be repaired.
 //!
-//! A look is made part by part, one in a turn of the loop, so that a failing port never waits for it.
+//! A check has parts, one for each turn of the loop, so that a failing port never waits for it.
 
 use std::{
     collections::VecDeque,

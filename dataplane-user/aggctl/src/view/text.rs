@@ -103,7 +103,10 @@ fn settings(view: &AggregateView) -> String {
     lines.extend(view.last_change.as_ref().map(|at| format!("last change {at}")));
     lines.push(match view.controller.pid {
         Some(pid) if view.controller.answers == Some(false) => {
-            format!("controller: process {pid} DOES NOT ANSWER: what it knows could not be asked, the rest is from maps and kernel")
+            format!(
+                "controller: process {pid} DOES NOT ANSWER: what it knows could not be asked, the rest is from maps \
+                 and kernel"
+            )
         }
         Some(pid) => format!("controller: process {pid}"),
         None => format!("controller: NONE, link changes go unseen; start one with `aggctl adopt {}`", view.name),

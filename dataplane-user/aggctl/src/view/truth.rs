@@ -1,4 +1,4 @@
-//! What is, as the kernel has it at this moment: it is shown rather than what somebody remembers.
+//! The present state as the kernel has it: that is shown, rather than what a controller remembers.
 
 use std::collections::BTreeMap;
 

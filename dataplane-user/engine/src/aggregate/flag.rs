@@ -1,9 +1,9 @@
 //! Promiscuous and all-multicast mode of a port, which both its owner and the aggregate may want.
 //!
 //! The kernel keeps one bit for both (`IFF_PROMISC` and `IFF_ALLMULTI` of `dev->gflags`, net/core/dev.c,
-//! `__dev_change_flags`; what tcpdump, bridges and macvlans want is counted beside it and concerns nobody here). So
-//! what others make of it is the owner's wish from then on, and the bit is set as long as one of the two wants it. An
-//! owner who sets a bit that is set already, because the aggregate needs it, changes nothing: the kernel tells nobody.
+//! `__dev_change_flags`; what tcpdump, bridges and macvlans want is counted beside it and does not matter here). So
+//! when others change it, that is the owner's wish from then on, and the bit is set as long as one of the two wants it.
+//! An owner who sets a bit that is set already, because the aggregate needs it, changes nothing: there is no event.
 
 use std::time::Duration;
 

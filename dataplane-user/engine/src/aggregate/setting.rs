@@ -96,8 +96,8 @@ impl<T: Copy + PartialEq> PortSetting<T> {
         Verdict::Set
     }
 
-    /// Puts back what somebody else changed, at once the first times; then ever more rarely, for there is no fight
-    /// without limit.
+    /// Puts back what somebody else changed: at once the first times, then after pauses that grow, so that two programs
+    /// that want different values do not change it without end.
     fn put_back(&mut self, now: Duration, wanted: T, reported: T) -> Verdict {
         if now.saturating_sub(self.put_back_at) >= CALM {
             self.put_back = 0;

@@ -6,8 +6,8 @@ use aggctl_common::{Destination, IfIndex, MAX_PORTS, Mac, PortId, Ports};
 
 use crate::aggregate::port::Port;
 
-/// How long a port that was active until now, and is still usable, goes on accepting unicast: what the switch sends to
-/// it until the announcements have taught it better. Broadcast and multicast it drops at once, lest they come twice.
+/// How long a port that was active until now, and is still usable, goes on accepting unicast: the switch sends there
+/// until it has learnt from the announcements. It drops broadcast and multicast at once, which would else come twice.
 pub const ACCEPT_GRACE: Duration = Duration::from_millis(250);
 
 /// Builds the table. `active` is the slot to enter as active while there is one.

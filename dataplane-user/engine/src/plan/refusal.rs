@@ -28,7 +28,8 @@ pub enum Refusal {
     },
     /// The name of the aggregate's peer is in use.
     #[error(
-        "{name} needs the name {peer} for its peer, but that is taken; rename that interface or choose another name for the aggregate"
+        "{name} needs the name {peer} for its peer, but that is taken; rename that interface or choose another name \
+         for the aggregate"
     )]
     PeerNameTaken {
         /// The aggregate.
@@ -129,7 +130,8 @@ pub enum Refusal {
     },
     /// The port belongs to an aggregate of ours.
     #[error(
-        "port {port} already belongs to the aggregate {aggregate}; remove it there with 'aggctl port remove {aggregate} {port}' first"
+        "port {port} already belongs to the aggregate {aggregate}; remove it there with 'aggctl port remove \
+         {aggregate} {port}' first"
     )]
     PortInAggregate {
         /// The port.
@@ -149,7 +151,8 @@ pub enum Refusal {
     },
     /// A device is stacked on the port.
     #[error(
-        "{upper} is stacked on port {port} and would be bypassed; remove {upper} first and make it again on the aggregate"
+        "{upper} is stacked on port {port} and would be bypassed; remove {upper} first and make it again on the \
+         aggregate"
     )]
     PortHasUpper {
         /// The port.
@@ -167,8 +170,8 @@ pub enum Refusal {
     },
     /// The port does not take the aggregate's MTU.
     #[error(
-        "port {port} takes an MTU of {limits} and would get {mtu}, that of {source_name}; give {source_name} another with \
-         'ip link set {source_name} mtu {fits}' first"
+        "port {port} takes an MTU of {limits} and would get {mtu}, that of {source_name}; give {source_name} another \
+         with 'ip link set {source_name} mtu {fits}' first"
     )]
     PortMtu {
         /// The port.
@@ -192,7 +195,8 @@ pub enum Refusal {
     },
     /// A route leaves by two ports of the aggregate.
     #[error(
-        "the multipath route to {route} leaves by more than one port of the aggregate; replace it by a route through one of them first"
+        "the multipath route to {route} leaves by more than one port of the aggregate; replace it by a route through \
+         one of them first"
     )]
     MultipathOverPorts {
         /// The destination.
@@ -200,7 +204,8 @@ pub enum Refusal {
     },
     /// The kernel has no netkit that serves.
     #[error(
-        "this kernel makes no netkit device with a MAC of our choice (Linux 6.7 with CONFIG_NETKIT, 6.11 for the MAC); use --device veth or auto"
+        "this kernel makes no netkit device with a MAC of our choice (Linux 6.7 with CONFIG_NETKIT, 6.11 for the \
+         MAC); use --device veth or auto"
     )]
     NoNetkit,
     /// The kernel has no tcx.
@@ -208,7 +213,8 @@ pub enum Refusal {
     NoTcx,
     /// The host can be reached now and could not be after the change.
     #[error(
-        "{port} carries addresses and has a link, but {name} needs min-ports {min_ports} and {links} port(s) have one: the host would be cut off; bring up more links or lower min-ports"
+        "{port} carries addresses and has a link, but {name} needs min-ports {min_ports} and {links} port(s) have \
+         one: the host would be cut off; bring up more links or lower min-ports"
     )]
     WouldStrand {
         /// The aggregate.
@@ -254,7 +260,8 @@ pub enum Refusal {
     },
     /// Too few ports would be left.
     #[error(
-        "without {port}, {name} has fewer ports than min-ports {min_ports}; lower it with 'aggctl set {name} min-ports=…' first"
+        "without {port}, {name} has fewer ports than min-ports {min_ports}; lower it with 'aggctl set {name} \
+         min-ports=…' first"
     )]
     TooFewLeft {
         /// The aggregate.

@@ -80,8 +80,8 @@ impl fmt::Display for Warning {
             }
             Self::SharedMac { port, aggregate, mac } => write!(
                 f,
-                "{aggregate} keeps {mac}, the MAC of {port}: before {port} is used in the same network give one of them \
-                 another, as 'ip link set {port} address …'"
+                "{aggregate} keeps {mac}, the MAC of {port}: before {port} is used in the same network give one of \
+                 them another, as 'ip link set {port} address …'"
             ),
             Self::NoIpv6 { port } => write!(f, "IPv6 is disabled on {port}, so it is on the aggregate too"),
         }

@@ -4,42 +4,42 @@ const IDLE: ProcessSample = ProcessSample { stopped: false, processor: Duration:
 const HALTED: ProcessSample = ProcessSample { stopped: true, processor: Duration::ZERO };
 
 /// Looks until it is given up; after how many looks, and why.
-fn given_up(pulse: &mut Liveness, mut sight: impl FnMut(u32) -> ProcessSample) -> Option<(u32, GivenUp)> {
-    (1..10_000).find_map(|look| pulse.look(sight(look)).map(|why| (look, why)))
+fn given_up(liveness: &mut Liveness, mut sight: impl FnMut(u32) -> ProcessSample) -> Option<(u32, GivenUp)> {
+    (1..10_000).find_map(|look| liveness.look(sight(look)).map(|why| (look, why)))
 }
 
 /// A controller whose loop turns.
 fn turning() -> Liveness {
-    let mut pulse = Liveness::default();
-    beat(&mut pulse, Beat::Turn, IDLE);
-    pulse
+    let mut liveness = Liveness::default();
+    beat(&mut liveness, Beat::Turn, IDLE);
+    liveness
 }
 
 /// A beat, and a look.
-fn beat(pulse: &mut Liveness, beat: Beat, sight: ProcessSample) {
-    pulse.receive(beat);
-    assert_eq!(pulse.look(sight), None);
+fn beat(liveness: &mut Liveness, beat: Beat, sight: ProcessSample) {
+    liveness.receive(beat);
+    assert_eq!(liveness.look(sight), None);
 }
 
 #[test]
 fn one_that_beats_is_left_alone() {
-    let mut pulse = turning();
+    let mut liveness = turning();
     for look in 0..1000 {
         // Even one that is stopped again and again, and works hard.
         let sight = ProcessSample { stopped: look % 3 != 0, processor: Duration::from_secs(look) };
         if look % 3 == 0 {
-            pulse.receive(Beat::Turn);
+            liveness.receive(Beat::Turn);
         }
-        assert_eq!(pulse.look(sight), None, "look {look}");
+        assert_eq!(liveness.look(sight), None, "look {look}");
     }
 }
 
 #[test]
 fn one_that_is_stopped_is_given_up_after_a_second_whatever_it_was_doing() {
     for last in [Beat::Turn, Beat::Long] {
-        let mut pulse = turning();
-        beat(&mut pulse, last, IDLE);
-        assert_eq!(given_up(&mut pulse, |_| HALTED), Some((STOPPED, GivenUp::Stopped)));
+        let mut liveness = turning();
+        beat(&mut liveness, last, IDLE);
+        assert_eq!(given_up(&mut liveness, |_| HALTED), Some((STOPPED, GivenUp::Stopped)));
     }
     assert_eq!(LOOK * STOPPED, Duration::from_secs(1));
 }
@@ -55,22 +55,22 @@ fn one_that_spins_is_given_up_by_its_processor_time() {
 
 #[test]
 fn what_takes_long_may_take_long() {
-    let mut pulse = turning();
-    beat(&mut pulse, Beat::Long, IDLE);
-    assert_eq!(given_up(&mut pulse, |_| IDLE), Some((SILENT_LONG, GivenUp::Waiting)));
+    let mut liveness = turning();
+    beat(&mut liveness, Beat::Long, IDLE);
+    assert_eq!(given_up(&mut liveness, |_| IDLE), Some((SILENT_LONG, GivenUp::Waiting)));
     assert_eq!(given_up(&mut Liveness::default(), |_| IDLE), Some((SILENT_LONG, GivenUp::Waiting)), "to begin, too");
-    let mut pulse = turning();
-    beat(&mut pulse, Beat::Long, IDLE);
-    beat(&mut pulse, Beat::Turn, IDLE);
-    assert_eq!(given_up(&mut pulse, |_| IDLE), Some((SILENT, GivenUp::Waiting)), "it is over");
+    let mut liveness = turning();
+    beat(&mut liveness, Beat::Long, IDLE);
+    beat(&mut liveness, Beat::Turn, IDLE);
+    assert_eq!(given_up(&mut liveness, |_| IDLE), Some((SILENT, GivenUp::Waiting)), "it is over");
 }
 
 #[test]
 fn processor_time_of_the_past_does_not_count() {
-    let mut pulse = turning();
+    let mut liveness = turning();
     let old = ProcessSample { stopped: false, processor: Duration::from_secs(1000) };
-    beat(&mut pulse, Beat::Turn, old);
-    assert_eq!(given_up(&mut pulse, |_| old), Some((SILENT, GivenUp::Waiting)));
+    beat(&mut liveness, Beat::Turn, old);
+    assert_eq!(given_up(&mut liveness, |_| old), Some((SILENT, GivenUp::Waiting)));
 }
 
 #[test]
@@ -88,15 +88,15 @@ fn one_failed_start_does_not_slow_down_later_ones() {
 
 #[test]
 fn being_in_control_begins_with_the_first_turn() {
-    let mut pulse = Liveness::default();
-    beat(&mut pulse, Beat::Long, IDLE);
-    pulse.look(IDLE);
-    assert_eq!(pulse.in_control(), None);
-    beat(&mut pulse, Beat::Turn, IDLE);
+    let mut liveness = Liveness::default();
+    beat(&mut liveness, Beat::Long, IDLE);
+    liveness.look(IDLE);
+    assert_eq!(liveness.in_control(), None);
+    beat(&mut liveness, Beat::Turn, IDLE);
     for _ in 0..3 {
-        beat(&mut pulse, Beat::Turn, IDLE);
+        beat(&mut liveness, Beat::Turn, IDLE);
     }
-    assert_eq!(pulse.in_control(), Some(Duration::from_secs(1)));
+    assert_eq!(liveness.in_control(), Some(Duration::from_secs(1)));
 }
 
 #[test]

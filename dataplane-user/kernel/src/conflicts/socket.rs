@@ -1,4 +1,4 @@
-//! Sockets that are bound to a port: TCP, UDP and raw ones reach nobody any more, packet sockets go on receiving what
+//! Sockets that are bound to a port: TCP, UDP and raw ones are cut off, packet sockets go on receiving what
 //! is on the port's wire.
 
 use std::{

@@ -87,8 +87,8 @@ impl BoundTable {
 
     fn words(&self) -> &BoundWords {
         // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is
-        // that of `Bound`; every bit pattern is a valid `BoundWords`; programs and other processes change it under our
-        // eyes, which atomics allow.
+        // that of `Bound`; every bit pattern is a valid `BoundWords`; programs and other processes change it
+        // meanwhile, which atomics allow.
         unsafe { self.0.start().cast().as_ref() }
     }
 }

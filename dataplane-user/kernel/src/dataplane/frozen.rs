@@ -1,5 +1,5 @@
-//! Octets in a map of their own, for people and not for programs: where a bpffs is, they take none of the room of a
-//! disk, and outlive every process.
+//! Octets in a pinned map of their own, which no eBPF program reads: they need no room on a disk, and outlive every
+//! process.
 //!
 //! Whoever reads them finds all of what was written at one time: a map is filled, frozen, and only then takes the place
 //! of the former one, in one step.

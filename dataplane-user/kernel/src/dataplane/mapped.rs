@@ -12,7 +12,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::{error::DataplaneError, maps, pins::Pins};
 
-/// The memory of a value. All access must be through atomics: programs and other processes change it under our eyes.
+/// The memory of a value. All access must be through atomics: programs and other processes change it meanwhile.
 ///
 /// Minimum kernel version: 5.5 (`BPF_F_MMAPABLE`).
 #[derive(Debug)]

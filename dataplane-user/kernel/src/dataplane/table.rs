@@ -97,8 +97,8 @@ impl PortsTable {
 
     fn words(&self) -> &PortsWords {
         // SAFETY: the memory lives as long as `self`, begins at a page, and is as long as the map's value, which is
-        // that of `Ports`; every bit pattern is a valid `PortsWords`; programs and other processes change it under our
-        // eyes, which atomics allow.
+        // that of `Ports`; every bit pattern is a valid `PortsWords`; programs and other processes change it
+        // meanwhile, which atomics allow.
         unsafe { self.0.start().cast().as_ref() }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! This is a client of our own rather than the `rtnetlink` crate, whose sockets it uses, for four reasons: plans run as
 //! a plain list also in processes that have no runtime (the guardian); nexthop objects and nfnetlink are unknown to
-//! that crate; routes must travel opaque, with attributes that no library knows; and of events that others cause
-//! without end no more shall be read than is needed ([`crate::watch`]).
+//! that crate; routes must be moved unchanged, with attributes that no library knows; and of the many events that
+//! others cause no more shall be parsed than is needed ([`crate::watch`]).
 
 pub mod address;
 pub mod link;

@@ -1,5 +1,5 @@
-//! Routes. They travel as the kernel described them, so that nothing is lost that we do not understand; only what is
-//! the kernel's momentary account of a route (dead, link down, cached metrics' age) is left out.
+//! Routes. They are moved as the kernel described them, so that attributes that we do not know are kept too; only the
+//! momentary state of a route (dead, link down, age of cached metrics) is left out.
 
 use aggctl_common::IfIndex;
 use aggctl_engine::host::Route;

@@ -1,4 +1,4 @@
-//! A network namespace of our own, which nobody is in: a bind mount holds it.
+//! A network namespace of our own, in which no process is: a bind mount holds it.
 
 use std::{
     fs::{self, File},

@@ -23,7 +23,10 @@ pub enum StateError {
         source: io::Error,
     },
     /// No bpffs to pin in.
-    #[error("cannot mount a bpffs at {path}: {source}; mount one there by hand (mount -t bpf bpf {path})", path = path.display())]
+    #[error(
+        "cannot mount a bpffs at {path}: {source}; mount one there by hand (mount -t bpf bpf {path})",
+        path = path.display()
+    )]
     Mount {
         /// Where.
         path: PathBuf,
@@ -40,8 +43,8 @@ pub enum StateError {
     },
     /// No copy of a record can be read.
     #[error(
-        "the record of {name} is lost: {source}, nor is there another copy; `aggctl detach {name} --force` takes off what is \
-         found of it"
+        "the record of {name} is lost: {source}, nor is there another copy; `aggctl detach {name} --force` takes off \
+         what is found of it"
     )]
     Lost {
         /// The aggregate.
@@ -51,8 +54,8 @@ pub enum StateError {
     },
     /// A record of a newer version of aggctl.
     #[error(
-        "{path} was written by a newer version of aggctl (layout {found}, this one knows up to {RECORD_VERSION}); nothing \
-         was changed, use that version",
+        "{path} was written by a newer version of aggctl (layout {found}, this one knows up to {RECORD_VERSION}); \
+         nothing was changed, use that version",
         path = path.display()
     )]
     Newer {
@@ -62,7 +65,10 @@ pub enum StateError {
         found: u32,
     },
     /// A record of a version of aggctl that is not known any more.
-    #[error("{path} was written by another version of aggctl (layout {found}, this one knows {RECORD_VERSION})", path = path.display())]
+    #[error(
+        "{path} was written by another version of aggctl (layout {found}, this one knows {RECORD_VERSION})",
+        path = path.display()
+    )]
     Version {
         /// Which.
         path: PathBuf,

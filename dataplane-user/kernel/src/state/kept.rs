@@ -1,5 +1,5 @@
-//! A third copy of the record, in the kernel: beside the pins of the maps and programs that it is about, where no disk
-//! can be full, and nobody clears away what looks like files of no use.
+//! A third copy of the record, in the kernel, beside the pins of the maps and programs that it is about: no disk can be
+//! full there, and no cleaner of temporary files reaches it.
 
 use std::{
     fs, io,

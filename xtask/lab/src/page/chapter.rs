@@ -51,9 +51,11 @@ fn overview(figures: &Figures, directory: &Path, stem: &str) -> Result<String> {
 }
 
 const FREE: &str = "Frames that nobody else holds, as a card delivers them:";
-const HELD: &str = "The same while the generator holds on to each frame, which is its usual way. Who receives such a frame through bonding or team pays for a copy of its \
-    description, of about 515 instructions; `aggctl` needs none. All tables below are of such frames. (Where a VLAN tag is taken out of a received frame, it is copied for everybody, \
-    also on the bare port: so bonding's and team's RX is lower there.)";
+const HELD: &str = "The same while the generator holds on to each frame, which is its usual way. Who receives such a \
+                    frame through bonding or team pays for a copy of its description, of about 515 instructions; \
+                    `aggctl` needs none. All tables below are of such frames. (Where a VLAN tag is taken out of a \
+                    received frame, it is copied for everybody, also on the bare port: so bonding's and team's RX is \
+                    lower there.)";
 
 fn kinds(figures: &Figures) -> String {
     let tables = Mode::ALL.into_iter().filter_map(|mode| {

@@ -27,25 +27,33 @@ pub fn write(figures: &Figures) -> String {
     sections.into_iter().filter(|(.., table)| !table.is_empty()).map(section).collect()
 }
 
-const LEAVES: &str = "One port leaves (its cable is cut) and returns. The flows that were on it must move; *others* are flows that moved \
-    though their port was well, *not back* those that take another port in the end than in the beginning.";
+const LEAVES: &str = "One port leaves (its cable is cut) and returns. The flows that were on it must move; *others* \
+                      are flows that moved though their port was well, *not back* those that take another port in the \
+                      end than in the beginning.";
 const EVEN: &str =
     "The smallest and the largest share of the flows that a port got, as a part of an even share (1.00), over 4 ports.";
 const PARITY: &str = "With `--table kernel-compat`: flows that take the same port as with bonding.";
-const FAILOVER: &str = "Active-backup over 2 ports; the cable of the active one is cut at its far end while numbered datagrams are sent. \
-    *Gap* is from the last frame on that port to the first on the other one, *lost* what never arrived. The clock is the machine's: \
-    a processor of a thousand million instructions a second. A cut *veth* cable tells the kernel at once. Real cards need not do that, and *tap* devices \
-    do not: the kernel gathers the news of lost carriers for up to a second, except for ports of its own drivers (bonding, team).";
-const TCP: &str = "One connection over active-backup, in Mbit/s, and as a multiple of bonding's. The clock is the machine's, so these are bits \
-    for every 1000 instructions of its one processor, which does the work of both ends.";
-const UDP: &str = "The smallest datagrams over active-backup, thousands that arrive in a second of the machine's clock: datagrams for every million \
-    instructions of its one processor, which does the work of both ends.";
-const TWO: &str = "The same in a machine with two processors, one for each end, over active-backup. Two processors have no common count of instructions, so this is the time of \
-    this world, in which other work disturbs: medians of several rounds, as multiples, and only large differences mean something.";
-const PROGRAMS: &str = "What our own programs take of a frame's cost over the bare port, by the kernel's account of programs; the rest is the way that \
-    frames go. The account reads a clock, whose cost is taken off, to about ten instructions. The call that redirects the frame is part of the program.";
-const CONTROLLER: &str = "Active-backup. Work is in millions of instructions a second: 10 would be 1 % of a processor of a thousand million. \
-    *Flapping*: all ports lose their carriers and get them back once a second. *Attach* is in milliseconds of such a processor.";
+const FAILOVER: &str = "Active-backup over 2 ports; the cable of the active one is cut at its far end while numbered \
+                        datagrams are sent. *Gap* is from the last frame on that port to the first on the other one, \
+                        *lost* what never arrived. The clock is the machine's: a processor of a thousand million \
+                        instructions a second. A cut *veth* cable tells the kernel at once. Real cards need not do \
+                        that, and *tap* devices do not: the kernel gathers the news of lost carriers for up to a \
+                        second, except for ports of its own drivers (bonding, team).";
+const TCP: &str = "One connection over active-backup, in Mbit/s, and as a multiple of bonding's. The clock is the \
+                   machine's, so these are bits for every 1000 instructions of its one processor, which does the work \
+                   of both ends.";
+const UDP: &str = "The smallest datagrams over active-backup, thousands that arrive in a second of the machine's \
+                   clock: datagrams for every million instructions of its one processor, which does the work of both \
+                   ends.";
+const TWO: &str = "The same in a machine with two processors, one for each end, over active-backup. Two processors \
+                   have no common count of instructions, so this is the time of this world, in which other work \
+                   disturbs: medians of several rounds, as multiples, and only large differences mean something.";
+const PROGRAMS: &str = "What our own programs take of a frame's cost over the bare port, by the kernel's account of \
+                        programs; the rest is the way that frames go. The account reads a clock, whose cost is taken \
+                        off, to about ten instructions. The call that redirects the frame is part of the program.";
+const CONTROLLER: &str = "Active-backup. Work is in millions of instructions a second: 10 would be 1 % of a processor \
+                          of a thousand million. *Flapping*: all ports lose their carriers and get them back once a \
+                          second. *Attach* is in milliseconds of such a processor.";
 
 fn row(values: impl IntoIterator<Item = String>) -> Vec<String> {
     values.into_iter().collect()

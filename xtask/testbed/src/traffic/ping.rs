@@ -5,8 +5,8 @@
 //! - A thread that the machine does not let run sends nothing, so nothing of it is lost. Answers wait for the other in
 //!   a buffer for a minute of the fastest rhythm, and an answer that finds the buffer full is an error.
 //! - A request that the kernel refuses to send is told apart from one that is not answered.
-//! - The queue of frames that a processor could not work off in time belongs to the machine, and everybody on it shares it:
-//!   what it dropped is told with what was lost.
+//! - The queue of frames that a processor could not work off in time belongs to the machine, and everybody on it shares
+//!   it: what it dropped is told with what was lost.
 
 use std::{
     fs,
