@@ -29,6 +29,19 @@ fn migrated(mut old: Value) -> Result<Record, serde_json::Error> {
     serde_json::from_value(old)
 }
 
+/// Code calls it the peer; what is on disk has the name that it had before, so that binaries of either age read it.
+#[test]
+fn the_peer_is_called_hidden_in_a_record() {
+    let record = migrated(kept(&Path::new(KEPT).join("631a00c-hash-direct-tcx"))).unwrap();
+    let written = serde_json::to_value(&record).unwrap();
+    assert_eq!((&written["hidden"], &written["hidden_index"]), (&json!("agg0-peer"), &json!(record.peer_index)));
+    let pair = |entry: &&Value| !entry["step"]["link"]["pair"].is_null();
+    let made = written["journal"].as_array().unwrap().iter().find(pair).unwrap();
+    assert_eq!(made["step"]["link"]["pair"]["pair"]["hidden"], "agg0-peer");
+    assert_eq!(json!(Subject::Peer), "hidden");
+    assert_eq!(serde_json::from_value::<Record>(written).unwrap(), record);
+}
+
 #[test]
 fn the_present_index_of_version_3_is_kept() {
     let mut old = kept(&Path::new(KEPT).join("631a00c-hash-direct-tcx"));
