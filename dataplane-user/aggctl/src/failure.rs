@@ -3,10 +3,13 @@
 use std::{io::Write, process::ExitCode};
 
 use aggctl_engine::{
+    names::InvalidName,
     options::{Invalid, shorten_to},
     plan::Refusal,
 };
-use aggctl_kernel::{error::KernelError, probe::Missing, state::StateError, transaction::TransactionError};
+use aggctl_kernel::{
+    error::KernelError, execute::ExecuteError, probe::Missing, state::StateError, transaction::TransactionError,
+};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +63,15 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             // Whatever the host.
-            Refusal::InvalidName { .. } | Refusal::Option(_) => Self::Usage(refusal.to_string()),
+            Refusal::Name(_) | Refusal::Option(_) => Self::Usage(refusal.to_string()),
             refusal => Self::Refused(refusal.to_string()),
         }
+    }
+}
+
+impl From<InvalidName> for Failure {
+    fn from(invalid: InvalidName) -> Self {
+        Self::Usage(invalid.to_string())
     }
 }
 
@@ -81,6 +90,12 @@ impl From<Missing> for Failure {
 impl From<aggctl_engine::aggregate::EventRefusal> for Failure {
     fn from(refusal: aggctl_engine::aggregate::EventRefusal) -> Self {
         Self::Refused(refusal.to_string())
+    }
+}
+
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
+        Self::Refused(error.to_string())
     }
 }
 

@@ -13,6 +13,7 @@ use aggctl_engine::{
     aggregate::Memory,
     config::AggregateConfig,
     host::{Host, Link},
+    names,
     plan::{self, OtherAggregates},
     record::{Layer3, Phase, PortRecord, Record},
     settings::Settings,
@@ -27,7 +28,7 @@ use aggctl_kernel::{
     netns, process,
     snapshot::{complete_settings, snapshot},
     state::{Lock, StateError, Store},
-    transaction,
+    transaction, undo,
 };
 use tracing::{info, warn};
 
@@ -86,7 +87,7 @@ pub fn taken(store: &Store, host: &Host) -> Result<OtherAggregates, Failure> {
             Err(error) => {
                 warn!(%error, name, "what another aggregate has is taken from its maps");
                 taken.ports.extend(remains::of(&other).ports.into_iter().map(|(_, index)| (index, name.clone())));
-                taken.names.insert(plan::peer_name(&name));
+                taken.names.insert(names::peer_name(&name));
             }
         }
         taken.names.insert(name);
@@ -134,7 +135,7 @@ pub fn attach(
     }
     drop(ports);
     if let Err(error) = carry_out(store, &mut record, &mut executor, warn) {
-        return Err(match transaction::roll_back(store, &mut record, &mut executor) {
+        return Err(match undo::roll_back(store, &mut record, &mut executor) {
             Ok(steps) => Failure::Refused(format!("{error}; {}", undone(steps))),
             Err(errors) => Failure::Refused(format!("{error}; could not be undone: {}", left(store, &errors))),
         });
@@ -331,7 +332,7 @@ pub fn recover(store: &Store) -> Result<Option<Record>, Failure> {
 pub fn roll_back(store: &Store, mut record: Record) -> Result<&'static str, Failure> {
     let mut executor = executor(store, &record)?;
     executor.listen()?;
-    transaction::roll_back(store, &mut record, &mut executor)
+    undo::roll_back(store, &mut record, &mut executor)
         .map(undone)
         .map_err(|errors| Failure::Refused(format!("could not be undone: {}", left(store, &errors))))
 }
@@ -361,7 +362,7 @@ pub fn tear_down(store: &Store, mut record: Record, force: bool) -> Result<(), F
             info!(port = port.config.name, ?errors, "its settings were restored in another network namespace");
         }
     }
-    transaction::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
+    undo::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
         Failure::Refused(format!("detached, but not everything could be restored: {}", left(store, &errors)))
     })
 }

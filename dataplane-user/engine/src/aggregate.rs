@@ -29,8 +29,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     action::{Action, Notice},
     changes::LastChanges,
-    config::{AggregateConfig, Partner, PortConfig},
-    event::{AggregateState, Event, LinkState, OwnFlags},
+    config::{AggregateConfig, Partner},
+    event::{AggregateState, Event, LinkState, Member},
     select::Rules,
     status::{AggregateStatus, PortStatus},
 };
@@ -54,19 +54,6 @@ use sharing::Sharing;
 
 pub use refusal::EventRefusal;
 pub use table::ACCEPT_GRACE;
-
-/// A port as it is handed over at the start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its slot.
-    pub id: PortId,
-    /// Its interface.
-    pub ifindex: IfIndex,
-    /// Its settings.
-    pub config: PortConfig,
-    /// What its owner wants of its flags.
-    pub own: OwnFlags,
-}
 
 /// How a controller left the flags of a port; `None`: it did not look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,10 @@ use aggctl_common::{IfIndex, Mac, PortId};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{aggregate::Member, config::AggregateConfig, host::MtuLimits};
+use crate::{
+    config::{AggregateConfig, PortConfig},
+    host::MtuLimits,
+};
 
 /// Something that happened. Every event carries the whole present state of its subject, so that one may be told twice,
 /// or one that was missed be made up for by the next.
@@ -50,6 +53,19 @@ pub enum Event {
     },
     /// A deadline that the engine asked for may have passed.
     Tick,
+}
+
+/// A port as it is handed over at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its slot.
+    pub id: PortId,
+    /// Its interface.
+    pub ifindex: IfIndex,
+    /// Its settings.
+    pub config: PortConfig,
+    /// What its owner wants of its flags.
+    pub own: OwnFlags,
 }
 
 /// The state of a port's interface.

@@ -27,6 +27,7 @@ pub mod foreign;
 pub mod host;
 pub mod identity;
 pub mod ledger;
+pub mod names;
 pub mod options;
 pub mod plan;
 pub mod record;

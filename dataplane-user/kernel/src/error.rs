@@ -4,8 +4,6 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::{dataplane::DataplaneError, packet::SendError};
-
 /// A failure, with the thing that it happened to and the call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -41,12 +39,6 @@ pub enum KernelError {
         /// What was malformed.
         what: &'static str,
     },
-    /// The programs or maps.
-    #[error(transparent)]
-    Dataplane(#[from] DataplaneError),
-    /// A frame was not sent.
-    #[error(transparent)]
-    Send(#[from] SendError),
 }
 
 impl KernelError {
@@ -62,7 +54,7 @@ impl KernelError {
             Self::Refused { failure, .. } => failure.errno(),
             Self::Gone(_) => Some(Errno::NODEV),
             Self::NameTaken(_) => Some(Errno::EXIST),
-            Self::NoEffect { .. } | Self::Malformed { .. } | Self::Dataplane(_) | Self::Send(_) => None,
+            Self::NoEffect { .. } | Self::Malformed { .. } => None,
         }
     }
 }

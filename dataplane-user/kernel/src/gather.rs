@@ -11,9 +11,10 @@ use tracing::{debug, warn};
 use crate::{
     error::KernelError,
     execute::Executor,
+    left::Left,
     snapshot::glance,
     state::Store,
-    transaction::{self, Left, TransactionError},
+    transaction::{self, TransactionError},
 };
 
 /// How often is looked again at most. Somebody who never stops adding is waited for by nobody.

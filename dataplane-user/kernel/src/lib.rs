@@ -3,9 +3,9 @@
 //! - [`netlink`], [`ethtool`], [`sysctl`], [`nft`], [`packet`], [`announce`], [`netns`]: small verbs, one call to the
 //!   kernel each, whose errors name the thing and the call.
 //! - [`dataplane`]: the programs and maps.
-//! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`]
-//!   makes sure that a plan is carried out whole or not at all, [`gather`] moves what others added meanwhile, [`state`]
-//!   keeps the journal.
+//! - [`snapshot`] takes the picture that plans are made from, [`execute`] carries out their steps, [`transaction`] and
+//!   [`undo`] make sure that a plan is carried out whole or not at all ([`left`]: what could not be undone), [`gather`]
+//!   moves what others added meanwhile, [`state`] keeps the journal.
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
@@ -21,6 +21,7 @@ pub mod ethtool;
 pub mod execute;
 pub mod foreign;
 pub mod gather;
+pub mod left;
 pub mod listeners;
 pub mod managers;
 pub mod netlink;
@@ -35,5 +36,6 @@ pub mod state;
 pub mod sysctl;
 pub mod transaction;
 pub mod udev;
+pub mod undo;
 pub mod verify;
 pub mod watch;

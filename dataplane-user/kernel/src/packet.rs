@@ -13,7 +13,7 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, socket_with},
 };
 
-use crate::error::KernelError;
+use crate::error::{CallFailure, KernelError};
 
 /// `AF_PACKET`, as addresses carry it.
 const AF_PACKET: libc::sa_family_t = 17;
@@ -42,6 +42,18 @@ pub enum SendError {
         #[source]
         error: io::Error,
     },
+}
+
+impl From<SendError> for KernelError {
+    fn from(error: SendError) -> Self {
+        let refused = |link: IfIndex, failure| Self::refused(format!("interface {link}"), "send frame", failure);
+        match error {
+            SendError::Gone(link) => Self::Gone(format!("interface {link}")),
+            SendError::Down(link) => refused(link, Errno::NETDOWN.into()),
+            SendError::Full(link) => refused(link, Errno::NOBUFS.into()),
+            SendError::Failed { link, error } => refused(link, CallFailure::from(error)),
+        }
+    }
 }
 
 /// A packet socket that only sends.

@@ -16,7 +16,7 @@ use crate::{
     dataplane::{self, Expected, ProgramRole},
     error::KernelError,
     ethtool,
-    execute::Executor,
+    execute::{ExecuteError, Executor},
 };
 
 /// A part of a look.
@@ -241,19 +241,19 @@ impl Look<'_> {
     }
 
     /// Without its directory nothing more is to be said about pins.
-    fn pins(&self, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
+    fn pins(&self, executor: &Executor) -> Result<Vec<Defect>, ExecuteError> {
         if !executor.dataplane.has_pins()? {
             return Ok(vec![Defect::Pins { lost: Vec::new() }]);
         }
         Ok(if self.lost.is_empty() { Vec::new() } else { vec![Defect::Pins { lost: self.lost.clone() }] })
     }
 
-    fn maps(&self, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
+    fn maps(&self, executor: &Executor) -> Result<Vec<Defect>, ExecuteError> {
         let found = executor.dataplane.defects_of_maps(&self.expected(executor))?;
         Ok(found.into_iter().map(|defect| self.in_words(defect)).collect())
     }
 
-    fn program(&self, role: ProgramRole, executor: &Executor) -> Result<Vec<Defect>, KernelError> {
+    fn program(&self, role: ProgramRole, executor: &Executor) -> Result<Vec<Defect>, ExecuteError> {
         let expected = self.expected(executor);
         if let Some(defect) = executor.dataplane.defect_of_program(&expected, role)? {
             return Ok(vec![self.in_words(defect)]);
@@ -263,7 +263,7 @@ impl Look<'_> {
         Ok(before.into_iter().map(|program| Defect::Before { role, on: on.clone(), program }).collect())
     }
 
-    fn peer(&self, executor: &mut Executor) -> Result<Vec<Defect>, KernelError> {
+    fn peer(&self, executor: &mut Executor) -> Result<Vec<Defect>, ExecuteError> {
         let peer = self.record.peer.clone();
         let Some((link, addresses)) = executor.peer(self.record.peer_index)? else {
             return Ok(vec![Defect::PeerGone(peer)]);
@@ -284,7 +284,7 @@ impl Look<'_> {
     }
 
     /// Features that were switched off when the port joined. Others are not asked for.
-    fn features(&self, port: PortId) -> Result<Vec<Defect>, KernelError> {
+    fn features(&self, port: PortId) -> Result<Vec<Defect>, ExecuteError> {
         let known = self.record.ports.iter().find(|known| known.id == port);
         let Some((known, (_, _, name))) = known.zip(self.ports.iter().find(|(id, _, _)| *id == port)) else {
             return Ok(Vec::new());

@@ -9,7 +9,7 @@ mod live;
 mod monitor;
 mod show;
 
-use aggctl_engine::{options::GivenOptions, plan};
+use aggctl_engine::{names, options::GivenOptions, plan};
 use aggctl_kernel::{netns, privilege, probe};
 
 use crate::{
@@ -71,14 +71,14 @@ fn check_names(command: &Command) -> Result<(), Failure> {
         | Command::Controller { name, .. } => (Some(name.as_str()), None),
         Command::Port { action } => match action {
             PortAction::Add { name, port, .. } => {
-                plan::check_name(&port.name)?;
+                names::check(&port.name)?;
                 (Some(name.as_str()), None)
             }
             PortAction::Remove { name, port } => (Some(name.as_str()), Some(port.as_str())),
             PortAction::Set { name, port } => (Some(name.as_str()), Some(port.name.as_str())),
         },
     };
-    Ok([aggregate, port].into_iter().flatten().try_for_each(plan::check_possible)?)
+    Ok([aggregate, port].into_iter().flatten().try_for_each(names::check_possible)?)
 }
 
 fn port(action: PortAction) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{Action, Event, action::Notice};
-use aggctl_kernel::{announce, error::KernelError};
+use aggctl_kernel::{announce, error::KernelError, execute::ExecuteError};
 use rustix::io::Errno;
 use tracing::{info, warn};
 
@@ -23,7 +23,7 @@ impl Controller {
         }
     }
 
-    fn try_act(&mut self, action: &Action) -> Result<(), KernelError> {
+    fn try_act(&mut self, action: &Action) -> Result<(), ExecuteError> {
         match action {
             Action::Publish(table) => {
                 self.table.publish(table);
@@ -35,7 +35,7 @@ impl Controller {
             Action::PublishBuckets(table) => Ok(self.executor.dataplane.publish_buckets(table)?),
             Action::PublishRotation(rotation) => Ok(self.executor.dataplane.publish_rotation(rotation)?),
             // The only handle on the aggregate's carrier is the administrative state of its other end.
-            Action::SetCarrier(on) => self.executor.set_carrier(self.record.peer_index, *on),
+            Action::SetCarrier(on) => Ok(self.executor.set_carrier(self.record.peer_index, *on)?),
             Action::SetPromisc { port, on } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_promisc(index, *on))
             }
@@ -56,7 +56,7 @@ impl Controller {
             Action::SetPortMtu { port, mtu } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_mtu(index, *mtu))
             }
-            Action::SetAggregateMtu { mtu } => self.executor.netlink.set_mtu(self.record.index, *mtu),
+            Action::SetAggregateMtu { mtu } => Ok(self.executor.netlink.set_mtu(self.record.index, *mtu)?),
             Action::Announce { port } => self.on_port(*port, Self::announce),
             Action::Notice(notice) => {
                 self.notify(notice.clone());
@@ -76,9 +76,9 @@ impl Controller {
         &mut self,
         port: PortId,
         act: impl FnOnce(&mut Self, IfIndex) -> Result<(), KernelError>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), ExecuteError> {
         match self.index_of(port) {
-            Some(index) => act(self, index),
+            Some(index) => Ok(act(self, index)?),
             None => Ok(()),
         }
     }

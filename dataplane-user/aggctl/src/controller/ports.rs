@@ -8,18 +8,14 @@ use std::{collections::VecDeque, time::Instant};
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     Event,
-    aggregate::{ACCEPT_GRACE, Member},
+    aggregate::ACCEPT_GRACE,
     config::{AggregateConfig, PortConfig},
+    event::Member,
     host::Host,
     plan::{self, OtherAggregates, Step, Subject},
     record::{JournalEntry, PortRecord},
 };
-use aggctl_kernel::{
-    gather,
-    snapshot::snapshot,
-    state::Lock,
-    transaction::{self, Left},
-};
+use aggctl_kernel::{gather, left::Left, snapshot::snapshot, state::Lock, transaction};
 use tokio::sync::oneshot;
 use tracing::warn;
 

@@ -3,8 +3,9 @@
 use aggctl_common::{MAX_PORTS, PortId};
 
 use crate::{
-    aggregate::{ACCEPT_GRACE, Aggregate, Demand, EventRefusal, LeftFlags, Member, port::Port},
+    aggregate::{ACCEPT_GRACE, Aggregate, Demand, EventRefusal, LeftFlags, port::Port},
     config::{AggregateConfig, PortConfig},
+    event::Member,
 };
 
 impl Aggregate {

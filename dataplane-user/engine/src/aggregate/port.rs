@@ -7,12 +7,12 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use crate::{
     action::{Action, Notice},
     aggregate::{
-        LeftFlags, Member,
+        LeftFlags,
         flag::Flag,
         setting::{Given, PortSetting, Verdict},
     },
     config::PortConfig,
-    event::{LinkState, OwnFlags},
+    event::{LinkState, Member, OwnFlags},
     select::Candidate,
     watch::{Watch, WatchedLink},
 };

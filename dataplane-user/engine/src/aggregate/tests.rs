@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    config::{LinkWatch, Reselect, Toggle},
+    config::{LinkWatch, PortConfig, Reselect, Toggle},
+    event::OwnFlags,
     host::MtuLimits,
     status::PortState,
 };

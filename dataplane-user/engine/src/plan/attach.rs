@@ -7,9 +7,10 @@ use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 use crate::{
     config::{Addresses, AggregateConfig, Device, Hook},
     host::{Address, DISABLE_IPV6, GEN_NONE, Host, Link},
+    names,
     plan::{
         Change, LinkStep, OneWayStep, OtherAggregates, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
-        Warning, candidate, join::Joining, names, port::PlannedPort, port_settings, validate, wiring,
+        Warning, candidate, join::Joining, port::PlannedPort, port_settings, validate, wiring,
     },
     record::{JournalEntry, Layer3, Phase, RECORD_VERSION, Record},
 };

@@ -7,7 +7,8 @@ use aggctl_common::IfIndex;
 use crate::{
     config::AggregateConfig,
     host::{Host, Link},
-    plan::{Refusal, kind, layer3, names, port::PlannedPort},
+    names,
+    plan::{Refusal, kind, layer3, port::PlannedPort},
 };
 
 /// What belongs to other aggregates of this network namespace.

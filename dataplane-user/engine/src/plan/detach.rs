@@ -8,10 +8,11 @@ use aggctl_common::IfIndex;
 
 use crate::{
     host::{Address, DISABLE_IPV6, Host, Link, Neighbour, Nexthop, RP_FILTER, Route},
+    names,
     plan::{
         Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
         layer3::{self, Transfer},
-        names, port, port_settings, wiring,
+        port, port_settings, wiring,
     },
     record::{JournalEntry, Layer3, Phase, PortRecord, Record},
 };

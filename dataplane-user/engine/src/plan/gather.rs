@@ -5,11 +5,12 @@ use aggctl_common::IfIndex;
 use crate::{
     config::Addresses,
     host::{Address, Host, Link, Neighbour, Route},
+    names,
     plan::{
         Change, Layer3Step, Step, Subject,
         join::as_on_aggregate,
         layer3::{self, Transfer},
-        names, port,
+        port,
         port::PlannedPort,
     },
     record::{Layer3, PortRecord, Record},

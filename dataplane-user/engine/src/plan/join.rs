@@ -3,10 +3,10 @@
 use crate::{
     config::{AggregateConfig, Hook, Toggle},
     host::{Address, Host, Link},
+    names,
     plan::{
         Change, Layer3Step, ProgramStep, Setting, Step, Subject, Warning,
         layer3::{self, IFA_F_TEMPORARY, Transfer},
-        names,
         port::PlannedPort,
         port_settings,
     },

@@ -2,7 +2,7 @@
 
 use aggctl_common::MAX_PORTS;
 
-use crate::{host::MtuLimits, options::Invalid};
+use crate::{host::MtuLimits, names::InvalidName, options::Invalid};
 
 /// Why nothing was done. Each is one line that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,13 +11,8 @@ pub enum Refusal {
     #[error(transparent)]
     Option(#[from] Invalid),
     /// The name cannot be an interface's.
-    #[error("{name:?} is no valid interface name: {why}; choose another name")]
-    InvalidName {
-        /// The name.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    #[error(transparent)]
+    Name(#[from] InvalidName),
     /// The aggregate's name is in use.
     #[error("the name {name} is taken by {by}; choose another name, or remove what has it")]
     NameTaken {

@@ -6,8 +6,8 @@ use aggctl_common::MAX_PORTS;
 
 use crate::{
     config::{AggregateConfig, PortConfig, TableKind},
-    options,
-    plan::{Refusal, names},
+    names, options,
+    plan::Refusal,
 };
 
 /// Checks what needs no host of an aggregate that is wished for: each option by its row, what they say together, and

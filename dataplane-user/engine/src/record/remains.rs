@@ -7,7 +7,7 @@ use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig, Wiring},
     host::{DISABLE_IPV6, GEN_EUI64, GEN_NONE, Host, Link},
     identity::Identity,
-    plan,
+    names,
 };
 
 /// What pins and maps tell.
@@ -28,7 +28,7 @@ impl Remains {
     /// aggregate always changes. Also returns what is not known, in words.
     #[must_use]
     pub fn record(&self, host: &Host) -> (Record, Vec<String>) {
-        let peer = plan::peer_name(&self.name);
+        let peer = names::peer_name(&self.name);
         let aggregate = host.link(&self.name).filter(|link| is_pair(link));
         let mut unknown = vec![
             "which addresses and routes came from which port: all go to the first".to_owned(),
@@ -117,6 +117,6 @@ mod tests {
         assert_eq!((record.ports[0].before.mac, record.ports[0].before.allmulti), (own, false));
         assert_eq!(record.ports[1].before.sysctls[DISABLE_IPV6], "0");
         assert!(unknown.iter().any(|what| what.contains("eth1")) && !unknown.iter().any(|what| what.contains("eth0")));
-        assert!(plan::detach(&host, &record, true).is_ok_and(|steps| !steps.is_empty()));
+        assert!(crate::plan::detach(&host, &record, true).is_ok_and(|steps| !steps.is_empty()));
     }
 }

@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aggctl_common::{IfIndex, PortId};
-use aggctl_engine::{Event, aggregate::Member, config::LinkWatch, event::LinkState, status::AggregateStatus};
+use aggctl_engine::{
+    Event,
+    config::LinkWatch,
+    event::{LinkState, Member},
+    status::AggregateStatus,
+};
 
 #[derive(Clone, Debug, Default)]
 struct Known {

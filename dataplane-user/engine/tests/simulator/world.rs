@@ -5,9 +5,9 @@ use std::time::Duration;
 use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
     Action, Event,
-    aggregate::{Member, Memory},
+    aggregate::Memory,
     config::{AggregateConfig, Announce, LinkWatch, PortConfig, Reselect, Toggle},
-    event::{AggregateState, LinkState, OwnFlags},
+    event::{AggregateState, LinkState, Member, OwnFlags},
     host::MtuLimits,
 };
 

@@ -1,4 +1,4 @@
-//! The maps: made, pinned, and compared with the shape that they must have.
+//! The maps, each by itself: made, pinned, and compared with the shape that it must have.
 
 use std::{
     io,
@@ -6,17 +6,13 @@ use std::{
 };
 
 use aggctl_common::{DropReason, Ports};
-use aggctl_engine::settings::Settings;
 use aya::maps::{MapData, MapInfo, MapType};
 use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
-    bound,
     bpf::{self, Form},
     error::{DataplaneError, is_not_found},
-    object,
     pins::{self, Pins},
-    tables,
 };
 
 /// The shape of a map.
@@ -73,30 +69,15 @@ pub(super) fn found(pins: &Pins, name: &'static str) -> Result<Option<Shape>, Da
     }
 }
 
-/// Makes and pins the maps. Good ones stay as they are; others are replaced by empty ones, which programs that are
-/// attached already do not see until they are attached again.
-pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
-    if condition(pins)? == Condition::Good {
-        bound::create(pins)?;
-        return tables::create(pins, settings);
-    }
-    if !pins::is_in_bpffs(pins.dir())? {
-        return Err(DataplaneError::NoBpffs(pins.dir().into()));
-    }
-    // The old ones stay in use by the programs that have them, and go with the last of those.
-    for (name, _) in &SHAPES {
-        pins::unpin(&pins.map(name))?;
-    }
-    pins::make_mark(pins.dir())?;
-    pins.remove_marks("layout-")?;
-    bound::create(pins)?;
-    tables::create(pins, settings)?;
+/// Removes the pins of the maps. The maps stay in use by the programs that have them, and go with the last of those.
+pub(super) fn unpin(pins: &Pins) -> Result<(), DataplaneError> {
+    SHAPES.iter().try_for_each(|(name, _)| pins::unpin(&pins.map(name)))
+}
+
+/// Makes and pins an empty table of ports.
+pub(super) fn create_ports(pins: &Pins) -> Result<(), DataplaneError> {
     let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: PORTS.value, entries: PORTS.entries, flags: PORTS.flags };
-    replace(pins, pins::PORTS, || bpf::create_map("PORTS", form, None))?;
-    // Makes and pins the others.
-    object::load(pins, settings, None)?;
-    // Last, so that maps of an interrupted start are made again.
-    pins::make_mark(&pins.layout_mark())
+    replace(pins, pins::PORTS, || bpf::create_map("PORTS", form, None))
 }
 
 /// Makes a map and pins it in the place of the one that is pinned by that name, if there is one.

@@ -5,6 +5,7 @@
 
 mod bound;
 mod bpf;
+mod create;
 mod defects;
 mod double_buffer;
 mod drops;
@@ -109,7 +110,7 @@ impl Dataplane {
     /// If the directory is in no bpffs, the programs were not built, or the kernel refuses.
     pub fn create(&self) -> Result<(), DataplaneError> {
         self.changed.store(true, Ordering::Relaxed);
-        maps::create(&self.pins, &self.settings)
+        create::create(&self.pins, &self.settings)
     }
 
     /// Makes the programs use these orders of ports, one for each bucket. Minimum kernel version: 5.6.

@@ -1,5 +1,6 @@
 //! Carries out the steps of plans: a file for each layer.
 
+mod error;
 mod events;
 mod layer3;
 mod link;
@@ -13,7 +14,7 @@ use aggctl_engine::{
 };
 use rustix::io::Errno;
 
-pub use self::link::set_elsewhere;
+pub use self::{error::ExecuteError, link::set_elsewhere};
 use crate::{
     dataplane::Dataplane,
     error::KernelError,
@@ -52,7 +53,7 @@ impl Executor {
     /// # Errors
     ///
     /// [`KernelError::Gone`] if the interface is not there, else what the kernel refuses.
-    pub fn apply(&mut self, step: &Step) -> Result<(), KernelError> {
+    pub fn apply(&mut self, step: &Step) -> Result<(), ExecuteError> {
         self.announce_removal(step);
         let more = step.takes_more_along();
         if more {
@@ -65,10 +66,10 @@ impl Executor {
         done
     }
 
-    fn carry_out(&mut self, step: &Step) -> Result<(), KernelError> {
+    fn carry_out(&mut self, step: &Step) -> Result<(), ExecuteError> {
         match step {
-            Step::Link(step) => self.change_link(step),
-            Step::Layer3(step) => self.change_layer3(step),
+            Step::Link(step) => Ok(self.change_link(step)?),
+            Step::Layer3(step) => Ok(self.change_layer3(step)?),
             Step::Program(step) => self.change_program(step),
             Step::OneWay(step) => self.act(step),
         }
@@ -80,12 +81,12 @@ impl Executor {
     /// # Errors
     ///
     /// What the kernel refuses.
-    pub fn undo(&mut self, step: &Step) -> Result<(), KernelError> {
+    pub fn undo(&mut self, step: &Step) -> Result<(), ExecuteError> {
         let Some(inverse) = step.inverse() else { return Ok(()) };
         match self.apply(&inverse) {
-            Err(KernelError::Gone(_)) => Ok(()),
+            Err(ExecuteError::Kernel(KernelError::Gone(_))) => Ok(()),
             // It vanished between the look and the call.
-            Err(error @ KernelError::Refused { .. })
+            Err(ExecuteError::Kernel(error @ KernelError::Refused { .. }))
                 if matches!(error.errno(), Some(Errno::NODEV | Errno::NXIO))
                     && step.subject().is_some_and(|link| self.find(link).is_err()) =>
             {

@@ -6,27 +6,27 @@ use aggctl_engine::{
     vlan::VlanConfig,
 };
 
-use super::{Executor, program::slot};
-use crate::{announce, error::KernelError, packet::PacketSender, sysctl};
+use super::{ExecuteError, Executor, program::slot};
+use crate::{announce, packet::PacketSender, sysctl};
 
 impl Executor {
     /// Carries out a step that has no inverse.
-    pub(super) fn act(&mut self, step: &OneWayStep) -> Result<(), KernelError> {
+    pub(super) fn act(&mut self, step: &OneWayStep) -> Result<(), ExecuteError> {
         match step {
-            OneWayStep::Sysctls { link, values } => self.where_it_is(link, |_, target| {
+            OneWayStep::Sysctls { link, values } => Ok(self.where_it_is(link, |_, target| {
                 values.iter().try_for_each(|(key, value)| sysctl::set(&target.name, key, value))
-            }),
+            })?),
             OneWayStep::Select { link } => self.select(link),
             OneWayStep::Announce { link } => {
                 let link = self.find(link)?;
                 // Through the interface itself: where a rule applies, the sending program does.
-                announce::send(&mut self.netlink, &PacketSender::open()?, link.index, link.index, &VlanConfig::Off)
+                Ok(announce::send(&mut self.netlink, &PacketSender::open()?, link.index, link.index, &VlanConfig::Off)?)
             }
         }
     }
 
     /// Makes this port the one that carries traffic.
-    fn select(&mut self, link: &Subject) -> Result<(), KernelError> {
+    fn select(&mut self, link: &Subject) -> Result<(), ExecuteError> {
         let index = self.find(link)?.index;
         let port = slot(link)?;
         let table = self.dataplane.table()?;

@@ -6,12 +6,12 @@ use aggctl_engine::{
     plan::{ProgramStep, Subject},
 };
 
-use super::Executor;
+use super::{ExecuteError, Executor};
 use crate::{dataplane::Ends, error::KernelError};
 
 impl Executor {
     /// Carries out a step about programs or maps. What is taken off need not be there, nor need its interface.
-    pub(super) fn change_program(&mut self, step: &ProgramStep) -> Result<(), KernelError> {
+    pub(super) fn change_program(&mut self, step: &ProgramStep) -> Result<(), ExecuteError> {
         match step {
             ProgramStep::Maps { present } if present.to => self.dataplane.create()?,
             ProgramStep::Maps { .. } => self.dataplane.remove()?,

@@ -7,6 +7,7 @@ use aggctl_engine::{
 };
 use aggctl_kernel::{
     error::KernelError,
+    execute::ExecuteError,
     netlink::{Netlink, link::Pair},
 };
 use aggctl_tests::feature::NETKIT;
@@ -108,9 +109,9 @@ fn the_wrong_end_of_a_netkit_pair_is_not_taken() {
             link set agg0-peer name agg0
             link set other name agg0-peer");
         let error = executor.apply(&create_pair(Device::Netkit)).unwrap_err();
-        assert!(matches!(&error, KernelError::NameTaken(name) if name == "agg0"), "{error}");
+        assert!(matches!(&error, ExecuteError::Kernel(KernelError::NameTaken(name)) if name == "agg0"), "{error}");
         let error = executor.apply(&create_pair(Device::Veth)).unwrap_err();
-        assert!(matches!(&error, KernelError::NameTaken(name) if name == "agg0"), "{error}");
+        assert!(matches!(&error, ExecuteError::Kernel(KernelError::NameTaken(name)) if name == "agg0"), "{error}");
         executor.undo(&create_pair(Device::Veth)).unwrap();
         assert!(picture().link("agg0").is_some(), "a netkit pair is no veth pair of ours");
     });
@@ -142,7 +143,7 @@ fn a_name_that_is_taken_is_refused_and_its_owner_survives_an_undo() {
             link add br0 type bridge");
         let mut executor = executor();
         let error = executor.apply(&create_pair(Device::Veth)).unwrap_err();
-        assert!(matches!(&error, KernelError::NameTaken(name) if name == "agg0-peer"), "{error}");
+        assert!(matches!(&error, ExecuteError::Kernel(KernelError::NameTaken(name)) if name == "agg0-peer"), "{error}");
         executor.undo(&create_pair(Device::Veth)).unwrap();
         assert!(picture().link("agg0").is_some());
         executor.aggregate = "br0".into();

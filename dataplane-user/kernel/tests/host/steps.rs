@@ -10,7 +10,7 @@ use aggctl_engine::{
 };
 use aggctl_kernel::{
     dataplane::{Dataplane, DataplaneError, Expected},
-    error::KernelError,
+    execute::ExecuteError,
     netns::{self, Namespace},
     packet::{PacketSender, SendError},
 };
@@ -66,7 +66,7 @@ fn attach_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
         OneWayStep::Select { link: second }.into(),
     ]);
     for step in &steps {
-        if let Err(KernelError::Dataplane(DataplaneError::NotBuilt)) = executor.apply(step) {
+        if let Err(ExecuteError::Dataplane(DataplaneError::NotBuilt)) = executor.apply(step) {
             println!("skipped: the programs were not built");
             return;
         }

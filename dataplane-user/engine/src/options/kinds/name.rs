@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{FieldAccess, Invalid, ValueKind};
-use crate::{options::text::short_words, plan::check_possible};
+use crate::{names, options::text::short_words};
 
 /// The name of a port, or that there is none.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl<C: fmt::Debug> ValueKind<C> for Name<C> {
             (self.field.set)(config, None);
             return Ok(());
         }
-        check_possible(text).map_err(|refusal| Invalid::Syntax(short_words(&refusal.to_string())))?;
+        names::check_possible(text).map_err(|invalid| Invalid::Syntax(short_words(&invalid.to_string())))?;
         (self.field.set)(config, Some(text.to_owned()));
         Ok(())
     }

@@ -1,6 +1,14 @@
 //! Names of interfaces and labels of IPv4 addresses.
 
-use crate::plan::Refusal;
+/// What cannot be the name of an interface.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is no valid interface name: {why}; choose another name")]
+pub struct InvalidName {
+    /// The name.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
 
 /// The most octets of an interface's name, or of a label (IFNAMSIZ without the final zero).
 const LIMIT: usize = 15;
@@ -12,7 +20,7 @@ const SUFFIX: &str = "-peer";
 /// # Errors
 ///
 /// If a port or an aggregate cannot have it.
-pub fn check(name: &str) -> Result<(), Refusal> {
+pub fn check(name: &str) -> Result<(), InvalidName> {
     check_possible(name)?;
     let why = if name.starts_with('-') {
         "it begins with a '-', as options do"
@@ -23,7 +31,7 @@ pub fn check(name: &str) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    Err(Refusal::InvalidName { name: name.to_owned(), why })
+    Err(InvalidName { name: name.to_owned(), why })
 }
 
 /// Whether an interface can have this name at all, so that it may be looked for.
@@ -31,7 +39,7 @@ pub fn check(name: &str) -> Result<(), Refusal> {
 /// # Errors
 ///
 /// If none can.
-pub fn check_possible(name: &str) -> Result<(), Refusal> {
+pub fn check_possible(name: &str) -> Result<(), InvalidName> {
     let why = if name.is_empty() {
         "it is empty"
     } else if name.len() > LIMIT {
@@ -45,7 +53,7 @@ pub fn check_possible(name: &str) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    Err(Refusal::InvalidName { name: name.to_owned(), why })
+    Err(InvalidName { name: name.to_owned(), why })
 }
 
 /// The name of the peer of the aggregate `name`: `NAME-peer` where that fits, else the beginning of the name and
@@ -59,7 +67,7 @@ pub fn peer_name(name: &str) -> String {
 }
 
 /// The label that an address labelled `label` on `from` has on `to`: the name at its beginning is replaced.
-pub(super) fn relabel(label: &str, from: &str, to: &str) -> String {
+pub(crate) fn relabel(label: &str, from: &str, to: &str) -> String {
     match label.strip_prefix(from) {
         Some(rest) if rest.is_empty() || rest.starts_with(':') => cut(&format!("{to}{rest}"), LIMIT).to_owned(),
         _ => to.to_owned(),

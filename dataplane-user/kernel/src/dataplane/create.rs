@@ -1,0 +1,34 @@
+//! Making all maps of an aggregate.
+
+use aggctl_engine::settings::Settings;
+
+use super::{
+    bound,
+    error::DataplaneError,
+    maps::{self, Condition},
+    object,
+    pins::{self, Pins},
+    tables,
+};
+
+/// Makes and pins the maps. Good ones stay as they are; others are replaced by empty ones, which programs that are
+/// attached already do not see until they are attached again.
+pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
+    if maps::condition(pins)? == Condition::Good {
+        bound::create(pins)?;
+        return tables::create(pins, settings);
+    }
+    if !pins::is_in_bpffs(pins.dir())? {
+        return Err(DataplaneError::NoBpffs(pins.dir().into()));
+    }
+    maps::unpin(pins)?;
+    pins::make_mark(pins.dir())?;
+    pins.remove_marks("layout-")?;
+    bound::create(pins)?;
+    tables::create(pins, settings)?;
+    maps::create_ports(pins)?;
+    // Makes and pins the others.
+    object::load(pins, settings, None)?;
+    // Last, so that maps of an interrupted start are made again.
+    pins::make_mark(&pins.layout_mark())
+}
