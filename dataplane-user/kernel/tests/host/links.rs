@@ -145,7 +145,7 @@ fn what_is_gone_is_named_and_needs_no_undoing() {
         assert_eq!(executor.apply(&step).unwrap_err().to_string(), "port p0 is gone");
         executor.undo(&step).unwrap();
         let step = Setting::Admin(Change::ON).of(Subject::Peer);
-        assert_eq!(executor.apply(&step).unwrap_err().to_string(), "agg0.h is gone");
+        assert_eq!(executor.apply(&step).unwrap_err().to_string(), "agg0-peer is gone");
         executor.undo(&step).unwrap();
         undo(&mut executor, &create_pair(Device::Veth));
         undo(&mut executor, &OneWayStep::Announce { link }.into());
