@@ -8,7 +8,7 @@ use crate::{
     error::KernelError,
     netlink::{
         socket::Socket,
-        tlv::{Attributes, string_of},
+        tlv::{Attributes, number_u8, string_of},
     },
 };
 
@@ -19,11 +19,11 @@ const GETCHAIN: u16 = SUBSYSTEM | 4;
 /// Octets of `struct nfgenmsg`.
 pub(crate) const HEADER: usize = 4;
 /// `NFPROTO_INET`, both IPv4 and IPv6.
-const FAMILY_INET: u8 = 1;
+const FAMILY_INET: u8 = number_u8(libc::NFPROTO_INET);
 /// `NFPROTO_NETDEV`, hooks of one interface.
-const FAMILY_NETDEV: u8 = 5;
+const FAMILY_NETDEV: u8 = number_u8(libc::NFPROTO_NETDEV);
 /// `NF_NETDEV_INGRESS`.
-const NETDEV_INGRESS: u32 = 0;
+const NETDEV_INGRESS: u32 = libc::NF_NETDEV_INGRESS as u32;
 /// `NF_INET_INGRESS` (Linux 5.10).
 const INET_INGRESS: u32 = 5;
 

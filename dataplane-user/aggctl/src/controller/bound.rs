@@ -6,7 +6,7 @@ use aggctl_common::{Bound, EtherTypes};
 use aggctl_engine::record::Record;
 use aggctl_kernel::{
     dataplane::BoundTable,
-    listeners::{PacketListener, listeners},
+    packet_sockets::{PacketSocket, listeners},
 };
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
@@ -51,7 +51,7 @@ impl Listening {
 }
 
 /// What these listeners want of the ports.
-fn wanted(record: &Record, listeners: &[PacketListener]) -> Bound {
+fn wanted(record: &Record, listeners: &[PacketSocket]) -> Bound {
     Bound::of(record.ports.iter().map(|port| {
         let here = listeners.iter().filter(|listener| port.index == Some(listener.index));
         (port.id, EtherTypes::of(here.map(|listener| listener.ethertype)))

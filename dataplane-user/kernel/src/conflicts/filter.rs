@@ -9,16 +9,11 @@ use crate::{
     error::KernelError,
     netlink::{
         Netlink,
+        tc::kind_and_options,
         tlv::{Attributes, u32_of},
     },
 };
 
-/// Octets of `struct tcmsg`.
-const HEADER: usize = 20;
-/// `TCA_KIND`.
-const ATTR_KIND: u16 = 1;
-/// `TCA_OPTIONS`.
-const ATTR_OPTIONS: u16 = 2;
 /// `TCA_ACT_KIND`.
 const ATTR_ACT_KIND: u16 = 1;
 /// `TCA_ACT_OPTIONS`.
@@ -57,10 +52,8 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
 
 /// Whether a filter names this interface.
 fn names(message: &[u8], port: &Interface) -> bool {
-    let filter = Attributes::after(message, HEADER);
-    let (Some(kind), Some(options)) = (filter.string(ATTR_KIND), filter.find(ATTR_OPTIONS)) else { return false };
+    let Some((kind, Some(options))) = kind_and_options(message) else { return false };
     let Some((_, indev, actions)) = KINDS.iter().find(|(known, ..)| *known == kind) else { return false };
-    let options = Attributes::nested(options);
     let is_indev = indev.and_then(|kind| options.string(kind)).is_some_and(|name| name == port.name);
     let mut actions = options.find(*actions).map(Attributes::nested).into_iter().flatten();
     is_indev || actions.any(|(_, action)| sends_to(Attributes::nested(action), port.index))
@@ -78,10 +71,10 @@ fn sends_to(action: Attributes<'_>, index: IfIndex) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netlink::tlv::Builder;
+    use crate::netlink::{tc::TCMSG, tlv::Builder};
 
     fn filter(kind: &str, options: &Builder) -> Vec<u8> {
-        Builder::new(&[0; HEADER]).push_str(ATTR_KIND, kind).push_nested(ATTR_OPTIONS, options).finish()
+        Builder::new(&[0; TCMSG]).push_str(libc::TCA_KIND, kind).push_nested(libc::TCA_OPTIONS, options).finish()
     }
 
     fn eth1() -> Interface {

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     ops::ControlFlow,
 };
 
@@ -19,10 +18,9 @@ use crate::{
         socket::Socket,
         tlv::{Builder, u32_of},
     },
+    packet_sockets::packet_sockets,
 };
 
-/// Packet sockets of the present network namespace.
-const PACKET_SOCKETS: &str = "/proc/thread-self/net/packet";
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
 /// Octets of `struct inet_diag_req_v2`.
@@ -83,12 +81,10 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
 
 /// Finds packet sockets, as DHCP clients have.
 pub(super) fn look_for_packet_sockets(search: &mut Search) -> Result<bool, KernelError> {
-    let table = fs::read_to_string(PACKET_SOCKETS).unwrap_or_default();
-    let sockets: BTreeMap<u64, String> = table
-        .lines()
-        .skip(1)
-        .filter_map(packet_socket)
-        .filter_map(|(inode, interface)| Some((inode, search.interfaces.port(interface)?.name.clone())))
+    let sockets: BTreeMap<u64, String> = packet_sockets()
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|socket| Some((socket.inode, search.interfaces.port(socket.index)?.name.clone())))
         .collect();
     let holders = process::holders(&sockets.keys().copied().collect::<BTreeSet<_>>(), search.end);
     for (inode, port) in sockets {
@@ -158,25 +154,9 @@ fn parse(message: &[u8]) -> impl Iterator<Item = BoundSocket> {
     parts().into_iter()
 }
 
-/// Inode and interface of a packet socket that listens on one interface, from a line of `/proc/net/packet`:
-/// sk, references, type, protocol, interface, running, rmem, user, inode.
-fn packet_socket(line: &str) -> Option<(u64, IfIndex)> {
-    let fields: Vec<_> = line.split_ascii_whitespace().collect();
-    let index = fields.get(4)?.parse().ok().filter(|index| *index != 0)?;
-    Some((fields.get(8)?.parse().ok()?, IfIndex(index)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bound_packet_sockets_are_read() {
-        let line = "ffff9c3b0 3      3    0003   7     1 0      0      12345";
-        assert_eq!(packet_socket(line), Some((12345, IfIndex(7))));
-        assert_eq!(packet_socket("ffff9c3b0 3      3    0003   0     1 0      0      12345"), None, "on all of them");
-        assert_eq!(packet_socket(""), None);
-    }
 
     /// What the kernel does with a filter program (`inet_diag_bc_run`).
     fn accepts(program: &[u8], interface: u32) -> bool {

@@ -39,6 +39,7 @@ use aggctl_engine::{
     settings::Settings,
 };
 
+pub(crate) use self::pins::is_bpffs;
 pub use self::{
     bound::BoundTable,
     defects::{DataplaneDefect, Expected},

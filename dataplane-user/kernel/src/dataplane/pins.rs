@@ -115,8 +115,12 @@ pub(super) fn qdisc_marks(role: ProgramRole) -> String {
 /// Whether a file system that holds this path, or will hold it once it is made, is a bpffs.
 pub(super) fn is_in_bpffs(path: &Path) -> Result<bool, DataplaneError> {
     let Some(there) = path.ancestors().find(|ancestor| ancestor.exists()) else { return Ok(false) };
-    let found = statfs(there).map_err(|errno| DataplaneError::pin(there, "statfs", io::Error::from(errno)))?;
-    Ok(found.f_type == libc::BPF_FS_MAGIC)
+    is_bpffs(there).map_err(|error| DataplaneError::pin(there, "statfs", error))
+}
+
+/// Whether the file system that holds this path, which is there, is a bpffs.
+pub(crate) fn is_bpffs(path: &Path) -> io::Result<bool> {
+    Ok(statfs(path)?.f_type == libc::BPF_FS_MAGIC)
 }
 
 /// Makes a directory; fine if it is there.

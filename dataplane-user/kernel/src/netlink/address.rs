@@ -18,18 +18,18 @@ const HEADER: usize = 8;
 
 /// Attributes (`IFA_*`).
 mod attr {
-    pub(super) const ADDRESS: u16 = 1;
-    pub(super) const LOCAL: u16 = 2;
-    pub(super) const LABEL: u16 = 3;
-    pub(super) const BROADCAST: u16 = 4;
-    pub(super) const CACHEINFO: u16 = 6;
-    pub(super) const FLAGS: u16 = 8;
+    pub(super) const ADDRESS: u16 = libc::IFA_ADDRESS;
+    pub(super) const LOCAL: u16 = libc::IFA_LOCAL;
+    pub(super) const LABEL: u16 = libc::IFA_LABEL;
+    pub(super) const BROADCAST: u16 = libc::IFA_BROADCAST;
+    pub(super) const CACHEINFO: u16 = libc::IFA_CACHEINFO;
+    pub(super) const FLAGS: u16 = libc::IFA_FLAGS;
     pub(super) const RT_PRIORITY: u16 = 9;
     pub(super) const PROTO: u16 = 11;
 }
 
 /// `IFA_F_NODAD`.
-const NODAD: u32 = 0x02;
+const NODAD: u32 = libc::IFA_F_NODAD;
 /// The flags that an owner can set: nodad, optimistic, home address, manage temporary addresses, no prefix route,
 /// multicast autojoin. All others are the kernel's own account of the address.
 const OWNERS_IPV6: u32 = NODAD | 0x04 | 0x10 | 0x100 | 0x200 | 0x400;

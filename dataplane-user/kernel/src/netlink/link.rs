@@ -61,18 +61,18 @@ mod attr {
 }
 
 /// `RTEXT_FILTER_SKIP_STATS`: counters are not wanted (Linux 4.4).
-const SKIP_STATS: u32 = 1 << 3;
+const SKIP_STATS: u32 = libc::RTEXT_FILTER_SKIP_STATS as u32;
 
 /// `IFF_UP`.
-const UP: u32 = 1;
+const UP: u32 = libc::IFF_UP as u32;
 /// `IFF_LOOPBACK`.
-const LOOPBACK: u32 = 1 << 3;
+const LOOPBACK: u32 = libc::IFF_LOOPBACK as u32;
 /// `IFF_PROMISC`.
-const PROMISC: u32 = 1 << 8;
+const PROMISC: u32 = libc::IFF_PROMISC as u32;
 /// `IFF_ALLMULTI`.
-const ALLMULTI: u32 = 1 << 9;
+const ALLMULTI: u32 = libc::IFF_ALLMULTI as u32;
 /// `IFF_LOWER_UP`.
-const LOWER_UP: u32 = 1 << 16;
+const LOWER_UP: u32 = libc::IFF_LOWER_UP as u32;
 
 /// What went through an interface since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -22,22 +22,25 @@ use std::io;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rustix::io::Errno;
 
-use self::socket::Socket;
+use self::{
+    socket::Socket,
+    tlv::{number_u8, number_u16},
+};
 use crate::error::{CallFailure, KernelError};
 
 /// `NLM_F_CREATE`: make it if it is not there.
-pub(crate) const CREATE: u16 = 0x400;
+pub(crate) const CREATE: u16 = number_u16(libc::NLM_F_CREATE);
 /// `NLM_F_EXCL`: fail if it is there.
-pub(crate) const EXCL: u16 = 0x200;
+pub(crate) const EXCL: u16 = number_u16(libc::NLM_F_EXCL);
 /// `NLM_F_REPLACE`: change it if it is there.
-pub(crate) const REPLACE: u16 = 0x100;
+pub(crate) const REPLACE: u16 = number_u16(libc::NLM_F_REPLACE);
 /// `NLM_F_APPEND`: put it behind those that are there.
-pub(crate) const APPEND: u16 = 0x800;
+pub(crate) const APPEND: u16 = number_u16(libc::NLM_F_APPEND);
 
 /// `AF_INET`, as messages carry it.
-pub(crate) const INET: u8 = 2;
+pub(crate) const INET: u8 = number_u8(libc::AF_INET);
 /// `AF_INET6`, as messages carry it.
-pub(crate) const INET6: u8 = 10;
+pub(crate) const INET6: u8 = number_u8(libc::AF_INET6);
 
 /// A route netlink socket, bound to the network namespace in which it was opened.
 #[derive(Debug)]

@@ -15,9 +15,9 @@ use crate::error::KernelError;
 /// Octets of `struct ndmsg`.
 const HEADER: usize = 12;
 /// `NDA_DST`.
-const ATTR_DST: u16 = 1;
+const ATTR_DST: u16 = libc::NDA_DST;
 /// `NDA_LLADDR`.
-const ATTR_LLADDR: u16 = 2;
+const ATTR_LLADDR: u16 = libc::NDA_LLADDR;
 
 /// States (`NUD_*`).
 mod nud {
@@ -31,11 +31,11 @@ mod nud {
 }
 
 /// `NTF_PROXY`: we answer for this address.
-const PROXY: u8 = 0x08;
+const PROXY: u8 = libc::NTF_PROXY;
 /// `NTF_EXT_LEARNED`: it belongs to a daemon, which will put it where it wants it.
-const EXT_LEARNED: u8 = 0x10;
+const EXT_LEARNED: u8 = libc::NTF_EXT_LEARNED;
 /// `NTF_ROUTER`.
-const ROUTER: u8 = 0x80;
+const ROUTER: u8 = libc::NTF_ROUTER;
 
 impl Netlink {
     /// The neighbours and proxy entries that are worth keeping: not failed, not in resolution, not multicast, and not

@@ -19,29 +19,29 @@ const NEXTHOP_HEADER: usize = 8;
 
 /// Attributes (`RTA_*`).
 mod attr {
-    pub(super) const DST: u16 = 1;
-    pub(super) const IIF: u16 = 3;
-    pub(super) const OIF: u16 = 4;
-    pub(super) const GATEWAY: u16 = 5;
-    pub(super) const PRIORITY: u16 = 6;
-    pub(super) const MULTIPATH: u16 = 9;
-    pub(super) const CACHEINFO: u16 = 12;
-    pub(super) const TABLE: u16 = 15;
-    pub(super) const VIA: u16 = 18;
-    pub(super) const ENCAP_TYPE: u16 = 21;
-    pub(super) const ENCAP: u16 = 22;
-    pub(super) const EXPIRES: u16 = 23;
+    pub(super) const DST: u16 = libc::RTA_DST;
+    pub(super) const IIF: u16 = libc::RTA_IIF;
+    pub(super) const OIF: u16 = libc::RTA_OIF;
+    pub(super) const GATEWAY: u16 = libc::RTA_GATEWAY;
+    pub(super) const PRIORITY: u16 = libc::RTA_PRIORITY;
+    pub(super) const MULTIPATH: u16 = libc::RTA_MULTIPATH;
+    pub(super) const CACHEINFO: u16 = libc::RTA_CACHEINFO;
+    pub(super) const TABLE: u16 = libc::RTA_TABLE;
+    pub(super) const VIA: u16 = libc::RTA_VIA;
+    pub(super) const ENCAP_TYPE: u16 = libc::RTA_ENCAP_TYPE;
+    pub(super) const ENCAP: u16 = libc::RTA_ENCAP;
+    pub(super) const EXPIRES: u16 = libc::RTA_EXPIRES;
     pub(super) const NH_ID: u16 = 30;
 }
 
 /// `RT_TABLE_LOCAL`: the kernel's own.
-const TABLE_LOCAL: u32 = 255;
+const TABLE_LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
 /// `RTPROT_KERNEL`.
-const PROTOCOL_KERNEL: u8 = 2;
+const PROTOCOL_KERNEL: u8 = libc::RTPROT_KERNEL;
 /// `RTN_LOCAL`, `RTN_BROADCAST`, `RTN_ANYCAST`, `RTN_MULTICAST`: what the kernel makes for each address.
 const ADDRESS_KINDS: std::ops::RangeInclusive<u8> = 2..=5;
 /// `RTM_F_CLONED`: a cache entry.
-const CLONED: u32 = 0x200;
+const CLONED: u32 = libc::RTM_F_CLONED;
 /// `RTNH_F_ONLINK`: the only flag of a next hop that is its owner's.
 const ONLINK: u8 = 4;
 /// Ticks of `rta_expires` in a second (`USER_HZ`).

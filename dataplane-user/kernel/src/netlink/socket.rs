@@ -11,7 +11,7 @@ use rustix::{
     },
 };
 
-use super::tlv::{Attributes, align};
+use super::tlv::{Attributes, align, number_u16};
 use crate::error::CallFailure;
 
 /// Octets of a message's header.
@@ -24,25 +24,25 @@ const BUFFER: usize = 256 * 1024;
 const DUMP_ATTEMPTS: u32 = 20;
 
 /// `NLM_F_REQUEST`: every question and every order is one.
-const REQUEST: u16 = 0x1;
+const REQUEST: u16 = number_u16(libc::NLM_F_REQUEST);
 /// `NLM_F_ACK`: an acknowledgement is wanted.
-const ACK: u16 = 0x4;
+const ACK: u16 = number_u16(libc::NLM_F_ACK);
 /// `NLM_F_DUMP`: all objects are wanted.
-const DUMP: u16 = 0x300;
+const DUMP: u16 = number_u16(libc::NLM_F_DUMP);
 /// `NLM_F_DUMP_INTR`: the dump may be inconsistent.
-const DUMP_INTR: u16 = 0x10;
+const DUMP_INTR: u16 = number_u16(libc::NLM_F_DUMP_INTR);
 /// `NLM_F_ACK_TLVS`: the error carries attributes.
-const ACK_TLVS: u16 = 0x200;
+const ACK_TLVS: u16 = number_u16(libc::NLM_F_ACK_TLVS);
 /// `NLM_F_CAPPED`: the error does not repeat the whole request.
-const CAPPED: u16 = 0x100;
+const CAPPED: u16 = number_u16(libc::NLM_F_CAPPED);
 /// `NLMSGERR_ATTR_MSG`: the kernel's reason in words.
 const ATTR_MSG: u16 = 1;
 /// `NLMSG_NOOP`.
-const MSG_NOOP: u16 = 1;
+const MSG_NOOP: u16 = number_u16(libc::NLMSG_NOOP);
 /// `NLMSG_ERROR`: an error, or an acknowledgement.
-const MSG_ERROR: u16 = 2;
+const MSG_ERROR: u16 = number_u16(libc::NLMSG_ERROR);
 /// `NLMSG_DONE`: the end of a dump.
-const MSG_DONE: u16 = 3;
+const MSG_DONE: u16 = number_u16(libc::NLMSG_DONE);
 
 /// A message from the kernel: its type and what follows its header.
 pub(crate) type Message = (u16, Vec<u8>);

@@ -9,24 +9,24 @@ use rustix::io::Errno;
 use super::{
     Netlink,
     link::mac_of,
-    tlv::{Attributes, Builder, u32_of},
+    tlv::{Attributes, Builder, number_u8, u32_of},
 };
 use crate::error::KernelError;
 
 /// Octets of `struct ndmsg`.
 const HEADER: usize = 12;
 /// `AF_BRIDGE`, as messages carry it.
-const BRIDGE: u8 = 7;
+const BRIDGE: u8 = number_u8(libc::AF_BRIDGE);
 /// `NUD_PERMANENT`: in a forwarding database, an address of the bridge or of one of its ports.
-const LOCAL: u16 = 0x80;
+const LOCAL: u16 = libc::NUD_PERMANENT;
 /// `NTF_SELF`: an address of the interface's own lists.
-const OWN: u8 = 0x02;
+const OWN: u8 = libc::NTF_SELF;
 
 /// Attributes (`NDA_*`).
 mod attr {
-    pub(super) const LLADDR: u16 = 2;
-    pub(super) const VLAN: u16 = 5;
-    pub(super) const MASTER: u16 = 9;
+    pub(super) const LLADDR: u16 = libc::NDA_LLADDR;
+    pub(super) const VLAN: u16 = libc::NDA_VLAN;
+    pub(super) const MASTER: u16 = libc::NDA_MASTER;
 }
 
 impl Netlink {

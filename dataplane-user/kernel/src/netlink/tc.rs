@@ -1,26 +1,28 @@
-//! Traffic control: what is attached to the ingress of an interface besides us.
+//! Traffic control: queueing disciplines and the filters that are attached to an interface, ours and those of others.
 
 use aggctl_common::IfIndex;
+use aya_obj::generated::{TC_H_MIN_EGRESS, TC_H_MIN_INGRESS};
 use rustix::io::Errno;
 
 use super::{
     Netlink,
-    tlv::{Attributes, Builder, u32_of},
+    socket::Socket,
+    tlv::{Attributes, u32_of},
 };
-use crate::error::KernelError;
+use crate::error::{CallFailure, KernelError};
 
 /// Octets of `struct tcmsg`.
-const HEADER: usize = 20;
-/// The ingress of clsact and of the ingress qdisc (`TC_H_CLSACT`, `TC_H_MIN_INGRESS`).
-const INGRESS: u32 = 0xffff_fff2;
-/// The egress of clsact (`TC_H_MIN_EGRESS`).
-const EGRESS: u32 = 0xffff_fff3;
-/// `TCA_KIND`.
-const ATTR_KIND: u16 = 1;
-/// `TCA_OPTIONS`.
-const ATTR_OPTIONS: u16 = 2;
-/// `TCA_BPF_NAME`.
-const ATTR_BPF_NAME: u16 = 7;
+pub(crate) const TCMSG: usize = 20;
+/// Handle of the clsact (or ingress) qdisc; an interface has one at most.
+pub(crate) const CLSACT: u32 = 0xffff_0000;
+/// What filters see frames that come in, of clsact and of the ingress qdisc.
+pub(crate) const INGRESS: u32 = CLSACT | TC_H_MIN_INGRESS;
+/// What filters see frames that go out, of clsact.
+pub(crate) const EGRESS: u32 = CLSACT | TC_H_MIN_EGRESS;
+/// `TCA_BPF_NAME`: the name of a program, as `tc` shows it.
+pub(crate) const BPF_NAME: u16 = 7;
+/// `TCA_BPF_ID`: the kernel's number of a program.
+const BPF_ID: u16 = 11;
 
 /// A filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,12 @@ pub struct Filter {
     pub kind: String,
     /// Name of the program, of a `bpf` filter.
     pub program: Option<String>,
+    /// The kernel's number of the program, of a `bpf` filter.
+    pub program_id: Option<u32>,
     /// Its priority; the lowest runs first.
     pub priority: u16,
+    /// Its number among those of its priority.
+    pub handle: u32,
 }
 
 impl Netlink {
@@ -45,10 +51,7 @@ impl Netlink {
 
     /// The filters of a queueing discipline of an interface, as the kernel describes them.
     pub(crate) fn filters(&mut self, index: IfIndex, parent: u32) -> Result<Vec<Vec<u8>>, KernelError> {
-        let mut header = [0; HEADER];
-        header[4..8].copy_from_slice(&index.0.to_ne_bytes());
-        header[12..16].copy_from_slice(&parent.to_ne_bytes());
-        match self.socket.dump(libc::RTM_GETTFILTER, &Builder::new(&header).finish()) {
+        match dump(&mut self.socket, index, parent) {
             Ok(messages) => Ok(messages),
             // The interface went away, or this kernel has no traffic control.
             Err(failure) if failure.is(&[Errno::NODEV, Errno::OPNOTSUPP]) => Ok(Vec::new()),
@@ -58,7 +61,7 @@ impl Netlink {
 
     /// Where there can be filters: interfaces, and what to ask them for.
     pub(crate) fn filter_places(&mut self) -> Result<Vec<(IfIndex, u32)>, KernelError> {
-        let messages = match self.socket.dump(libc::RTM_GETQDISC, &[0; HEADER]) {
+        let messages = match self.socket.dump(libc::RTM_GETQDISC, &[0; TCMSG]) {
             Err(failure) if failure.is(&[Errno::OPNOTSUPP]) => Vec::new(),
             other => other.map_err(|failure| KernelError::refused("queueing disciplines", "list", failure))?,
         };
@@ -68,9 +71,8 @@ impl Netlink {
 
 /// Where a queueing discipline has filters. The usual ones, which the kernel makes, have none.
 fn places(message: &[u8]) -> Vec<(IfIndex, u32)> {
-    let word = |at: usize| message.get(at..).and_then(u32_of);
-    let (Some(index), Some(handle)) = (word(4).map(IfIndex), word(8)) else { return Vec::new() };
-    let kind = Attributes::after(message, HEADER).string(ATTR_KIND).unwrap_or_default();
+    let (Some(index), Some(handle)) = (word(message, 4).map(IfIndex), word(message, 8)) else { return Vec::new() };
+    let kind = Attributes::after(message, TCMSG).string(libc::TCA_KIND).unwrap_or_default();
     match kind.as_str() {
         "clsact" => vec![(index, INGRESS), (index, EGRESS)],
         "ingress" => vec![(index, INGRESS)],
@@ -79,16 +81,45 @@ fn places(message: &[u8]) -> Vec<(IfIndex, u32)> {
     }
 }
 
+/// The filters of a queueing discipline of an interface, as the kernel describes them.
+fn dump(socket: &mut Socket, index: IfIndex, parent: u32) -> Result<Vec<Vec<u8>>, CallFailure> {
+    socket.dump(libc::RTM_GETTFILTER, &tcmsg(index, 0, parent, 0))
+}
+
+/// The filters of a queueing discipline of an interface; none if it has no such one.
+pub(crate) fn filters_of(socket: &mut Socket, index: IfIndex, parent: u32) -> Result<Vec<Filter>, CallFailure> {
+    Ok(dump(socket, index, parent)?.iter().filter_map(|message| parse(message)).collect())
+}
+
+/// `struct tcmsg`: family and padding, interface, handle, parent, info.
+pub(crate) fn tcmsg(index: IfIndex, handle: u32, parent: u32, info: u32) -> Vec<u8> {
+    [0, index.0, handle, parent, info].into_iter().flat_map(u32::to_ne_bytes).collect()
+}
+
+/// A word of the header of a message.
+pub(crate) fn word(message: &[u8], offset: usize) -> Option<u32> {
+    message.get(offset..).and_then(u32_of)
+}
+
+/// The kind of a filter, and what is particular to the kind.
+pub(crate) fn kind_and_options(message: &[u8]) -> Option<(String, Option<Attributes<'_>>)> {
+    let attributes = Attributes::after(message, TCMSG);
+    Some((attributes.string(libc::TCA_KIND)?, attributes.find(libc::TCA_OPTIONS).map(Attributes::nested)))
+}
+
 /// A filter. The kernel also lists each priority that has filters, as one without a handle: not that.
 fn parse(message: &[u8]) -> Option<Filter> {
-    let header = message.first_chunk::<HEADER>()?;
-    let handle = u32_of(&header[8..])?;
-    let info = u32_of(&header[16..])?;
-    let attributes = Attributes::after(message, HEADER);
-    let kind = attributes.string(ATTR_KIND)?;
-    let options = attributes.find(ATTR_OPTIONS).map(Attributes::nested);
-    let program = options.filter(|_| kind == "bpf").and_then(|options| options.string(ATTR_BPF_NAME));
+    let handle = word(message, 8).filter(|handle| *handle != 0)?;
+    let info = word(message, 16)?;
+    let (kind, options) = kind_and_options(message)?;
+    let options = options.filter(|_| kind == "bpf");
     #[allow(clippy::cast_possible_truncation, reason = "the upper half is shifted down")]
     let priority = (info >> 16) as u16;
-    (handle != 0).then_some(Filter { kind, program, priority })
+    Some(Filter {
+        program: options.and_then(|options| options.string(BPF_NAME)),
+        program_id: options.and_then(|options| options.u32(BPF_ID)),
+        kind,
+        priority,
+        handle,
+    })
 }

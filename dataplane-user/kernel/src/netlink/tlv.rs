@@ -6,9 +6,23 @@
 /// Bits of the attribute's type that are flags (`NLA_F_NESTED`, `NLA_F_NET_BYTEORDER`).
 const TYPE_MASK: u16 = 0x3fff;
 /// `NLA_F_NESTED`.
-const NESTED: u16 = 0x8000;
+const NESTED: u16 = number_u16(libc::NLA_F_NESTED);
 /// Octets of an attribute's header.
 const HEADER: usize = 4;
+
+/// A number that libc has as a C `int`, as messages have it. Where it does not fit, this does not compile.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was compared before")]
+pub(crate) const fn number_u16(number: libc::c_int) -> u16 {
+    assert!(number >= 0 && number <= u16::MAX as libc::c_int);
+    number as u16
+}
+
+/// The same for numbers that messages have in an octet.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was compared before")]
+pub(crate) const fn number_u8(number: libc::c_int) -> u8 {
+    assert!(number >= 0 && number <= u8::MAX as libc::c_int);
+    number as u8
+}
 
 /// Rounds up to the alignment of attributes and messages.
 pub(crate) const fn align(length: usize) -> usize {

@@ -14,9 +14,7 @@ use rustix::{
 };
 
 use super::{BPF, ROOT, StateError, Store, error::failed, lock::same_file};
-
-/// `BPF_FS_MAGIC` of linux/magic.h.
-const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+use crate::dataplane;
 
 impl Store {
     /// Makes the directories, and mounts the bpffs if it is not there yet.
@@ -93,8 +91,9 @@ fn holds_no_pins(bpf: &Path) -> bool {
     entries.all(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
 }
 
+/// Whether a bpffs is there.
 fn is_bpffs(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| kind == BPF_FS_MAGIC))
+    dataplane::is_bpffs(path).unwrap_or(false)
 }
 
 fn mount_bpffs() -> Result<(), StateError> {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{
     AttachPoint, HookKind, Side, link,
-    tc::{AttachedFilter, Tc},
+    tc::{Tc, is_ours, sees_before_ours},
 };
 use crate::dataplane::{
     error::DataplaneError,
@@ -55,7 +55,7 @@ impl HookKind for Clsact {
         let failed = |call| move |failure| DataplaneError::hook(site.index, call, failure);
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
         let filters = tc.filters(site.index, site.side).map_err(failed("list filters"))?;
-        if filters.iter().any(|filter| filter.is_ours(label(site.role))) {
+        if filters.iter().any(|filter| is_ours(filter, label(site.role))) {
             match tc.delete_filter(site.index, site.side) {
                 Err(failure) if failure.is(&[Errno::NODEV, Errno::NOENT]) => {}
                 result => result.map_err(failed("delete clsact filter"))?,
@@ -81,7 +81,7 @@ impl HookKind for Clsact {
         let filters = tc
             .filters(site.index, site.side)
             .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
-        Ok(filters.into_iter().find(|filter| filter.is_ours(label(site.role))).and_then(|filter| filter.program))
+        Ok(filters.into_iter().find(|filter| is_ours(filter, label(site.role))).and_then(|filter| filter.program_id))
     }
 
     fn before(&self, site: AttachPoint<'_>) -> Result<Vec<u32>, DataplaneError> {
@@ -89,11 +89,11 @@ impl HookKind for Clsact {
         let filters = tc
             .filters(site.index, site.side)
             .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
-        let others = filters.into_iter().filter(AttachedFilter::sees_before_ours);
+        let others = filters.into_iter().filter(sees_before_ours);
         let kind = if site.side == Side::Ingress { BPF_TCX_INGRESS } else { BPF_TCX_EGRESS };
         // Those on tcx come first. A kernel that does not know it has none.
         let on_tcx = link::programs(site.index, kind).unwrap_or_default();
-        Ok(on_tcx.into_iter().chain(others.filter_map(|filter| filter.program)).collect())
+        Ok(on_tcx.into_iter().chain(others.filter_map(|filter| filter.program_id)).collect())
     }
 }
 

@@ -14,14 +14,14 @@ use crate::{
     error::KernelError,
     netlink::{
         Netlink,
-        tlv::{Attributes, Builder, u32_of},
+        tlv::{Attributes, Builder, number_u8, u32_of},
     },
 };
 
 /// `AF_BRIDGE`, as messages carry it.
-const BRIDGE: u8 = 7;
+const BRIDGE: u8 = number_u8(libc::AF_BRIDGE);
 /// `RTEXT_FILTER_BRVLAN_COMPRESSED`: the VLANs of bridge ports are wanted, as ranges (Linux 4.5).
-const VLANS_COMPRESSED: u32 = 1 << 2;
+const VLANS_COMPRESSED: u32 = libc::RTEXT_FILTER_BRVLAN_COMPRESSED as u32;
 /// `BR_STATE_FORWARDING`.
 const FORWARDING: u8 = 3;
 /// EtherType of a VLAN tag that names none.
