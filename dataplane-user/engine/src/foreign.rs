@@ -73,6 +73,7 @@ mod tests {
     use aggctl_common::{IfIndex, Mac};
 
     use super::*;
+    use crate::samples;
 
     const ETH0: IfIndex = IfIndex(2);
 
@@ -81,36 +82,11 @@ mod tests {
     }
 
     fn address(local: &str, prefix_len: u8) -> Address {
-        Address {
-            link: ETH0,
-            local: local.parse().unwrap(),
-            peer: None,
-            prefix_len,
-            broadcast: None,
-            label: None,
-            scope: 0,
-            flags: 0x80,
-            protocol: None,
-            metric: None,
-            valid_lifetime: None,
-            preferred_lifetime: None,
-        }
+        samples::address(ETH0, local, prefix_len)
     }
 
     fn route(destination: Option<&str>, prefix_len: u8, protocol: u8, table: u32) -> Route {
-        Route {
-            v6: false,
-            destination: destination.map(|text| text.parse().unwrap()),
-            prefix_len,
-            table,
-            metric: 0,
-            protocol,
-            kind: 1,
-            links: vec![ETH0],
-            gateway: false,
-            nexthop: None,
-            wire: vec![0; 12],
-        }
+        Route { table, ..samples::route(ETH0, destination, prefix_len, protocol) }
     }
 
     fn words(found: &BTreeSet<Foreign>) -> Vec<String> {

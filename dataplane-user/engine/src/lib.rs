@@ -31,6 +31,8 @@ pub mod names;
 pub mod options;
 pub mod plan;
 pub mod record;
+#[cfg(test)]
+mod samples;
 pub mod select;
 pub mod settings;
 pub mod spread;

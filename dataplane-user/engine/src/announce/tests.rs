@@ -6,26 +6,16 @@ use etherparse::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::tag::{Tag, tagged};
+use crate::{
+    samples,
+    tag::{Tag, tagged},
+};
 use aggctl_common::vlan::VlanId;
 
 const MAC: Mac = Mac([2, 0, 0, 0xaa, 0xbb, 1]);
 
 fn address(local: &str) -> Address {
-    Address {
-        link: IfIndex(7),
-        local: local.parse().unwrap(),
-        peer: None,
-        prefix_len: 24,
-        broadcast: None,
-        label: None,
-        scope: 0,
-        flags: 0x80,
-        protocol: None,
-        metric: None,
-        valid_lifetime: None,
-        preferred_lifetime: None,
-    }
+    samples::address(IfIndex(7), local, 24)
 }
 
 #[test]

@@ -1,39 +1,15 @@
 use super::*;
+use crate::samples;
 
 const ETH0: IfIndex = IfIndex(2);
 const AGG0: IfIndex = IfIndex(9);
 
 fn address(local: &str, link: IfIndex) -> ChangedItem {
-    ChangedItem::Address(Address {
-        link,
-        local: local.parse().unwrap(),
-        peer: None,
-        prefix_len: 24,
-        broadcast: None,
-        label: None,
-        scope: 0,
-        flags: 0x80,
-        protocol: None,
-        metric: None,
-        valid_lifetime: None,
-        preferred_lifetime: None,
-    })
+    ChangedItem::Address(samples::address(link, local, 24))
 }
 
 fn route(destination: &str, protocol: u8, link: IfIndex) -> ChangedItem {
-    ChangedItem::Route(Route {
-        v6: destination.contains(':'),
-        destination: Some(destination.parse().unwrap()),
-        prefix_len: 24,
-        table: 254,
-        metric: 0,
-        protocol,
-        kind: 1,
-        links: vec![link],
-        gateway: false,
-        nexthop: None,
-        wire: vec![0; 12],
-    })
+    ChangedItem::Route(samples::route(link, Some(destination), 24, protocol))
 }
 
 fn neighbour(state: u16) -> ChangedItem {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::samples;
 
 const DOT1Q: u16 = 0x8100;
 const AGG: IfIndex = IfIndex(1);
@@ -91,20 +92,7 @@ fn source(frame: &[u8]) -> (Mac, Vec<Tag>) {
 }
 
 fn address(link: IfIndex, local: &str) -> Address {
-    Address {
-        link,
-        local: local.parse().unwrap(),
-        peer: None,
-        prefix_len: 24,
-        broadcast: None,
-        label: None,
-        scope: 0,
-        flags: 0,
-        protocol: None,
-        metric: None,
-        valid_lifetime: None,
-        preferred_lifetime: None,
-    }
+    samples::address(link, local, 24)
 }
 
 fn set<const N: usize>(expected: [(Mac, Vec<Tag>); N]) -> BTreeSet<(Mac, Vec<Tag>)> {
