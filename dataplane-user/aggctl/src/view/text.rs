@@ -5,8 +5,7 @@ use aggctl_engine::{
     status::PortState,
     vlan::VlanConfig,
 };
-use comfy_table::{Cell, Color, Table, presets::NOTHING};
-use owo_colors::{OwoColorize, Stream::Stdout};
+use comfy_table::{Attribute, Cell, Color, Table, presets::NOTHING};
 
 use super::{AggregateView, PortView, notice::clock_time};
 
@@ -38,11 +37,36 @@ fn buckets(view: &AggregateView) -> String {
     text
 }
 
+/// A table without lines, with colour on a terminal whose owner does not refuse it.
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    if std::env::var_os("NO_COLOR").is_some() {
+        table.force_no_tty();
+    }
+    table
+}
+
+/// Words in a colour, where tables have colour.
+fn coloured(words: &str, colour: Color) -> String {
+    alone(Cell::new(words).fg(colour))
+}
+
+/// The text of a cell that is in no table.
+fn alone(cell: Cell) -> String {
+    let mut table = plain_table();
+    table.add_row([cell]);
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 0));
+    }
+    table.trim_fmt()
+}
+
 /// What is wrong, and what was and is repaired.
 fn defects(view: &AggregateView) -> String {
     let wrong = view.defects.iter().map(|defect| {
         let since = defect.since.as_ref().map(|since| format!(", since {since}")).unwrap_or_default();
-        let word = "wrong".if_supports_color(Stdout, |text| text.red()).to_string();
+        let word = coloured("wrong", Color::Red);
         format!("  {word}: {} ({}{since})", defect.what, defect.done)
     });
     let repaired = view.repairs.iter().map(|repair| {
@@ -57,7 +81,7 @@ fn foreign(view: &AggregateView) -> String {
     let ports = view.ports.iter().filter(|port| !port.foreign.is_empty());
     let lines = ports.map(|port| {
         let things: Vec<_> = port.foreign.iter().map(ToString::to_string).collect();
-        let word = "put by others".if_supports_color(Stdout, |text| text.red()).to_string();
+        let word = coloured("put by others", Color::Red);
         format!("  {word} on {}: {}", port.name, things.join(", "))
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -65,13 +89,13 @@ fn foreign(view: &AggregateView) -> String {
 
 fn headline(view: &AggregateView) -> String {
     let carrier = if !view.present {
-        "GONE: there is no such interface".if_supports_color(Stdout, |text| text.red()).to_string()
+        coloured("GONE: there is no such interface", Color::Red)
     } else if view.admin_up == Some(false) {
-        "administratively DOWN".if_supports_color(Stdout, |text| text.red()).to_string()
+        coloured("administratively DOWN", Color::Red)
     } else if view.carrier {
-        "carrier".if_supports_color(Stdout, |text| text.green()).to_string()
+        coloured("carrier", Color::Green)
     } else {
-        "NO CARRIER".if_supports_color(Stdout, |text| text.red()).to_string()
+        coloured("NO CARRIER", Color::Red)
     };
     let mut parts = vec![carrier];
     match &view.active_port {
@@ -80,7 +104,7 @@ fn headline(view: &AggregateView) -> String {
         None => parts.push("no active port".to_owned()),
     }
     parts.extend(options::shown(&view.config, ShowPart::First));
-    let name = view.name.if_supports_color(Stdout, |text| text.bold());
+    let name = alone(Cell::new(&view.name).add_attribute(Attribute::Bold));
     format!("{name}: {}, {}", view.word("mode"), parts.join(", "))
 }
 
@@ -124,13 +148,9 @@ fn settings(view: &AggregateView) -> String {
 }
 
 fn ports(view: &AggregateView) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
+    let mut table = plain_table();
     let share = if view.config.mode.shares() { "share" } else { "prio" };
     table.set_header(["  port", "state", "link", "speed", share, "failures", "last change", "why"]);
-    if std::env::var_os("NO_COLOR").is_some() {
-        table.force_no_tty();
-    }
     for port in &view.ports {
         table.add_row(row(port));
     }
@@ -139,8 +159,7 @@ fn ports(view: &AggregateView) -> String {
 
 /// What passed the ports, and what they are known by.
 fn traffic(view: &AggregateView) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
+    let mut table = plain_table();
     table.set_header(["  port", "tx packets", "tx bytes", "rx packets", "rx bytes", "rx dropped", "permanent mac"]);
     for port in &view.ports {
         let mac =
