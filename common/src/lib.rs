@@ -17,6 +17,7 @@ pub mod ports;
 pub mod programs;
 pub mod rule;
 pub mod spread;
+pub mod stamp;
 pub mod vlan;
 
 pub use bound::{Bound, EtherTypes};
@@ -24,6 +25,7 @@ pub use destination::{Destination, MacAddresses};
 pub use drops::DropReason;
 pub use ids::{IfIndex, Mac, PortId};
 pub use ports::{MAX_PORTS, Ports};
+pub use stamp::Stamp;
 
 /// Version of every layout in this crate. A dataplane that was built with another one is rebuilt on `adopt`.
 pub const LAYOUT_VERSION: u32 = 3;

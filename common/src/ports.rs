@@ -12,6 +12,11 @@ use crate::{
 /// The most ports that an aggregate can have: one bit each in a 64-bit mask.
 pub const MAX_PORTS: usize = 64;
 
+/// All slots, in order.
+pub fn slots() -> impl Iterator<Item = PortId> {
+    (0..=u8::MAX).take(MAX_PORTS).map(PortId)
+}
+
 /// The value of the map `PORTS` (an array of one entry).
 ///
 /// Written by the controller, read by the programs for every frame. Each of `usable`, `accept` and `active` is one

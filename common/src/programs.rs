@@ -67,5 +67,9 @@ pub const SENDS: &str = "tx_";
 pub const RECEIVES: &str = "rx_";
 /// What comes next in the names of programs that know a rule about VLANs.
 pub const TAGS: &str = "tag_";
+/// What comes next in the names of sending programs that leave to a driver what they do not decide.
+pub const OVER: &str = "over_";
+/// The name of the program that writes the time into the map `STAMP`.
+pub const STAMP: &str = "stamp";
 /// The name of the program that passes on what the ports received, at a peer in a namespace of its own.
 pub const RELAY: &str = "relay";

@@ -20,6 +20,7 @@ mod deliver;
 mod drops;
 mod frame;
 mod live;
+mod over;
 mod ports;
 mod receive;
 mod send;
@@ -28,9 +29,10 @@ mod vlan;
 use aggctl_common::{hash::Policy, programs::RxPolicy};
 use aya_ebpf::{macros::classifier, programs::TcContext};
 
-/// Programs for a frame that the host sends: the second of each pair is for aggregates with a rule about VLANs.
+/// Programs for a frame that the host sends: the second of each line is for aggregates with a rule about VLANs, the
+/// other two for the same over a driver.
 macro_rules! senders {
-    ($($plain:ident, $tagging:ident: |$context:ident| $pick:expr;)+) => {$(
+    ($($plain:ident, $tagging:ident, $over:ident, $tagging_over:ident: |$context:ident| $pick:expr;)+) => {$(
         /// A frame that the host sends through the aggregate.
         #[classifier]
         pub fn $plain($context: TcContext) -> i32 {
@@ -45,21 +47,47 @@ macro_rules! senders {
                 Err(reason) => Err(reason),
             })
         }
+
+        /// The same, over a driver.
+        #[classifier]
+        pub fn $over($context: TcContext) -> i32 {
+            if over::is_for_driver(&$context) {
+                return action::NEXT;
+            }
+            over::send($pick)
+        }
+
+        /// The same, over a driver and with a rule about VLANs.
+        #[classifier]
+        pub fn $tagging_over($context: TcContext) -> i32 {
+            let tagged = vlan::outgoing(&$context);
+            if tagged.is_ok() && over::is_for_driver(&$context) {
+                return action::NEXT;
+            }
+            over::send(match tagged {
+                Ok(()) => $pick,
+                Err(reason) => Err(reason),
+            })
+        }
     )+};
 }
 
 // No functions or closures are passed as arguments here: the compiler would have several programs share the code, which
 // then costs calls.
 senders! {
-    tx_active, tx_tag_active: |_context| send::active();
-    tx_layer2, tx_tag_layer2: |context| send::bucket(&context, Policy::Layer2);
-    tx_layer23, tx_tag_layer23: |context| send::bucket(&context, Policy::Layer23);
-    tx_layer34, tx_tag_layer34: |context| send::bucket(&context, Policy::Layer34);
-    tx_compat2, tx_tag_compat2: |context| send::modulo(&context, Policy::Layer2);
-    tx_compat23, tx_tag_compat23: |context| send::modulo(&context, Policy::Layer23);
-    tx_compat34, tx_tag_compat34: |context| send::modulo(&context, Policy::Layer34);
-    tx_turns, tx_tag_turns: |_context| send::round_robin();
-    tx_random, tx_tag_random: |_context| send::random();
+    tx_active, tx_tag_active, tx_over_active, tx_over_tag_active: |_context| send::active();
+    tx_layer2, tx_tag_layer2, tx_over_layer2, tx_over_tag_layer2: |context| send::bucket(&context, Policy::Layer2);
+    tx_layer23, tx_tag_layer23, tx_over_layer23, tx_over_tag_layer23:
+        |context| send::bucket(&context, Policy::Layer23);
+    tx_layer34, tx_tag_layer34, tx_over_layer34, tx_over_tag_layer34:
+        |context| send::bucket(&context, Policy::Layer34);
+    tx_compat2, tx_tag_compat2, tx_over_compat2, tx_over_tag_compat2: |context| send::modulo(&context, Policy::Layer2);
+    tx_compat23, tx_tag_compat23, tx_over_compat23, tx_over_tag_compat23:
+        |context| send::modulo(&context, Policy::Layer23);
+    tx_compat34, tx_tag_compat34, tx_over_compat34, tx_over_tag_compat34:
+        |context| send::modulo(&context, Policy::Layer34);
+    tx_turns, tx_tag_turns, tx_over_turns, tx_over_tag_turns: |_context| send::round_robin();
+    tx_random, tx_tag_random, tx_over_random, tx_over_tag_random: |_context| send::random();
 }
 
 /// Programs for a frame that a port received: the second of each pair is for aggregates with a rule about VLANs.
@@ -89,6 +117,13 @@ receivers! {
 #[classifier]
 pub fn relay(context: TcContext) -> i32 {
     deliver::relay(&context)
+}
+
+/// Writes down that the controller is at work. Attached nowhere: the controller runs it at intervals.
+#[classifier]
+pub fn stamp(_context: TcContext) -> i32 {
+    over::stamp();
+    action::NEXT
 }
 
 /// The kernel lets only programs under a licence compatible with the GPL call some helpers.

@@ -12,7 +12,6 @@ const ATTACH: &[Wrong] = &[
     ("--mode bogus", &["active-backup", "hash", "round-robin", "random", "broadcast", "lacp", "not built"]),
     ("--mode lacp", &["not built"]),
     ("--wiring bogus", &["shared", "direct", "over"]),
-    ("--wiring over", &["not built"]),
     ("--watch link=5", &["link"]),
     ("--watch link,", &["up-delay", "down-delay", "poll"]),
     ("--watch miimon=", &["1 to 60000"]),

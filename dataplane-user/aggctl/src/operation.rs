@@ -95,6 +95,15 @@ pub fn taken(store: &Store, host: &Host) -> Result<OtherAggregates, Failure> {
     Ok(taken)
 }
 
+/// Completes what was asked for by what is there: see [`plan::complete`].
+///
+/// # Errors
+/// If the kernel cannot be asked, or what is there does not go with it.
+pub fn complete(config: &mut AggregateConfig, mode_is_chosen: bool) -> Result<(), Failure> {
+    let links = Netlink::open()?.links()?.into_iter().map(|link| (link.index, link)).collect();
+    Ok(plan::complete(&Host { links, ..Host::default() }, config, mode_is_chosen)?)
+}
+
 /// Attaches: all or nothing. The caller holds the lock. `warn` is told what the owner should know. With the record
 /// comes what others did since before the attach, for what they do last.
 ///
@@ -107,15 +116,19 @@ pub fn attach(
 ) -> Result<(Record, Option<ChangeListener>), Failure> {
     let mut netlink = Netlink::open()?;
     // It takes its time, so before others have to wait for us.
-    let conflicts = conflicts::find(&named(&netlink.links()?, &wish.config), store.name())?;
+    let has_pair = wish.config.wiring.has_pair();
+    let ports = if has_pair { named(&netlink.links()?, &wish.config) } else { Vec::new() };
+    let conflicts = if has_pair { conflicts::find(&ports, store.name())? } else { Vec::new() };
     // Until the record is there that says whose ports these are.
     let ports = store.lock_ports(PORTS_PATIENCE)?;
     // Before the picture is taken: what is not in it must be received.
     let listener = ChangeListener::open(None)?;
     let mut host = snapshot(&mut netlink)?;
-    complete_settings(&mut host, wish.config.ports.iter().map(|port| port.name.as_str()))?;
+    if has_pair {
+        complete_settings(&mut host, wish.config.ports.iter().map(|port| port.name.as_str()))?;
+    }
     let (mut record, warnings) = plan::attach(&host, &wish.config, &taken(store, &host)?)?;
-    if !wish.insistence.force {
+    if has_pair && !wish.insistence.force {
         let mut ports = wish.config.ports.iter().filter_map(|port| host.link(&port.name));
         ports.try_for_each(plan::check_kind)?;
     }
@@ -357,7 +370,9 @@ pub fn tear_down(store: &Store, mut record: Record, force: bool) -> Result<(), F
     let steps = plan::detach(&host, &record, force)?;
     executor.keep(&host, &record, &record.ports);
     // Each port that is not here any more: it may be elsewhere.
-    for port in record.ports.iter().filter(|port| record.interface_of(&host, port).is_none()) {
+    let is_elsewhere =
+        |port: &&PortRecord| record.config.wiring.has_pair() && record.interface_of(&host, port).is_none();
+    for port in record.ports.iter().filter(is_elsewhere) {
         if let Moved::Restored(errors) = restore_elsewhere(&record, port, None) {
             info!(port = port.config.name, ?errors, "its settings were restored in another network namespace");
         }

@@ -65,6 +65,11 @@ pub enum Action {
         /// Octets.
         mtu: u32,
     },
+    /// Make the driver whose device the aggregate is have this port active: it filters what others receive.
+    SetDriverActive {
+        /// The port.
+        port: PortId,
+    },
     /// Tell the neighbours, once for each address of the aggregate, that it is reached through this port.
     Announce {
         /// The port to send from.

@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod configure;
+mod driver;
 mod explain;
 mod flag;
 mod mtu;
@@ -47,6 +48,7 @@ mod setting;
 mod sharing;
 mod table;
 
+use driver::Driver;
 use mtu::Mtu;
 use port::{Port, Presence};
 use rounds::Rounds;
@@ -112,6 +114,7 @@ pub struct Aggregate {
     published: Ports,
     sharing: Sharing,
     rounds: Option<Rounds>,
+    driver: Driver,
 }
 
 /// The owner's wish for a port.
@@ -165,6 +168,7 @@ impl Aggregate {
             published: Ports::EMPTY,
             sharing: Sharing::default(),
             rounds: None,
+            driver: Driver::default(),
         }
     }
 
@@ -193,6 +197,7 @@ impl Aggregate {
                 self.interface = Some(state);
                 self.judge_mtu(state, &mut actions);
             }
+            Event::Driver(state) => self.follow_driver(state),
             Event::MtuRefused { port, mtu, why } => self.refuse_mtu(port, mtu, why, &mut actions),
             Event::PortAdded(member) => self.add(member)?,
             Event::PortRemoved { port } => circumstances.removed = self.remove(port),
@@ -305,6 +310,7 @@ impl Aggregate {
 
     fn link(&mut self, id: PortId, state: LinkState, actions: &mut Vec<Action>) {
         let (now, first_look) = (self.now, !self.settled);
+        let state = LinkState { carrier: state.carrier && self.driver_uses(&state), ..state };
         // A late report of a port that was removed means nothing.
         let Some(port) = self.port_mut(id) else { return };
         if port.presence == Presence::Gone {

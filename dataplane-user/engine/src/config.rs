@@ -39,6 +39,9 @@ pub struct AggregateConfig {
     pub min_ports: u8,
     /// The link watch of every port.
     pub link_watch: LinkWatch,
+    /// In wiring `over`: for how long no controller may have been at work, in milliseconds, before the programs leave
+    /// the choice of the port to the driver.
+    pub dead_after_ms: u32,
     /// What the neighbours are told after the active port changed.
     pub announce: Announce,
     /// Promiscuous mode of the ports. `Auto`: while the aggregate itself is promiscuous, or a port's VLAN filter is
@@ -71,6 +74,7 @@ impl Default for AggregateConfig {
             reselect: Reselect::default(),
             min_ports: 1,
             link_watch: LinkWatch::default(),
+            dead_after_ms: 250,
             announce: Announce::default(),
             promisc: Toggle::default(),
             allmulti: Toggle::default(),
@@ -205,8 +209,14 @@ pub enum Partner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wiring {
-    /// The peer of the device and the ports share the host's namespace; everything stays visible.
+    /// `over` if the aggregate's name is that of a bonding device, else `shared`. An aggregate that runs has one
+    /// of the others.
     #[default]
+    Auto,
+    /// The aggregate is the device of a kernel driver (bonding, team), and its members are the ports. The sending
+    /// program is attached to its egress hook; all else is the driver's.
+    Over,
+    /// The peer of the device and the ports share the host's namespace; everything stays visible.
     Shared,
     /// The peer is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress
     /// hook, before the device; what is received takes the short way through both ends.
@@ -219,6 +229,12 @@ impl Wiring {
     #[must_use]
     pub const fn has_namespace(self) -> bool {
         matches!(self, Self::Direct)
+    }
+
+    /// Whether the aggregate is a pair of devices of our own, and ports are ours to set up.
+    #[must_use]
+    pub const fn has_pair(self) -> bool {
+        !matches!(self, Self::Over)
     }
 }
 

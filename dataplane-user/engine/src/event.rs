@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{AggregateConfig, PortConfig},
+    driver::{DriverState, Membership},
     host::MtuLimits,
 };
 
@@ -27,6 +28,8 @@ pub enum Event {
     },
     /// The aggregate's own interface, as an event or a query showed it.
     Aggregate(AggregateState),
+    /// The driver whose device the aggregate is, as an event or a query showed it. In wiring `over` only.
+    Driver(DriverState),
     /// A port was added. It is not usable before its first [`Event::Link`].
     PortAdded(Member),
     /// A port is about to be removed: stop using it.
@@ -91,6 +94,8 @@ pub struct LinkState {
     pub speed_mbps: Option<u32>,
     /// Full duplex, if the driver knows.
     pub full_duplex: Option<bool>,
+    /// What the driver says of it, in wiring `over`; `None`: it is no member of the driver's device.
+    pub membership: Option<Membership>,
     /// `rx-vlan-filter` is on and cannot be switched off: only promiscuous mode lets foreign tags in.
     pub vlan_filter_fixed: bool,
 }

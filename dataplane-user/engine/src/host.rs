@@ -11,6 +11,8 @@ use std::{
 use aggctl_common::{IfIndex, Mac};
 use serde::{Deserialize, Serialize};
 
+use crate::driver::{DriverState, Membership};
+
 /// Key of [`Link::sysctls`]: takes IPv6 off an interface.
 pub const DISABLE_IPV6: &str = "ipv6/disable_ipv6";
 /// Key of [`Link::sysctls`]: drops packets whose way back is another (1), or which have none (2).
@@ -75,6 +77,12 @@ pub struct Link {
     pub kind: String,
     /// IFLA_MASTER: the bridge, bond, team, VRF … it belongs to.
     pub master: Option<IfIndex>,
+    /// What the driver that made it says, if it is the device of a bonding or team driver.
+    #[serde(default)]
+    pub driver: Option<DriverState>,
+    /// What the driver says of it, if it is a member of such a device.
+    #[serde(default)]
+    pub membership: Option<Membership>,
     /// IFLA_LINK within this namespace: the device that a VLAN or macvlan is stacked on. Not set for the other end of a
     /// pair.
     pub lower: Option<IfIndex>,

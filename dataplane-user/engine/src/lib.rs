@@ -22,6 +22,7 @@ pub mod arrivals;
 pub mod changes;
 pub mod config;
 pub mod downstream;
+pub mod driver;
 pub mod event;
 pub mod foreign;
 pub mod host;

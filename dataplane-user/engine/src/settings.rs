@@ -28,6 +28,8 @@ pub struct Settings {
     pub rx_policy: RxPolicy,
     /// Which VLANs pass, and how.
     pub vlan: VlanConfig,
+    /// What the sending program does not decide goes to a driver, which chooses the port itself.
+    pub over: bool,
 }
 
 impl Default for Settings {
@@ -63,6 +65,7 @@ impl Settings {
             stride: config.stride.into(),
             rx_policy,
             vlan: config.vlan.clone(),
+            over: !config.wiring.has_pair(),
         }
     }
 

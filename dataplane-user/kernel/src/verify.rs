@@ -205,13 +205,12 @@ impl Look<'_> {
     #[must_use]
     pub fn parts(&self, executor: &Executor) -> Vec<CheckPart> {
         let programs = self.expected(executor).roles().into_iter().map(CheckPart::Program);
+        let always = [CheckPart::Pins, CheckPart::Maps].into_iter().chain(programs);
+        if !self.record.config.wiring.has_pair() {
+            return always.collect();
+        }
         let features = self.ports.iter().map(|(port, _, _)| CheckPart::Features(*port));
-        [CheckPart::Pins, CheckPart::Maps]
-            .into_iter()
-            .chain(programs)
-            .chain([CheckPart::Peer])
-            .chain(features)
-            .collect()
+        always.chain([CheckPart::Peer]).chain(features).collect()
     }
 
     /// Everything that is wrong.

@@ -45,8 +45,10 @@ struct Manner {
 /// What `attach` is asked to do.
 #[derive(Debug)]
 pub struct AttachRequest {
-    /// The aggregate.
+    /// The aggregate, without what follows from the device of its name if that is a driver's.
     pub config: AggregateConfig,
+    /// Whether a mode was chosen.
+    pub mode_is_chosen: bool,
     /// Seconds until it is undone unless confirmed.
     pub confirm: Option<u32>,
     /// What is said about the ports.
@@ -72,16 +74,30 @@ impl AttachArguments {
         }
         let mut config = AggregateConfig::new(self.name, ports);
         options::apply(&mut config, &said.options)?;
+        let mode_is_chosen = said.options.iter().any(|option| option.key == "mode");
         let Manner { confirm, force, strict, or_adopt, wait, foreground } = self.manner;
-        Ok(AttachRequest { config, confirm, insistence: Insistence { force, strict }, or_adopt, wait, foreground })
+        Ok(AttachRequest {
+            config,
+            mode_is_chosen,
+            confirm,
+            insistence: Insistence { force, strict },
+            or_adopt,
+            wait,
+            foreground,
+        })
     }
 }
 
 impl Args for AttachArguments {
     fn augment_args(command: clap::Command) -> clap::Command {
-        let name = Arg::new("name").value_name("NAME").required(true).help("Name of the aggregate's interface");
-        let port = Arg::new("port").long("port").value_name(syntax::port()).required(true).action(ArgAction::Append);
-        let port = port.value_parser(GivenPort::read).help("A port, and its settings; repeat for each");
+        let name = Arg::new("name")
+            .value_name("NAME")
+            .required(true)
+            .help("Name of the aggregate's interface: a new one, or a bonding device that is there");
+        let port = Arg::new("port").long("port").value_name(syntax::port()).action(ArgAction::Append);
+        let port = port
+            .value_parser(GivenPort::read)
+            .help("A port, and its settings; repeat for each. Those of a bonding device are its members");
         let groups = GROUPS.iter().map(group);
         let command = command.args([name, port]).args(AggregateConfig::rows().map(option)).args(groups);
         Manner::augment_args(command)

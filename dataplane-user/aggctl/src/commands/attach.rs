@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aggctl_engine::{config::AggregateConfig, options::differences, record::Phase};
+use aggctl_engine::{config::AggregateConfig, options::differences, plan, record::Phase};
 use aggctl_kernel::{
     privilege,
     state::{StateError, Store},
@@ -38,11 +38,16 @@ const SUCCESSION: Duration = Duration::from_millis(300);
 /// Why not; nothing was changed then.
 pub fn run(request: &AttachRequest) -> Result<(), Failure> {
     let store = operation::store(&request.config.name)?;
+    let mut config = request.config.clone();
+    operation::complete(&mut config, request.mode_is_chosen)?;
+    if config.wiring.has_pair() && config.ports.is_empty() {
+        return Err(Failure::Usage(plan::Refusal::NoPort { name: config.name }.to_string()));
+    }
     if let Some(pid) = store.holder() {
         let runs = store.record()?.filter(|record| request.or_adopt && record.phase == Phase::Attached);
         let record = runs.ok_or_else(|| operation::busy(&store, pid))?;
         if !request.foreground && Client::ask(&store.socket(), &Request::Status).is_ok() {
-            warn_of_differences(&record.config, &request.config);
+            warn_of_differences(&record.config, &config);
             return Ok(());
         }
         // Whoever has it in the foreground takes the guardian's place, too.
@@ -50,13 +55,13 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
     }
     let start = match orphan(&store)? {
         None => Start::Attach(AttachWish {
-            config: request.config.clone(),
+            config: config.clone(),
             confirm: request.confirm,
             insistence: request.insistence,
         }),
-        Some(config) if config == request.config => Start::Adopt,
-        Some(config) if request.or_adopt => {
-            warn_of_differences(&config, &request.config);
+        Some(runs) if runs == config => Start::Adopt,
+        Some(runs) if request.or_adopt => {
+            warn_of_differences(&runs, &config);
             Start::Adopt
         }
         Some(_) => {
@@ -70,7 +75,7 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
     let limit = request.wait.filter(|_| matches!(start, Start::Attach(_)));
     let ports_are_there = async {
         match limit {
-            Some(limit) => await_ports(&request.config, limit).await,
+            Some(limit) => await_ports(&config, limit).await,
             None => Ok(()),
         }
     };

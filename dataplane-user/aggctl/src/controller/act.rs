@@ -57,6 +57,9 @@ impl Controller {
                 self.on_port(*port, |this, index| this.executor.netlink.set_mtu(index, *mtu))
             }
             Action::SetAggregateMtu { mtu } => Ok(self.executor.netlink.set_mtu(self.record.index, *mtu)?),
+            Action::SetDriverActive { port } => {
+                self.on_port(*port, |this, index| this.executor.netlink.set_bond_active(this.record.index, index))
+            }
             Action::Announce { port } => self.on_port(*port, Self::announce),
             Action::Notice(notice) => {
                 self.notify(notice.clone());

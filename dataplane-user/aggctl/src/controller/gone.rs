@@ -40,6 +40,9 @@ impl Controller {
     /// wait for: there may be many namespaces.
     pub(super) fn let_go(&self, port: PortId, elsewhere: Option<IfIndex>) {
         let Some(port) = self.record.ports.iter().find(|record| record.id == port).cloned() else { return };
+        if !self.record.config.wiring.has_pair() {
+            return; // nothing was set
+        }
         let record = self.record.clone();
         std::thread::spawn(move || {
             let name = port.config.name.as_str();

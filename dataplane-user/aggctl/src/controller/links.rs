@@ -79,6 +79,7 @@ impl Controller {
             return Ok(LoopControl::End);
         }
         self.suspect_foreign(batch);
+        self.suspect_members();
         for (index, elsewhere) in &batch.deleted {
             self.on_deleted(*index, *elsewhere);
         }
@@ -178,7 +179,9 @@ impl Controller {
         if report.link.mac != self.record.mac {
             self.change_record(|record| record.mac = report.link.mac);
         }
-        if self.links.mtu.replace(report.link.mtu) != Some(report.link.mtu) {
+        self.tell_driver(&report.link);
+        let mtu = self.links.mtu.replace(report.link.mtu);
+        if self.record.config.wiring.has_pair() && mtu != Some(report.link.mtu) {
             // Both ends of a pair must let the same frames through.
             if let Err(error) = self.executor.set_peer_mtu(self.record.peer_index, report.link.mtu) {
                 warn!(%error, "the peer cannot follow the aggregate's MTU");

@@ -16,6 +16,7 @@ mod late;
 mod links;
 mod mirror;
 mod outgoing;
+mod over;
 mod place;
 mod poll;
 mod ports;
@@ -62,6 +63,7 @@ use self::{
     links::Links,
     mirror::{Layer3Look, Mirror},
     outgoing::Outgoing,
+    over::{Over, StampTimer},
     place::OwnNamespace,
     ports::{Leaving, PortChangeInput},
     returning::Returning,
@@ -134,8 +136,10 @@ pub fn run_when(
         controller.query_all();
         controller.keep_disk();
         // Whatever is deleted by others from here on can be given back.
-        controller.mirror.refresh(&mut controller.executor.netlink, &mut controller.record);
-        if attaches {
+        if controller.record.config.wiring.has_pair() {
+            controller.mirror.refresh(&mut controller.executor.netlink, &mut controller.record);
+        }
+        if attaches && controller.record.config.wiring.has_pair() {
             controller.await_late();
         }
         supervisor.ready();
@@ -187,6 +191,8 @@ struct Controller {
     verifier: Verifier,
     changes: LastChanges,
     foreign: OnPorts,
+    /// In wiring `over`.
+    over: Option<Over>,
     /// Until when what comes to the ports goes to the aggregate.
     late: Option<Instant>,
     place: OwnNamespace,
@@ -203,6 +209,7 @@ enum Input {
     PortChange(Result<PortChangeInput, Failure>),
     Layer3(Result<Layer3Look, Failure>),
     Downstream(Result<Vec<Vec<u8>>, Failure>),
+    Stamp,
     Poll,
     Listeners,
     Deadline,
@@ -243,6 +250,7 @@ impl Controller {
             disk: Disk::new(remembered),
             table,
             verifier: Verifier::of(&executor)?,
+            over: Over::begin(&executor, &record.config)?,
             listening: Listening::new(executor.dataplane.bound()?),
             executor,
             sender: PacketSender::open()?,
@@ -270,6 +278,7 @@ impl Controller {
 
     async fn run(&mut self) -> Result<(), Failure> {
         let mut poll = poll_timer(&self.record.config);
+        let mut stamps = StampTimer::of(&self.record.config);
         let mut listeners = bound::timer();
         let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -281,6 +290,7 @@ impl Controller {
             // Of the rest one that is ready is picked at random, and each takes a short time.
             let input = tokio::select! {
                 biased;
+                () = stamps.tick() => Input::Stamp,
                 _ = poll.tick() => Input::Poll,
                 _ = listeners.tick() => Input::Listeners,
                 () = sleep_until(deadline) => Input::Deadline,
@@ -295,6 +305,7 @@ impl Controller {
                     self.heartbeat.long();
                     let period = self.record.config.link_watch.poll_ms;
                     let flow = self.on_request(asked);
+                    stamps = StampTimer::of(&self.record.config);
                     if self.record.config.link_watch.poll_ms != period {
                         poll = poll_timer(&self.record.config);
                     }
@@ -312,6 +323,10 @@ impl Controller {
                 }
                 Input::Downstream(frames) => {
                     self.on_downstream(frames);
+                    LoopControl::Go
+                }
+                Input::Stamp => {
+                    self.stamp();
                     LoopControl::Go
                 }
                 Input::Poll => {
@@ -378,7 +393,7 @@ impl Controller {
             .map(|at| Instant::now() + Duration::from_nanos(at.saturating_sub(operation::boot_time())));
         let engine = self.engine.deadline().map(|at| self.clock + at);
         let leaving = self.leaving.iter().map(|leaving| leaving.at);
-        [confirm, engine, self.links.due()].into_iter().flatten().chain(leaving).min()
+        [confirm, engine, self.links.due(), self.members_due()].into_iter().flatten().chain(leaving).min()
     }
 
     fn on_deadline(&mut self) -> Result<LoopControl, Failure> {
@@ -386,6 +401,9 @@ impl Controller {
         self.remove_leaving();
         if self.links.due().is_some_and(|at| at <= Instant::now()) {
             self.survey();
+        }
+        if self.members_due().is_some_and(|at| at <= Instant::now()) {
+            self.follow_members();
         }
         match self.record.confirm_by {
             Some(at) if at <= operation::boot_time() => {
@@ -408,11 +426,14 @@ impl Controller {
             return Ok(LoopControl::End);
         }
         self.query_all();
+        self.suspect_members();
         self.take_back_named();
         self.begin_to_verify();
         self.take_late();
-        self.look_for_foreign();
-        self.mirror.begin(&self.record);
+        if self.record.config.wiring.has_pair() {
+            self.look_for_foreign();
+            self.mirror.begin(&self.record);
+        }
         self.keep_disk();
         Ok(LoopControl::Go)
     }

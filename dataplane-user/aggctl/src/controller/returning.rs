@@ -75,7 +75,7 @@ impl Returning {
 impl Controller {
     /// Whether the interface of a port is gone.
     pub(super) fn misses_a_port(&self) -> bool {
-        self.record.ports.iter().any(missing)
+        self.record.config.wiring.has_pair() && self.record.ports.iter().any(missing)
     }
 
     /// Looks at what waits, for a while.

@@ -1,5 +1,6 @@
 //! What `show` shows: one picture, for people and for programs.
 
+mod driver;
 mod lost;
 mod model;
 pub mod notice;
@@ -83,7 +84,7 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
         let share = spread.as_ref().map(|spread| spread.share(port.id));
         let link = links.get(&port.id);
         // Until all has moved, what it has is its own.
-        let foreign = match link.filter(|_| record.phase == Phase::Attached) {
+        let foreign = match link.filter(|_| record.phase == Phase::Attached && record.config.wiring.has_pair()) {
             Some(link) => foreign::look(netlink, link)?,
             None => BTreeSet::new(),
         };
@@ -91,8 +92,10 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     }
     let name = |id| ports.iter().zip(&record.ports).find(|(_, port)| port.id == id).map(|(view, _)| view.name.clone());
     let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));
+    let table = dataplane.table().map(|table| table.load()).unwrap_or_default();
+    let driver = driver::DriverView::of(&record, interface.as_ref(), &dataplane, &table);
     let view = AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops);
-    Ok(Some(AggregateView { bucket_ports, defects, record_behind: behind, record_damage: damage, ..view }))
+    Ok(Some(AggregateView { driver, bucket_ports, defects, record_behind: behind, record_damage: damage, ..view }))
 }
 
 /// What a live controller tells.

@@ -18,7 +18,7 @@ use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{ControllerReply, time::rfc3339};
+use super::{ControllerReply, driver::DriverView, time::rfc3339};
 use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
@@ -61,6 +61,9 @@ pub struct AggregateView {
     pub designated_port: Option<String>,
     /// How a failing link is seen: `poll` (besides kernel events); null if nobody looks.
     pub failover_path: Option<&'static str>,
+    /// In wiring `over`: the driver, and who chooses the port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<DriverView>,
     /// Seconds until the attach is undone unless confirmed.
     pub confirm_within: Option<u64>,
     /// Its controller.
@@ -220,6 +223,7 @@ impl AggregateView {
             primary_is_port: config.primary.as_ref().map(|_| config.absent_primary().is_none()),
             designated_port: name_of(status.designated),
             failover_path: (controller.answers == Some(true)).then_some("poll"),
+            driver: None,
             confirm_within: record.confirm_by.map(left),
             controller,
             record_behind: None,

@@ -7,7 +7,7 @@ use aggctl_engine::{
 };
 use comfy_table::{Attribute, Cell, Color, Table, presets::NOTHING};
 
-use super::{AggregateView, PortView, notice::clock_time};
+use super::{AggregateView, PortView, driver::DriverView, notice::clock_time};
 
 /// Buckets in a line of the picture.
 const LINE: usize = 64;
@@ -116,6 +116,7 @@ fn settings(view: &AggregateView) -> String {
     let mtu = view.mtu.map_or("gone".to_owned(), |mtu| format!("mtu {mtu}"));
     let made: Vec<_> = ["wiring", "device", "hook"].iter().map(|key| format!("{key} {}", view.word(key))).collect();
     lines.push(format!("mac {}, {mtu}, {}", view.mac, made.join(", ")));
+    lines.extend(view.driver.as_ref().map(DriverView::line));
     let rules = options::shown(&view.config, ShowPart::Settings);
     lines.push(rules.join(", "));
     let absent = view.config.absent_primary();

@@ -61,7 +61,12 @@ impl Aggregate {
             Presence::Unknown => return String::from("its state is not known yet"),
             Presence::Gone => return String::from("interface is gone"),
             Presence::Present(state) if !state.admin_up => return String::from("administratively down"),
-            Presence::Present(_) => {}
+            Presence::Present(state) if state.carrier => {}
+            Presence::Present(state) => {
+                if let Some(why) = self.why_not_driver(&state) {
+                    return String::from(why);
+                }
+            }
         }
         let LinkWatch { up_delay_ms, down_delay_ms, .. } = self.config.link_watch;
         let for_ms = |since: Duration| self.now.saturating_sub(since).as_millis();

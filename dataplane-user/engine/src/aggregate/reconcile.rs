@@ -35,12 +35,14 @@ impl Aggregate {
         self.end_graces();
         self.publish(first_table, actions);
         self.share_out(first_table, actions);
+        self.tell_driver(actions);
         self.settle_settings(circumstances.fresh, actions);
         self.update_carrier(actions, &mut notices);
         actions.append(&mut notices);
         let new_mac = std::mem::take(&mut self.new_mac);
         let tell = match (self.config.mode.shares(), self.config.partner()) {
             (false, _) => moved,
+            (true, _) if !self.config.wiring.has_pair() => false,
             // The partner knows by itself which of its ports reach us.
             (true, Partner::Lag) => moved && before.is_none(),
             // What it learnt about a lost port is wrong now.
@@ -75,9 +77,11 @@ impl Aggregate {
 
     fn update_usable(&mut self, notices: &mut Vec<Action>) {
         let mut changed = Vec::new();
+        let fits = self.fits_driver();
         for port in &mut self.ports {
-            if port.usable != port.watch.is_up() {
-                port.usable = port.watch.is_up();
+            let usable = fits && port.watch.is_up();
+            if port.usable != usable {
+                port.usable = usable;
                 changed.push(port.id);
             }
             if !port.usable {
@@ -152,6 +156,9 @@ impl Aggregate {
     }
 
     fn settle_settings(&mut self, fresh: Option<PortId>, actions: &mut Vec<Action>) {
+        if !self.config.wiring.has_pair() {
+            return;
+        }
         let MacPolicy::SameAll = self.config.mac_policy;
         self.agree_on_mtu();
         let (now, mtu) = (self.now, self.wanted_mtu());
@@ -183,7 +190,9 @@ impl Aggregate {
         if self.carrier == Some(carrier) {
             return;
         }
-        actions.push(Action::SetCarrier(carrier));
+        if self.config.wiring.has_pair() {
+            actions.push(Action::SetCarrier(carrier));
+        }
         if self.carrier.replace(carrier).is_some() {
             notices.push(Action::Notice(Notice::Carrier { carrier, usable, min_ports }));
         }

@@ -13,6 +13,7 @@ mod announcements;
 mod choice;
 mod flags;
 mod mtu;
+mod over;
 mod settings;
 mod sharing;
 mod status;
@@ -31,6 +32,7 @@ const UP: LinkState = LinkState {
     mac: MAC,
     mtu: 1500,
     mtu_limits: MtuLimits::NONE,
+    membership: None,
     speed_mbps: None,
     full_duplex: None,
     vlan_filter_fixed: false,

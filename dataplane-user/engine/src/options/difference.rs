@@ -143,7 +143,7 @@ mod tests {
             [
                 "agg0 runs with mode=hash, not active-backup as asked for: `aggctl set agg0 mode=active-backup`",
                 "agg0 runs with min-ports=1, not 2 as asked for: `aggctl set agg0 min-ports=2`",
-                "agg0 runs with wiring=direct, not shared as asked for: that takes `aggctl detach agg0`",
+                "agg0 runs with wiring=direct, not auto as asked for: that takes `aggctl detach agg0`",
                 "eth3 was asked for and is no port of agg0: `aggctl port add agg0 eth3`",
                 "eth1 of agg0 has priority=5, not 0 as asked for: `aggctl port set agg0 eth1,priority=0`",
                 "eth0 of agg0 has sticky=off, not on as asked for: `aggctl port set agg0 eth0,sticky=on`",

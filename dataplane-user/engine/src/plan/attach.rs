@@ -5,12 +5,12 @@ use std::net::Ipv6Addr;
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 
 use crate::{
-    config::{Addresses, AggregateConfig, Device, Hook},
+    config::{Addresses, AggregateConfig, Device, Hook, Wiring},
     host::{Address, DISABLE_IPV6, GEN_NONE, Host, Link},
     names,
     plan::{
         Change, LinkStep, OneWayStep, OtherAggregates, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
-        Warning, candidate, join::Joining, port::PlannedPort, port_settings, validate, wiring,
+        Warning, candidate, join::Joining, over, port::PlannedPort, port_settings, validate, wiring,
     },
     record::{JournalEntry, Layer3, Phase, RECORD_VERSION, Record},
 };
@@ -26,6 +26,9 @@ pub fn attach(
     taken: &OtherAggregates,
 ) -> Result<(Record, Vec<Warning>), Refusal> {
     validate(config)?;
+    if config.wiring == Wiring::Over {
+        return Ok((over::attach(host, config, resolve(host, config.hook)?, taken)?, Vec::new()));
+    }
     let peer = free_names(host, config, taken)?;
     let device = resolve_device(host, config.device)?;
     let hook = resolve(host, config.hook)?;

@@ -12,7 +12,7 @@ use crate::{
     plan::{
         Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
         layer3::{self, Transfer},
-        port, port_settings, wiring,
+        over, port, port_settings, wiring,
     },
     record::{JournalEntry, Layer3, Phase, PortRecord, Record},
 };
@@ -25,6 +25,9 @@ use crate::{
 /// Unless `force` is set: if a port would get addresses that has no link while the aggregate has, or a device is
 /// stacked on the aggregate. A detach that has begun ([`Phase::Detaching`]) is never refused.
 pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Refusal> {
+    if !record.config.wiring.has_pair() {
+        return Ok(over::detach(record));
+    }
     let ports =
         record.ports.iter().filter_map(|port| Some((port, record.interface_of(host, port)?))).collect::<Vec<_>>();
     let aggregate = record.aggregate_of(host);

@@ -26,6 +26,9 @@ const PROXY: u8 = 0x08;
 #[must_use]
 pub fn gather(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = aggregate(host, record) else { return Vec::new() };
+    if !record.config.wiring.has_pair() {
+        return Vec::new(); // all addresses are where they were
+    }
     if record.config.addresses == Addresses::None {
         return Vec::new(); // whoever asked for that looks after addresses himself
     }

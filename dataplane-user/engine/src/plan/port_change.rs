@@ -1,6 +1,6 @@
 //! Adding a port to a running aggregate, and removing one.
 
-use aggctl_common::{MAX_PORTS, PortId};
+use aggctl_common::{PortId, ports::slots};
 
 use crate::{
     config::{Addresses, PortConfig},
@@ -30,6 +30,9 @@ pub fn add_port(
 ) -> Result<(PortRecord, Vec<Step>, Vec<Warning>), Refusal> {
     let config = &record.config;
     check_port(wish)?;
+    if !config.wiring.has_pair() {
+        return Err(Refusal::PortsOfDriver { name: config.name.clone(), port: wish.name.clone() });
+    }
     let aggregate = record.aggregate_of(host).ok_or_else(|| Refusal::AggregateMissing { name: config.name.clone() })?;
     if wish.name == aggregate.name || wish.name == record.peer {
         return Err(Refusal::PortIsAggregate { port: wish.name.clone() });
@@ -77,6 +80,9 @@ pub fn remove_port(host: &Host, record: &Record, id: PortId) -> Result<(Vec<Step
         return Err(Refusal::NotAPort { name, port: id.to_string() });
     };
     let port = leaving.config.name.clone();
+    if !record.config.wiring.has_pair() {
+        return Err(Refusal::PortsOfDriver { name, port });
+    }
     if record.ports.len() == 1 {
         return Err(Refusal::LastPort { name, port });
     }
@@ -111,8 +117,7 @@ fn restore(leaving: &PortRecord, link: &Link, record: &Record) -> Vec<Step> {
 
 /// The lowest slot that is free.
 fn free_slot(record: &Record) -> Result<PortId, Refusal> {
-    let mut slots = (0..=u8::MAX).take(MAX_PORTS).map(PortId);
-    slots
+    slots()
         .find(|slot| record.ports.iter().all(|port| port.id != *slot))
         .ok_or(Refusal::TooManyPorts { count: record.ports.len() + 1 })
 }

@@ -2,7 +2,7 @@
 
 use aggctl_common::MAX_PORTS;
 
-use crate::{host::MtuLimits, names::InvalidName, options::Invalid};
+use crate::{driver::UnfitDriver, host::MtuLimits, names::InvalidName, options::Invalid};
 
 /// Why nothing was done. Each is one line that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,46 @@ pub enum Refusal {
         name: String,
         /// What has it.
         by: &'static str,
+    },
+    /// `over` was asked for, and there is no such device.
+    #[error(
+        "wiring over needs {name} to be a bonding device, and it is none; name one that is, or use --wiring shared"
+    )]
+    NoDriver {
+        /// What was named.
+        name: String,
+    },
+    /// A port was named that is no member of the driver's device.
+    #[error(
+        "{port} is no port of {name}; in wiring over the driver says what its ports are: 'ip link set {port} master {name}'"
+    )]
+    NoMember {
+        /// The device.
+        name: String,
+        /// What was named.
+        port: String,
+    },
+    /// The ports of a driver's device are the driver's.
+    #[error(
+        "the ports of {name} are its driver's, and are followed: use 'ip link set {port} master {name}' or 'ip link set {port} \
+         nomaster'"
+    )]
+    PortsOfDriver {
+        /// The device.
+        name: String,
+        /// What was named.
+        port: String,
+    },
+    /// We cannot choose the port in the place of the driver.
+    #[error(transparent)]
+    UnfitDriver(#[from] UnfitDriver),
+    /// The option is not for wiring `over`.
+    #[error("{option} is not for wiring over: {instead}")]
+    NotOver {
+        /// The option.
+        option: &'static str,
+        /// What to do.
+        instead: &'static str,
     },
     /// The name of the aggregate's peer is in use.
     #[error(

@@ -12,6 +12,9 @@ use crate::{
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = record.aggregate_of(host) else { return Vec::new() };
+    if !record.config.wiring.has_pair() {
+        return vec![sender(record)];
+    }
     let joining = Joining { host, config: &record.config, hook: record.hook, aggregate };
     let mut steps = wiring::programs(record.config.wiring, record.device, record.hook);
     for known in &record.ports {
@@ -42,9 +45,12 @@ pub fn relay(record: &Record) -> Step {
 }
 
 /// The step that attaches the receiving program of a port of a running aggregate, in the place of the one that is
-/// attached there; none if the port's interface is gone.
+/// attached there; none if the port's interface is gone, or in wiring `over`.
 #[must_use]
 pub fn receiver(record: &Record, port: &PortRecord) -> Option<Step> {
+    if !record.config.wiring.has_pair() {
+        return None;
+    }
     let (id, name, identity) = (port.id, port.config.name.clone(), port.identity.clone());
     let link = Subject::Port { id, index: port.index?, name, identity };
     Some(ProgramStep::Rx { link, hook: record.hook, attached: Change::ON }.into())

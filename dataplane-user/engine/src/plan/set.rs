@@ -36,6 +36,10 @@ pub fn set(record: &Record, change: &LiveChange) -> Result<AggregateConfig, Refu
         options::apply(port, settings)?;
     }
     validate::check(&config)?;
+    if !config.wiring.has_pair() && config.mode.shares() != record.config.mode.shares() {
+        let option = "a change between active-backup and modes in which several ports carry traffic";
+        return Err(Refusal::NotOver { option, instead: "give the driver another mode, and attach again" });
+    }
     if config.primary != record.config.primary {
         validate::check_primary(&config)?;
     }

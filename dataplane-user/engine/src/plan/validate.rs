@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use aggctl_common::MAX_PORTS;
 
 use crate::{
-    config::{AggregateConfig, PortConfig, TableKind},
+    config::{AggregateConfig, PortConfig, TableKind, Wiring},
     names, options,
     plan::Refusal,
+    vlan::VlanConfig,
 };
 
 /// Checks what needs no host of an aggregate that is wished for: each option by its row, what they say together, and
@@ -26,7 +27,9 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
 pub(super) fn check(config: &AggregateConfig) -> Result<(), Refusal> {
     names::check(&config.name)?;
     options::check(config)?;
-    if config.ports.is_empty() {
+    // The ports of a driver's device are its members, if it has any.
+    let names_ports = !matches!(config.wiring, Wiring::Auto | Wiring::Over);
+    if names_ports && config.ports.is_empty() {
         return Err(Refusal::NoPort { name: config.name.clone() });
     }
     if config.ports.len() > MAX_PORTS {
@@ -42,11 +45,32 @@ pub(super) fn check(config: &AggregateConfig) -> Result<(), Refusal> {
             return Err(Refusal::PortTwice { port: port.name.clone() });
         }
     }
-    if config.min_ports == 0 || usize::from(config.min_ports) > config.ports.len() {
+    let ports = config.ports.len();
+    if config.min_ports == 0 || usize::from(config.min_ports) > ports && (names_ports || ports > 0) {
         return Err(Refusal::MinPorts { min_ports: config.min_ports, ports: config.ports.len() });
+    }
+    if config.wiring == Wiring::Over {
+        check_over(config)?;
     }
     if config.hash.table == TableKind::KernelCompat && config.hash.seed != 0 {
         return Err(Refusal::SeedOfKernel);
+    }
+    Ok(())
+}
+
+/// Checks what does not go with wiring `over`.
+fn check_over(config: &AggregateConfig) -> Result<(), Refusal> {
+    if config.min_ports != 1 {
+        return Err(Refusal::NotOver {
+            option: "min-ports",
+            instead: "the carrier is the driver's (bonding: min_links)",
+        });
+    }
+    if config.vlan != VlanConfig::Off {
+        return Err(Refusal::NotOver {
+            option: "vlan",
+            instead: "that is not built; use VLAN devices on the aggregate",
+        });
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod arrivals;
 mod change;
 mod hosts;
 mod model;
+mod over;
 mod records;
 mod refusals;
 mod transaction;

@@ -54,6 +54,7 @@ impl Model {
             | Event::MtuRefused { .. }
             | Event::Activate { .. }
             | Event::Configure(_)
+            | Event::Driver(_)
             | Event::Tick => {}
         }
         self.settled |= self.ports.values().all(|port| port.reported);

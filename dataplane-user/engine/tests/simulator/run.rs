@@ -239,6 +239,7 @@ impl Run {
                 | Action::SetPortMac { .. }
                 | Action::SetPortMtu { .. }
                 | Action::SetAggregateMtu { .. }
+                | Action::SetDriverActive { .. }
                 | Action::KeepOwnFlags { .. } => {}
             }
         }

@@ -82,6 +82,7 @@ impl World {
                 mtu_limits: MtuLimits { min: 68, max: world.rng.pick(&[0, 0, 0, 65535, 2000]) },
                 speed_mbps: world.rng.pick(&[None, Some(100), Some(1000)]),
                 full_duplex: world.rng.pick(&[None, Some(false), Some(true)]),
+                membership: None,
                 vlan_filter_fixed: world.rng.once_in(4),
             };
             let stubborn = world.rng.once_in(10);
@@ -248,6 +249,7 @@ impl World {
             | Action::PublishBuckets(_)
             | Action::PublishRotation(_)
             | Action::SetCarrier(_)
+            | Action::SetDriverActive { .. }
             | Action::Announce { .. }
             | Action::Notice(_) => return None,
         };

@@ -8,14 +8,14 @@ use super::{
     maps::{self, Condition},
     object,
     pins::{self, Pins},
-    tables,
+    stamp, tables,
 };
 
 /// Makes and pins the maps. Good ones stay as they are; others are replaced by empty ones, which programs that are
 /// attached already do not see until they are attached again.
 pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
     if maps::condition(pins)? == Condition::Good {
-        bound::create(pins)?;
+        create_apart(pins, settings)?;
         return tables::create(pins, settings);
     }
     if !pins::is_in_bpffs(pins.dir())? {
@@ -24,11 +24,19 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
     maps::unpin(pins)?;
     pins::make_mark(pins.dir())?;
     pins.remove_marks("layout-")?;
-    bound::create(pins)?;
+    create_apart(pins, settings)?;
     tables::create(pins, settings)?;
     maps::create_ports(pins)?;
     // Makes and pins the others.
     object::load(pins, settings, None)?;
     // Last, so that maps of an interrupted start are made again.
     pins::make_mark(&pins.layout_mark())
+}
+
+/// The maps whose shape is judged apart from that of the others.
+fn create_apart(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
+    if settings.over {
+        stamp::create(pins)?;
+    }
+    bound::create(pins)
 }

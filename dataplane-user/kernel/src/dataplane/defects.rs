@@ -11,7 +11,7 @@ use super::{
     maps::{self, Condition},
     on_port,
     pins::{self, Pins},
-    tables, wiring,
+    stamp, tables, wiring,
 };
 
 /// What a data path should be.
@@ -29,7 +29,8 @@ impl Expected {
     /// The programs, and where they should be attached.
     fn places(&self) -> impl Iterator<Item = (ProgramRole, HookPoint)> {
         let of_pair = wiring::of(self.ends.wiring).programs(&self.ends, self.hook);
-        let of_ports = self.ports.iter().map(|(port, index)| (ProgramRole::Rx(*port), on_port(*index, self.hook)));
+        let ports = if self.ends.wiring.has_pair() { &self.ports[..] } else { &[] };
+        let of_ports = ports.iter().map(|(port, index)| (ProgramRole::Rx(*port), on_port(*index, self.hook)));
         of_pair.into_iter().chain(of_ports)
     }
 
@@ -104,6 +105,9 @@ pub(super) fn of_maps(
     expected: &Expected,
 ) -> Result<Vec<DataplaneDefect>, DataplaneError> {
     match maps::condition(pins)? {
+        Condition::Good if settings.over && !stamp::is_good(pins)? => {
+            return Ok(vec![DataplaneDefect::MapMissing(pins::STAMP)]);
+        }
         Condition::Good if !bound::is_good(pins)? => return Ok(vec![DataplaneDefect::MapMissing(pins::BOUND)]),
         Condition::Good if tables::are_for(pins, settings)? => {}
         Condition::Good => return Ok(vec![DataplaneDefect::MapDifferent(pins::TABLE)]),
@@ -162,6 +166,7 @@ fn is_current(site: AttachPoint<'_>, settings: &Settings, attached: u32) -> Resu
         Err(error) => return Err(failed("open")(error)),
     };
     let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
+    let over = (site.role == ProgramRole::Tx && settings.over).then_some(pins::STAMP);
     let wanted = match site.role {
         ProgramRole::Tx if settings.table().is_some() => &[pins::PORTS, pins::TABLE][..],
         ProgramRole::Tx => &[pins::PORTS],
@@ -169,6 +174,7 @@ fn is_current(site: AttachPoint<'_>, settings: &Settings, attached: u32) -> Resu
         ProgramRole::Rx(_) => &[pins::PORTS, pins::BOUND],
         ProgramRole::Relay => &[],
     };
-    let wanted = wanted.iter().map(|map| maps::id(site.pins, map)).collect::<Result<Vec<_>, _>>()?;
+    let wanted =
+        wanted.iter().copied().chain(over).map(|map| maps::id(site.pins, map)).collect::<Result<Vec<_>, _>>()?;
     Ok(info.id() == attached && wanted.iter().all(|map| maps.contains(map)))
 }

@@ -18,6 +18,7 @@ mod object;
 mod open_pins;
 mod pins;
 mod publish;
+mod stamp;
 mod table;
 mod tables;
 mod wiring;
@@ -28,10 +29,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use aggctl_common::{
     IfIndex, MAX_PORTS, PortId,
+    ports::slots,
     spread::{MAX_FALLBACKS, Rotation},
 };
 use aggctl_engine::{
@@ -48,6 +51,7 @@ pub use self::{
     hook::tcx_supported,
     open_pins::OpenPins,
     pins::{ProgramRole, RECORD},
+    stamp::Stamper,
     table::PortsTable,
 };
 use self::{
@@ -258,8 +262,8 @@ impl Dataplane {
     /// Whether a pinned link holds one of the programs to its hook. On clsact none does.
     #[must_use]
     pub fn has_links(&self) -> bool {
-        let ports = (0..=u8::MAX).take(MAX_PORTS).map(|slot| ProgramRole::Rx(PortId(slot)));
-        ports.into_iter().any(|role| self.pins.link(role).exists())
+        let roles = slots().map(ProgramRole::Rx).chain([ProgramRole::Tx]);
+        roles.into_iter().any(|role| self.pins.link(role).exists())
     }
 
     /// Maps the table of what sockets bound to the ports wait for into this process.
@@ -269,6 +273,24 @@ impl Dataplane {
     /// If the map is not there or cannot be mapped.
     pub fn bound(&self) -> Result<BoundTable, DataplaneError> {
         BoundTable::open(&self.pins)
+    }
+
+    /// What says to the programs of wiring `over` that a controller is at work.
+    ///
+    /// # Errors
+    ///
+    /// If the maps are not there, or the kernel refuses.
+    pub fn stamper(&self) -> Result<Stamper, DataplaneError> {
+        Stamper::load(object::load(&self.pins, &self.settings, None)?, &self.pins)
+    }
+
+    /// How long ago a controller was last at work, in wiring `over`; `None`: none was.
+    ///
+    /// # Errors
+    ///
+    /// If the map is not there or cannot be read.
+    pub fn stamp_age(&self) -> Result<Option<Duration>, DataplaneError> {
+        stamp::read(&self.pins).map(|stamp| stamp::age(&stamp))
     }
 
     /// How many frames the programs dropped, and why. Reasons that did not occur are left out.
@@ -368,7 +390,9 @@ impl Dataplane {
     ) -> Result<(), DataplaneError> {
         self.changed.store(true, Ordering::Relaxed);
         // The loader would make a map that is missing, and nobody would know its layout.
-        for map in [pins::PORTS, pins::BOUND, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS] {
+        let stamp = self.settings.over.then_some(pins::STAMP);
+        let all = [pins::PORTS, pins::BOUND, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS];
+        for map in all.into_iter().chain(stamp) {
             maps::id(&self.pins, map)?;
         }
         let mut object = object::load(&self.pins, &self.settings, globals)?;

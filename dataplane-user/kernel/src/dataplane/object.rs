@@ -10,7 +10,7 @@ use std::{
 
 use aggctl_common::{
     PortId,
-    programs::{RECEIVES, RELAY, SENDS, TAGS},
+    programs::{OVER, RECEIVES, RELAY, SENDS, TAGS},
     vlan::Globals,
 };
 use aggctl_engine::settings::Settings;
@@ -65,7 +65,9 @@ pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Deliver
         loader.override_global(global, kept(&value.to_ne_bytes()), true);
     }
     let mut object = loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(OBJECT)?;
-    for (section, pin) in [(".bss.ports", pins::PORTS), (".bss.bound", pins::BOUND), (".bss.table", pins::TABLE)] {
+    let stamp = settings.over.then_some((".bss.stamp", pins::STAMP));
+    let all = [(".bss.ports", pins::PORTS), (".bss.bound", pins::BOUND), (".bss.table", pins::TABLE)];
+    for (section, pin) in all.into_iter().chain(stamp) {
         put_in_place(&mut object, section, &maps::open(pins, pin)?)?;
     }
     Ok(object)
@@ -107,20 +109,30 @@ pub(super) fn program<'a>(
     role: ProgramRole,
 ) -> Result<&'a mut SchedClassifier, DataplaneError> {
     let tags = if settings.vlan.globals().mode == Globals::OFF { "" } else { TAGS };
+    let over = if settings.over { OVER } else { "" };
     let name = match role {
-        ProgramRole::Tx => format!("{SENDS}{tags}{}", settings.tx_policy.name(settings.policy)),
+        ProgramRole::Tx => format!("{SENDS}{over}{tags}{}", settings.tx_policy.name(settings.policy)),
         ProgramRole::Relay => RELAY.to_owned(),
         ProgramRole::Rx(_) => format!("{RECEIVES}{tags}{}", settings.rx_policy.name()),
     };
-    let program = object.program_mut(&name).ok_or(DataplaneError::Missing(name))?;
-    let program: &mut SchedClassifier =
-        program.try_into().map_err(|error| DataplaneError::program(role.to_string(), "type", error))?;
+    load_named(object, &name)
+}
+
+/// The program of this name, loaded into the kernel.
+pub(super) fn load_named<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, DataplaneError> {
+    let program = named(object, name)?;
     match program.load() {
         Ok(()) => Ok(program),
         Err(ProgramError::LoadError { io_error, verifier_log }) => {
-            tracing::debug!(program = %role, %verifier_log, "not loaded");
-            Err(DataplaneError::Refused { program: role.to_string(), cause: io_error })
+            tracing::debug!(program = name, %verifier_log, "not loaded");
+            Err(DataplaneError::Refused { program: name.to_owned(), cause: io_error })
         }
-        Err(error) => Err(DataplaneError::program(role.to_string(), "load", error)),
+        Err(error) => Err(DataplaneError::program(name, "load", error)),
     }
+}
+
+/// The program of this name.
+pub(super) fn named<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, DataplaneError> {
+    let program = object.program_mut(name).ok_or_else(|| DataplaneError::Missing(name.to_owned()))?;
+    program.try_into().map_err(|error| DataplaneError::program(name, "type", error))
 }

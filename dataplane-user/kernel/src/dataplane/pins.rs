@@ -14,6 +14,8 @@ use super::error::DataplaneError;
 pub(super) const PORTS: &str = "ports";
 /// Pin of what sockets bound to the ports wait for.
 pub(super) const BOUND: &str = "bound";
+/// Pin of the stamp of wiring `over`.
+pub(super) const STAMP: &str = "stamp";
 /// Pin of the drop counters.
 pub(super) const DROPS: &str = "drops";
 

@@ -41,8 +41,29 @@ pub(super) trait WiringKind: Sync {
 /// The wiring that a configuration means.
 pub(super) fn of(wiring: config::Wiring) -> &'static dyn WiringKind {
     match wiring {
-        config::Wiring::Shared => &Shared,
+        // A record has the wiring that is in use, never `auto`.
+        config::Wiring::Shared | config::Wiring::Auto => &Shared,
+        config::Wiring::Over => &Over,
         config::Wiring::Direct => &Direct,
+    }
+}
+
+/// The aggregate is a driver's device, which receives by itself.
+struct Over;
+
+impl WiringKind for Over {
+    /// Before the driver chooses.
+    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint {
+        HookPoint::new(ends.aggregate, Side::Egress, hook::of(hook))
+    }
+
+    fn relay(&self, _: &Ends, _: Hook) -> Option<HookPoint> {
+        None
+    }
+
+    /// No port has a program.
+    fn delivery(&self, ends: &Ends) -> Delivery {
+        Delivery { target: ends.aggregate, relayed: false }
     }
 }
 

@@ -96,13 +96,15 @@ impl Executor {
         }
     }
 
-    /// Numbers of the aggregate's interface and of its peer.
+    /// Numbers of the aggregate's interface and of its peer, if the wiring has one.
     ///
     /// # Errors
     ///
     /// [`KernelError::Gone`] if one is not there.
     pub fn pair(&mut self) -> Result<(IfIndex, IfIndex), KernelError> {
-        Ok((self.find(&Subject::Aggregate)?.index, self.find(&Subject::Peer)?.index))
+        let aggregate = self.find(&Subject::Aggregate)?.index;
+        let peer = if self.wiring.has_pair() { self.find(&Subject::Peer)?.index } else { IfIndex::NONE };
+        Ok((aggregate, peer))
     }
 
     /// Sets the peer administratively up or down, which is the only handle on the aggregate's carrier.

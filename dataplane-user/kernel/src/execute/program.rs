@@ -59,7 +59,7 @@ impl Executor {
     /// The pair, as far as it is there.
     fn ends_or_none(&mut self, device: Device) -> Result<Ends, KernelError> {
         let aggregate = self.index_or_none(&Subject::Aggregate)?;
-        let peer = self.index_or_none(&Subject::Peer)?;
+        let peer = if self.wiring.has_pair() { self.index_or_none(&Subject::Peer)? } else { IfIndex::NONE };
         Ok(self.ends(device, aggregate, peer))
     }
 

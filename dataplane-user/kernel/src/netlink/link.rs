@@ -1,5 +1,6 @@
 //! Interfaces.
 
+mod bond;
 mod device;
 mod pair;
 mod report;
@@ -49,6 +50,8 @@ mod attr {
     pub(super) const TSO_MAX_SEGS: u16 = libc::IFLA_TSO_MAX_SEGS;
     pub(super) const INFO_KIND: u16 = libc::IFLA_INFO_KIND;
     pub(super) const INFO_DATA: u16 = libc::IFLA_INFO_DATA;
+    pub(super) const INFO_SLAVE_KIND: u16 = libc::IFLA_INFO_SLAVE_KIND;
+    pub(super) const INFO_SLAVE_DATA: u16 = libc::IFLA_INFO_SLAVE_DATA;
     pub(super) const VETH_PEER: u16 = 1;
     pub(super) const VXLAN_LINK: u16 = 3;
     pub(super) const NETKIT_PEER: u16 = 1;
@@ -219,6 +222,8 @@ fn parse(message: &[u8]) -> Option<Link> {
         loopback: flags & LOOPBACK != 0,
         kind: info_kind,
         master: attributes.u32(attr::MASTER).filter(|master| *master != 0).map(IfIndex),
+        driver: info.and_then(bond::driver),
+        membership: info.and_then(bond::membership),
         lower: lower.map(IfIndex),
         admin_up: flags & UP != 0,
         carrier: flags & LOWER_UP != 0,

@@ -108,6 +108,22 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
         page: "active-backup.md",
     },
     OptionRow {
+        name: "dead-after",
+        aliases: &[],
+        help: "In wiring over: for how long no controller may be at work before the driver chooses the port",
+        kind: &Number {
+            field: field!(AggregateConfig.dead_after_ms),
+            min: 50,
+            max: 60_000,
+            unit: Unit::Milliseconds,
+            only: None,
+        },
+        live: Live::Controller,
+        json: "dead_after_ms",
+        shown: Shown::In(ShowPart::Settings, |config| !config.wiring.has_pair()),
+        page: "wiring-over.md",
+    },
+    OptionRow {
         name: "watch-policy",
         aliases: &[],
         help: "How many of its watches must find a port well: with one watch both are the same",

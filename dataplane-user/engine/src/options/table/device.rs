@@ -41,12 +41,18 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     OptionRow {
         name: "wiring",
         aliases: &[],
-        help: "How device, ports and programs are connected; direct is cheaper, but what is sent does not show on the \
-               aggregate",
+        help: "How device, ports and programs are connected: on a bonding device that is there (over, which auto takes \
+               if NAME is one), or on a device of our own (shared; direct is cheaper, but what is sent does not show on \
+               the aggregate)",
         kind: &Choice {
             field: field!(AggregateConfig.wiring),
-            words: &[NamedValue(Wiring::Shared, &["shared"]), NamedValue(Wiring::Direct, &["direct"])],
-            planned: &[&["auto"], &["over"]],
+            words: &[
+                NamedValue(Wiring::Auto, &["auto"]),
+                NamedValue(Wiring::Over, &["over"]),
+                NamedValue(Wiring::Shared, &["shared"]),
+                NamedValue(Wiring::Direct, &["direct"]),
+            ],
+            planned: &[],
         },
         live: Live::No,
         json: "wiring",

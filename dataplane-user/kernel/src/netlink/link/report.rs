@@ -33,6 +33,7 @@ impl LinkReport {
             mtu_limits: link.mtu_limits,
             speed_mbps: settings.speed_mbps,
             full_duplex: settings.full_duplex,
+            membership: link.membership,
             vlan_filter_fixed,
         }
     }

@@ -1,0 +1,128 @@
+//! Wiring `over`: the sending program on the device of a kernel driver. Nothing else about the host changes, so plans
+//! are short: maps and a program.
+
+use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId, ports::slots};
+
+use crate::{
+    config::{AggregateConfig, Device, Hook, PortConfig, Wiring},
+    host::{Host, Link},
+    plan::{Change, OtherAggregates, ProgramStep, Refusal, Step, port::PlannedPort},
+    record::{JournalEntry, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
+};
+
+/// What is wished for, with what the driver's device says where nothing was: `auto` is resolved, the device's members
+/// are the ports, and unless a mode was chosen (`mode_is_chosen`) it is the one that the driver's is most like. Settings
+/// of ports that are members stay.
+///
+/// # Errors
+///
+/// If `over` was asked for and the device is none of a driver's; or if we cannot choose the port in its place.
+pub fn complete(host: &Host, config: &mut AggregateConfig, mode_is_chosen: bool) -> Result<(), Refusal> {
+    let device = host.link(&config.name);
+    let driver = device.and_then(|device| device.driver);
+    config.wiring = match (config.wiring, driver) {
+        (Wiring::Auto, Some(_)) => Wiring::Over,
+        (Wiring::Auto, None) => Wiring::Shared,
+        (wiring, _) => wiring,
+    };
+    if config.wiring != Wiring::Over {
+        return Ok(());
+    }
+    let name = || config.name.clone();
+    let (Some(device), Some(driver)) = (device, driver) else { return Err(Refusal::NoDriver { name: name() }) };
+    let members = members(host, device.index);
+    if let Some(port) = config.ports.iter().find(|port| members.iter().all(|member| member.name != port.name)) {
+        return Err(Refusal::NoMember { name: name(), port: port.name.clone() });
+    }
+    let setting = |member: &&Link| config.ports.iter().find(|port| port.name == member.name).cloned();
+    config.ports =
+        members.iter().map(|member| setting(member).unwrap_or_else(|| PortConfig::new(&member.name))).collect();
+    if !mode_is_chosen {
+        config.mode = driver.mode.default_mode(&config.name)?;
+    }
+    Ok(())
+}
+
+/// The members of a driver's device, in the order of their numbers.
+#[must_use]
+pub fn members(host: &Host, device: IfIndex) -> Vec<&Link> {
+    host.links.values().filter(|link| link.master == Some(device)).collect()
+}
+
+/// Plans an attach.
+pub(super) fn attach(
+    host: &Host,
+    config: &AggregateConfig,
+    hook: Hook,
+    taken: &OtherAggregates,
+) -> Result<Record, Refusal> {
+    let name = || config.name.clone();
+    if taken.names.contains(&config.name) {
+        return Err(Refusal::NameTaken { name: name(), by: "another aggregate" });
+    }
+    let device = host.link(&config.name);
+    let (Some(device), Some(driver)) = (device, device.and_then(|device| device.driver)) else {
+        return Err(Refusal::NoDriver { name: name() });
+    };
+    driver.mode.check(&config.name, config.mode)?;
+    let mut ports = Vec::new();
+    for (slot, wish) in (0..).zip(&config.ports) {
+        let link = host.link(&wish.name).filter(|link| link.master == Some(device.index));
+        let link = link.ok_or_else(|| Refusal::NoMember { name: name(), port: wish.name.clone() })?;
+        ports.push(PlannedPort::new(host, PortId(slot), link).record(wish));
+    }
+    let steps = [ProgramStep::Maps { present: Change::ON }, program(hook, Change::ON)];
+    Ok(Record {
+        version: RECORD_VERSION,
+        sequence: 0,
+        layout: LAYOUT_VERSION,
+        phase: Phase::Attaching,
+        config: config.clone(),
+        device: Device::Auto,
+        hook,
+        index: device.index,
+        peer_index: IfIndex::NONE,
+        peer: String::new(),
+        mac: device.mac,
+        ports,
+        journal: steps.into_iter().map(|step| JournalEntry { step: step.into(), begun: false }).collect(),
+        last_seen: Layer3::default(),
+        confirm_by: None,
+    })
+}
+
+/// Plans a detach: the driver goes on by itself.
+pub(super) fn detach(record: &Record) -> Vec<Step> {
+    vec![program(record.hook, Change::OFF).into(), ProgramStep::Maps { present: Change::OFF }.into()]
+}
+
+fn program(hook: Hook, attached: Change<bool>) -> ProgramStep {
+    ProgramStep::Tx { device: Device::Auto, hook, attached }
+}
+
+/// What became of the members since the record was written: those that are ports by now, with slots of their own, and
+/// the slots of those that are none any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberChanges {
+    /// New ports.
+    pub joined: Vec<PortRecord>,
+    /// Slots of former ones.
+    pub left: Vec<PortId>,
+}
+
+/// Compares the members with the ports of the record. Members beyond the most ports that an aggregate can have are left
+/// to the driver.
+#[must_use]
+pub fn follow(host: &Host, record: &Record) -> MemberChanges {
+    let members = members(host, record.index);
+    let port_of = |member: &Link| record.ports.iter().find(|port| port.index == Some(member.index));
+    let is_member = |port: &&PortRecord| members.iter().any(|member| port.index == Some(member.index));
+    let left: Vec<_> = record.ports.iter().filter(|port| !is_member(port)).map(|port| port.id).collect();
+    let taken = |slot: &PortId| record.ports.iter().any(|port| port.id == *slot && !left.contains(slot));
+    let mut free = slots().filter(|slot| !taken(slot));
+    let new = members.iter().filter(|member| port_of(member).is_none());
+    let joined = new
+        .map_while(|member| Some(PlannedPort::new(host, free.next()?, member).record(&PortConfig::new(&member.name))));
+    let joined = joined.collect();
+    MemberChanges { joined, left }
+}

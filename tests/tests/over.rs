@@ -1,0 +1,274 @@
+//! Wiring `over`: our choice of the port on the kernel's own bonding devices.
+//!
+//! ```text
+//!   near                             far
+//!  +-----------------------+       +-----------------------+
+//!  | bond0 ┬ eth0 ─────────────────── eth0 ┬ bond0         |
+//!  |       └ eth1 ─────────────────── eth1 ┘               |
+//!  +-----------------------+       +-----------------------+
+//! ```
+#![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
+
+use std::{collections::BTreeMap, net::UdpSocket, time::Duration};
+
+use aggctl_tests::{
+    Namespace, Ping,
+    aggctl::Show,
+    matrix::SOON,
+    needs,
+    processes::{alive, kill},
+    wait_for,
+};
+
+/// The near host's address.
+const NEAR: &str = "10.7.0.1";
+/// The far host's address.
+const FAR: &str = "10.7.0.2";
+/// The rhythm of the pings.
+const RHYTHM: Duration = Duration::from_millis(10);
+/// LACPDUs every second, links looked at every 10 ms.
+const LACP: &str = "mode 802.3ad lacp_rate fast miimon 10 xmit_hash_policy layer3+4";
+/// `ad_actor_oper_port_state` of a port in full use: activity, timeout, aggregation, synchronization, collecting,
+/// distributing (IEEE 802.1AX-2020, 6.4.2.3).
+const IN_USE: u64 = 63;
+
+/// The drawing above.
+struct Bonds {
+    near: Namespace,
+    far: Namespace,
+    ports: usize,
+}
+
+impl Bonds {
+    /// A bond at each end.
+    fn new(ports: usize, options: &str) -> Self {
+        let bonds = Self { near: Namespace::new("n"), far: Namespace::new("f"), ports };
+        for host in [&bonds.near, &bonds.far] {
+            host.set_sysctl("net/ipv6/conf/default/disable_ipv6", "1");
+            host.ip(&format!("link add bond0 type bond {options}"));
+        }
+        (0..ports).for_each(|port| bonds.add_cable(port));
+        for (host, address) in [(&bonds.near, NEAR), (&bonds.far, FAR)] {
+            host.ip(&format!("addr add {address}/24 dev bond0"));
+            host.ip("link set bond0 up");
+        }
+        let answers = || bonds.near.exec(&format!("ping -c 1 -W 1 {FAR}")).succeeded();
+        wait_for("the far host answers", SOON * 3, answers);
+        bonds
+    }
+
+    /// Another cable between the bonds.
+    fn add_cable(&self, port: usize) {
+        self.near.ip(&format!("link add eth{port} type veth peer name eth{port} netns {}", self.far.name()));
+        for host in [&self.far, &self.near] {
+            host.ip(&format!("link set eth{port} master bond0"));
+        }
+    }
+
+    /// Attaches, and waits until all ports are used.
+    #[track_caller]
+    fn attach(&self, options: &str) -> Show {
+        self.near.aggctl(&format!("attach bond0 {options}")).ok();
+        let all = |show: &Show| (0..self.ports).all(|port| show.port(&format!("eth{port}"))["usable"] == true);
+        self.near.wait_for_show("bond0", "all ports are usable", all)
+    }
+
+    fn cut(&self, port: usize) {
+        self.far.ip(&format!("link set eth{port} down"));
+    }
+
+    /// What bonding says of a member.
+    fn member(&self, port: usize) -> serde_json::Value {
+        self.near.link(&format!("eth{port}"))["linkinfo"]["info_slave_data"].clone()
+    }
+
+    /// The port that bonding has active.
+    fn active(&self) -> Option<String> {
+        self.near.link("bond0")["linkinfo"]["info_data"]["active_slave"].as_str().map(str::to_owned)
+    }
+
+    fn ping(&self) -> Ping {
+        Ping::start(&self.near, FAR, None, RHYTHM)
+    }
+
+    /// How many frames each port has sent.
+    fn sent(&self) -> BTreeMap<String, u64> {
+        let packets = |port: &String| self.near.link(port)["stats64"]["tx"]["packets"].as_u64().unwrap();
+        (0..self.ports).map(|port| format!("eth{port}")).map(|port| (port.clone(), packets(&port))).collect()
+    }
+}
+
+/// Who chooses the port.
+fn decides(show: &Show) -> &str {
+    show.0["driver"]["decides"].as_str().unwrap()
+}
+
+/// Ends guardian and controller.
+fn kill_both(bonds: &Bonds) {
+    let controller = bonds.near.wait_for_controller("bond0");
+    kill(controller.guardian);
+    kill(controller.pid);
+    wait_for("nobody left", SOON, || !alive(controller.pid) && !alive(controller.guardian));
+}
+
+#[test]
+fn a_bond_with_lacp_loses_nothing_and_keeps_its_partner() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, LACP);
+    let in_full_use = || (0..2).all(|port| bonds.member(port)["ad_actor_oper_port_state"] == IN_USE);
+    wait_for("LACP has agreed", SOON * 3, in_full_use);
+    let ping = bonds.ping();
+    let ((), stats) = ping.during(|| {
+        let show = bonds.attach("");
+        assert_eq!((&show.0["wiring"], &show.0["mode"]), (&"over".into(), &"hash".into()));
+        assert_eq!(decides(&show), "aggctl", "{:#}", show.0["driver"]);
+        for change in [
+            "hash=layer2",
+            "hash=layer2+3",
+            "hash=layer3+4",
+            "seed=7",
+            "buckets=512",
+            "mode=round-robin",
+            "mode=random",
+            "mode=hash",
+        ] {
+            bonds.near.aggctl(&format!("set bond0 {change}")).ok();
+        }
+        bonds.near.aggctl("port set bond0 eth0,weight=3").ok();
+        kill_both(&bonds);
+        bonds.near.wait_for_show("bond0", "the driver chooses", |show| decides(show) == "driver");
+        bonds.near.aggctl("adopt bond0").ok();
+        bonds.near.wait_for_show("bond0", "we choose again", |show| decides(show) == "aggctl");
+        ping.run(20);
+        bonds.near.aggctl("detach bond0").ok();
+        ping.run(20);
+    });
+    assert_eq!(stats.lost, 0, "{stats:?}");
+    assert!(in_full_use(), "{:#} {:#}", bonds.member(0), bonds.member(1));
+    assert!(!bonds.near.state("bond0").exists());
+}
+
+#[test]
+fn without_controller_the_driver_fails_over() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, "mode balance-xor miimon 10 xmit_hash_policy layer2");
+    bonds.attach("");
+    kill_both(&bonds);
+    bonds.near.wait_for_show("bond0", "the driver chooses", |show| decides(show) == "driver");
+    let ping = bonds.ping();
+    for port in 0..2 {
+        bonds.cut(port);
+        ping.wait_for_answer(SOON);
+        bonds.far.ip(&format!("link set eth{port} up"));
+        wait_for("the port is back", SOON, || bonds.member(port)["mii_status"] == "UP");
+    }
+    bonds.near.aggctl("detach bond0").ok();
+}
+
+#[test]
+fn flows_take_the_ports_that_explain_says() {
+    needs!(BOND);
+    let bonds = Bonds::new(4, "mode balance-xor miimon 10");
+    bonds.near.aggctl("attach bond0 --port eth0,weight=3 --hash layer3+4 --seed 5").ok();
+    bonds.near.wait_for_show("bond0", "all ports are usable", |show| {
+        (0..4).all(|port| show.port(&format!("eth{port}"))["usable"] == true)
+    });
+    // Nobody asks for addresses meanwhile.
+    for (host, other, address) in [(&bonds.near, &bonds.far, FAR), (&bonds.far, &bonds.near, NEAR)] {
+        let mac = other.link("bond0")["address"].as_str().unwrap().to_owned();
+        host.ip(&format!("neigh replace {address} lladdr {mac} nud permanent dev bond0"));
+    }
+    let (before, mut expected) = (bonds.sent(), BTreeMap::new());
+    for port in 20_000..20_064_u16 {
+        let flow = format!("src={NEAR},dst={FAR},proto=udp,sport={port},dport=9");
+        let answer = bonds.near.aggctl(&format!("explain bond0 --json --flow {flow}")).ok();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        *expected.entry(answer["port"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        bonds.near.enter(|| {
+            let socket = UdpSocket::bind((NEAR, port)).unwrap();
+            socket.send_to(b"x", (FAR, 9)).unwrap();
+        });
+    }
+    let after = bonds.sent();
+    let taken: BTreeMap<_, _> = after.iter().map(|(port, sent)| (port.clone(), sent - before[port])).collect();
+    assert_eq!(taken, expected);
+    assert_eq!(taken.len(), 4, "{taken:?}");
+}
+
+#[test]
+fn the_driver_is_told_which_port_is_active_and_followed_where_it_chose_another() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, "mode active-backup miimon 100");
+    let show = bonds.attach("");
+    assert_eq!(show.0["mode"], "active-backup");
+    assert_eq!(show.active().map(str::to_owned), bonds.active());
+    let ping = bonds.ping();
+    let ((), stats) = ping.during(|| {
+        bonds.near.aggctl("set bond0 active-port=eth1").ok();
+        wait_for("the driver has it too", SOON, || bonds.active().as_deref() == Some("eth1"));
+        bonds.near.ip("link set bond0 type bond active_slave eth0");
+        bonds.near.wait_for_show("bond0", "eth0 is active", |show| show.active() == Some("eth0"));
+        ping.run(20);
+    });
+    // The far bond has an active port of its own, and receives nothing by the other one.
+    println!("{stats:?}");
+    bonds.cut(0);
+    bonds.near.wait_for_show("bond0", "eth1 took over", |show| show.active() == Some("eth1"));
+    wait_for("the driver has it too", SOON, || bonds.active().as_deref() == Some("eth1"));
+    ping.wait_for_answer(SOON);
+    bonds.near.aggctl("detach bond0").ok();
+    assert_eq!(bonds.active().as_deref(), Some("eth1"));
+}
+
+#[test]
+fn members_that_the_driver_gains_or_loses_are_followed() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, "mode balance-xor miimon 10");
+    bonds.attach("");
+    let ping = bonds.ping();
+    bonds.add_cable(2);
+    bonds.near.wait_for_show("bond0", "eth2 is used", |show| {
+        show.0["ports"].as_array().unwrap().iter().any(|port| port["name"] == "eth2" && port["usable"] == true)
+    });
+    bonds.near.ip("link set eth0 nomaster");
+    let is_port = |show: &Show, name| show.0["ports"].as_array().unwrap().iter().any(|port| port["name"] == name);
+    bonds.near.wait_for_show("bond0", "eth0 is no port", |show| !is_port(show, "eth0"));
+    ping.wait_for_answer(SOON);
+    for (command, complaint) in [
+        ("port add bond0 eth0", "its driver's"),
+        ("port remove bond0 eth1", "its driver's"),
+        ("set bond0 min-ports=2", "min_links"),
+        ("set bond0 mode=active-backup", "another mode"),
+    ] {
+        let outcome = bonds.near.aggctl(command);
+        assert!(!outcome.succeeded() && outcome.stderr.contains(complaint), "{command}: {outcome}");
+    }
+    bonds.near.ip("link del eth1");
+    bonds.near.wait_for_show("bond0", "eth1 is gone", |show| !is_port(show, "eth1"));
+    ping.wait_for_answer(SOON);
+    let controller = bonds.near.wait_for_controller("bond0");
+    bonds.near.ip("link del bond0");
+    controller.expect_gone();
+    assert!(!bonds.near.state("bond0").exists());
+}
+
+#[test]
+fn bonds_whose_choice_is_more_than_a_port_are_refused_and_left_as_they_are() {
+    needs!(BOND);
+    let host = Namespace::new("h");
+    for (mode, complaint) in
+        [("broadcast", "broadcast"), ("balance-tlb", "balance-tlb"), ("balance-alb", "balance-alb")]
+    {
+        host.ip(&format!("link add bond0 type bond mode {mode} miimon 100"));
+        host.ip("link add eth0 type dummy");
+        host.ip("link set eth0 master bond0");
+        let outcome = host.aggctl("attach bond0");
+        assert!(!outcome.succeeded() && outcome.stderr.contains(complaint), "{mode}: {outcome}");
+        assert!(!host.state("bond0").exists());
+        host.ip("link del bond0");
+        host.ip("link del eth0");
+    }
+    host.ip("link add eth0 type dummy");
+    let outcome = host.aggctl("attach eth0 --wiring over");
+    assert!(!outcome.succeeded() && outcome.stderr.contains("to be a bonding device"), "{outcome}");
+}
