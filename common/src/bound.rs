@@ -5,7 +5,17 @@ use core::mem::offset_of;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{MAX_PORTS, PortId};
+use crate::{
+    MAX_PORTS, PortId,
+    vlan::{CUSTOMER, SERVICE},
+};
+
+/// The least EtherType (IEEE 802.3-2022, 3.2.6); what is below is a length.
+const LEAST: u16 = 0x0600;
+/// What the kernel calls frames that have a length: `ETH_P_802_3`, raw IPX.
+const RAW: u16 = 0x0001;
+/// `ETH_P_802_2`, all others.
+const LLC: u16 = 0x0004;
 
 /// EtherTypes of the protocols by which a host answers. The port's own stack must not answer such frames: they are the
 /// aggregate's.
@@ -57,6 +67,24 @@ impl EtherTypes {
             rest >>= u16::BITS;
         }
         false
+    }
+
+    /// Whether the kernel may take a frame for one of these: by the 16 bits where its EtherType stands, and those
+    /// behind a tag, if these are one. A tag may be the frame's outermost, or one within another that the card took
+    /// out; and what is a length stands for one of two protocols. Yes, if in doubt.
+    #[inline(always)]
+    #[must_use]
+    pub const fn may_contain(self, ethertype: u16, behind_tag: u16) -> bool {
+        self.may_be(ethertype) || matches!(ethertype, CUSTOMER | SERVICE) && self.may_be(behind_tag)
+    }
+
+    /// The same of a frame that is known to have no tag there.
+    #[inline(always)]
+    const fn may_be(self, ethertype: u16) -> bool {
+        if ethertype < LEAST {
+            return self.contain(RAW) || self.contain(LLC);
+        }
+        self.contain(ethertype)
     }
 
     /// Takes one more in; says whether there was room. What is in [`Self::ANY`] is in already.
@@ -135,6 +163,21 @@ mod tests {
         let many = EtherTypes::of([PTP, FIP, CFM, EAPOL, ARP, AOE]);
         assert!([PTP, FIP, CFM, EAPOL, AOE, ARP].iter().all(|ethertype| many.contain(*ethertype)));
         assert!(!many.contain(0x0800) && !many.contain(0x86dd), "{many:x?}");
+    }
+
+    #[test]
+    fn before_the_kernel_has_looked_all_is_contained_that_it_may_take_a_frame_for() {
+        let ptp = EtherTypes::of([PTP]);
+        for tag in [CUSTOMER, SERVICE] {
+            assert!(ptp.may_contain(PTP, AOE) && ptp.may_contain(tag, PTP) && !ptp.may_contain(tag, AOE));
+            assert!(EtherTypes::of([tag]).may_contain(tag, AOE), "the card took out the one around it");
+        }
+        assert!(!ptp.may_contain(AOE, PTP), "it stands behind no tag");
+        for waited in [RAW, LLC] {
+            let waited = EtherTypes::of([waited]);
+            assert!(waited.may_contain(46, 0) && waited.may_contain(CUSTOMER, 1500) && !waited.may_contain(LEAST, 0));
+        }
+        assert!(!EtherTypes::NONE.may_contain(46, 46) && !ptp.may_contain(46, PTP));
     }
 
     #[test]

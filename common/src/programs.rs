@@ -65,6 +65,10 @@ impl RxPolicy {
 pub const SENDS: &str = "tx_";
 /// See [`SENDS`].
 pub const RECEIVES: &str = "rx_";
+/// How the names of programs begin that drop frames before the kernel makes packets of them, in the driver.
+pub const EARLY_NATIVE: &str = "xdp_";
+/// The same for those just behind the driver.
+pub const EARLY_GENERIC: &str = "xdpgen_";
 /// What comes next in the names of programs that know a rule about VLANs.
 pub const TAGS: &str = "tag_";
 /// What comes next in the names of sending programs that leave to a driver what they do not decide.

@@ -16,11 +16,15 @@ pub fn anybody() -> bool {
     unsafe { core::ptr::read_volatile(&raw const (*BOUND.get()).any) != 0 }
 }
 
+/// What sockets bound to the port in this slot wait for.
+#[inline(always)]
+pub fn awaited(slot: PortId) -> EtherTypes {
+    // SAFETY: as above; the verifier proves the index to be within it.
+    unsafe { core::ptr::read_volatile(&raw const (*BOUND.get()).slots[slot.index() & (MAX_PORTS - 1)]) }
+}
+
 /// Whether a socket bound to the port in this slot waits for frames of this protocol.
 #[inline(always)]
 pub fn is_awaited(slot: PortId, protocol: u16) -> bool {
-    // SAFETY: as above; the verifier proves the index to be within it.
-    let ethertypes: EtherTypes =
-        unsafe { core::ptr::read_volatile(&raw const (*BOUND.get()).slots[slot.index() & (MAX_PORTS - 1)]) };
-    ethertypes.contain(protocol)
+    awaited(slot).contain(protocol)
 }

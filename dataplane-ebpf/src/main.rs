@@ -1,9 +1,9 @@
 //! The programs of aggctl's data path: `tx_…` is attached where every frame passes that the host sends on the aggregate
 //! (on the aggregate's transmit or egress, or the ingress of its peer), one for each way to pick the port; `rx_…` is
 //! attached to the ingress hook of each port, one for each rule about what is accepted; `relay`, where the peer is in a
-//! network namespace of its own, on the ingress of that. What differs is a program of its own rather than a global,
-//! because the verifier removes what a global forbids, but not the loads of the global. The names are those of
-//! [`aggctl_common::programs`].
+//! network namespace of its own, on the ingress of that; `xdp_…` and `xdpgen_…` on the XDP hook of each port, where
+//! that was asked for. What differs is a program of its own rather than a global, because the verifier removes what a
+//! global forbids, but not the loads of the global. The names are those of [`aggctl_common::programs`].
 //!
 //! The rule that decides lives in `aggctl-common` and is tested on the host. Here is only what needs a kernel: reading
 //! the packet, the maps, and doing what was decided. Frames that pass are not counted, since the ports' device counters
@@ -18,7 +18,9 @@ mod bound;
 mod buckets;
 mod deliver;
 mod drops;
+mod early;
 mod frame;
+mod linear;
 mod live;
 mod over;
 mod ports;
@@ -27,7 +29,10 @@ mod send;
 mod vlan;
 
 use aggctl_common::{hash::Policy, programs::RxPolicy};
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::{
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 
 /// Programs for a frame that the host sends: the second of each line is for aggregates with a rule about VLANs, the
 /// other two for the same over a driver.
@@ -111,6 +116,36 @@ receivers! {
     rx_active, rx_tag_active: Active;
     rx_designated, rx_tag_designated: Designated;
     rx_any, rx_tag_any: Any;
+}
+
+/// Programs for a frame that a port received, before the kernel makes a packet of it: the first of each pair runs in
+/// the driver, the second just behind it.
+macro_rules! early_receivers {
+    ($($native:ident, $generic:ident: $rx_policy:ident, $tags:literal;)+) => {$(
+        /// A frame that a port received, and of which there is no packet yet.
+        // It may be in several pieces: else drivers refuse the program where frames are longer than a page.
+        #[xdp(frags)]
+        pub fn $native(context: XdpContext) -> u32 {
+            early::receive::<$tags>(&context, RxPolicy::$rx_policy)
+        }
+
+        /// A frame that a port received, and of whose packet nobody knows yet.
+        // In one piece. For a program that takes several, kernels (seen on 6.18) copy the frame and forget how long its
+        // Ethernet header is (`mac_len`): then the receiving program is given a frame without one.
+        #[xdp]
+        pub fn $generic(context: XdpContext) -> u32 {
+            early::receive::<$tags>(&context, RxPolicy::$rx_policy)
+        }
+    )+};
+}
+
+// Where all is accepted there is nothing to drop but VLANs.
+early_receivers! {
+    xdp_active, xdpgen_active: Active, false;
+    xdp_tag_active, xdpgen_tag_active: Active, true;
+    xdp_designated, xdpgen_designated: Designated, false;
+    xdp_tag_designated, xdpgen_tag_designated: Designated, true;
+    xdp_tag_any, xdpgen_tag_any: Any, true;
 }
 
 /// A frame that a port received, at the peer.

@@ -52,7 +52,10 @@ pub fn send(picked: Picked) -> i32 {
     match picked.and_then(|port| rule::egress(&ports::LivePorts, port)) {
         Ok(port) => action::redirect(port),
         Err(DropReason::NoPort | DropReason::Malformed) => action::NEXT,
-        Err(reason) => drops::count(reason.sent()),
+        Err(reason) => {
+            drops::count(reason.sent());
+            action::DROP
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use aggctl_common::{
 };
 use aya_ebpf::{Global, programs::TcContext};
 
-use crate::{action, bound, deliver, drops, ports, vlan};
+use crate::{action, bound, deliver, drops, linear, ports, vlan};
 
 /// The slot of the port that this copy of the program is attached to. Set when the program is loaded.
 #[unsafe(no_mangle)]
@@ -68,14 +68,14 @@ fn is_awaited(protocol: u16) -> bool {
 
 /// The slot of the port.
 #[inline(always)]
-fn slot() -> PortId {
+pub fn slot() -> PortId {
     PortId((SLOT.load() & 63) as u8)
 }
 
 /// Gives the frame to the aggregate, to the port's own sockets, or to both, or drops it.
 #[inline(always)]
 pub fn receive<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
-    match linear(context) {
+    match linear::header(context) {
         Some(addresses) => carry_out::<TAGS, false>(context, rx_policy, addresses),
         None => paged::<TAGS>(context, rx_policy),
     }
@@ -110,17 +110,8 @@ fn carry_out<const TAGS: bool, const PAGED: bool>(
     }
 }
 
-/// The addresses where they lie, if the kernel put them in the linear part of the frame, as it nearly always does.
-#[inline(always)]
-fn linear(context: &TcContext) -> Option<&MacAddresses> {
-    let start = context.data() as *const MacAddresses;
-    // SAFETY: they end before the end of the data, as the verifier checks, and the data stays in place while
-    // nothing is changed about the frame; they start at an even address.
-    (start as usize + size_of::<MacAddresses>() <= context.data_end()).then(|| unsafe { &*start })
-}
-
-/// The same for a frame whose header is elsewhere: they are copied out. Out of line, so that the ordinary case keeps
-/// only a pointer to the addresses.
+/// The same for a frame whose header is not in the linear part: the addresses are copied out. Out of line, so that the
+/// ordinary case keeps only a pointer to them.
 #[cold]
 #[inline(never)]
 fn paged<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
@@ -133,5 +124,6 @@ fn paged<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
 /// Drops, and counts it for this port.
 #[inline(always)]
 fn drop(reason: DropReason) -> i32 {
-    drops::count(reason.received_on(slot()))
+    drops::count(reason.received_on(slot()));
+    action::DROP
 }

@@ -29,7 +29,10 @@ pub type Picked = Result<Option<PortId>, DropReason>;
 pub fn send(picked: Picked) -> i32 {
     match picked.and_then(|port| rule::egress(&ports::LivePorts, port)) {
         Ok(port) => action::redirect(port),
-        Err(reason) => drops::count(reason.sent()),
+        Err(reason) => {
+            drops::count(reason.sent());
+            action::DROP
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use aya_ebpf::{
     programs::TcContext,
 };
 
+use crate::linear;
+
 /// The kind of rule, see [`Globals`]. This and what follows is set when the program is loaded.
 #[unsafe(no_mangle)]
 static VLAN_MODE: Global<u32> = Global::new(Globals::OFF);
@@ -82,6 +84,17 @@ pub fn incoming(context: &TcContext) -> Result<(), DropReason> {
     apply(context, tag, vlan::on_receive(&rule(), tag)?)
 }
 
+/// Whether a frame that a port received with this outermost tag, and that is no link-local control frame, is for this
+/// host.
+///
+/// # Errors
+///
+/// [`DropReason::Vlan`] if it is not.
+#[inline(always)]
+pub fn check(tag: OuterTag) -> Result<(), DropReason> {
+    vlan::on_receive(&rule(), Some(tag)).map(|_| ())
+}
+
 /// Does something while the frame has the tag that it has on the host, and gives it back the one that it had on the
 /// wire. Nothing is done with a frame that is not for this host.
 ///
@@ -110,13 +123,10 @@ pub fn as_incoming(context: &TcContext, act: impl FnOnce()) -> Result<(), DropRe
 }
 
 /// The addresses, the EtherType and what comes after it, where they lie, if all of it is in the linear part of the
-/// frame. Two octets at a time, as they lie: the frame starts at an even address.
+/// frame. Void as soon as something is changed about the frame.
 #[inline(always)]
 fn linear(context: &TcContext) -> Option<&[u16; 8]> {
-    let start = context.data() as *const [u16; 8];
-    // SAFETY: the header ends before the end of the data, as the verifier checks, and the data stays in place until
-    // something is changed about the frame, which is after the last use.
-    (start as usize + size_of::<[u16; 8]>() <= context.data_end()).then(|| unsafe { &*start })
+    linear::header(context)
 }
 
 /// The outermost tag of a frame that the host sends to `destination`, and what happens to it; `read` as in [`tag`].

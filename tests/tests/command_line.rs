@@ -29,7 +29,7 @@ const ATTACH: &[Wrong] = &[
     ("--poll 2kg", &["ms, s, min"]),
     ("--poll 2min", &["1 to 60000 ms"]),
     ("--stride 2s", &["0 to 65535"]),
-    ("--xdp native", &["not built", "off"]),
+    ("--xdp offload", &["off", "native", "generic", "auto"]),
     ("--config FILE", &["not built"]),
 ];
 

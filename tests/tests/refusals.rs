@@ -68,7 +68,7 @@ const ANYWHERE: &[Bad] = &[
     (REFUSED, "agg7", "explain agg7 --flow src=10.0.0.2,dst=10.0.0.1"),
     (WRONG, "802.3ad", "attach agg0 --port eth0 --mode 802.3ad"),
     (WRONG, "isolated", "attach agg0 --port eth0 --wiring isolated"),
-    (WRONG, "xdp", "attach agg0 --port eth0 --xdp native"),
+    (WRONG, "xdp", "attach agg0 --port eth0 --xdp offload"),
     (WRONG, "mac-policy", "attach agg0 --port eth0 --mac-policy by-active"),
     (WRONG, "4095", "attach agg0 --port eth0 --vlan access=4095"),
     (WRONG, "trunk", "attach agg0 --port eth0 --vlan trunk="),

@@ -278,7 +278,20 @@ pub fn adopt(store: &Store, warn_owner: &mut dyn FnMut(String)) -> Result<Record
     for step in plan::repair(&host, &record) {
         executor.apply(&step)?;
     }
+    drop_early(&mut executor, &host, &record);
     Ok(record)
+}
+
+/// Makes all ports that are in this picture drop early, or not, as the record has it. A port for which that fails goes
+/// on without: its receiving program drops the same.
+pub fn drop_early(executor: &mut Executor, host: &Host, record: &Record) {
+    for port in &record.ports {
+        let index = record.interface_of(host, port).map(|link| link.index);
+        let Some(step) = plan::early(&PortRecord { index, ..port.clone() }) else { continue };
+        if let Err(error) = executor.apply(&step) {
+            warn!(%error, "early drop");
+        }
+    }
 }
 
 /// What the owner should know of the copies of a record, if not all is well with them.

@@ -30,6 +30,8 @@ pub struct AggregateConfig {
     pub device: Device,
     /// Which kernel hook the programs are attached to.
     pub hook: Hook,
+    /// Whether the ports drop what must not be received before the kernel makes a packet of it.
+    pub xdp: Xdp,
     /// Name of the port that is preferred over all others, whatever their priority. One that was removed may be none of
     /// `ports`.
     pub primary: Option<String>,
@@ -70,6 +72,7 @@ impl Default for AggregateConfig {
             wiring: Wiring::default(),
             device: Device::default(),
             hook: Hook::default(),
+            xdp: Xdp::default(),
             primary: None,
             reselect: Reselect::default(),
             min_ports: 1,
@@ -263,6 +266,42 @@ pub enum Hook {
     Tcx,
     /// Filters of the clsact qdisc (Linux 4.5).
     Clsact,
+}
+
+/// Whether the ports drop by an XDP program what must not be received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Xdp {
+    /// Not: the receiving program drops it.
+    #[default]
+    Off,
+    /// In the driver of each port, before there is a packet.
+    Native,
+    /// Before anybody else sees the packet; every driver has that.
+    Generic,
+    /// In the driver, of each port that has it and where nothing is lost by it.
+    Auto,
+}
+
+/// Where an XDP program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum XdpMode {
+    /// In the driver.
+    Native,
+    /// In the kernel, just behind the driver.
+    Generic,
+}
+
+impl XdpMode {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
 }
 
 /// When a port that is preferred over the active one takes over. bonding: `primary_reselect`.

@@ -118,6 +118,9 @@ pub struct Link {
     pub sysctls: BTreeMap<String, String>,
     /// What is attached to the interface's hooks.
     pub hooks: Hooks,
+    /// What it says about XDP.
+    #[serde(default)]
+    pub xdp: XdpState,
 }
 
 impl Link {
@@ -166,6 +169,27 @@ pub struct Feature {
     pub on: bool,
     /// Whether it cannot be changed.
     pub fixed: bool,
+}
+
+/// What an interface says about XDP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpState {
+    /// The program that is attached, if one is.
+    pub program: Option<XdpProgram>,
+    /// Whether its driver runs programs; `None`: the kernel does not say (before Linux 6.3).
+    pub native: Option<bool>,
+    /// Whether the card joins frames to larger ones as they come (`rx-gro-hw`), which no driver does while it runs a
+    /// program.
+    pub joins: bool,
+}
+
+/// An XDP program that is attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpProgram {
+    /// The kernel's number of it.
+    pub id: u32,
+    /// Its name; empty: it has none.
+    pub name: String,
 }
 
 /// What is attached to an interface's ingress hooks and would be bypassed by a redirect that comes first.

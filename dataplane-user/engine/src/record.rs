@@ -8,7 +8,7 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{AggregateConfig, Device, Hook, PortConfig},
+    config::{AggregateConfig, Device, Hook, PortConfig, XdpMode},
     event::OwnFlags,
     host::{Address, Host, Link, Neighbour, Nexthop, Route},
     identity::Identity,
@@ -102,6 +102,9 @@ pub struct PortRecord {
     /// The index of its interface now; `None` from the moment that the interface is gone.
     #[serde(default)]
     pub index: Option<IfIndex>,
+    /// In which mode it drops early, if it does.
+    #[serde(default)]
+    pub xdp: Option<XdpMode>,
     /// What its interface is known by, besides the name in `config`: an index alone proves nothing.
     pub identity: Identity,
     /// Its interface before it became a port, with the index that it had then; `promisc` and `allmulti` as its owner

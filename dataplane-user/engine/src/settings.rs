@@ -2,12 +2,12 @@
 
 use aggctl_common::{
     hash::Policy,
-    programs::{RxPolicy, TxPolicy},
+    programs::{EARLY_GENERIC, EARLY_NATIVE, RxPolicy, TAGS, TxPolicy},
     spread::{self, MIN_BUCKETS},
 };
 
 use crate::{
-    config::{AggregateConfig, Mode, Partner, TableKind},
+    config::{AggregateConfig, Mode, Partner, TableKind, XdpMode},
     vlan::VlanConfig,
 };
 
@@ -95,6 +95,19 @@ impl Settings {
         self.rx_policy == other.rx_policy && self.vlan == other.vlan
     }
 
+    /// Name of the program that drops early on a port: one whose tags it sees, or not. `None`: there is nothing that it
+    /// could drop.
+    #[must_use]
+    pub fn early_program(&self, mode: XdpMode, sees_tags: bool) -> Option<String> {
+        let early = match mode {
+            XdpMode::Native => EARLY_NATIVE,
+            XdpMode::Generic => EARLY_GENERIC,
+        };
+        let tags = if sees_tags && self.vlan != VlanConfig::Off { TAGS } else { "" };
+        let drops = self.rx_policy != RxPolicy::Any || !tags.is_empty();
+        drops.then(|| format!("{early}{tags}{}", self.rx_policy.name()))
+    }
+
     /// The shift that turns a hash of 32 bits into a bucket.
     #[must_use]
     pub fn shift(&self) -> u32 {
@@ -135,6 +148,29 @@ mod tests {
         assert_eq!((plain.tx_policy, plain.rx_policy), (TxPolicy::RoundRobin, RxPolicy::Designated));
         let backup = settings(|config| config.partner = Some(Partner::Lag));
         assert_eq!((backup.tx_policy, backup.rx_policy), (TxPolicy::Active, RxPolicy::Active));
+    }
+
+    #[test]
+    fn where_nothing_can_be_dropped_early_there_is_no_program_for_it() {
+        let trunk = |config: &mut AggregateConfig| config.vlan = "trunk=20".parse().unwrap();
+        let hash = |config: &mut AggregateConfig| config.mode = Mode::Hash;
+        let plain = settings(|config| {
+            hash(config);
+            config.partner = Some(Partner::Plain);
+        });
+        let ruled = settings(|config| {
+            hash(config);
+            trunk(config);
+        });
+        let names =
+            |settings: &Settings| [false, true].map(|sees_tags| settings.early_program(XdpMode::Native, sees_tags));
+        let named = |first: &str, second: &str| [first, second].map(|name| Some(name.to_owned()));
+        assert_eq!(names(&settings(|_| ())), named("xdp_active", "xdp_active"));
+        assert_eq!(names(&settings(trunk)), named("xdp_active", "xdp_tag_active"));
+        assert_eq!(names(&plain), named("xdp_designated", "xdp_designated"));
+        assert_eq!(names(&settings(hash)), [None, None]);
+        assert_eq!(ruled.early_program(XdpMode::Generic, true).as_deref(), Some("xdpgen_tag_any"));
+        assert_eq!(names(&ruled), [None, Some("xdp_tag_any".to_owned())]);
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn live(live: Live) -> &'static str {
     match live {
         Live::No => "no",
         Live::Programs => "yes, programs are exchanged",
-        Live::Controller | Live::After => "yes",
+        Live::Attachments | Live::Controller | Live::After => "yes",
     }
 }
 

@@ -8,6 +8,7 @@
 //!   moves what others added meanwhile, [`state`] keeps the journal.
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
+//! - [`early`] says what ports have of XDP.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
 //!
 //! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
@@ -16,6 +17,7 @@
 pub mod announce;
 pub mod conflicts;
 pub mod dataplane;
+pub mod early;
 pub mod error;
 pub mod ethtool;
 pub mod execute;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aggctl_engine::host::{Capabilities, Hooks, Host, Link};
+use aggctl_engine::host::{Capabilities, Hooks, Host, Link, XdpState};
 use rustix::io::Errno;
 
 use crate::{
     dataplane::tcx_supported,
+    early::XdpDrivers,
     error::KernelError,
     ethtool,
     netlink::{Netlink, nexthop, tc::Filter},
@@ -23,10 +24,10 @@ const OURS: &str = "aggctl_";
 ///
 /// If the kernel cannot be asked.
 pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
-    let chains = nft::ingress_chains()?;
+    let (chains, drivers) = (nft::ingress_chains()?, XdpDrivers::ask()?);
     let mut links = BTreeMap::new();
     for link in netlink.links()? {
-        if let Some(link) = complete(netlink, link, &chains)? {
+        if let Some(link) = complete(netlink, link, &chains, &drivers)? {
             links.insert(link.index, link);
         }
     }
@@ -73,19 +74,24 @@ fn layer3(netlink: &mut Netlink) -> Result<Host, KernelError> {
 }
 
 /// Fills in what a dump of the interfaces does not say. `None` if the interface went away.
-fn complete(netlink: &mut Netlink, link: Link, chains: &[IngressChain]) -> Result<Option<Link>, KernelError> {
-    let mut look = || -> Result<(_, _, _), KernelError> {
+fn complete(
+    netlink: &mut Netlink,
+    link: Link,
+    chains: &[IngressChain],
+    drivers: &XdpDrivers,
+) -> Result<Option<Link>, KernelError> {
+    let mut look = || -> Result<(_, _, _, _), KernelError> {
         // Only Ethernet interfaces can become ports.
-        let features = if link.ethernet && !link.loopback {
-            ethtool::features(&link.name, &ethtool::FEATURES)?
+        let (features, xdp) = if link.ethernet && !link.loopback {
+            (ethtool::features(&link.name, &ethtool::FEATURES)?, drivers.look(&link)?)
         } else {
-            BTreeMap::new()
+            (BTreeMap::new(), XdpState::default())
         };
         let filters = netlink.ingress_filters(link.index)?;
-        Ok((features, sysctl::read_essential(&link.name)?, filters))
+        Ok((features, xdp, sysctl::read_essential(&link.name)?, filters))
     };
     match look() {
-        Ok((features, sysctls, filters)) => {
+        Ok((features, xdp, sysctls, filters)) => {
             let hooks = Hooks {
                 clsact_ingress: filters.iter().filter(|filter| !is_ours(filter)).map(describe).collect(),
                 nft_ingress: chains
@@ -94,7 +100,7 @@ fn complete(netlink: &mut Netlink, link: Link, chains: &[IngressChain]) -> Resul
                     .map(|chain| chain.name.clone())
                     .collect(),
             };
-            Ok(Some(Link { features, sysctls, hooks, ..link }))
+            Ok(Some(Link { features, xdp, sysctls, hooks, ..link }))
         }
         Err(error) if error.errno() == Some(Errno::NODEV) => Ok(None),
         Err(error) => Err(error),

@@ -8,12 +8,14 @@ use std::{fmt, net::IpAddr};
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
+    config::XdpMode,
     host::Link,
     record::{PortRecord, Record},
 };
 
 use crate::{
     dataplane::{self, Expected, ProgramRole},
+    early,
     error::KernelError,
     ethtool,
     execute::{ExecuteError, Executor},
@@ -28,6 +30,8 @@ pub enum CheckPart {
     Maps,
     /// A program on its hook.
     Program(ProgramRole),
+    /// The program that drops early on a port.
+    Early(PortId, XdpMode),
     /// The peer.
     Peer,
     /// What of a port's settings its link does not say.
@@ -209,8 +213,9 @@ impl Look<'_> {
         if !self.record.config.wiring.has_pair() {
             return always.collect();
         }
+        let early = self.record.ports.iter().filter_map(|port| Some(CheckPart::Early(port.id, port.xdp?)));
         let features = self.ports.iter().map(|(port, _, _)| CheckPart::Features(*port));
-        always.chain([CheckPart::Peer]).chain(features).collect()
+        always.chain(early).chain([CheckPart::Peer]).chain(features).collect()
     }
 
     /// Everything that is wrong.
@@ -224,6 +229,7 @@ impl Look<'_> {
             CheckPart::Pins => self.pins(executor),
             CheckPart::Maps => self.maps(executor),
             CheckPart::Program(role) => self.program(role, executor),
+            CheckPart::Early(port, mode) => self.early(port, mode, executor),
             CheckPart::Peer => self.peer(executor),
             CheckPart::Features(port) => self.features(port),
         };
@@ -260,6 +266,14 @@ impl Look<'_> {
         let on = self.place_of(role);
         let before = executor.dataplane.programs_before(&expected, role)?;
         Ok(before.into_iter().map(|program| Defect::Before { role, on: on.clone(), program }).collect())
+    }
+
+    /// Of a port that is there.
+    fn early(&self, port: PortId, mode: XdpMode, executor: &mut Executor) -> Result<Vec<Defect>, ExecuteError> {
+        let Some((_, index, _)) = self.ports.iter().find(|(id, _, _)| *id == port) else { return Ok(Vec::new()) };
+        let Some(link) = executor.netlink.link(*index)? else { return Ok(Vec::new()) };
+        let found = executor.dataplane.defect_of_early(port, &early::port(&link, mode)?)?;
+        Ok(found.into_iter().map(|defect| self.in_words(defect)).collect())
     }
 
     fn peer(&self, executor: &mut Executor) -> Result<Vec<Defect>, ExecuteError> {
@@ -315,7 +329,7 @@ impl Look<'_> {
         match role {
             ProgramRole::Tx => self.record.config.name.clone(),
             ProgramRole::Relay => self.record.peer.clone(),
-            ProgramRole::Rx(port) => {
+            ProgramRole::Rx(port) | ProgramRole::Xdp(port) => {
                 let known = self.ports.iter().find(|(id, _, _)| *id == port);
                 known.map_or_else(|| format!("port {port}"), |(_, _, name)| name.clone())
             }

@@ -10,11 +10,11 @@ use aggctl_common::{
     spread::MIN_BUCKETS,
 };
 use aggctl_engine::{
-    config::{Device, Hook, Wiring},
+    config::{Device, Hook, Wiring, XdpMode},
     settings::Settings,
 };
 use support::{
-    attached::{Case, P0, ends},
+    attached::{Case, P0, early, ends},
     bench_on, dataplane, index,
 };
 
@@ -64,11 +64,15 @@ fn load(wiring: Wiring) {
             let loaded = dataplane.create().and_then(|()| {
                 dataplane.attach_relay(&ends, Hook::Auto)?;
                 dataplane.attach_rx(P0, index("p0"), &ends, Hook::Auto)?;
+                for (mode, sees_tags) in [(XdpMode::Native, true), (XdpMode::Generic, true), (XdpMode::Native, false)] {
+                    dataplane.attach_early(P0, &early("p0", mode, sees_tags))?;
+                }
                 dataplane.attach_tx(&ends, Hook::Auto)
             });
             assert!(loaded.is_ok(), "{settings:?}: {loaded:?}");
             dataplane.detach_tx(&ends, Hook::Auto).unwrap();
             dataplane.detach_relay(&ends, Hook::Auto).unwrap();
+            dataplane.detach_early(P0).unwrap();
             dataplane.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
             dataplane.remove().unwrap();
         }

@@ -29,9 +29,12 @@ impl Controller {
         self.feed(Event::Gone { port });
         let Some(index) = self.index_of(port) else { return };
         self.links.left.insert(index, port);
-        // It may live on in another network namespace, where our program would send to whoever has our indexes there.
-        if let Err(error) = self.executor.dataplane.detach_rx(port, IfIndex::NONE, self.record.hook) {
-            warn!(%error, "cannot take the program off a port that is gone");
+        // It may live on in another network namespace, where one of our programs would drop what is its own, and
+        // another send to whoever has our indexes there.
+        let dataplane = &self.executor.dataplane;
+        let off = dataplane.detach_early(port);
+        if let Err(error) = off.and(dataplane.detach_rx(port, IfIndex::NONE, self.record.hook)) {
+            warn!(%error, "cannot take the programs off a port that is gone");
         }
         self.change_record(|record| set_index(record, port, None));
     }

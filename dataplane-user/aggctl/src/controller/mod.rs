@@ -9,6 +9,7 @@ mod aside;
 mod bound;
 mod clock;
 mod disk;
+mod early;
 mod foreign;
 mod gone;
 mod heartbeat;

@@ -54,11 +54,14 @@ impl Controller {
         Ok(())
     }
 
-    /// Swaps the receiving programs of all ports that are there.
+    /// Swaps the programs of all ports that are there.
     fn receive_by(&mut self, settings: Settings) -> Result<(), Failure> {
         self.executor.dataplane.set_settings(settings);
-        for step in self.record.ports.iter().filter_map(|port| plan::receiver(&self.record, port)) {
-            self.executor.apply(&step)?;
+        for port in &self.record.ports {
+            let early = port.xdp.and_then(|_| plan::early(port));
+            for step in plan::receiver(&self.record, port).into_iter().chain(early) {
+                self.executor.apply(&step)?;
+            }
         }
         Ok(())
     }

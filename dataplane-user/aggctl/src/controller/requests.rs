@@ -24,7 +24,9 @@ impl Controller {
         let mut flow = LoopControl::Go;
         let answer = match asked.request {
             Request::Status => Ok(self.status()),
-            Request::Set { change, active_port } => self.set(&change, active_port.as_deref()).map(|()| self.done()),
+            Request::Set { change, active_port } => {
+                self.set(&change, active_port.as_deref()).map(|warnings| self.warned(warnings))
+            }
             Request::AddPort { port } => {
                 self.change_ports(ports::PortChange::Add(port, asked.answer));
                 return flow;
@@ -69,8 +71,8 @@ impl Controller {
         }
     }
 
-    /// Changes options and then the active port; nothing if one of them is refused.
-    fn set(&mut self, change: &LiveChange, active_port: Option<&str>) -> Result<(), Failure> {
+    /// Changes options and then the active port; nothing if one of them is refused. Returns what the owner should know.
+    fn set(&mut self, change: &LiveChange, active_port: Option<&str>) -> Result<Vec<String>, Failure> {
         let config = plan::set(&self.record, change)?;
         let former = self.record.config.clone();
         let active = active_port.map(|name| self.port_named(name)).transpose()?;
@@ -78,15 +80,22 @@ impl Controller {
             // Before the programs are changed, and changed back.
             return Err(aggctl_engine::aggregate::EventRefusal::NoActivePort.into());
         }
+        let (modes, warnings) = self.modes_of(&config)?;
+        let former_modes = self.present_modes();
         self.change(&config)?;
+        if let Err(failure) = self.drop_early(&modes) {
+            self.change_back(&config, &former)?;
+            return Err(failure);
+        }
         if let Some(port) = active
             && let Err(refusal) = self.try_feed(Event::Activate { port })
         {
+            self.drop_early(&former_modes)?;
             self.change_back(&config, &former)?;
             return Err(refusal.into());
         }
         self.reconfigure(config);
-        Ok(())
+        Ok(warnings)
     }
 
     /// The answer to a request that was carried out. That it could not be written down is no reason not to.

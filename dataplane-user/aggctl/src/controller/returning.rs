@@ -14,7 +14,7 @@ use aggctl_kernel::udev;
 use tracing::{info, warn};
 
 use super::{Controller, LoopControl, gone::set_index, ports::PortChange};
-use crate::failure::Failure;
+use crate::{failure::Failure, operation};
 
 /// Looks end after this time; one of them may take longer.
 const TURN: Duration = Duration::from_millis(1);
@@ -156,6 +156,7 @@ impl Controller {
         for step in plan::repair(host, &self.record) {
             self.executor.apply(&step)?;
         }
+        operation::drop_early(&mut self.executor, host, &self.record);
         self.change_record(|record| set_index(record, id, Some(index)));
         Ok(())
     }

@@ -104,7 +104,11 @@ impl Controller {
         let Some(part) = self.verifier.parts.pop_front() else { return };
         let lost = match part {
             CheckPart::Pins => self.executor.dataplane.keep(&mut self.verifier.held),
-            CheckPart::Maps | CheckPart::Program(_) | CheckPart::Peer | CheckPart::Features(_) => Ok(Vec::new()),
+            CheckPart::Maps
+            | CheckPart::Program(_)
+            | CheckPart::Early(..)
+            | CheckPart::Peer
+            | CheckPart::Features(_) => Ok(Vec::new()),
         };
         let mut found = match lost {
             Ok(lost) => look(&self.record, &self.links, &self.engine, lost).part(part, &mut self.executor),
@@ -182,6 +186,9 @@ impl Controller {
             ProgramRole::Rx(id) => {
                 let port = self.record.ports.iter().filter(|port| port.id == id);
                 port.filter_map(|port| plan::receiver(&self.record, port)).collect()
+            }
+            ProgramRole::Xdp(id) => {
+                self.record.ports.iter().filter(|port| port.id == id).filter_map(plan::early).collect()
             }
         };
         for step in &steps {

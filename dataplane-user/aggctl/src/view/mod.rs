@@ -1,6 +1,7 @@
 //! What `show` shows: one picture, for people and for programs.
 
 mod driver;
+mod early;
 mod lost;
 mod model;
 pub mod notice;
@@ -24,6 +25,7 @@ use aggctl_kernel::{
     netlink::Netlink,
     state::Store,
 };
+pub use early::EarlyView;
 pub use lost::LostView;
 pub use model::{AggregateView, ControllerView, PortView, SCHEMA};
 pub use spread::{Bucket, Spread};
@@ -88,7 +90,8 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
             Some(link) => foreign::look(netlink, link)?,
             None => BTreeSet::new(),
         };
-        ports.push(PortView { share, foreign, ..look_at_port(netlink, port, told, link, &drops)? });
+        let early = link.and_then(|link| EarlyView::of(&dataplane, &record.config, port, link));
+        ports.push(PortView { share, foreign, early, ..look_at_port(netlink, port, told, link, &drops)? });
     }
     let name = |id| ports.iter().zip(&record.ports).find(|(_, port)| port.id == id).map(|(view, _)| view.name.clone());
     let bucket_ports = spread.filter(|_| with_buckets).and_then(|spread| spread.names(name));

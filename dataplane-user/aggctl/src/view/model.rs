@@ -15,10 +15,10 @@ use aggctl_engine::{
     status::{AggregateStatus, PortState, PortStatus, RepairStatus},
 };
 use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters, state::Store};
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
-use super::{ControllerReply, driver::DriverView, time::rfc3339};
+use super::{ControllerReply, EarlyView, driver::DriverView, time::rfc3339};
 use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
@@ -189,6 +189,9 @@ pub struct PortView {
     pub rx_dropped: Option<u64>,
     /// Of these, the ones that our program dropped, by reason.
     pub rx_drops: BTreeMap<&'static str, u64>,
+    /// What it drops early by, as `xdp` and `xdp_why`; null where the kernel does not say.
+    #[serde(flatten, serialize_with = "early")]
+    pub early: Option<EarlyView>,
     /// What others put on it: addresses, routes, a master.
     pub foreign: BTreeSet<Foreign>,
 }
@@ -288,9 +291,19 @@ impl PortView {
             rx_bytes: counters.map(|counters| counters.rx_bytes),
             rx_dropped: counters.map(|counters| counters.rx_dropped + ours),
             rx_drops,
+            early: None,
             foreign: BTreeSet::new(),
         }
     }
+}
+
+/// The fields of [`PortView::early`].
+#[allow(clippy::ref_option, reason = "the form that serde wants")]
+fn early<S: Serializer>(early: &Option<EarlyView>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(2))?;
+    map.serialize_entry("xdp", &early.map(|early| early.mode))?;
+    map.serialize_entry("xdp_why", &early.and_then(|early| early.why))?;
+    map.end()
 }
 
 /// The drops of a port, or those of frames that the host sent, by reason.

@@ -1,13 +1,14 @@
 //! The text of `show`, for people: aligned, with colour only on a terminal.
 
 use aggctl_engine::{
+    config::Xdp,
     options::{self, ShowPart},
     status::PortState,
     vlan::VlanConfig,
 };
 use comfy_table::{Attribute, Cell, Color, Table, presets::NOTHING};
 
-use super::{AggregateView, PortView, driver::DriverView, notice::clock_time};
+use super::{AggregateView, EarlyView, PortView, driver::DriverView, notice::clock_time};
 
 /// Buckets in a line of the picture.
 const LINE: usize = 64;
@@ -119,6 +120,7 @@ fn settings(view: &AggregateView) -> String {
     lines.extend(view.driver.as_ref().map(DriverView::line));
     let rules = options::shown(&view.config, ShowPart::Settings);
     lines.push(rules.join(", "));
+    lines.extend((view.config.xdp != Xdp::Off).then(|| format!("xdp {}: {}", view.word("xdp"), early(view))));
     let absent = view.config.absent_primary();
     lines.extend(
         absent.map(|primary| {
@@ -146,6 +148,16 @@ fn settings(view: &AggregateView) -> String {
             .map(|seconds| format!("will be undone in {seconds} s unless confirmed: `aggctl confirm {}`", view.name)),
     );
     lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What each port drops early by.
+fn early(view: &AggregateView) -> String {
+    let ports = view.ports.iter().map(|port| match port.early {
+        Some(EarlyView { mode, why: Some(why) }) => format!("{} {mode} ({why})", port.name),
+        Some(EarlyView { mode, why: None }) => format!("{} {mode}", port.name),
+        None => format!("{} ?", port.name),
+    });
+    ports.collect::<Vec<_>>().join(", ")
 }
 
 fn ports(view: &AggregateView) -> String {

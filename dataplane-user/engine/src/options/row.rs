@@ -31,6 +31,8 @@ pub enum Live {
     /// Programs are exchanged around the controller's change: receiving ones that accept what either rule accepts, the
     /// new table, the sending one, receiving ones that accept what the new rule does.
     Programs,
+    /// Programs are attached or taken off; those that there are do the same as before.
+    Attachments,
     /// The controller goes by it from now on. All such changes of one `set` are one change.
     Controller,
     /// It is done once, when all else is in place.

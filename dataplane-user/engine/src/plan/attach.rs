@@ -36,7 +36,7 @@ pub fn attach(
     for (slot, wish) in (0..).zip(&config.ports) {
         let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;
         candidate::check(host, link, taken)?;
-        let port = PlannedPort::new(host, PortId(slot), link);
+        let port = PlannedPort::new(host, PortId(slot), link).dropping(config.xdp)?;
         if config.addresses == Addresses::None {
             candidate::check_bare(&port)?;
         }

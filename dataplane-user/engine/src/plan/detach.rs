@@ -10,7 +10,7 @@ use crate::{
     host::{Address, DISABLE_IPV6, Host, Link, Neighbour, Nexthop, RP_FILTER, Route},
     names,
     plan::{
-        Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
+        Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, early,
         layer3::{self, Transfer},
         over, port, port_settings, wiring,
     },
@@ -294,7 +294,7 @@ impl<'a> DetachPlan<'a> {
             steps.extend(transfer.add_routes());
             steps.extend(transfer.move_nexthops());
         }
-        steps.push(self.detach_rx(subject.clone()));
+        steps.extend(self.detach_programs(share));
         if stays_up && share.link.has_link() {
             steps.push(OneWayStep::Announce { link: subject }.into());
         }
@@ -322,13 +322,17 @@ impl<'a> DetachPlan<'a> {
             steps.extend(port_settings::tighten(before).map(set));
         } else {
             steps.extend(self.restore_sysctl(share, RP_FILTER));
-            steps.push(self.detach_rx(subject));
+            steps.extend(self.detach_programs(share));
         }
         steps
     }
 
-    fn detach_rx(&self, link: Subject) -> Step {
-        ProgramStep::Rx { link, hook: self.record.hook, attached: Change::OFF }.into()
+    /// The one that drops early goes first: what the receiving one lets pass again would not come to it.
+    fn detach_programs(&self, share: &Recipient<'_>) -> impl Iterator<Item = Step> {
+        let link = share.subject();
+        let early = early::off(self.record, share.port.id, &link);
+        let rx = ProgramStep::Rx { link, hook: self.record.hook, attached: Change::OFF }.into();
+        early.into_iter().chain([rx])
     }
 
     /// Removes the device, its namespace and the maps; the device first, so that as long as it is there the maps are

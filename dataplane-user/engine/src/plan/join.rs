@@ -1,11 +1,13 @@
 //! How an interface becomes a port of an aggregate: on attach, when a port is added, and when one is repaired.
 
+use std::iter;
+
 use crate::{
     config::{AggregateConfig, Hook, Toggle},
     host::{Address, Host, Link},
     names,
     plan::{
-        Change, Layer3Step, ProgramStep, Setting, Step, Subject, Warning,
+        Change, Layer3Step, ProgramStep, Setting, Step, Subject, Warning, early,
         layer3::{self, IFA_F_TEMPORARY, Transfer},
         port::PlannedPort,
         port_settings,
@@ -27,7 +29,7 @@ impl Joining<'_> {
     /// the MAC there.
     pub fn bare(&self, port: &PlannedPort<'_>) -> Vec<Step> {
         let mut steps = port.strip(self.host);
-        steps.push(self.receive(port));
+        steps.extend(self.receive(port));
         steps.extend(self.open(port));
         steps.extend(self.join_in_silence(port));
         steps
@@ -57,7 +59,7 @@ impl Joining<'_> {
                 steps.push(Layer3Step::add_address(&Subject::Aggregate, &address));
             }
         }
-        steps.push(self.receive(port));
+        steps.extend(self.receive(port));
         steps.extend(transfer.add_routes());
         steps.extend(transfer.move_nexthops());
         steps.extend(port.strip(self.host));
@@ -68,7 +70,7 @@ impl Joining<'_> {
 
     /// Makes a port of one again to which others gave addresses: they stay where they are.
     pub fn again(&self, port: &PlannedPort<'_>) -> Vec<Step> {
-        let mut steps = vec![self.receive(port)];
+        let mut steps = self.receive(port);
         steps.extend(self.open(port));
         steps.extend(self.join(port));
         steps
@@ -86,6 +88,7 @@ impl Joining<'_> {
         if port.has_addresses() && port.link.mac != aggregate.mac {
             warnings.push(Warning::MacChanges { port: name.clone() });
         }
+        warnings.extend(early::early_warning(port.xdp, port.link));
         if self.config.promisc == Toggle::Off && port_settings::filters_vlans(port.link) {
             warnings.push(Warning::VlanFilter { port: name.clone() });
         }
@@ -98,9 +101,12 @@ impl Joining<'_> {
         settings.into_iter().map(|setting| setting.of(port.subject())).collect()
     }
 
-    /// The receiving program.
-    fn receive(&self, port: &PlannedPort<'_>) -> Step {
-        ProgramStep::Rx { link: port.subject(), hook: self.hook, attached: Change::ON }.into()
+    /// The programs. The one that drops early comes second: until the receiving one is there, the port's frames are its
+    /// own.
+    fn receive(&self, port: &PlannedPort<'_>) -> Vec<Step> {
+        let rx = ProgramStep::Rx { link: port.subject(), hook: self.hook, attached: Change::ON }.into();
+        let early = port.xdp.map(|mode| early::step(port.subject(), Some(mode)));
+        iter::once(rx).chain(early).collect()
     }
 
     /// The settings for which the port must carry nothing by itself any more.

@@ -6,6 +6,7 @@
 mod attach;
 mod candidate;
 mod detach;
+mod early;
 mod elsewhere;
 mod gather;
 mod join;
@@ -27,6 +28,7 @@ mod wiring;
 pub use attach::{attach, rollback};
 pub use candidate::OtherAggregates;
 pub use detach::detach;
+pub use early::{early, early_mode, early_warning};
 pub use elsewhere::{is_elsewhere, restore_elsewhere};
 pub use gather::{gather, given, hand_back, is_left, note_origins, restore_arrivals};
 pub use kind::{check_kind, is_tunnel};

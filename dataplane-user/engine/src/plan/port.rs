@@ -3,10 +3,12 @@
 use aggctl_common::{IfIndex, PortId};
 
 use crate::{
-    config::PortConfig,
+    config::{PortConfig, Xdp, XdpMode},
     host::{DISABLE_IPV6, GEN_NONE, Host, Link},
     identity::Identity,
-    plan::{Change, LinkStep, Setting, Step, Subject, layer3, layer3::Transfer, port_settings},
+    plan::{
+        Change, LinkStep, Refusal, Setting, Step, Subject, early::early_mode, layer3, layer3::Transfer, port_settings,
+    },
     record::{Layer3, PortRecord},
 };
 
@@ -16,17 +18,28 @@ pub(super) struct PlannedPort<'a> {
     pub link: &'a Link,
     pub identity: Identity,
     pub layer3: Layer3,
+    /// In which mode it drops early, if it does.
+    pub xdp: Option<XdpMode>,
 }
 
 impl<'a> PlannedPort<'a> {
     /// An interface that shall become a port.
     pub fn new(host: &Host, id: PortId, link: &'a Link) -> Self {
-        Self { id, link, identity: Identity::of(link), layer3: Layer3::of(host, link.index) }
+        Self { id, link, identity: Identity::of(link), layer3: Layer3::of(host, link.index), xdp: None }
     }
 
     /// The interface of a port.
     pub fn known(host: &Host, port: &PortRecord, link: &'a Link) -> Self {
-        Self { identity: port.identity.clone(), ..Self::new(host, port.id, link) }
+        Self { identity: port.identity.clone(), xdp: port.xdp, ..Self::new(host, port.id, link) }
+    }
+
+    /// The same if it drops early as is wished.
+    ///
+    /// # Errors
+    ///
+    /// As for [`early_mode`].
+    pub fn dropping(self, wish: Xdp) -> Result<Self, Refusal> {
+        Ok(Self { xdp: early_mode(wish, self.link, false)?, ..self })
     }
 
     pub fn subject(&self) -> Subject {
@@ -77,6 +90,7 @@ impl<'a> PlannedPort<'a> {
             id: self.id,
             config: wish.clone(),
             index: Some(self.link.index),
+            xdp: self.xdp,
             identity: self.identity.clone(),
             before: self.link.clone(),
             addresses: self.layer3.addresses.clone(),

@@ -7,7 +7,7 @@ use crate::{
     host::{Address, DISABLE_IPV6, Host, Link, RP_FILTER},
     plan::{
         Change, Layer3Step, LinkStep, OtherAggregates, ProgramStep, Refusal, Setting, Step, Subject, Warning,
-        candidate,
+        candidate, early,
         join::Joining,
         layer3,
         port::{self, PlannedPort},
@@ -45,7 +45,7 @@ pub fn add_port(
     }
     candidate::check(host, link, taken)?;
     candidate::check_mtu(link, aggregate)?;
-    let port = PlannedPort::new(host, free_slot(record)?, link);
+    let port = PlannedPort::new(host, free_slot(record)?, link).dropping(config.xdp)?;
     let joining = Joining { host, config, hook: record.hook, aggregate };
     let mut steps = vec![LinkStep::Managed { link: port.subject(), managed: Change::OFF }.into()];
     steps.extend(if port.carries() {
@@ -111,6 +111,7 @@ fn restore(leaving: &PortRecord, link: &Link, record: &Record) -> Vec<Step> {
     let own = leaving.addresses.iter().filter(|a| !layer3::is_given(a, before));
     steps.extend(own.map(|a| Layer3Step::add_address(&subject, a)));
     steps.extend(port_settings::restore_rest(link, before).map(set));
+    steps.extend(early::off(record, leaving.id, &subject));
     steps.push(ProgramStep::Rx { link: subject, hook: record.hook, attached: Change::OFF }.into());
     steps
 }

@@ -220,6 +220,25 @@ pub enum Refusal {
         /// The interface that has it: the aggregate, or the port whose MTU that would get.
         source_name: String,
     },
+    /// Somebody else's XDP program is attached to the port.
+    #[error(
+        "port {port} has the XDP program {id} ({program}) of somebody else, which is not replaced; take it off with 'ip \
+         link set {port} xdp off', or use --xdp off"
+    )]
+    PortHasXdp {
+        /// The port.
+        port: String,
+        /// The kernel's number of the program.
+        id: u32,
+        /// Its name.
+        program: String,
+    },
+    /// The driver of the port runs no XDP programs.
+    #[error("the driver of port {port} runs no XDP programs; use --xdp generic, auto or off")]
+    NoNativeXdp {
+        /// The port.
+        port: String,
+    },
     /// `--addresses none`, but the port has some.
     #[error("port {port} has {what}, and addresses none was asked for; remove it, or use --addresses move")]
     PortHasAddresses {

@@ -7,8 +7,9 @@ use crate::{
 };
 
 /// Steps that make every port that is there a port again: one that was plugged out and in, or whose settings others
-/// changed, but for MTU and flags. The programs of the pair are attached again too. Addresses that others gave to a
-/// port stay where they are. Empty if the aggregate's interface is gone.
+/// changed, but for MTU and flags, and for the programs that drop early ([`early`](super::early)), which are not worth
+/// a port. The programs of the pair are attached again too. Addresses that others gave to a port stay where they are.
+/// Empty if the aggregate's interface is gone.
 #[must_use]
 pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = record.aggregate_of(host) else { return Vec::new() };
@@ -25,9 +26,12 @@ pub fn repair(host: &Host, record: &Record) -> Vec<Step> {
     }
     // These are the engine's business: it knows what is to be done if a port does not take the MTU, and whose the flags
     // are.
-    steps.retain(|step| {
-        let Step::Link(LinkStep::Set { setting, .. }) = step else { return true };
-        !matches!(setting, Setting::Mtu(_) | Setting::Promisc(_) | Setting::Allmulti(_))
+    steps.retain(|step| match step {
+        Step::Link(LinkStep::Set { setting, .. }) => {
+            !matches!(setting, Setting::Mtu(_) | Setting::Promisc(_) | Setting::Allmulti(_))
+        }
+        Step::Program(step) => !matches!(step, ProgramStep::Xdp { .. }),
+        Step::Link(_) | Step::Layer3(_) | Step::OneWay(_) => true,
     });
     steps
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aggctl_common::MAX_PORTS;
 
 use crate::{
-    config::{AggregateConfig, PortConfig, TableKind, Wiring},
+    config::{AggregateConfig, PortConfig, TableKind, Wiring, Xdp},
     names, options,
     plan::Refusal,
     vlan::VlanConfig,
@@ -71,6 +71,9 @@ fn check_over(config: &AggregateConfig) -> Result<(), Refusal> {
             option: "vlan",
             instead: "that is not built; use VLAN devices on the aggregate",
         });
+    }
+    if config.xdp != Xdp::Off {
+        return Err(Refusal::NotOver { option: "xdp", instead: "what a port receives is the driver's; leave it off" });
     }
     Ok(())
 }

@@ -47,6 +47,11 @@ pub enum Warning {
         /// The port.
         port: String,
     },
+    /// A veth drops early in its driver.
+    NativeOnVeth {
+        /// The port.
+        port: String,
+    },
     /// A port that is no port any more has its own MAC again, which the aggregate keeps.
     SharedMac {
         /// The former port.
@@ -78,6 +83,11 @@ impl fmt::Display for Warning {
             Self::VlanFilter { port } => {
                 write!(f, "{port} lets only its own VLANs in (rx-vlan-filter is fixed) and promisc is off")
             }
+            Self::NativeOnVeth { port } => write!(
+                f,
+                "{port} is a veth: while it runs an XDP program itself, its other end sends it no large frames (TSO), \
+                 which costs TCP most of its speed; xdp generic leaves them"
+            ),
             Self::SharedMac { port, aggregate, mac } => write!(
                 f,
                 "{aggregate} keeps {mac}, the MAC of {port}: before {port} is used in the same network give one of \

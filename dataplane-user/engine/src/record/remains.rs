@@ -4,7 +4,7 @@ use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 
 use super::{Layer3, Phase, PortRecord, RECORD_VERSION, Record};
 use crate::{
-    config::{AggregateConfig, Device, Hook, PortConfig, Wiring},
+    config::{AggregateConfig, Device, Hook, PortConfig, Wiring, XdpMode},
     host::{DISABLE_IPV6, GEN_EUI64, GEN_NONE, Host, Link},
     identity::Identity,
     names,
@@ -84,6 +84,8 @@ fn port(id: PortId, link: &Link) -> PortRecord {
         id,
         config: PortConfig::new(link.name.clone()),
         index: Some(link.index),
+        // If it drops early. In which mode does not matter for taking that off.
+        xdp: Some(XdpMode::Generic),
         identity: Identity::of(&before),
         before,
         addresses: Vec::new(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::{
-    config::{AggregateConfig, PortConfig, Toggle, Wiring},
+    config::{AggregateConfig, PortConfig, Toggle, Wiring, Xdp},
     host::{Address, Capabilities, Feature, Host, Link, Neighbour, Nexthop},
 };
 use proptest::prelude::*;
@@ -45,12 +45,13 @@ pub struct HostSpec {
     pub promisc: u8,
     pub primary: bool,
     pub direct: bool,
+    pub early: bool,
 }
 
 pub fn host() -> impl Strategy<Value = HostSpec> {
-    let kernel = (any::<bool>(), any::<bool>());
-    (prop::collection::vec(port(), 1..=3), 0..3_u8, kernel, 0..3_u8, any::<bool>(), any::<bool>()).prop_map(
-        |(ports, rival, (tcx, netkit), promisc, primary, direct)| HostSpec {
+    let (kernel, wish) = ((any::<bool>(), any::<bool>()), (any::<bool>(), any::<bool>(), any::<bool>()));
+    (prop::collection::vec(port(), 1..=3), 0..3_u8, kernel, 0..3_u8, wish).prop_map(
+        |(ports, rival, (tcx, netkit), promisc, (primary, direct, early))| HostSpec {
             ports,
             rival,
             tcx,
@@ -58,6 +59,7 @@ pub fn host() -> impl Strategy<Value = HostSpec> {
             promisc,
             primary,
             direct,
+            early,
         },
     )
 }
@@ -87,6 +89,7 @@ pub fn config(spec: &HostSpec) -> AggregateConfig {
     let mut config = AggregateConfig::new("agg0", ports);
     config.promisc = [Toggle::Auto, Toggle::On, Toggle::Off][usize::from(spec.promisc)];
     config.primary = spec.primary.then(|| "eth0".to_owned());
+    config.xdp = if spec.early { Xdp::Generic } else { Xdp::Off };
     config.wiring = if spec.direct { Wiring::Direct } else { Wiring::Shared };
     config
 }
@@ -130,6 +133,7 @@ pub fn plain() -> (World, AggregateConfig) {
         promisc: 0,
         primary: false,
         direct: false,
+        early: false,
     };
     (build(&spec), config(&spec))
 }

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod change;
+mod early;
 mod hosts;
 mod model;
 mod over;

@@ -28,6 +28,8 @@ pub struct World {
     pub tx: bool,
     /// Number of the interfaces that have the receiving program.
     pub rx: BTreeSet<IfIndex>,
+    /// The same of the one that drops early.
+    pub xdp: BTreeSet<IfIndex>,
     pub selected: Option<PortId>,
     /// Names of the aggregate and its peer.
     pub pair: Option<(String, String)>,
@@ -49,7 +51,7 @@ impl World {
 
     /// Whether nothing of an aggregate is there.
     pub fn is_bare(&self) -> bool {
-        let programs = self.tx || self.relay || !self.rx.is_empty();
+        let programs = self.tx || self.relay || !self.rx.is_empty() || !self.xdp.is_empty();
         !(self.maps || programs || self.namespace || self.apart.is_some() || !self.unmanaged.is_empty())
     }
 
@@ -181,6 +183,7 @@ impl World {
                 self.maps = present.to;
                 if !present.to {
                     self.rx.clear();
+                    self.xdp.clear();
                     self.selected = None;
                 }
             }
@@ -200,7 +203,17 @@ impl World {
                     assert!(self.maps && self.aggregate().is_some(), "the receiving program needs maps and pair");
                     self.rx.insert(index);
                 } else {
+                    assert!(!self.xdp.contains(&index), "what {index} gets back would be dropped early");
                     self.rx.remove(&index);
+                }
+            }
+            ProgramStep::Xdp { link, attached, .. } => {
+                let Some(index) = self.resolve(link) else { return };
+                if attached.to {
+                    assert!(self.rx.contains(&index), "what {index} keeps would be dropped early");
+                    self.xdp.insert(index);
+                } else {
+                    self.xdp.remove(&index);
                 }
             }
         }
@@ -270,6 +283,7 @@ impl World {
         self.host.nexthops.retain(|n| n.link != Some(index));
         self.host.neighbours.retain(|n| n.link != index);
         self.rx.remove(&index);
+        self.xdp.remove(&index);
     }
 
     pub fn set_admin(&mut self, index: IfIndex, up: bool) {

@@ -2,7 +2,7 @@
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
-    config::{AggregateConfig, Mode, PortConfig, Wiring},
+    config::{AggregateConfig, Mode, PortConfig, Wiring, Xdp},
     driver::{DriverMode, DriverState, Membership},
     host::{Capabilities, Host, Link},
     plan::{self, Change, OtherAggregates, ProgramStep, Refusal, Step},
@@ -116,6 +116,7 @@ fn what_is_the_drivers_is_refused() {
     assert!(matches!(attach(&|config| config.min_ports = 2), Err(Refusal::NotOver { .. })));
     let vlan: VlanConfig = "access=5".parse().unwrap();
     assert!(matches!(attach(&|config| config.vlan = vlan.clone()), Err(Refusal::NotOver { .. })));
+    assert!(matches!(attach(&|config| config.xdp = Xdp::Generic), Err(Refusal::NotOver { .. })));
     assert!(matches!(attach(&|config| config.mode = Mode::ActiveBackup), Err(Refusal::UnfitDriver(_))));
     let (record, _) = plan::attach(&host, &config, &OtherAggregates::default()).unwrap();
     let added = plan::add_port(&host, &record, &PortConfig::new("eth4"), &OtherAggregates::default());

@@ -2,8 +2,8 @@
 
 use aggctl_common::{IfIndex, PortId, vlan::VlanId};
 use aggctl_engine::{
-    config::{Addresses, AggregateConfig, Device, Hook, PortConfig, Wiring},
-    host::{Link, MtuLimits},
+    config::{Addresses, AggregateConfig, Device, Hook, PortConfig, Wiring, Xdp},
+    host::{Link, MtuLimits, XdpProgram},
     plan::{self, Change, LinkStep, OtherAggregates, ProgramStep, Step},
     record::Phase,
     vlan::VlanConfig,
@@ -73,6 +73,12 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
         |w, c, _| (w.host.capabilities.netkit, c.device) = (false, Device::Netkit),
         &["6.7", "CONFIG_NETKIT", "veth"],
     ),
+    ("XDP program", foreign_xdp, &["eth1", "7 (stranger)", "--xdp off"]),
+    (
+        "no native XDP",
+        |w, c, _| (link(w).xdp.native, c.xdp) = (Some(false), Xdp::Native),
+        &["eth1", "runs no XDP", "--xdp generic"],
+    ),
     ("stranded", stranded, &["eth0", "min-ports 2", "cut off"]),
     ("multipath", multipath, &["192.0.2.0/24", "multipath"]),
 ];
@@ -96,6 +102,11 @@ fn bridge_port(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregat
 fn vlan(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregates) {
     let vlan = hosts::add_link(world, 80, "eth1.5");
     world.host.links.get_mut(&vlan).unwrap().lower = Some(IfIndex(3));
+}
+
+fn foreign_xdp(world: &mut World, config: &mut AggregateConfig, _: &mut OtherAggregates) {
+    link(world).xdp.program = Some(XdpProgram { id: 7, name: "stranger".into() });
+    config.xdp = Xdp::Generic;
 }
 
 fn stranded(world: &mut World, config: &mut AggregateConfig, _: &mut OtherAggregates) {

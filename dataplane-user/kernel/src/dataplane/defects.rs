@@ -158,23 +158,28 @@ fn of_place(
 }
 
 /// Whether the program that is attached there is the pinned one, and uses the pinned maps if it uses any.
-fn is_current(site: AttachPoint<'_>, settings: &Settings, attached: u32) -> Result<bool, DataplaneError> {
+pub(super) fn is_current(site: AttachPoint<'_>, settings: &Settings, attached: u32) -> Result<bool, DataplaneError> {
     let failed = |call| move |error| DataplaneError::program(site.role.to_string(), call, error);
-    let info = match ProgramInfo::from_pin(site.pins.program(site.role)) {
-        Ok(info) => info,
-        Err(error) if is_not_found(&error) => return Ok(false),
-        Err(error) => return Err(failed("open")(error)),
-    };
+    let Some(info) = pinned(site)? else { return Ok(false) };
     let maps = info.map_ids().map_err(failed("list maps"))?.unwrap_or_default();
     let over = (site.role == ProgramRole::Tx && settings.over).then_some(pins::STAMP);
     let wanted = match site.role {
         ProgramRole::Tx if settings.table().is_some() => &[pins::PORTS, pins::TABLE][..],
         ProgramRole::Tx => &[pins::PORTS],
-        ProgramRole::Rx(_) if settings.rx_policy == RxPolicy::Any => &[pins::BOUND],
-        ProgramRole::Rx(_) => &[pins::PORTS, pins::BOUND],
+        ProgramRole::Rx(_) | ProgramRole::Xdp(_) if settings.rx_policy == RxPolicy::Any => &[pins::BOUND],
+        ProgramRole::Rx(_) | ProgramRole::Xdp(_) => &[pins::PORTS, pins::BOUND],
         ProgramRole::Relay => &[],
     };
     let wanted =
         wanted.iter().copied().chain(over).map(|map| maps::id(site.pins, map)).collect::<Result<Vec<_>, _>>()?;
     Ok(info.id() == attached && wanted.iter().all(|map| maps.contains(map)))
+}
+
+/// What the kernel says of the pinned program, if there is one.
+pub(super) fn pinned(site: AttachPoint<'_>) -> Result<Option<ProgramInfo>, DataplaneError> {
+    match ProgramInfo::from_pin(site.pins.program(site.role)) {
+        Ok(info) => Ok(Some(info)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(DataplaneError::program(site.role.to_string(), "open", error)),
+    }
 }

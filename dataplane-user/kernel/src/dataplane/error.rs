@@ -81,6 +81,27 @@ pub enum DataplaneError {
         /// Why.
         cause: CallFailure,
     },
+    /// Somebody else's XDP program is attached to a port.
+    #[error(
+        "{port} has the XDP program {id} ({name}) of somebody else, which is not replaced: take that off ('ip link set \
+         {port} xdp off', or its link), or use xdp off"
+    )]
+    ForeignXdp {
+        /// The port.
+        port: String,
+        /// The kernel's number of the program.
+        id: u32,
+        /// Its name.
+        name: String,
+    },
+    /// The driver of a port takes no XDP program of ours.
+    #[error("{port}: its driver does not take an XDP program: {cause}; use xdp generic, auto or off")]
+    NoNativeXdp {
+        /// The port.
+        port: String,
+        /// The kernel's answer.
+        cause: io::Error,
+    },
     /// An interface is not there.
     #[error("there is no interface {0} in this network namespace")]
     NoInterface(IfIndex),

@@ -1,18 +1,22 @@
 //! The hooks that programs are attached to.
 
 mod clsact;
+mod early;
 mod link;
 mod linked;
 mod tc;
 
-use std::io::{self, ErrorKind};
+use std::{
+    io::{self, ErrorKind},
+    os::fd::BorrowedFd,
+};
 
 use aggctl_common::IfIndex;
-use aggctl_engine::config;
-use aya::programs::SchedClassifier;
+use aggctl_engine::config::{self, XdpMode};
 
-use self::linked::Linked;
 pub use self::linked::tcx_supported;
+use self::{early::XdpHook, linked::Linked};
+pub(super) use self::{early::on as on_xdp, linked::attached as attached_by_link};
 use super::{
     error::DataplaneError,
     pins::{self, Pins, ProgramRole},
@@ -51,7 +55,7 @@ impl<'a> AttachPoint<'a> {
 pub(super) trait HookKind: Sync {
     /// Attaches the program there, in the place of an earlier one of ours without a gap. It stays when the process
     /// ends.
-    fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError>;
+    fn attach(&self, site: AttachPoint<'_>, program: BorrowedFd<'_>) -> Result<(), DataplaneError>;
 
     /// Takes our program off; fine if there is none. The interface is left as it was before.
     fn detach(&self, site: AttachPoint<'_>) -> Result<(), DataplaneError>;
@@ -88,7 +92,7 @@ impl HookPoint {
     }
 
     /// [`HookKind::attach`], there.
-    pub(super) fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+    pub(super) fn attach(&self, site: AttachPoint<'_>, program: BorrowedFd<'_>) -> Result<(), DataplaneError> {
         self.there(|| self.hook.attach(site, program)).map_err(self.not_entered())?
     }
 
@@ -140,6 +144,14 @@ pub(super) fn of(hook: config::Hook) -> &'static dyn HookKind {
         config::Hook::Auto if tcx_supported() => &Linked::Tcx,
         config::Hook::Auto | config::Hook::Clsact => &clsact::Clsact,
         config::Hook::Tcx => &Linked::Tcx,
+    }
+}
+
+/// The XDP hook of an interface, in this mode.
+pub(super) fn early(mode: XdpMode) -> &'static dyn HookKind {
+    match mode {
+        XdpMode::Native => &XdpHook(XdpMode::Native),
+        XdpMode::Generic => &XdpHook(XdpMode::Generic),
     }
 }
 

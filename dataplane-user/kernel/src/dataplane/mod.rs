@@ -9,6 +9,7 @@ mod create;
 mod defects;
 mod double_buffer;
 mod drops;
+mod early;
 mod error;
 pub(crate) mod frozen;
 mod hook;
@@ -17,6 +18,7 @@ mod maps;
 mod object;
 mod open_pins;
 mod pins;
+mod program;
 mod publish;
 mod stamp;
 mod table;
@@ -35,10 +37,11 @@ use std::{
 use aggctl_common::{
     IfIndex, MAX_PORTS, PortId,
     ports::slots,
+    programs::RELAY,
     spread::{MAX_FALLBACKS, Rotation},
 };
 use aggctl_engine::{
-    config::{Device, Hook, Wiring},
+    config::{Device, Hook, Wiring, XdpMode},
     settings::Settings,
 };
 
@@ -47,10 +50,12 @@ pub use self::{
     bound::BoundTable,
     defects::{DataplaneDefect, Expected},
     drops::DropCount,
+    early::EarlyPort,
     error::DataplaneError,
     hook::tcx_supported,
     open_pins::OpenPins,
     pins::{ProgramRole, RECORD},
+    program::name as program_name,
     stamp::Stamper,
     table::PortsTable,
 };
@@ -189,7 +194,8 @@ impl Dataplane {
     ///
     /// If the interface is not there or the kernel refuses.
     pub fn attach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        self.attach(ProgramRole::Tx, &wiring::of(ends.wiring).sending(ends, hook), None)
+        let program = object::sender(&self.settings);
+        self.attach(ProgramRole::Tx, &wiring::of(ends.wiring).sending(ends, hook), program, None)
     }
 
     /// Takes the sending program off; fine if it is not attached there.
@@ -209,7 +215,7 @@ impl Dataplane {
     /// If the namespace or the interface is not there or the kernel refuses.
     pub fn attach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
         let relay = wiring::of(ends.wiring).relay(ends, hook);
-        relay.map_or(Ok(()), |place| self.attach(ProgramRole::Relay, &place, None))
+        relay.map_or(Ok(()), |place| self.attach(ProgramRole::Relay, &place, RELAY.to_owned(), None))
     }
 
     /// Takes the relay off; fine if it is not attached there.
@@ -235,7 +241,8 @@ impl Dataplane {
             drops::reset(&self.pins, port)?;
         }
         let delivery = wiring::of(ends.wiring).delivery(ends);
-        self.attach(ProgramRole::Rx(port), &on_port(index, hook), Some((port, delivery)))
+        let program = object::receiver(&self.settings);
+        self.attach(ProgramRole::Rx(port), &on_port(index, hook), program, Some((port, Some(delivery))))
     }
 
     /// Takes the receiving program off a port; fine if it is not attached there. [`IfIndex::NONE`]: the interface is
@@ -248,6 +255,49 @@ impl Dataplane {
     pub fn detach_rx(&self, port: PortId, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
         self.detach(ProgramRole::Rx(port), &on_port(index, hook))
+    }
+
+    /// Attaches the program that drops early to a port that has the receiving one. If one of ours is attached in the
+    /// same mode it is swapped, without a gap; one in the other mode is taken off first. Where there is nothing that it
+    /// could drop ([`Settings::early_program`]) none is attached.
+    ///
+    /// Minimum kernel version: 5.18 (`BPF_F_XDP_HAS_FRAGS`).
+    ///
+    /// # Errors
+    ///
+    /// [`DataplaneError::ForeignXdp`] if somebody else's is attached, [`DataplaneError::NoNativeXdp`] if the driver
+    /// takes none; if the interface is not there or the kernel refuses.
+    pub fn attach_early(&self, port: PortId, early: &EarlyPort) -> Result<(), DataplaneError> {
+        check(port)?;
+        early::attach(self, port, early)
+    }
+
+    /// Takes the program that drops early off a port, wherever that is; fine if it is not attached.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn detach_early(&self, port: PortId) -> Result<(), DataplaneError> {
+        check(port)?;
+        early::detach(self, port)
+    }
+
+    /// In which mode the program that drops early is attached to a port, as the kernel has it; `None`: it is not.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn early_mode(&self, port: PortId, index: IfIndex) -> Result<Option<XdpMode>, DataplaneError> {
+        early::mode(&self.pins, port, index)
+    }
+
+    /// What is not as expected of the program that drops early on a port.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be looked at.
+    pub fn defect_of_early(&self, port: PortId, early: &EarlyPort) -> Result<Option<DataplaneDefect>, DataplaneError> {
+        early::defect(self, port, early)
     }
 
     /// Maps the table of ports into this process.
@@ -382,11 +432,13 @@ impl Dataplane {
         held.pin_again(&self.pins)
     }
 
+    /// Loads the program of this name and attaches it. `port` is as [`object::load`] has it.
     fn attach(
         &self,
         role: ProgramRole,
         place: &HookPoint,
-        globals: Option<(PortId, Delivery)>,
+        program: String,
+        port: Option<(PortId, Option<Delivery>)>,
     ) -> Result<(), DataplaneError> {
         self.changed.store(true, Ordering::Relaxed);
         // The loader would make a map that is missing, and nobody would know its layout.
@@ -395,13 +447,13 @@ impl Dataplane {
         for map in all.into_iter().chain(stamp) {
             maps::id(&self.pins, map)?;
         }
-        let mut object = object::load(&self.pins, &self.settings, globals)?;
-        let program = object::program(&mut object, &self.settings, role)?;
+        let mut object = object::load(&self.pins, &self.settings, port)?;
+        let program = object::program(&mut object, &program)?;
         place.attach(AttachPoint::new(&self.pins, role, place), program)?;
         let path = self.pins.program(role);
         let fresh = path.with_file_name(format!("{role}-new"));
         pins::unpin(&fresh)?;
-        program.pin(&fresh).map_err(|error| DataplaneError::pin(&fresh, "pin", error))?;
+        bpf::pin(program, &fresh).map_err(|error| DataplaneError::pin(&fresh, "pin", error))?;
         pins::rename(&fresh, &path)
     }
 

@@ -4,26 +4,26 @@
 use std::{
     collections::BTreeSet,
     io,
-    os::fd::{AsFd as _, AsRawFd as _, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd},
     sync::{LazyLock, Mutex, PoisonError},
 };
 
 use aggctl_common::{
     PortId,
-    programs::{OVER, RECEIVES, RELAY, SENDS, TAGS},
+    programs::{OVER, RECEIVES, SENDS, TAGS},
     vlan::Globals,
 };
 use aggctl_engine::settings::Settings;
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Map, MapData},
-    programs::{ProgramError, SchedClassifier},
+    programs::{Program, ProgramError, SchedClassifier},
 };
 
 use super::{
     error::DataplaneError,
     maps,
-    pins::{self, Pins, ProgramRole},
+    pins::{self, Pins},
     wiring::Delivery,
 };
 
@@ -39,14 +39,19 @@ static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(|| {
 });
 
 /// Parses the object for these settings and gives it the aggregate's maps, which are made and pinned where they are
-/// missing (the tables must be there). `rx` is what the copies of the receiving program differ in: the slot, and the
-/// way to the aggregate.
-pub(super) fn load(pins: &Pins, settings: &Settings, rx: Option<(PortId, Delivery)>) -> Result<Ebpf, DataplaneError> {
+/// missing (the tables must be there). `port` is what the copies of the programs of ports differ in: the slot, and for
+/// the receiving one the way to the aggregate.
+pub(super) fn load(
+    pins: &Pins,
+    settings: &Settings,
+    port: Option<(PortId, Option<Delivery>)>,
+) -> Result<Ebpf, DataplaneError> {
     if OBJECT.is_empty() {
         return Err(DataplaneError::NotBuilt);
     }
-    let (slot, target, relayed) =
-        rx.map_or((0, 0, 0), |(port, Delivery { target, relayed })| (u32::from(port.0), target.0, u32::from(relayed)));
+    let slot = port.map_or(0, |(port, _)| u32::from(port.0));
+    let delivery = port.and_then(|(_, delivery)| delivery);
+    let (target, relayed) = delivery.map_or((0, 0), |Delivery { target, relayed }| (target.0, u32::from(relayed)));
     let vlan = settings.vlan.globals();
     let mut loader = LOADER.lock().unwrap_or_else(PoisonError::into_inner);
     for (map, pin) in [("DROPS", pins::DROPS), ("TURN", pins::TURN), ("ROWS", pins::ROWS)] {
@@ -102,27 +107,31 @@ fn kept(octets: &[u8]) -> &'static [u8] {
     })
 }
 
-/// The program for a role, loaded into the kernel.
-pub(super) fn program<'a>(
-    object: &'a mut Ebpf,
-    settings: &Settings,
-    role: ProgramRole,
-) -> Result<&'a mut SchedClassifier, DataplaneError> {
-    let tags = if settings.vlan.globals().mode == Globals::OFF { "" } else { TAGS };
+/// Name of the sending program.
+pub(super) fn sender(settings: &Settings) -> String {
     let over = if settings.over { OVER } else { "" };
-    let name = match role {
-        ProgramRole::Tx => format!("{SENDS}{over}{tags}{}", settings.tx_policy.name(settings.policy)),
-        ProgramRole::Relay => RELAY.to_owned(),
-        ProgramRole::Rx(_) => format!("{RECEIVES}{tags}{}", settings.rx_policy.name()),
-    };
-    load_named(object, &name)
+    format!("{SENDS}{over}{}{}", tags(settings), settings.tx_policy.name(settings.policy))
+}
+
+/// Name of the receiving program.
+pub(super) fn receiver(settings: &Settings) -> String {
+    format!("{RECEIVES}{}{}", tags(settings), settings.rx_policy.name())
+}
+
+fn tags(settings: &Settings) -> &'static str {
+    if settings.vlan.globals().mode == Globals::OFF { "" } else { TAGS }
 }
 
 /// The program of this name, loaded into the kernel.
-pub(super) fn load_named<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, DataplaneError> {
-    let program = named(object, name)?;
-    match program.load() {
-        Ok(()) => Ok(program),
+pub(super) fn program<'a>(object: &'a mut Ebpf, name: &str) -> Result<BorrowedFd<'a>, DataplaneError> {
+    let program = object.program_mut(name).ok_or_else(|| DataplaneError::Missing(name.to_owned()))?;
+    let loaded = match program {
+        Program::SchedClassifier(program) => program.load(),
+        Program::Xdp(program) => program.load(),
+        _ => return Err(DataplaneError::Missing(name.to_owned())),
+    };
+    match loaded {
+        Ok(()) => Ok(program.fd().map_err(|error| DataplaneError::program(name, "file descriptor", error))?.as_fd()),
         Err(ProgramError::LoadError { io_error, verifier_log }) => {
             tracing::debug!(program = name, %verifier_log, "not loaded");
             Err(DataplaneError::Refused { program: name.to_owned(), cause: io_error })

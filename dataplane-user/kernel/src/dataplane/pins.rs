@@ -38,6 +38,8 @@ pub enum ProgramRole {
     Relay,
     /// Receives on this port.
     Rx(PortId),
+    /// Drops on this port what must not be received, before there is a packet.
+    Xdp(PortId),
 }
 
 impl std::fmt::Display for ProgramRole {
@@ -46,6 +48,7 @@ impl std::fmt::Display for ProgramRole {
             Self::Tx => f.write_str("tx"),
             Self::Relay => f.write_str("relay"),
             Self::Rx(port) => write!(f, "rx{port}"),
+            Self::Xdp(port) => write!(f, "xdp{port}"),
         }
     }
 }
@@ -73,7 +76,7 @@ impl Pins {
         self.0.join(role.to_string())
     }
 
-    /// The link that holds the program to a tcx or netkit hook.
+    /// The link that holds the program to a tcx, netkit or XDP hook.
     pub(super) fn link(&self, role: ProgramRole) -> PathBuf {
         self.0.join(format!("link-{role}"))
     }

@@ -63,7 +63,7 @@ pub struct Stamper {
 
 impl Stamper {
     pub(super) fn load(mut object: Ebpf, pins: &Pins) -> Result<Self, DataplaneError> {
-        object::load_named(&mut object, aggctl_common::programs::STAMP)?;
+        object::program(&mut object, aggctl_common::programs::STAMP)?;
         Ok(Self { object, pins: pins.clone() })
     }
 

@@ -7,7 +7,7 @@ use aggctl_engine::{
 };
 
 use super::{ExecuteError, Executor};
-use crate::{dataplane::Ends, error::KernelError};
+use crate::{dataplane::Ends, early, error::KernelError};
 
 impl Executor {
     /// Carries out a step about programs or maps. What is taken off need not be there, nor need its interface.
@@ -40,6 +40,13 @@ impl Executor {
                 let index = self.index_or_none(link)?;
                 self.dataplane.detach_rx(slot(link)?, index, *hook)?;
             }
+            ProgramStep::Xdp { link, mode, attached } if attached.to => {
+                let index = self.find(link)?.index;
+                if let Some(port) = self.netlink.link(index)? {
+                    self.dataplane.attach_early(slot(link)?, &early::port(&port, *mode)?)?;
+                }
+            }
+            ProgramStep::Xdp { link, .. } => self.dataplane.detach_early(slot(link)?)?,
         }
         Ok(())
     }

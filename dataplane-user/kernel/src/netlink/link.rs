@@ -5,11 +5,12 @@ mod device;
 mod pair;
 mod report;
 mod set;
+pub(crate) mod xdp;
 
 use std::net::Ipv6Addr;
 
 use aggctl_common::{IfIndex, Mac};
-use aggctl_engine::host::{Link, MtuLimits};
+use aggctl_engine::host::{Link, MtuLimits, XdpState};
 use rustix::io::Errno;
 
 pub use self::{pair::Pair, report::LinkReport};
@@ -41,6 +42,7 @@ mod attr {
     pub(super) const GROUP: u16 = libc::IFLA_GROUP;
     pub(super) const EXT_MASK: u16 = libc::IFLA_EXT_MASK;
     pub(super) const LINK_NETNSID: u16 = libc::IFLA_LINK_NETNSID;
+    pub(super) const XDP: u16 = libc::IFLA_XDP;
     pub(super) const GSO_MAX_SEGS: u16 = libc::IFLA_GSO_MAX_SEGS;
     pub(super) const GSO_MAX_SIZE: u16 = libc::IFLA_GSO_MAX_SIZE;
     pub(super) const MIN_MTU: u16 = libc::IFLA_MIN_MTU;
@@ -95,7 +97,8 @@ pub struct Counters {
 }
 
 impl Netlink {
-    /// All interfaces. `features`, `sysctls` and `hooks` are not filled in: see [`crate::snapshot::snapshot`].
+    /// All interfaces. `features`, `sysctls` and `hooks` are not filled in, of `xdp` no more than the
+    /// program's number: see [`crate::snapshot::snapshot`].
     ///
     /// # Errors
     ///
@@ -240,6 +243,7 @@ fn parse(message: &[u8]) -> Option<Link> {
         gso_max_segs: attributes.u32(attr::GSO_MAX_SEGS).unwrap_or_default(),
         addr_gen_mode: attributes.find(attr::AF_SPEC).and_then(addr_gen_mode),
         token: attributes.find(attr::AF_SPEC).and_then(token),
+        xdp: XdpState { program: xdp::program(attributes), ..XdpState::default() },
         ..Link::default()
     })
 }

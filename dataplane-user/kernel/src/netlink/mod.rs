@@ -6,6 +6,7 @@
 //! others cause no more shall be parsed than is needed ([`crate::watch`]).
 
 pub mod address;
+pub(crate) mod genl;
 pub mod link;
 pub mod listener;
 pub mod neighbour;

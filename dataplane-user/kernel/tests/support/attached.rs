@@ -1,8 +1,8 @@
 //! An aggregate with both ports attached, and what can be seen of it.
 
 use aggctl_common::{IfIndex, PortId, Ports};
-use aggctl_engine::config::{Device, Hook, Wiring};
-use aggctl_kernel::dataplane::{Dataplane, Ends, Expected, tcx_supported};
+use aggctl_engine::config::{Device, Hook, Wiring, XdpMode};
+use aggctl_kernel::dataplane::{Dataplane, EarlyPort, Ends, Expected, tcx_supported};
 use aggctl_tests::feature::{NETKIT, TCX};
 use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 
@@ -155,6 +155,11 @@ fn on_hooks(name: &str) -> String {
         }
     }
     all
+}
+
+/// A port that drops early.
+pub fn early(port: &str, mode: XdpMode, sees_tags: bool) -> EarlyPort {
+    EarlyPort { index: index(port), name: port.to_owned(), mode, sees_tags }
 }
 
 /// What the data path should be.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use aggctl_common::IfIndex;
-use aya::programs::SchedClassifier;
+use aya::programs::{SchedClassifier, Xdp};
+use aya_obj::programs::XdpAttachType;
 
 /// Frames of this length do not get past the foreign program.
 pub const FOREIGN_LENGTH: usize = 77;
@@ -34,12 +35,28 @@ pub fn load(pin: &Path) -> SchedClassifier {
         instruction(0xb7, 0x00, 0, -1),     // r0 = TCX_NEXT
         instruction(0x95, 0x00, 0, 0),      // exit
     ];
+    // BPF_PROG_TYPE_SCHED_CLS.
+    load_and_pin(3, 0, &program, pin);
+    SchedClassifier::from_pin(pin).unwrap()
+}
+
+/// Loads an XDP program that lets all pass.
+pub fn load_xdp(pin: &Path) -> Xdp {
+    // r0 = XDP_PASS; exit. BPF_PROG_TYPE_XDP, BPF_XDP.
+    load_and_pin(6, 37, &[0x0000_0002_0000_00b7, 0x95], pin);
+    Xdp::from_pin(pin, XdpAttachType::Interface).unwrap()
+}
+
+/// Loads a program of this type for this kind of attachment, and pins it.
+fn load_and_pin(kind: u64, attach: u64, program: &[u64], pin: &Path) {
     let license = c"GPL";
-    // union bpf_attr for BPF_PROG_LOAD: type BPF_PROG_TYPE_SCHED_CLS, count, instructions, licence.
+    // union bpf_attr for BPF_PROG_LOAD: type, count, instructions, licence, …, name, interface, kind of attachment.
     let mut attributes = [0_u64; 16];
-    attributes[0] = 3 | (program.len() as u64) << 32;
+    attributes[0] = kind | (program.len() as u64) << 32;
     attributes[1] = program.as_ptr() as u64;
     attributes[2] = license.as_ptr() as u64;
+    attributes[6] = u64::from_ne_bytes(*b"stranger");
+    attributes[8] = attach << 32;
     let fd = bpf(5, &attributes);
     // For BPF_OBJ_PIN: path, file descriptor.
     let path = CString::new(pin.to_str().unwrap()).unwrap();
@@ -47,7 +64,6 @@ pub fn load(pin: &Path) -> SchedClassifier {
     attributes[0] = path.as_ptr() as u64;
     attributes[1] = fd as u64;
     bpf(6, &attributes);
-    SchedClassifier::from_pin(pin).unwrap()
 }
 
 /// Attaches the program to the transmit of a netkit interface, for as long as the value lives.

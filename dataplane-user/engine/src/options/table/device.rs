@@ -1,11 +1,11 @@
-//! What the aggregate is made of. None of it changes while it runs.
+//! What the aggregate is made of. Little of it changes while it runs.
 
 use super::OptionRow;
 use crate::{
-    config::{Addresses, AggregateConfig, Device, Hook, MacPolicy, Wiring},
+    config::{Addresses, AggregateConfig, Device, Hook, MacPolicy, Wiring, Xdp},
     options::{
         Live, Shown,
-        kinds::{Choice, FieldAccess, NamedValue, Planned, field},
+        kinds::{Choice, NamedValue, Planned, field},
     },
 };
 
@@ -98,16 +98,22 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     OptionRow {
         name: "xdp",
         aliases: &[],
-        help: "Whether XDP programs on the ports drop what must not be received",
+        help: "Whether XDP programs on the ports drop what must not be received: in the driver (native), just behind \
+               it (generic), or in those drivers where nothing is lost by it (auto)",
         kind: &Choice {
-            field: FieldAccess { get: |_| (), set: |_, ()| {} },
-            words: &[NamedValue((), &["off"])],
-            planned: &[&["native"], &["generic"], &["auto"]],
+            field: field!(AggregateConfig.xdp),
+            words: &[
+                NamedValue(Xdp::Off, &["off"]),
+                NamedValue(Xdp::Native, &["native"]),
+                NamedValue(Xdp::Generic, &["generic"]),
+                NamedValue(Xdp::Auto, &["auto"]),
+            ],
+            planned: &[],
         },
-        live: Live::No,
-        json: "",
+        live: Live::Attachments,
+        json: "xdp",
         shown: Shown::No,
-        page: "",
+        page: "xdp.md",
     },
     OptionRow {
         name: "config",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Subject};
-use crate::config::{Device, Hook};
+use crate::config::{Device, Hook, XdpMode};
 
 /// A change of programs or maps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,16 @@ pub enum ProgramStep {
         /// Whether it is attached.
         attached: Change<bool>,
     },
+    /// The program that drops early, on a port that has the receiving one; where there is nothing that it could drop
+    /// none is attached.
+    Xdp {
+        /// The port.
+        link: Subject,
+        /// Where it runs.
+        mode: XdpMode,
+        /// Whether it is attached.
+        attached: Change<bool>,
+    },
 }
 
 impl ProgramStep {
@@ -48,7 +58,7 @@ impl ProgramStep {
             // Which end it is attached to does not matter here: neither is there without the other.
             Self::Tx { .. } => Some(&Subject::Aggregate),
             Self::Relay { .. } => Some(&Subject::Peer),
-            Self::Rx { link, .. } => Some(link),
+            Self::Rx { link, .. } | Self::Xdp { link, .. } => Some(link),
         }
     }
 
@@ -57,7 +67,8 @@ impl ProgramStep {
             Self::Maps { present: change }
             | Self::Tx { attached: change, .. }
             | Self::Relay { attached: change, .. }
-            | Self::Rx { attached: change, .. } => change.swap(),
+            | Self::Rx { attached: change, .. }
+            | Self::Xdp { attached: change, .. } => change.swap(),
         }
     }
 }

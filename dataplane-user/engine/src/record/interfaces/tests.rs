@@ -26,6 +26,7 @@ fn record(links: &[&Link]) -> Record {
     let ports = links.iter().zip(0..).map(|(link, slot)| PortRecord {
         id: PortId(slot),
         config: PortConfig::new(link.name.clone()),
+        xdp: None,
         index: Some(link.index),
         identity: Identity::of(link),
         before: (*link).clone(),

@@ -1,9 +1,8 @@
 //! clsact: filters of a qdisc, for kernels without tcx. A filter outlives the process by itself.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use aggctl_common::IfIndex;
-use aya::programs::SchedClassifier;
 use aya_obj::generated::bpf_attach_type::{BPF_TCX_EGRESS, BPF_TCX_INGRESS};
 use rustix::io::Errno;
 
@@ -23,7 +22,7 @@ use crate::dataplane::{
 pub(super) struct Clsact;
 
 impl HookKind for Clsact {
-    fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
+    fn attach(&self, site: AttachPoint<'_>, program: BorrowedFd<'_>) -> Result<(), DataplaneError> {
         let failed = |call| move |failure| DataplaneError::hook(site.index, call, failure);
         let mut tc = Tc::open().map_err(|error| DataplaneError::hook(site.index, "netlink socket", error))?;
         if !tc.has_qdisc(site.index).map_err(failed("list qdiscs"))? {
@@ -39,12 +38,8 @@ impl HookKind for Clsact {
                 result => result.map_err(failed("add qdisc clsact"))?,
             }
         }
-        let fd = program
-            .fd()
-            .map_err(|error| DataplaneError::program(site.role.to_string(), "file descriptor", error))?
-            .as_fd()
-            .as_raw_fd();
-        tc.set_filter(site.index, site.side, label(site.role), fd).map_err(failed("set clsact filter"))
+        let program = program.as_raw_fd();
+        tc.set_filter(site.index, site.side, label(site.role), program).map_err(failed("set clsact filter"))
     }
 
     fn detach(&self, site: AttachPoint<'_>) -> Result<(), DataplaneError> {
@@ -103,5 +98,6 @@ const fn label(role: ProgramRole) -> &'static str {
         ProgramRole::Tx => "aggctl_tx",
         ProgramRole::Relay => "aggctl_relay",
         ProgramRole::Rx(_) => "aggctl_rx",
+        ProgramRole::Xdp(_) => "aggctl_xdp",
     }
 }

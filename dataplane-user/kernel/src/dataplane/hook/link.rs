@@ -33,9 +33,14 @@ pub(super) struct LinkTarget {
 }
 
 impl BpfLink {
-    /// Attaches a program to an interface, behind those that are attached there.
-    pub(super) fn create(program: BorrowedFd<'_>, index: IfIndex, hook: bpf_attach_type) -> io::Result<Self> {
-        let attributes = [number(program), index.0, hook as u32, 0]; // program, interface, hook, flags
+    /// Attaches a program to an interface, behind those that are attached there. The flags are those of the hook.
+    pub(super) fn create(
+        program: BorrowedFd<'_>,
+        index: IfIndex,
+        hook: bpf_attach_type,
+        flags: u32,
+    ) -> io::Result<Self> {
+        let attributes = [number(program), index.0, hook as u32, flags];
         // SAFETY: the attributes have no addresses; the file descriptor that this makes is ours alone.
         unsafe { Ok(Self(OwnedFd::from_raw_fd(call(BPF_LINK_CREATE, &attributes)?))) }
     }

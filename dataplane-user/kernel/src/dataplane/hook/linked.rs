@@ -1,10 +1,9 @@
 //! Hooks on which a link holds each program: tcx, and the transmit of netkit. A pin keeps the link when the process
 //! ends.
 
-use std::{io, os::fd::AsFd as _};
+use std::{io, os::fd::BorrowedFd};
 
 use aggctl_common::IfIndex;
-use aya::programs::SchedClassifier;
 use aya_obj::generated::bpf_attach_type::{self, BPF_NETKIT_PRIMARY, BPF_TCX_EGRESS, BPF_TCX_INGRESS};
 use rustix::io::Errno;
 
@@ -36,11 +35,7 @@ impl Linked {
 }
 
 impl HookKind for Linked {
-    fn attach(&self, site: AttachPoint<'_>, program: &mut SchedClassifier) -> Result<(), DataplaneError> {
-        let program = program
-            .fd()
-            .map_err(|error| DataplaneError::program(site.role.to_string(), "file descriptor", error))?
-            .as_fd();
+    fn attach(&self, site: AttachPoint<'_>, program: BorrowedFd<'_>) -> Result<(), DataplaneError> {
         if let Some(link) = open(site)? {
             if held(site, &link)?.index == site.index {
                 return link.update(program).map_err(failed(site, "update link"));
@@ -49,7 +44,7 @@ impl HookKind for Linked {
             // detached.
             self.detach(site)?;
         }
-        let link = BpfLink::create(program, site.index, self.kind(site.side)).map_err(|error| {
+        let link = BpfLink::create(program, site.index, self.kind(site.side), 0).map_err(|error| {
             if Errno::from_io_error(&error) == Some(Errno::NODEV) {
                 DataplaneError::NoInterface(site.index)
             } else {
@@ -60,16 +55,11 @@ impl HookKind for Linked {
     }
 
     fn detach(&self, site: AttachPoint<'_>) -> Result<(), DataplaneError> {
-        let Some(link) = open(site)? else { return Ok(()) };
-        // The kernel would let go of an unpinned link only a little later, and not at all while somebody holds it open.
-        link.detach().map_err(failed(site, "detach link"))?;
-        pins::unpin(&site.pins.link(site.role))
+        detach(site)
     }
 
     fn attached(&self, site: AttachPoint<'_>) -> Result<Option<u32>, DataplaneError> {
-        let Some(link) = open(site)? else { return Ok(None) };
-        let held = held(site, &link)?;
-        Ok((held.index == site.index).then_some(held.program))
+        attached(site)
     }
 
     fn before(&self, site: AttachPoint<'_>) -> Result<Vec<u32>, DataplaneError> {
@@ -80,8 +70,23 @@ impl HookKind for Linked {
     }
 }
 
+/// Takes off what the pinned link holds; fine if there is none.
+pub(super) fn detach(site: AttachPoint<'_>) -> Result<(), DataplaneError> {
+    let Some(link) = open(site)? else { return Ok(()) };
+    // The kernel would let go of an unpinned link only a little later, and not at all while somebody holds it open.
+    link.detach().map_err(failed(site, "detach link"))?;
+    pins::unpin(&site.pins.link(site.role))
+}
+
+/// The kernel's number of the program that the pinned link holds to this interface, if it does.
+pub(in crate::dataplane) fn attached(site: AttachPoint<'_>) -> Result<Option<u32>, DataplaneError> {
+    let Some(link) = open(site)? else { return Ok(None) };
+    let held = held(site, &link)?;
+    Ok((held.index == site.index).then_some(held.program))
+}
+
 /// The pinned link, if there is one.
-fn open(site: AttachPoint<'_>) -> Result<Option<BpfLink>, DataplaneError> {
+pub(super) fn open(site: AttachPoint<'_>) -> Result<Option<BpfLink>, DataplaneError> {
     BpfLink::open(&site.pins.link(site.role)).map_err(failed(site, "open"))
 }
 
@@ -89,7 +94,7 @@ fn held(site: AttachPoint<'_>, link: &BpfLink) -> Result<LinkTarget, DataplaneEr
     link.held().map_err(failed(site, "link info"))
 }
 
-fn failed(site: AttachPoint<'_>, call: &'static str) -> impl FnOnce(io::Error) -> DataplaneError {
+pub(super) fn failed(site: AttachPoint<'_>, call: &'static str) -> impl FnOnce(io::Error) -> DataplaneError {
     let path = site.pins.link(site.role);
     move |error| DataplaneError::pin(path, call, error)
 }
