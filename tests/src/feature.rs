@@ -69,6 +69,9 @@ pub static TEAM: Feature =
 /// Frames for test runs of programs whose linear part is only the header.
 pub static PAGED_TEST_RUNS: Feature =
     Feature { name: "paged test runs", since: Version(6, 19), option: None, probe: Probe::Trial };
+/// The same socket for the answers of all namespaces to echo requests, one for each processor.
+pub static SHARED_ANSWERS: Feature =
+    Feature { name: "one ICMP socket for all namespaces", since: Version(5, 18), option: None, probe: Probe::Trial };
 
 /// All that can be asked for in advance.
 pub static ALL: [&Feature; 5] = [&TCX, &NETKIT, &VLAN, &BOND, &TEAM];

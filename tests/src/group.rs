@@ -63,6 +63,7 @@ impl Group {
             host.set_sysctl("net/ipv6/conf/default/accept_dad", "0");
             for port in 0..ports {
                 host.ip(&format!("link set eth{port} up"));
+                host.keep_queues_short(&format!("eth{port}"));
             }
             host.ip(&format!("addr add {address}/24 dev eth0"));
         }

@@ -25,6 +25,8 @@ impl Guest {
         host.ip(&format!("link add {interface} type veth peer name eth0 netns {}", namespace.name()));
         host.ip(&format!("link set {interface} up"));
         namespace.ip("link set eth0 up");
+        host.keep_queues_short(interface);
+        namespace.keep_queues_short("eth0");
         Self { namespace }
     }
 }

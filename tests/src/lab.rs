@@ -139,6 +139,7 @@ impl Lab {
         self.switch.ip(&format!("link add uplink type veth peer name eth0 netns {}", self.client.name()));
         self.switch.ip("link set uplink master br0 up");
         self.client.ip("link set eth0 up");
+        self.client.keep_queues_short("eth0");
         for address in [&format!("{CLIENT_V4}/24"), &format!("{CLIENT_V6}/64")] {
             self.client.ip(&format!("addr add {address} dev eth0"));
         }
@@ -164,6 +165,7 @@ impl Lab {
         };
         self.switch.ip(&format!("link set {end} master br0 up"));
         self.host.ip(&format!("link set {port} up"));
+        self.host.keep_queues_short(port);
         self.cables.insert(port.to_owned(), cable);
         if self.case.link == Link::Tap {
             // Until its carrier has changed once, the state of a tap is unknown.
@@ -228,12 +230,12 @@ impl Lab {
 
     /// The client pings the host's IPv4 address.
     pub fn ping(&self, interval: Duration) -> Ping {
-        Ping::start(&self.client, HOST_V4, None, interval)
+        Ping::start(&self.client, &self.host, HOST_V4, None, interval)
     }
 
     /// The client pings the host's IPv6 address.
     pub fn ping6(&self, interval: Duration) -> Ping {
-        Ping::start(&self.client, HOST_V6, None, interval)
+        Ping::start(&self.client, &self.host, HOST_V6, None, interval)
     }
 }
 

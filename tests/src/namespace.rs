@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use aggctl_testbed::netns;
+use aggctl_testbed::{netns, traffic::unsent};
 
 use crate::command::{self, Outcome};
 
@@ -28,6 +28,12 @@ impl Namespace {
     #[track_caller]
     pub fn new(role: &str) -> Self {
         Self(netns::Namespace::new(role).unwrap())
+    }
+
+    /// Keeps the queues of a device short: see [`unsent::keep_queues_short`].
+    #[track_caller]
+    pub fn keep_queues_short(&self, device: &str) {
+        unsent::keep_queues_short(self, device).unwrap();
     }
 
     /// Runs `work` on a thread of its own inside the namespace.

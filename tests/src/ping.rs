@@ -20,15 +20,22 @@ impl Deref for Ping {
 }
 
 impl Ping {
-    /// Pings `to` from `namespace`, `from` an address of its own if one is given, and waits for the first answer.
+    /// Pings `to`, an address of `answering`, from `namespace`, `from` an address of its own if one is given, and waits
+    /// for the first answer.
     ///
     /// # Panics
     ///
     /// If nobody answers.
     #[track_caller]
-    pub fn start(namespace: &Namespace, to: &str, from: Option<&str>, interval: Duration) -> Self {
-        let from = from.map(|from| from.parse().unwrap());
-        let ping = Self(traffic::ping::Ping::start(namespace, to.parse().unwrap(), from, interval).unwrap());
+    pub fn start(
+        namespace: &Namespace,
+        answering: &Namespace,
+        to: &str,
+        from: Option<&str>,
+        interval: Duration,
+    ) -> Self {
+        let (to, from) = (to.parse().unwrap(), from.map(|from| from.parse().unwrap()));
+        let ping = Self(traffic::ping::Ping::start(namespace, answering, to, from, interval).unwrap());
         ping.wait_for_answer(SOON);
         ping
     }
@@ -46,7 +53,11 @@ impl Ping {
     /// If an answer came and had no place in the socket's buffer: nobody knows then what was lost.
     #[track_caller]
     pub fn since(&self, mark: Mark) -> Stats {
-        self.0.between(mark, self.mark()).unwrap()
+        let stats = self.0.between(mark, self.mark()).unwrap();
+        if stats.unsent > 0 {
+            println!("the kernel had no room for {} answers of {}", stats.unsent, stats.sent);
+        }
+        stats
     }
 
     /// What became of all pings so far.

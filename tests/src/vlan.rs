@@ -28,6 +28,7 @@ pub fn stack(namespace: &Namespace, lower: &str, tags: &[Tag]) -> String {
         let protocol = if *protocol == 0x88a8 { "802.1ad" } else { "802.1q" };
         namespace.ip(&format!("link add link {lower} name {device} type vlan protocol {protocol} id {vlan}"));
         namespace.ip(&format!("link set {device} up"));
+        namespace.keep_queues_short(&device);
         device
     })
 }

@@ -134,7 +134,7 @@ fn a_dhcp_client_on_the_aggregate_gets_an_address(case: Case) {
     let server = guest::DhcpServer::start(&lab.client, HOST_V4);
     server.ask(&lab.host, "agg0").ok();
     assert!(lab.host.ip("-4 addr show dev agg0").contains(HOST_V4));
-    let ping = Ping::start(&lab.host, CLIENT_V4, None, RHYTHM);
+    let ping = Ping::start(&lab.host, &lab.client, CLIENT_V4, None, RHYTHM);
     lab.cut("eth0");
     ping.wait_for_answer(SOON);
     server.ask(&lab.host, "agg0").ok();

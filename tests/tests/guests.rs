@@ -49,8 +49,10 @@ fn guests_survive_failover_and_failback(case: Case) {
     wait_for("promiscuous ports, standby included", SOON, || {
         ["eth0", "eth1"].iter().all(|port| lab.host.link(port)["promiscuity"].as_u64().unwrap() > 0)
     });
-    let addresses = (1..=4).flat_map(|number| [format!("10.0.0.1{number}"), format!("fd00::1{number}")]);
-    let pings: Vec<_> = addresses.map(|address| Ping::start(&lab.client, &address, None, RHYTHM)).collect();
+    let addresses = |number| [format!("10.0.0.1{number}"), format!("fd00::1{number}")];
+    let ping = |guest: &Guest, address: &str| Ping::start(&lab.client, &guest.namespace, address, None, RHYTHM);
+    let pings: Vec<_> =
+        (1..).zip(&guests).flat_map(|(number, guest)| addresses(number).map(|address| ping(guest, &address))).collect();
     let pause = Duration::from_millis(5);
     let sessions = [
         TcpSession::start(&guests[0].namespace, &lab.client, "10.0.0.11", 1024, pause),
@@ -221,7 +223,7 @@ fn vlans_are_announced_with_their_tags(case: Case) {
     lab.client.ip("link add eth0.20 link eth0 type vlan id 20");
     lab.client.ip("link set eth0.20 up");
     lab.client.ip("addr add 10.20.0.1/24 dev eth0.20");
-    let ping = Ping::start(&lab.client, "10.20.0.11", None, RHYTHM);
+    let ping = Ping::start(&lab.client, &guest.namespace, "10.20.0.11", None, RHYTHM);
     let aggregate = mac_of(&lab.host, "agg0");
     let behind = mac_of(&guest.namespace, "eth0");
 

@@ -1,17 +1,19 @@
 //! The harness itself, without the product: what it says about traffic and hosts is true.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
+use aggctl_testbed::traffic;
 use aggctl_tests::{
-    Capture, Case, Flapping, HostState, Lab, Ping, TcpSession, capture, cases, frames, guest,
+    Capture, Case, Flapping, HostState, Lab, Namespace, Ping, TcpSession, capture, cases, feature, frames, guest,
     guest::Guest,
-    lab::{HOST_V4, REMOTE_V4, REMOTE_V6},
+    lab::{CLIENT_V4, HOST_V4, REMOTE_V4, REMOTE_V6},
     matrix::SOON,
     skip,
     sys::PacketSocket,
-    wait_for,
+    wait, wait_for,
 };
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 cases!(traffic_flows_until_the_cable_is_cut: VETH_TCX, TAP_TCX);
 fn traffic_flows_until_the_cable_is_cut(case: Case) {
@@ -19,8 +21,8 @@ fn traffic_flows_until_the_cable_is_cut(case: Case) {
     let _flapping = Flapping::start(&lab.host);
     let ping = lab.ping(Duration::from_millis(2));
     let ping6 = lab.ping6(Duration::from_millis(2));
-    let remote = Ping::start(&lab.host, REMOTE_V4, Some(HOST_V4), Duration::from_millis(10));
-    let remote6 = Ping::start(&lab.host, REMOTE_V6, None, Duration::from_millis(10));
+    let remote = Ping::start(&lab.host, &lab.client, REMOTE_V4, Some(HOST_V4), Duration::from_millis(10));
+    let remote6 = Ping::start(&lab.host, &lab.client, REMOTE_V6, None, Duration::from_millis(10));
     let session = TcpSession::start(&lab.host, &lab.client, HOST_V4, 4096, Duration::from_millis(1));
     let ((), stats) = ping.during(|| ping.run(500));
     assert!(stats.sent >= 500 && stats.lost == 0 && stats.doubled == 0, "{stats:?}");
@@ -30,7 +32,7 @@ fn traffic_flows_until_the_cable_is_cut(case: Case) {
         lab.cut("eth0");
         ping.expect_silence();
     });
-    assert!(stats.lost >= 20 && stats.sent == stats.received + stats.lost, "{stats:?}");
+    assert!(stats.lost >= 20 && stats.sent == stats.received + stats.lost + stats.unsent, "{stats:?}");
     ping6.expect_silence();
     wait_for("no carrier", SOON, || !lab.host.has_carrier("eth0"));
 
@@ -40,6 +42,56 @@ fn traffic_flows_until_the_cable_is_cut(case: Case) {
     }
     session.expect_alive();
     assert!(ping.total().longest_gap >= Duration::from_millis(200));
+}
+
+/// Two pairs of namespaces that have nothing to do with each other; one end of the second is asked by somebody whom it
+/// cannot reach.
+#[test]
+fn what_the_kernel_has_no_room_to_answer_is_not_lost() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("needs root");
+    }
+    let pairs = [0, 1].map(|_| ["a", "b"].map(Namespace::new));
+    for [asking, answering] in &pairs {
+        asking.ip(&format!("link add eth0 type veth peer name eth0 netns {}", answering.name()));
+        for (namespace, address) in [(asking, CLIENT_V4), (answering, HOST_V4)] {
+            namespace.ip(&format!("addr add {address}/24 dev eth0"));
+            namespace.ip("link set eth0 up");
+        }
+        wait_for("an answer", SOON, || asking.exec(&format!("ping -c 1 -W 1 {HOST_V4}")).succeeded());
+    }
+    let [[client, host], [silent, bothered]] = &pairs;
+    let mac = bothered.link("eth0")["address"].as_str().unwrap().to_owned();
+    silent.ip(&format!("neigh replace {HOST_V4} lladdr {mac} dev eth0 nud permanent"));
+    silent.set_sysctl("net/ipv4/conf/all/arp_ignore", "8");
+    bothered.ip("neigh flush all");
+
+    // The kernel answers on the processor that sends the request. Threads inherit theirs.
+    let start = || {
+        let mut processors = CpuSet::new();
+        processors.set(sched_getcpu());
+        sched_setaffinity(None, &processors).unwrap();
+        let interval = Duration::from_millis(1);
+        let ping = Ping::start(client, host, HOST_V4, None, interval);
+        (ping, traffic::ping::Ping::start(silent, bothered, HOST_V4.parse().unwrap(), None, interval).unwrap())
+    };
+    let (ping, _unanswered) = thread::scope(|scope| scope.spawn(start).join()).unwrap();
+    let next = || ping.during(|| ping.run(100)).1;
+    let Some(as_if_lost) = wait::find(SOON, || Some(next()).filter(|stats| stats.lost > 0)) else {
+        return skip(&feature::SHARED_ANSWERS.lacking());
+    };
+    assert_eq!(as_if_lost.unsent, 0, "the host's queues are long: {as_if_lost:?}");
+
+    host.keep_queues_short("eth0");
+    wait_for("answers that the kernel had no room for", SOON, || {
+        let stats = next();
+        assert_eq!((stats.lost, stats.received + stats.unsent), (0, stats.sent), "{stats:?}");
+        stats.unsent > 0
+    });
+    // What does not arrive at all is lost, now as ever.
+    host.ip("link set eth0 down");
+    let stats = next();
+    assert!(stats.lost >= 99 && stats.unsent == 0, "{stats:?}");
 }
 
 cases!(a_changed_host_is_noticed: VETH_TCX);

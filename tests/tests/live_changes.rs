@@ -21,7 +21,7 @@ cases!(
 fn switching_by_hand_loses_nothing(case: Case) {
     let lab = Lab::two_ports(case);
     lab.attach("--reselect failure");
-    let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM), Ping::start(&lab.host, CLIENT_V4, None, RHYTHM)];
+    let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM), Ping::start(&lab.host, &lab.client, CLIENT_V4, None, RHYTHM)];
     undisturbed(&lab, &pings, "switching by hand", || {
         for port in ["eth1", "eth0", "eth1", "eth0", "eth1"] {
             lab.host.aggctl(&format!("set agg0 active-port={port}")).ok();
@@ -53,14 +53,14 @@ fn addresses_of_the_aggregate_change_under_traffic(case: Case) {
     let ping = lab.ping(RHYTHM);
     let ((), stats) = ping.during(|| {
         lab.host.ip("addr add 10.0.0.99/24 dev agg0");
-        Ping::start(&lab.client, "10.0.0.99", None, RHYTHM).run(50);
+        Ping::start(&lab.client, &lab.host, "10.0.0.99", None, RHYTHM).run(50);
         lab.host.ip("addr del 10.0.0.99/24 dev agg0");
     });
     assert_eq!(stats.lost, 0, "{stats:?}");
     // The address itself is another: a new one takes its place, and a failover takes it along.
     lab.host.ip("addr add 10.0.0.98/25 dev agg0");
     lab.host.ip(&format!("addr del {HOST_V4}/24 dev agg0"));
-    let moved = Ping::start(&lab.client, "10.0.0.98", None, RHYTHM);
+    let moved = Ping::start(&lab.client, &lab.host, "10.0.0.98", None, RHYTHM);
     lab.cut("eth0");
     moved.wait_for_answer(SOON);
     lab.restore("eth0");

@@ -24,8 +24,8 @@ fn a_host_moves_to_an_aggregate_and_back(case: Case) {
     let pings = [
         lab.ping(RHYTHM),
         lab.ping6(RHYTHM),
-        Ping::start(&lab.client, HOST_V4, Some(REMOTE_V4), RHYTHM),
-        Ping::start(&lab.client, HOST_V6, Some(REMOTE_V6), RHYTHM),
+        Ping::start(&lab.client, &lab.host, HOST_V4, Some(REMOTE_V4), RHYTHM),
+        Ping::start(&lab.client, &lab.host, HOST_V6, Some(REMOTE_V6), RHYTHM),
     ];
     let session = TcpSession::start(&lab.host, &lab.client, HOST_V4, 4096, Duration::from_millis(2));
     let session6 = TcpSession::start(&lab.host, &lab.client, HOST_V6, 4096, Duration::from_millis(2));
@@ -115,7 +115,7 @@ fn a_host_with_much_configuration_is_as_before(case: Case) {
     lab.host.set_sysctl("net/ipv4/conf/eth0/arp_ignore", "1");
     lab.host.set_sysctl("net/ipv6/conf/eth0/accept_ra", "0");
     let before = HostState::of(&lab.host);
-    let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM), Ping::start(&lab.client, "10.0.0.3", None, RHYTHM)];
+    let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM), Ping::start(&lab.client, &lab.host, "10.0.0.3", None, RHYTHM)];
 
     undisturbed(&pings, "attach", || {
         lab.attach("");

@@ -51,6 +51,7 @@ impl Bonds {
         for (host, address) in [(&bonds.near, NEAR), (&bonds.far, FAR)] {
             host.ip(&format!("addr add {address}/24 dev bond0"));
             host.ip("link set bond0 up");
+            host.keep_queues_short("bond0");
         }
         let answers = || bonds.near.exec(&format!("ping -c 1 -W 1 {FAR}")).succeeded();
         wait_for("the far host answers", SOON * 3, answers);
@@ -88,7 +89,7 @@ impl Bonds {
     }
 
     fn ping(&self) -> Ping {
-        Ping::start(&self.near, FAR, None, RHYTHM)
+        Ping::start(&self.near, &self.far, FAR, None, RHYTHM)
     }
 
     /// How many frames each port has sent.

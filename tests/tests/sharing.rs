@@ -129,7 +129,7 @@ fn two_aggregates_talk_and_lose_cables(case: Case) {
     let before = HostState::of(&group.near);
     group.attach(&group.near, "--mode hash");
     group.attach(&group.far, "--mode hash --seed 9");
-    let ping = Ping::start(&group.far, NEAR, None, Duration::from_millis(10));
+    let ping = Ping::start(&group.far, &group.near, NEAR, None, Duration::from_millis(10));
     ping.wait_for_answer(SOON);
     let session = TcpSession::start(&group.near, &group.far, NEAR, 1 << 16, Duration::from_millis(5));
     for port in 0..3 {
@@ -156,7 +156,7 @@ fn access_ports_at_both_ends_carry_tcp(case: Case) {
     for end in [&group.near, &group.far] {
         group.attach(end, "--mode hash --vlan access=42");
     }
-    let ping = Ping::start(&group.far, NEAR, None, Duration::from_millis(10));
+    let ping = Ping::start(&group.far, &group.near, NEAR, None, Duration::from_millis(10));
     ping.wait_for_answer(SOON);
     let session = TcpSession::start(&group.near, &group.far, NEAR, 1 << 18, Duration::from_millis(5));
     session.expect_alive();

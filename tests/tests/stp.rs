@@ -99,7 +99,7 @@ fn close_loop(lab: &Lab, switch: u16, host: u16) -> (Guest, Ping) {
     wait_for("a guest behind the tree", CONVERGENCE, || {
         guest.namespace.exec(&format!("ping -q -c 1 -W 1 {CLIENT_V4}")).succeeded()
     });
-    let ping = Ping::start(&lab.client, GUEST_V4, None, RHYTHM);
+    let ping = Ping::start(&lab.client, &guest.namespace, GUEST_V4, None, RHYTHM);
     (guest, ping)
 }
 

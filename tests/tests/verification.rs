@@ -43,7 +43,7 @@ impl Apart {
     }
 
     fn ping(&self) -> Ping {
-        Ping::start(&self.lab.client, HOST_V4, None, RHYTHM)
+        Ping::start(&self.lab.client, &self.lab.host, HOST_V4, None, RHYTHM)
     }
 }
 

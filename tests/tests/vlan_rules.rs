@@ -221,7 +221,7 @@ fn a_tag_does_not_count_for_the_mtu(case: Case) {
     for end in [&group.near, &group.far] {
         group.attach(end, "--mode hash --vlan access=10");
     }
-    Ping::start(&group.far, NEAR, None, Duration::from_millis(20));
+    Ping::start(&group.far, &group.near, NEAR, None, Duration::from_millis(20));
     // 28 octets of headers make it 1500.
     let ping = |octets: u32| group.near.exec(&format!("ping -c 3 -W 5 -M do -s {octets} {FAR}"));
     ping(1472).ok();
@@ -252,7 +252,7 @@ fn vlan_devices_follow_the_rule(case: Case) {
         for number in [20, 22, 30] {
             println!("VLAN {number}, acceleration {acceleration}");
             let near = format!("10.{number}.0.1");
-            Ping::start(&group.far, &near, None, Duration::from_millis(20));
+            Ping::start(&group.far, &group.near, &near, None, Duration::from_millis(20));
             // In super-frames, where the cables carry them.
             TcpSession::start(&group.near, &group.far, &near, 1 << 18, Duration::from_millis(5)).expect_alive();
         }

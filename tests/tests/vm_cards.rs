@@ -65,7 +65,7 @@ fn guests_arrive_on_every_port(case: Case) {
     }
     guest.namespace.ip("addr add 10.0.0.9/24 dev eth0");
     guest.namespace.ip("addr add fd00::9/64 dev eth0");
-    let ping = Ping::start(&lab.client, "10.0.0.9", None, RHYTHM);
+    let ping = Ping::start(&lab.client, &guest.namespace, "10.0.0.9", None, RHYTHM);
     on_each_port(&lab, &ping, |port| {
         ping.wait_for_answer(SOON);
         neighbours_are_found(&lab.client, "fd00::9");
@@ -85,7 +85,7 @@ fn tags_arrive_on_every_port(case: Case) {
         namespace.ip(&format!("addr add 10.10.0.{end}/24 dev {device}"));
         namespace.ip(&format!("addr add fd00:10::{end}/64 dev {device}"));
     }
-    let ping = Ping::start(&lab.client, "10.10.0.2", None, RHYTHM);
+    let ping = Ping::start(&lab.client, &lab.host, "10.10.0.2", None, RHYTHM);
     on_each_port(&lab, &ping, |port| {
         ping.wait_for_answer(SOON);
         neighbours_are_found(&lab.client, "fd00:10::2");

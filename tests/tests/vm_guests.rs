@@ -33,7 +33,8 @@ fn meet(lab: &TwoHosts) {
     let pings: Vec<_> = (0..VLANS.len())
         .flat_map(|place| [(0, 1), (1, 0)].map(|(from, to)| (place, from, to)))
         .map(|(place, from, to)| {
-            Ping::start(&lab.hosts[from].guests[place].namespace, &address(to, place), None, RHYTHM)
+            let namespaces = [from, to].map(|host| &lab.hosts[host].guests[place].namespace);
+            Ping::start(namespaces[0], namespaces[1], &address(to, place), None, RHYTHM)
         })
         .collect();
     let at_guests: Vec<_> = (0..VLANS.len())

@@ -98,7 +98,7 @@ fn spread(lab: &Lab, partner: impl FnOnce(&Lab) -> Partner) {
             let address = format!("10.0.0.{}", 100 + number);
             lab.client.ip(&format!("addr add {address}/24 dev eth0"));
             lab.host.ip(&format!("neigh replace {address} lladdr {client} dev agg0 nud permanent"));
-            Ping::start(&lab.client, HOST_V4, Some(&address), CALM)
+            Ping::start(&lab.client, &lab.host, HOST_V4, Some(&address), CALM)
         })
         .collect();
     let answered = || -> Vec<bool> {

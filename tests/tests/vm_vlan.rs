@@ -147,7 +147,7 @@ fn a_guest_behind_a_vlan_device_survives_failover(case: Case) {
     guest.namespace.ip("addr add 10.10.0.2/24 dev eth0");
     guest.namespace.ip("addr add fd00:10::2/64 dev eth0");
     let mut pings = Vec::from(ping(&lab, 10));
-    pings.push(Ping::start(&guest.namespace, "10.10.0.1", None, RHYTHM));
+    pings.push(Ping::start(&guest.namespace, &lab.client, "10.10.0.1", None, RHYTHM));
     pings.push(lab.ping(RHYTHM));
     let wires = ["sw0", "sw1"]
         .map(|end| Capture::start(&lab.switch, end, |captured| capture::is_ping(captured) && !captured.outgoing));
@@ -189,7 +189,8 @@ fn addressed(namespace: &Namespace, lower: &str, tags: &[Tag], number: u16, end:
 /// The client pings the host's addresses in a VLAN.
 #[track_caller]
 fn ping(lab: &Lab, number: u16) -> [Ping; 2] {
-    [format!("10.{number}.0.2"), format!("fd00:{number}::2")].map(|to| Ping::start(&lab.client, &to, None, RHYTHM))
+    [format!("10.{number}.0.2"), format!("fd00:{number}::2")]
+        .map(|to| Ping::start(&lab.client, &lab.host, &to, None, RHYTHM))
 }
 
 /// Checks that all of the host's addresses send from now on, with the tags that belong to them.

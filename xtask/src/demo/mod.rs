@@ -62,11 +62,11 @@ fn show(topology: &Topology, product: &Product<'_>, interrupt: &Interrupt) -> Re
     println!(
         "host (eth0, eth1) ── switch ── client, in network namespaces.\n\
          The client pings {HOST} every {} ms and talks TCP with it all the time; both connections are the same from\n\
-         the first line to the last. \"gap\" is the longest time without an answer, \"lost\" what was never answered.\n",
+         the first line to the last. \"gap\" is the longest time without an answer, \"lost\" what the network lost.\n",
         INTERVAL.as_millis()
     );
     interrupt.pause(SETTLE)?;
-    let pings = Ping::start(&topology.client, HOST.into(), None, INTERVAL)?;
+    let pings = Ping::start(&topology.client, &topology.host, HOST.into(), None, INTERVAL)?;
     let stream = TcpSession::start(&topology.host, &topology.client, HOST.into(), CHUNK, PAUSE)?;
     let before = host::picture(&topology.host)?;
 

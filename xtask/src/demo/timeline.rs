@@ -25,6 +25,8 @@ pub struct Timeline<'a> {
     counted: Mark,
     bytes: u64,
     lost: BTreeMap<String, u64>,
+    /// Answers that the kernel had no room to send, which are not lost.
+    unsent: u64,
 }
 
 impl<'a> Timeline<'a> {
@@ -44,6 +46,7 @@ impl<'a> Timeline<'a> {
             counted,
             bytes: stream.checked(),
             lost: BTreeMap::new(),
+            unsent: 0,
         })
     }
 
@@ -66,7 +69,7 @@ impl<'a> Timeline<'a> {
 
         let end = self.pings.mark()?;
         let bytes = self.stream.checked();
-        let Stats { sent, lost, longest_gap, .. } = self.pings.between(self.counted, end)?;
+        let Stats { sent, lost, unsent, longest_gap, .. } = self.pings.between(self.counted, end)?;
         let moved = f64::from(u32::try_from(bytes - self.bytes)?) / (1024.0 * 1024.0);
         println!(
             "{:>7.2}  {what:<44} {:>8.1} {:>8} {:>12.1}  {}",
@@ -83,6 +86,7 @@ impl<'a> Timeline<'a> {
             bail!("the TCP connection moved no byte during \"{what}\"");
         }
         self.lost.insert(what.to_owned(), lost);
+        self.unsent += unsent;
         (self.counted, self.bytes) = (end, bytes);
         Ok(())
     }
@@ -94,5 +98,8 @@ impl<'a> Timeline<'a> {
         println!(
             "\nlost in all: {lost}; the TCP connection carried {mib:.0} MiB there and back, every byte as it was sent"
         );
+        if self.unsent > 0 {
+            println!("beside these, the kernel had no room to send {} answers that were asked for", self.unsent);
+        }
     }
 }

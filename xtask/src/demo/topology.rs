@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
-use aggctl_testbed::netns::Namespace;
+use aggctl_testbed::{netns::Namespace, traffic::unsent::keep_queues_short};
 
 /// The address of the host that the client talks to.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -45,6 +45,7 @@ impl Topology {
             switch.ip(&format!("link add {port} type veth peer name {name} netns {}", namespace.name()))?;
             switch.ip(&format!("link set {port} master br0 up"))?;
             namespace.ip(&format!("link set {name} up"))?;
+            keep_queues_short(namespace, name)?;
         }
         host.ip(&format!("address add {HOST}/24 dev eth0"))?;
         host.ip("address add 2001:db8::1/64 dev eth0 nodad")?;

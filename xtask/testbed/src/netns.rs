@@ -36,6 +36,33 @@ pub struct Namespace {
     cookie: u64,
 }
 
+/// The way into a network namespace.
+#[derive(Debug)]
+pub struct Door(File);
+
+impl Door {
+    /// Runs `work` on a thread inside the namespace and waits for it. A socket that it makes stays in the namespace.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered, or `work` fails.
+    ///
+    /// # Panics
+    ///
+    /// If `work` does.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let result = thread::scope(|scope| scope.spawn(|| self.pass(work)).join());
+        result.unwrap_or_else(|cause| panic::resume_unwind(cause))
+    }
+
+    /// Moves this thread into the namespace, and does `work` there.
+    fn pass<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
+            .context("cannot enter a namespace")?;
+        work()
+    }
+}
+
 impl Namespace {
     /// Makes a namespace with its loopback interface up, in which everybody may ping; `role` ends its name.
     ///
@@ -67,6 +94,15 @@ impl Namespace {
         Path::new("/run/netns").join(&self.name)
     }
 
+    /// The way into the namespace, which stays open when its name is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace is gone.
+    pub fn door(&self) -> Result<Door> {
+        File::open(self.path()).map(Door).with_context(|| format!("namespace {}", self.name))
+    }
+
     /// Moves a thread that runs this into the namespace, and does `work` there.
     ///
     /// # Errors
@@ -76,28 +112,21 @@ impl Namespace {
     where
         F: FnOnce() -> Result<T>,
     {
-        let door = File::open(self.path()).with_context(|| format!("namespace {}", self.name))?;
-        Ok(move || {
-            move_into_link_name_space(door.as_fd(), Some(LinkNameSpaceType::Network))
-                .context("cannot enter a namespace")?;
-            drop(door);
-            work()
-        })
+        let door = self.door()?;
+        Ok(move || door.pass(work))
     }
 
-    /// Runs `work` on a thread inside the namespace and waits for it. A socket that it makes stays in the namespace.
+    /// As [`Door::enter`].
     ///
     /// # Errors
     ///
-    /// When the namespace cannot be entered, or `work` fails.
+    /// When the namespace is gone or cannot be entered, or `work` fails.
     ///
     /// # Panics
     ///
     /// If `work` does.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let inside = self.inside(work)?;
-        let result = thread::scope(|scope| scope.spawn(inside).join());
-        result.unwrap_or_else(|cause| panic::resume_unwind(cause))
+        self.door()?.enter(work)
     }
 
     /// A command inside the namespace, entered the way people do: `ip netns exec`.

@@ -3,3 +3,4 @@
 pub mod bulk;
 pub mod ping;
 pub mod tcp;
+pub mod unsent;

@@ -5,6 +5,8 @@
 //! - A thread that the machine does not let run sends nothing, so nothing of it is lost. Answers wait for the other in
 //!   a buffer for a minute of the fastest rhythm, and an answer that finds the buffer full is an error.
 //! - A request that the kernel refuses to send is told apart from one that is not answered.
+//! - A request that arrived and that the kernel had no room to answer is told apart, too, and does not count as lost:
+//!   see [`unsent`].
 //! - The queue of frames that a processor could not work off in time belongs to the machine, and everybody on it shares
 //!   it: what it dropped is told with what was lost.
 
@@ -22,6 +24,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto, socket};
 
+use super::unsent::{self, Unsent};
 use crate::{netns::Namespace, sys, wait};
 
 /// How long an answer may be under way before its ping counts as lost.
@@ -38,12 +41,34 @@ struct Probe {
     refused: bool,
     answered: Option<Instant>,
     answers: u64,
+    /// Whether the kernel had no room to answer it.
+    unsent: bool,
+}
+
+impl Probe {
+    fn is_answered(&self) -> bool {
+        self.answers > 0
+    }
+
+    fn is_unsent(&self) -> bool {
+        self.unsent && !self.is_answered()
+    }
+
+    fn is_lost(&self) -> bool {
+        !self.is_answered() && !self.unsent
+    }
+
+    /// When it was answered; when it was sent, if the kernel had no room to answer it and the network no part in that.
+    fn silent_until(&self) -> Option<Instant> {
+        self.answered.or(self.unsent.then_some(self.sent))
+    }
 }
 
 /// Echo requests at a steady rhythm, until dropped.
 #[derive(Debug)]
 pub struct Ping {
     socket: UdpSocket,
+    unsent: Unsent,
     begin: Mark,
     probes: Arc<Mutex<Vec<Probe>>>,
     ended: Arc<AtomicBool>,
@@ -59,6 +84,8 @@ pub struct Mark {
     sent: usize,
     /// What the machine had dropped before.
     machine_dropped: u64,
+    /// What could not be answered before.
+    unsent: unsent::Mark,
 }
 
 /// What became of the pings of a period.
@@ -68,8 +95,10 @@ pub struct Stats {
     pub sent: u64,
     /// How many were answered.
     pub received: u64,
-    /// How many were not.
+    /// How many were not, but for those of `unsent`.
     pub lost: u64,
+    /// How many arrived and were not answered because the answering kernel had no room for answers; see [`unsent`].
+    pub unsent: u64,
     /// How many answers came more than once.
     pub doubled: u64,
     /// How many of the lost ones the kernel refused to send.
@@ -95,14 +124,21 @@ pub struct Hole {
 }
 
 impl Ping {
-    /// Pings `to` from `namespace`, `from` an address of its own if one is given.
+    /// Pings `to`, an address of `answering`, from `namespace`, `from` an address of its own if one is given.
     ///
     /// # Errors
     ///
     /// When there is no such socket for us, or no way to the address.
-    pub fn start(namespace: &Namespace, to: IpAddr, from: Option<IpAddr>, interval: Duration) -> Result<Self> {
+    pub fn start(
+        namespace: &Namespace,
+        answering: &Namespace,
+        to: IpAddr,
+        from: Option<IpAddr>,
+        interval: Duration,
+    ) -> Result<Self> {
         let socket = namespace.enter(|| open(to, from).with_context(|| format!("cannot ping {to}")))?;
-        let begin = Mark { at: Instant::now(), sent: 0, machine_dropped: machine_dropped()? };
+        let unsent = Unsent::of(answering, to)?;
+        let begin = Mark { at: Instant::now(), sent: 0, machine_dropped: machine_dropped()?, unsent: unsent.mark()? };
         let probes = Arc::new(Mutex::new(Vec::new()));
         let ended = Arc::new(AtomicBool::new(false));
         let receiver = thread::spawn({
@@ -114,7 +150,7 @@ impl Ping {
             let kind = if to.is_ipv4() { 8 } else { 128 };
             move || send(&socket, kind, &probes, &ended, interval)
         });
-        Ok(Self { socket, begin, probes, ended, threads: vec![receiver, sender] })
+        Ok(Self { socket, unsent, begin, probes, ended, threads: vec![receiver, sender] })
     }
 
     fn probes(&self) -> MutexGuard<'_, Vec<Probe>> {
@@ -135,9 +171,10 @@ impl Ping {
     ///
     /// # Errors
     ///
-    /// When the machine does not say what it drops.
+    /// When the machine does not say what it drops, or what it did not answer.
     pub fn mark(&self) -> Result<Mark> {
-        Ok(Mark { at: Instant::now(), sent: self.sent(), machine_dropped: machine_dropped()? })
+        let (at, sent) = (Instant::now(), self.sent());
+        Ok(Mark { at, sent, machine_dropped: machine_dropped()?, unsent: self.unsent.mark()? })
     }
 
     /// What became of the pings between two marks, once the stragglers are in.
@@ -146,18 +183,30 @@ impl Ping {
     ///
     /// If an answer came and had no place in the socket's buffer: nobody knows then what was lost.
     pub fn between(&self, from: Mark, to: Mark) -> Result<Stats> {
-        wait::find(STRAGGLERS, || {
-            self.probes()[from.sent..to.sent].iter().all(|probe| probe.answers > 0).then_some(())
-        });
+        wait::find(STRAGGLERS, || self.probes()[from.sent..to.sent].iter().all(Probe::is_answered).then_some(()));
         let unread = sys::overflow(&self.socket)?;
         ensure!(unread == 0, "{unread} answers that were not read in time");
         let machine_dropped = machine_dropped()? - from.machine_dropped;
+        self.take_unsent(from, to)?;
         Ok(Stats { machine_dropped, ..Stats::of(&self.probes(), from, to) })
+    }
+
+    /// Finds those between two marks that the kernel had no room to answer. It does not say which these were: the first
+    /// ones without an answer are taken for them.
+    fn take_unsent(&self, from: Mark, to: Mark) -> Result<()> {
+        let mut probes = self.probes();
+        let missing: Vec<&mut Probe> =
+            probes[from.sent..to.sent].iter_mut().filter(|probe| probe.is_lost() && !probe.refused).collect();
+        let count = self.unsent.take(from.unsent, missing.len() as u64)?;
+        for probe in missing.into_iter().take(usize::try_from(count)?) {
+            probe.unsent = true;
+        }
+        Ok(())
     }
 
     /// Whether a ping of those after the first `sent` was answered by now.
     pub fn answered_after(&self, sent: usize) -> bool {
-        self.probes().iter().skip(sent).any(|probe| probe.answers > 0)
+        self.probes().iter().skip(sent).any(Probe::is_answered)
     }
 
     /// Whether a ping since `mark` was answered by now.
@@ -185,13 +234,13 @@ impl Stats {
     fn of(all: &[Probe], from: Mark, to: Mark) -> Self {
         let probes = &all[from.sent..to.sent];
         let count = |such: fn(&Probe) -> bool| probes.iter().filter(|probe| such(probe)).count() as u64;
-        let received = count(|probe| probe.answers > 0);
         Self {
             sent: probes.len() as u64,
-            received,
-            lost: probes.len() as u64 - received,
+            received: count(Probe::is_answered),
+            lost: count(Probe::is_lost),
+            unsent: count(Probe::is_unsent),
             doubled: probes.iter().map(|probe| probe.answers.saturating_sub(1)).sum(),
-            refused: count(|probe| probe.refused && probe.answers == 0),
+            refused: count(|probe| probe.refused && probe.is_lost()),
             longest_gap: longest_gap(&answers(all, from.at, to.at)),
             longest_pause: longest_gap(&probes.iter().map(|probe| probe.sent).collect::<Vec<_>>()),
             holes: holes(probes),
@@ -203,7 +252,7 @@ impl Stats {
 /// When answers came from one moment to another, with the last one before them, or the first moment if there was none,
 /// and with the second moment.
 fn answers(probes: &[Probe], from: Instant, to: Instant) -> Vec<Instant> {
-    let mut all: Vec<Instant> = probes.iter().filter_map(|probe| probe.answered).collect();
+    let mut all: Vec<Instant> = probes.iter().filter_map(Probe::silent_until).collect();
     all.sort_unstable();
     let first = all.iter().copied().rfind(|answer| *answer < from).unwrap_or(from);
     let inside = all.into_iter().filter(|answer| from <= *answer && *answer < to);
@@ -217,8 +266,8 @@ fn longest_gap(moments: &[Instant]) -> Duration {
 
 /// The lost ones of these, put together where they follow each other.
 fn holes(probes: &[Probe]) -> Vec<Hole> {
-    let runs = probes.chunk_by(|one, other| (one.answers > 0) == (other.answers > 0));
-    runs.filter(|run| run[0].answers == 0)
+    let runs = probes.chunk_by(|one, other| one.is_lost() == other.is_lost());
+    runs.filter(|run| run[0].is_lost())
         .map(|run| Hole { at: run[0].sent.duration_since(probes[0].sent), lost: run.len() as u64 })
         .collect()
 }
@@ -257,7 +306,7 @@ fn send(socket: &UdpSocket, kind: u8, probes: &Mutex<Vec<Probe>>, ended: &Atomic
         let now = Instant::now();
         let place = {
             let mut probes = lock(probes);
-            probes.push(Probe { sent: now, refused: false, answered: None, answers: 0 });
+            probes.push(Probe { sent: now, refused: false, answered: None, answers: 0, unsent: false });
             probes.len() - 1
         };
         let number = (place as u64).to_be_bytes();
@@ -311,6 +360,7 @@ mod tests {
             refused: false,
             answered: answer.map(at),
             answers: u64::from(answer.is_some()),
+            unsent: false,
         };
         (0..).step_by(10).zip(answered).map(one).collect()
     }
@@ -319,7 +369,8 @@ mod tests {
     fn stats(probes: &[Probe], begin: Instant, [from, to]: [u64; 2]) -> Stats {
         let [from, to] = [from, to].map(|ms| {
             let at = begin + Duration::from_millis(ms);
-            Mark { at, sent: probes.iter().filter(|probe| probe.sent < at).count(), machine_dropped: 0 }
+            let sent = probes.iter().filter(|probe| probe.sent < at).count();
+            Mark { at, sent, machine_dropped: 0, unsent: unsent::Mark::default() }
         });
         Stats::of(probes, from, to)
     }
@@ -332,6 +383,18 @@ mod tests {
         assert_eq!((stats.sent, stats.received, stats.lost), (5, 3, 2));
         assert_eq!((stats.longest_gap, stats.longest_pause), (Duration::from_millis(30), Duration::from_millis(10)));
         assert_eq!(stats.holes, [Hole { at: Duration::from_millis(10), lost: 2 }]);
+    }
+
+    #[test]
+    fn what_there_was_no_room_to_answer_is_neither_lost_nor_silence() {
+        let begin = Instant::now();
+        let mut probes = probes(begin, &[Some(1), None, None, None, Some(41)]);
+        probes[1].unsent = true;
+        probes[2].unsent = true;
+        let stats = stats(&probes, begin, [0, 50]);
+        assert_eq!((stats.sent, stats.received, stats.lost, stats.unsent), (5, 2, 1, 2));
+        assert_eq!(stats.longest_gap, Duration::from_millis(21));
+        assert_eq!(stats.holes, [Hole { at: Duration::from_millis(30), lost: 1 }]);
     }
 
     #[test]
