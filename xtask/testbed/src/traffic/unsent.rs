@@ -14,9 +14,10 @@
 //! - The kernel counts the error where it fails to make a message, and for nothing that becomes of it later. It fails
 //!   when the buffer is full, when memory is short, and when the device's MTU is below what the family demands (68 and
 //!   1280 octets). A length above the MTU is no failure: messages are cut in pieces.
-//! - The answers that fill the buffer are not all of the answering namespace itself, whose neighbour may be out of reach
-//!   because of what is being tested: the devices of its routes keep short queues ([`keep_queues_short`]), and what does not fit into
-//!   these is dropped and counts as lost. As long as a device does not, no answer is taken for one that was not sent.
+//! - The answers that fill the buffer are not all of the answering namespace itself, whose neighbour may be out of
+//!   reach because of what is being tested: the devices of its routes keep short queues ([`keep_queues_short`]), and
+//!   what does not fit into these is dropped and counts as lost. As long as a device does not, no answer is taken for
+//!   one that was not sent.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -145,8 +146,8 @@ fn icmpv6(text: &str) -> Option<Counted> {
 }
 
 /// Keeps the queues of a device short in which packets wait for a neighbour's address. New devices of a namespace have
-/// long ones (twice what the kernel's socket takes), and none but the initial one has a default for them. An aggregate takes them over from the port
-/// whose addresses it takes over.
+/// long ones (more than the kernel's socket takes), and none but the initial one has a default for them. An aggregate
+/// takes them over from the port whose addresses it takes over.
 ///
 /// # Errors
 ///
