@@ -32,14 +32,14 @@ use anyhow::{Context, Result};
 use crate::netns::{Door, Namespace};
 use aggctl_tools::process::read;
 
-/// Octets that may wait for a neighbour's address: half of what the kernel's socket takes, so that one neighbour that is
-/// out of reach does not fill it.
+/// Octets that may wait for a neighbour's address: half of what the kernel's socket takes, so that one neighbour that
+/// is out of reach does not fill it.
 const SHORT: u64 = 64 * 1024;
 /// The sysctl that says how many octets may.
 const QUEUE: &str = "unres_qlen_bytes";
 
-/// How many answers pings took for not sent, for each namespace (by its cookie) and family (whether IPv4): each is taken
-/// once, whatever number of pings the namespace answers.
+/// How many answers pings took for not sent, for each namespace (by its cookie) and family (whether IPv4): each is
+/// taken once, whatever number of pings the namespace answers.
 static TAKEN: Mutex<BTreeMap<(u64, bool), u64>> = Mutex::new(BTreeMap::new());
 
 /// What a namespace could not send of the answers of one family.
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn devices_are_found_in_routes() {
         let text = "default via 10.0.0.1 dev eth0 \nlocal 127.0.0.1 dev lo table local\n\
-                    192.0.7.0/24 nhid 20 \n\tnexthop via 10.0.0.1 dev eth0 weight 1 \n\tnexthop via 10.8.0.1 dev eth2\n";
+                    192.0.7.0/24 nhid 20 \n\tnexthop via 10.0.0.1 dev eth0 weight 1 \n\tnexthop via 10.8.0.1 dev eth2";
         assert_eq!(devices(text), BTreeSet::from(["eth0", "eth2"]));
     }
 
