@@ -55,6 +55,7 @@ pub const PORTIONS: &[Portion] = &[
         brief: &[
             (HOOKS, &[]),
             ("programs", &[]),
+            ("early", &[]),
             (LOADS, &[]),
             (
                 FAILOVER,
