@@ -12,11 +12,12 @@
 use std::{collections::BTreeMap, net::UdpSocket, time::Duration};
 
 use aggctl_tests::{
-    Namespace, Ping,
+    HostState, Namespace, Ping,
     aggctl::Show,
     matrix::SOON,
     needs,
     processes::{alive, kill},
+    wait::patience,
     wait_for,
 };
 
@@ -251,6 +252,30 @@ fn members_that_the_driver_gains_or_loses_are_followed() {
     bonds.near.ip("link del bond0");
     controller.expect_gone();
     assert!(!bonds.near.state("bond0").exists());
+}
+
+#[test]
+fn an_attach_that_does_not_get_to_its_end_leaves_the_host_as_it_was() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, "mode balance-xor miimon 10");
+    bonds.near.ip(&format!("route add 192.0.2.0/24 via {FAR}"));
+    let before = HostState::of(&bonds.near);
+    let ping = bonds.ping();
+    let nobody_left = || wait_for("nobody left", SOON, || bonds.near.processes().is_empty());
+    let ((), stats) = ping.during(|| {
+        for fault in ["0:fail", "1:fail", "0:kill", "1:kill"] {
+            let outcome = bonds.near.aggctl_with(&[("AGGCTL_FAULT", fault)], "attach bond0");
+            assert_eq!((outcome.code, outcome.complaints().len()), (Some(1), 1), "{fault}: {outcome}");
+            before.expect_again(&bonds.near, fault);
+            nobody_left();
+        }
+        bonds.near.aggctl(&format!("attach bond0 --confirm {}", 2 * patience())).ok();
+        bonds.near.wait_for_controller("bond0").expect_gone();
+        before.expect_again(&bonds.near, "an attach that nobody confirmed");
+        nobody_left();
+        ping.run(20);
+    });
+    assert_eq!(stats.lost, 0, "{stats:?}");
 }
 
 #[test]

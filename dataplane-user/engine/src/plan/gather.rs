@@ -114,6 +114,9 @@ pub fn is_left(host: &Host, record: &Record) -> bool {
 /// is gone from it. The aggregate's number is `from`.
 #[must_use]
 pub fn hand_back(host: &Host, record: &Record, from: IfIndex, what: &Layer3) -> Vec<Step> {
+    if !record.config.wiring.has_pair() {
+        return Vec::new(); // the device stays, with all that it has
+    }
     let home = record.ports.iter().find(|port| port.addresses.iter().any(|a| layer3::is_given(a, &port.before)));
     let ports = home.into_iter().chain(&record.ports);
     let Some((port, link)) = ports.filter_map(|port| Some((port, record.interface_of(host, port)?))).next() else {
@@ -158,6 +161,9 @@ pub fn restore_arrivals(
     ports: &[PortRecord],
     came: impl Fn(IfIndex) -> Layer3,
 ) -> Vec<Step> {
+    if !record.config.wiring.has_pair() {
+        return Vec::new(); // nothing was flushed for our sake
+    }
     let ports = ports.iter().filter_map(|port| Some((port, record.interface_of(host, port)?)));
     ports.flat_map(|(port, link)| restore_on(host, port, link, came(link.index))).collect()
 }

@@ -4,11 +4,13 @@ use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     config::{AggregateConfig, Mode, PortConfig, Wiring, Xdp},
     driver::{DriverMode, DriverState, Membership},
-    host::{Capabilities, Host, Link},
+    host::{Address, Capabilities, Host, Link},
     plan::{self, Change, OtherAggregates, ProgramStep, Refusal, Step},
-    record::Phase,
+    record::{Layer3, Phase},
     vlan::VlanConfig,
 };
+
+use crate::wire::address;
 
 const BOND: IfIndex = IfIndex(9);
 
@@ -87,6 +89,18 @@ fn nothing_but_programs_and_maps_comes_and_goes() {
     assert_eq!(plan::gather(&host, &record), []);
     assert_eq!(plan::repair(&host, &record), [plan::sender(&record)]);
     assert!(record.ports.iter().all(|port| plan::receiver(&record, port).is_none()));
+}
+
+#[test]
+fn an_attach_that_is_undone_takes_nothing_from_the_device() {
+    let mut host = host(DriverMode::Lacp);
+    host.addresses.push(Address { link: BOND, ..address([10, 0, 0, 1].into(), 24) });
+    let config = wish(&host, |_| ()).unwrap();
+    let (record, _) = plan::attach(&host, &config, &OtherAggregates::default()).unwrap();
+    let what = Layer3::of(&host, BOND);
+    assert_ne!(what, Layer3::default());
+    assert_eq!(plan::hand_back(&host, &record, BOND, &what), []);
+    assert_eq!(plan::restore_arrivals(&host, &record, &record.ports, |_| what.clone()), []);
 }
 
 #[test]
