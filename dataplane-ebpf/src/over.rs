@@ -3,7 +3,7 @@
 
 use core::hint::cold_path;
 
-use aggctl_common::{MacAddresses, DropReason, Stamp, control::Control, rule};
+use aggctl_common::{DropReason, MacAddresses, Stamp, control::Control, rule};
 use aya_ebpf::{
     helpers::{bpf_jiffies64, bpf_ktime_get_ns},
     programs::TcContext,
@@ -15,6 +15,11 @@ use crate::{action, drops, live::Volatile, ports, send::Picked};
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.stamp")]
 static STAMP: Volatile<Stamp> = Volatile::new(Stamp::NEVER);
+
+/// The EtherType of IPv4 as the kernel has it in the frame's description: in the order of the wire.
+const IPV4: u32 = 0x0800_u16.to_be() as u32;
+/// The same of IPv6.
+const IPV6: u32 = 0x86dd_u16.to_be() as u32;
 
 /// Whether the driver shall choose the port of this frame: because no controller was at work for too long, so that what
 /// the table says may be out of date; or because it is a link-local control frame.
@@ -31,10 +36,16 @@ pub fn is_for_driver(context: &TcContext) -> bool {
     is_control(context)
 }
 
-/// Whether it is a link-local control frame. One whose header is not in the linear part is not made by a host's own
-/// daemons.
+/// Whether it is a link-local control frame, which no IP packet is. One whose header is not in the linear part is not
+/// made by a host's own daemons.
 #[inline(always)]
 fn is_control(context: &TcContext) -> bool {
+    // SAFETY: the kernel hands the program a valid context.
+    let protocol = unsafe { (*context.skb.skb).protocol };
+    if protocol == IPV4 || protocol == IPV6 {
+        return false;
+    }
+    cold_path();
     let start = context.data();
     if start + size_of::<MacAddresses>() > context.data_end() {
         return false;

@@ -7,7 +7,7 @@ mod fault;
 
 use std::time::Instant;
 
-use aggctl_engine::{plan::Step, record::Record};
+use aggctl_engine::record::Record;
 use tracing::{debug, warn};
 
 use crate::{
@@ -32,7 +32,7 @@ pub enum TransactionError {
         /// Index of the step in the journal.
         index: usize,
         /// The step.
-        step: Box<Step>,
+        step: Box<aggctl_engine::plan::Step>,
     },
 }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wiring {
+    /// On a bonding device.
+    Over,
     /// Everything in one namespace, everything visible.
     Shared,
     /// The least work while the ports stay where they are.
@@ -16,11 +18,12 @@ pub enum Wiring {
 
 impl Wiring {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Shared, Self::Direct];
+    pub const ALL: [Self; 3] = [Self::Over, Self::Shared, Self::Direct];
 
     /// What the command line calls it.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Over => "over",
             Self::Shared => "shared",
             Self::Direct => "direct",
         }
@@ -44,8 +47,13 @@ pub enum Contender {
 
 impl Contender {
     /// All that join ports.
-    pub const AGGREGATES: [Self; 4] =
-        [Self::Bonding, Self::Team, Self::Aggctl(Wiring::Shared), Self::Aggctl(Wiring::Direct)];
+    pub const AGGREGATES: [Self; 5] = [
+        Self::Bonding,
+        Self::Team,
+        Self::Aggctl(Wiring::Over),
+        Self::Aggctl(Wiring::Shared),
+        Self::Aggctl(Wiring::Direct),
+    ];
 }
 
 impl fmt::Display for Contender {
@@ -54,6 +62,7 @@ impl fmt::Display for Contender {
             Self::Bare => f.write_str("bare port"),
             Self::Bonding => f.write_str("bonding"),
             Self::Team => f.write_str("team"),
+            Self::Aggctl(Wiring::Over) => f.write_str("aggctl over bonding"),
             Self::Aggctl(wiring) => write!(f, "aggctl {}", wiring.name()),
         }
     }

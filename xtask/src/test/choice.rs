@@ -63,11 +63,12 @@ pub const PORTIONS: &[Portion] = &[
             ),
             (WIRING_DIRECT, &[CLSACT]),
             (CRASH, &["VETH_CLSACT"]),
+            (OVER, &[]),
             ("vm_vlan", &[]),
         ],
         absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, "views", "warnings"],
         without: &[TAP, DIRECT, CONFIRM, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
-        full: &[FAILOVER, WIRING_DIRECT],
+        full: &[FAILOVER, WIRING_DIRECT, OVER],
     },
     // The common one: tcx and netkit; all cards, and partners with team.
     Portion {
@@ -76,6 +77,7 @@ pub const PORTIONS: &[Portion] = &[
             ("programs", &[]),
             (FAILOVER, &["failover_loses_a_few_pings_at_most::VETH_TCX"]),
             ("device", &[]),
+            (OVER, &[]),
             ("vm_cards", &["E1000E", "groups_arrive"]),
             ("vm_partners", &[]),
         ],
@@ -102,7 +104,7 @@ pub const PORTIONS: &[Portion] = &[
             "warnings",
         ],
         without: &[CLSACT, TAP, DIRECT, BOND],
-        full: &[],
+        full: &[OVER],
     },
     // The newest: what a kernel is most likely to break.
     Portion {
@@ -126,7 +128,7 @@ pub const PORTIONS: &[Portion] = &[
             "warnings",
         ],
         without: &[CLSACT, TAP, DIRECT, PULLED, VIRTIO, ROOT_BEHIND, TEAM, ACTIVE_BOND, HUNDRED, LOADS_SHARED],
-        full: &[WIRING_DIRECT],
+        full: &[WIRING_DIRECT, OVER],
     },
 ];
 
@@ -134,6 +136,8 @@ pub const PORTIONS: &[Portion] = &[
 const HARNESS: &str = "harness";
 /// What is refused is decided before the kernel is asked.
 const REFUSALS: &str = "refusals";
+/// What needs the bonding driver, which the machine of the test itself may not have.
+const OVER: &str = "over";
 /// Field scenario S1.
 const FAILOVER: &str = "failover";
 /// What the dead leave in place, and those who come after them.

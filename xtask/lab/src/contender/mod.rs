@@ -11,7 +11,7 @@ use rustix::process::Pid;
 
 use self::{ours::Ours, team::Teamd};
 use super::{
-    question::{Contender, Setup},
+    question::{Contender, Setup, Wiring},
     site::{self, AGGREGATE, Site},
 };
 
@@ -69,6 +69,15 @@ pub fn raise<'a>(setup: &Setup, extra: &Extra, site: &'a Site, binary: &'a Path)
             Ok(teamd) => Kind::Team(teamd),
             Err(reason) => return Ok(Raising::Refused(reason)),
         },
+        Contender::Aggctl(Wiring::Over) => {
+            if let Err(reason) = bonding::raise(setup.mode, extra, site)? {
+                return Ok(Raising::Refused(reason));
+            }
+            match ours::attach(Wiring::Over, setup.mode, extra, site, binary)? {
+                Ok(ours) => Kind::Aggctl(ours),
+                Err(reason) => return Ok(Raising::Refused(reason)),
+            }
+        }
         Contender::Aggctl(wiring) => match ours::attach(wiring, setup.mode, extra, site, binary)? {
             Ok(ours) => Kind::Aggctl(ours),
             Err(reason) => return Ok(Raising::Refused(reason)),
