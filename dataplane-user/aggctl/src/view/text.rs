@@ -115,7 +115,9 @@ fn settings(view: &AggregateView) -> String {
         lines.push(format!("vlan {}", view.config.vlan));
     }
     let mtu = view.mtu.map_or("gone".to_owned(), |mtu| format!("mtu {mtu}"));
-    let made: Vec<_> = ["wiring", "device", "hook"].iter().map(|key| format!("{key} {}", view.word(key))).collect();
+    // A driver's device is told in a line of its own.
+    let keys = if view.driver.is_some() { &["wiring", "hook"][..] } else { &["wiring", "device", "hook"] };
+    let made: Vec<_> = keys.iter().map(|key| format!("{key} {}", view.word(key))).collect();
     lines.push(format!("mac {}, {mtu}, {}", view.mac, made.join(", ")));
     lines.extend(view.driver.as_ref().map(DriverView::line));
     let rules = options::shown(&view.config, ShowPart::Settings);
