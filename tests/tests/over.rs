@@ -9,11 +9,17 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
-use std::{collections::BTreeMap, net::UdpSocket, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader},
+    net::UdpSocket,
+    process::Stdio,
+    time::Duration,
+};
 
 use aggctl_tests::{
     HostState, Namespace, Ping,
-    aggctl::Show,
+    aggctl::{Show, binary},
     matrix::SOON,
     needs,
     processes::{alive, kill},
@@ -276,6 +282,33 @@ fn an_attach_that_does_not_get_to_its_end_leaves_the_host_as_it_was() {
         ping.run(20);
     });
     assert_eq!(stats.lost, 0, "{stats:?}");
+}
+
+#[test]
+fn a_restart_finds_the_bond_as_it_is_by_then() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, "mode balance-xor miimon 10");
+    bonds.attach("");
+    kill_both(&bonds);
+    bonds.add_cable(2);
+    bonds.near.ip("link set eth0 nomaster");
+    bonds.near.aggctl("attach bond0").ok();
+    bonds.near.wait_for_show("bond0", "the ports are followed", |show| {
+        let names: Vec<_> = show.0["ports"].as_array().unwrap().iter().map(|port| port["name"].clone()).collect();
+        names == ["eth1", "eth2"] && show.port("eth2")["usable"] == true
+    });
+    kill_both(&bonds);
+    bonds.near.ip("link del bond0");
+    let mut command = bonds.near.command(binary().to_str().unwrap());
+    let mut attach = command.args(["attach", "bond0", "--wait", "60"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(attach.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("waiting") && line.contains("bond0"), "{line}");
+    bonds.near.ip("link add bond0 type bond mode active-backup");
+    assert!(attach.wait().unwrap().success());
+    let show = bonds.near.show("bond0");
+    assert_eq!((&show.0["wiring"], &show.0["mode"]), (&"over".into(), &"active-backup".into()));
+    assert_eq!(show.0["ports"], serde_json::json!([]));
 }
 
 #[test]

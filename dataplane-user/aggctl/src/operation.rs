@@ -69,6 +69,14 @@ pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
     })
 }
 
+/// Whether the interface of an aggregate is there.
+///
+/// # Errors
+/// If the kernel cannot be asked.
+pub fn is_there(record: &Record) -> Result<bool, Failure> {
+    Ok(Netlink::open()?.link(record.index)?.is_some_and(|link| record.is_aggregate(&link)))
+}
+
 /// What belongs to the other aggregates of this namespace.
 ///
 /// # Errors

@@ -38,51 +38,55 @@ const SUCCESSION: Duration = Duration::from_millis(300);
 /// Why not; nothing was changed then.
 pub fn run(request: &AttachRequest) -> Result<(), Failure> {
     let store = operation::store(&request.config.name)?;
-    let mut config = request.config.clone();
-    operation::complete(&mut config, request.mode_is_chosen)?;
-    if config.wiring.has_pair() && config.ports.is_empty() {
-        return Err(Failure::Usage(plan::Refusal::NoPort { name: config.name }.to_string()));
-    }
     if let Some(pid) = store.holder() {
         let runs = store.record()?.filter(|record| request.or_adopt && record.phase == Phase::Attached);
         let record = runs.ok_or_else(|| operation::busy(&store, pid))?;
         if !request.foreground && Client::ask(&store.socket(), &Request::Status).is_ok() {
-            warn_of_differences(&record.config, &config);
+            warn_of_differences(&record.config, &completed(request)?);
             return Ok(());
         }
         // Whoever has it in the foreground takes the guardian's place, too.
         drop(holder::replace(&store, true)?);
     }
-    let start = match orphan(&store)? {
-        None => Start::Attach(AttachWish {
-            config: config.clone(),
-            confirm: request.confirm,
-            insistence: request.insistence,
-        }),
-        Some(runs) if runs == config => Start::Adopt,
-        Some(runs) if request.or_adopt => {
-            warn_of_differences(&runs, &config);
-            Start::Adopt
+    if let Some(runs) = orphan(&store)? {
+        take_over(&runs, request)?;
+        return begin(ready(Ok(Start::Adopt)), &store, request.foreground);
+    }
+    let start = async {
+        if let Some(limit) = request.wait {
+            await_ports(&request.config, limit).await?;
         }
-        Some(_) => {
-            return Err(Failure::Refused(format!(
-                "{name} is attached already, with other options; `aggctl adopt {name}` (or --or-adopt) takes it over \
-                 as it is, `aggctl detach {name}` undoes it",
-                name = store.name()
-            )));
-        }
+        let config = completed(request)?;
+        Ok(Start::Attach(AttachWish { config, confirm: request.confirm, insistence: request.insistence }))
     };
-    let limit = request.wait.filter(|_| matches!(start, Start::Attach(_)));
-    let ports_are_there = async {
-        match limit {
-            Some(limit) => await_ports(&config, limit).await,
-            None => Ok(()),
-        }
-    };
-    begin(ports_are_there, &store, start, request.foreground).map_err(|failure| match forget(&store) {
+    begin(start, &store, request.foreground).map_err(|failure| match forget(&store) {
         Ok(()) => failure,
         Err(error) => Failure::Refused(format!("{failure}; {error}")),
     })
+}
+
+/// What is asked for, with what follows from the device of that name.
+fn completed(request: &AttachRequest) -> Result<AggregateConfig, Failure> {
+    let mut config = request.config.clone();
+    operation::complete(&mut config, request.mode_is_chosen)?;
+    if config.wiring.has_pair() && config.ports.is_empty() {
+        return Err(Failure::Usage(plan::Refusal::NoPort { name: config.name }.to_string()));
+    }
+    Ok(config)
+}
+
+/// Whether what runs without a controller may be taken over.
+fn take_over(runs: &AggregateConfig, request: &AttachRequest) -> Result<(), Failure> {
+    let asked = completed(request)?;
+    if !plan::is_as_asked(runs, &asked) && !request.or_adopt {
+        return Err(Failure::Refused(format!(
+            "{name} is attached already, with other options; `aggctl adopt {name}` (or --or-adopt) takes it over as it \
+             is, `aggctl detach {name}` undoes it",
+            name = runs.name
+        )));
+    }
+    warn_of_differences(runs, &asked);
+    Ok(())
 }
 
 fn warn_of_differences(runs: &AggregateConfig, asked: &AggregateConfig) {
@@ -100,7 +104,13 @@ fn orphan(store: &Store) -> Result<Option<AggregateConfig>, Failure> {
         Err(_) if !store.dir().exists() => return Ok(None),
         locked => locked?,
     };
-    Ok(operation::recover(store)?.map(|record| record.config))
+    let Some(record) = operation::recover(store)? else { return Ok(None) };
+    if !record.config.wiring.has_pair() && !operation::is_there(&record)? {
+        // The driver's device went while nobody watched, and took all that was ours.
+        operation::finish_detach(store, record)?;
+        return Ok(None);
+    }
+    Ok(Some(record.config))
 }
 
 /// Starts a controller for an aggregate that runs without one.
@@ -115,7 +125,7 @@ pub fn adopt(store: &Store, foreground: bool) -> Result<(), Failure> {
     if store.holder().is_some() && is_controlled(store)? {
         return Ok(());
     }
-    begin(ready(Ok(())), store, Start::Adopt, foreground)
+    begin(ready(Ok(Start::Adopt)), store, foreground)
 }
 
 /// Whether a controller came meanwhile. One that does not answer is ended.
@@ -147,20 +157,15 @@ pub(super) fn replace(store: &Store) -> Result<(), Failure> {
     }
 }
 
-/// Starts a controller, once a condition is met.
-fn begin(
-    condition: impl Future<Output = Result<(), Failure>>,
-    store: &Store,
-    start: Start,
-    foreground: bool,
-) -> Result<(), Failure> {
+/// Starts a controller, once it is known what for.
+fn begin(start: impl Future<Output = Result<Start, Failure>>, store: &Store, foreground: bool) -> Result<(), Failure> {
     if foreground {
         privilege::give_up()?;
         log_to_stderr();
-        return controller::run_when(condition, store.clone(), start, Rc::new(Foreground::new()));
+        return controller::run_when(start, store.clone(), Rc::new(Foreground::new()));
     }
     // A signal ends this process as it does any: nothing has begun.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(condition)?;
+    let start = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(start)?;
     store.create()?;
     match start {
         Start::Attach(wish) => {

@@ -86,27 +86,26 @@ use crate::{
 /// # Errors
 /// If it cannot begin. An attach was undone then.
 pub fn run(store: Store, start: Start, supervisor: Rc<dyn Supervisor>) -> Result<(), Failure> {
-    run_when(ready(Ok(())), store, start, supervisor)
+    run_when(ready(Ok(start)), store, supervisor)
 }
 
-/// As [`run`], once a condition is met. If it is asked to leave before that, nothing was done.
+/// As [`run`], once it is known what for. If it is asked to leave before that, nothing was done.
 ///
 /// # Errors
-/// Those of [`run`] and of the condition.
+/// Those of [`run`], and why there is nothing to start for.
 pub fn run_when(
-    condition: impl Future<Output = Result<(), Failure>>,
+    start: impl Future<Output = Result<Start, Failure>>,
     store: Store,
-    start: Start,
     supervisor: Rc<dyn Supervisor>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Whoever asks it to leave while it attaches finds all in place, and not the half of it.
         let mut signals = Signals::listen()?;
-        tokio::select! {
+        let start = tokio::select! {
             () = signals.next() => return Ok(()),
-            met = condition => met?,
-        }
+            start = start => start?,
+        };
         let lock = lock(&store, &start)?;
         // What can fail without a trace comes first.
         let watcher = Watcher::open()?;

@@ -32,7 +32,7 @@ pub use early::{early, early_mode, early_warning};
 pub use elsewhere::{is_elsewhere, restore_elsewhere};
 pub use gather::{gather, given, hand_back, is_left, note_origins, restore_arrivals};
 pub use kind::{check_kind, is_tunnel};
-pub use over::{MemberChanges, complete, follow, members};
+pub use over::{MemberChanges, complete, follow, is_as_asked, members};
 pub use port_change::{add_port, remove_port};
 pub use refusal::Refusal;
 pub use repair::{receiver, relay, repair, sender};

@@ -1,6 +1,8 @@
 //! Wiring `over`: the sending program on the device of a kernel driver. Nothing else about the host changes, so plans
 //! are short: maps and a program.
 
+use std::collections::BTreeMap;
+
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId, ports::slots};
 
 use crate::{
@@ -41,6 +43,18 @@ pub fn complete(host: &Host, config: &mut AggregateConfig, mode_is_chosen: bool)
         config.mode = driver.mode.default_mode(&config.name)?;
     }
     Ok(())
+}
+
+/// Whether what runs is what is asked for, completed. The ports of a driver's device come and go without us, so in wiring
+/// `over` only what was set for them counts.
+#[must_use]
+pub fn is_as_asked(runs: &AggregateConfig, asked: &AggregateConfig) -> bool {
+    let settings = |config: &AggregateConfig| {
+        let set = config.ports.iter().filter(|port| **port != PortConfig::new(&port.name)).cloned();
+        let set = set.map(|port| (port.name.clone(), port)).collect::<BTreeMap<_, _>>();
+        (AggregateConfig { ports: Vec::new(), ..config.clone() }, set)
+    };
+    runs == asked || runs.wiring == Wiring::Over && settings(runs) == settings(asked)
 }
 
 /// The members of a driver's device, in the order of their numbers.

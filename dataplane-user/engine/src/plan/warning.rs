@@ -16,6 +16,11 @@ pub enum Warning {
         /// The address.
         address: IpAddr,
     },
+    /// The driver's device has no port.
+    NoPort {
+        /// The aggregate.
+        aggregate: String,
+    },
     /// No port has a link.
     NoLink {
         /// The aggregate.
@@ -74,6 +79,7 @@ impl fmt::Display for Warning {
             Self::TemporaryAddress { port, address } => {
                 write!(f, "the temporary address {address} of {port} becomes an ordinary one")
             }
+            Self::NoPort { aggregate } => write!(f, "{aggregate} has no port yet"),
             Self::NoLink { aggregate, ports } => write!(f, "no port of {aggregate} has a link yet: {ports}"),
             Self::PortNoLink { port } => write!(f, "{port} has no link yet: it carries nothing until it has"),
             Self::MtuChanges { port, from, to } => write!(f, "the MTU of {port} changes from {from} to {to}"),
@@ -104,6 +110,9 @@ impl fmt::Display for Warning {
 pub fn without_link(aggregate: &str, ports: &[&str], links: &[Link]) -> Vec<Warning> {
     let linked = |port: &str| links.iter().any(|link| link.name == port && link.has_link());
     let dead: Vec<_> = ports.iter().filter(|port| !linked(port)).collect();
+    if ports.is_empty() {
+        return vec![Warning::NoPort { aggregate: aggregate.to_owned() }];
+    }
     if dead.len() == ports.len() {
         return vec![Warning::NoLink { aggregate: aggregate.to_owned(), ports: ports.join(", ") }];
     }

@@ -5,7 +5,8 @@ use aggctl_engine::{
     config::{AggregateConfig, Mode, PortConfig, Wiring, Xdp},
     driver::{DriverMode, DriverState, Membership},
     host::{Address, Capabilities, Host, Link},
-    plan::{self, Change, OtherAggregates, ProgramStep, Refusal, Step},
+    options::differences,
+    plan::{self, Change, OtherAggregates, ProgramStep, Refusal, Step, Warning},
     record::{Layer3, Phase},
     vlan::VlanConfig,
 };
@@ -57,6 +58,27 @@ fn a_bond_says_its_ports_and_the_mode() {
     assert_eq!(config.ports.iter().map(|port| port.weight).collect::<Vec<_>>(), [1, 3, 1]);
     let stranger = wish(&host(DriverMode::Hash), |config| config.ports.push(PortConfig::new("eth4")));
     assert!(matches!(stranger, Err(Refusal::NoMember { .. })), "{stranger:?}");
+}
+
+#[test]
+fn ports_that_came_or_went_since_are_no_other_wish() {
+    let mut host = host(DriverMode::Hash);
+    let runs = wish(&host, |config| config.ports.push(PortConfig { weight: 3, ..PortConfig::new("eth2") })).unwrap();
+    host.links.remove(&IfIndex(1));
+    host.links.get_mut(&IfIndex(4)).unwrap().master = Some(BOND);
+    let asked = |weight| wish(&host, |config| config.ports.push(PortConfig { weight, ..PortConfig::new("eth2") }));
+    let same = asked(3).unwrap();
+    assert!(plan::is_as_asked(&runs, &same));
+    assert_eq!(differences(&runs, &same), []);
+    let other = asked(2).unwrap();
+    assert!(!plan::is_as_asked(&runs, &other));
+    assert_eq!(differences(&runs, &other).len(), 1);
+    assert!(!plan::is_as_asked(&runs, &AggregateConfig { mode: Mode::Random, ..same }));
+}
+
+#[test]
+fn a_bond_without_ports_is_warned_of() {
+    assert_eq!(plan::without_link("bond0", &[], &[]), [Warning::NoPort { aggregate: "bond0".into() }]);
 }
 
 #[test]
