@@ -214,7 +214,8 @@ impl Aggregate {
     pub fn deadline(&self) -> Option<Duration> {
         let watches = self.ports.iter().filter_map(|port| port.watch.deadline(&self.config.link_watch));
         let graces = self.ports.iter().filter_map(|port| port.accept_until);
-        watches.chain(graces).chain(self.rounds.and_then(|rounds| rounds.deadline())).min()
+        let rounds = self.rounds.and_then(|rounds| rounds.deadline());
+        watches.chain(graces).chain(rounds).chain(self.driver.deadline()).min()
     }
 
     /// The state, for people. Before every member was reported no port is active.

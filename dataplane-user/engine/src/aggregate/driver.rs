@@ -2,7 +2,10 @@
 //!
 //! The driver is never fought. Where one port carries everything, and the driver has another one active than we asked
 //! for, ours is that one from then on, as if it had been chosen by hand: somebody else chose it, or the driver did
-//! because it saw a failure before us. What it refuses is not asked for again until something changes.
+//! because it saw a failure before us. What it refuses it is asked for again after a while: it takes no port whose link it
+//! has not found up yet.
+
+use std::time::Duration;
 
 use aggctl_common::PortId;
 
@@ -13,13 +16,23 @@ use crate::{
     event::LinkState,
 };
 
+/// After how long the driver is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// What is known of the driver.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Driver {
     /// As last reported.
     state: Option<DriverState>,
-    /// The port that it was asked to make active, and has not yet.
-    asked: Option<PortId>,
+    /// The port that it was asked to make active, and has not yet, and when.
+    asked: Option<(PortId, Duration)>,
+}
+
+impl Driver {
+    /// When it is to be asked again.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.asked.map(|(_, at)| at + AGAIN)
+    }
 }
 
 impl Aggregate {
@@ -30,21 +43,23 @@ impl Aggregate {
             return;
         }
         let active = self.ports.iter().find(|port| Some(port.ifindex) == state.active).map(|port| port.id);
-        if active == self.driver.asked {
-            self.driver.asked = None;
-        } else if let Some(port) = active.filter(|port| Some(*port) != self.active) {
-            self.driver.asked = None;
+        let asked = self.driver.asked.take().map(|(port, _)| port);
+        if let Some(port) = active.filter(|port| Some(*port) != self.active && Some(*port) != asked) {
             self.demand = Some(Demand::ByHand(port));
         }
     }
 
     /// Tells the driver which port is active, if it has another one.
     pub(super) fn tell_driver(&mut self, actions: &mut Vec<Action>) {
-        let (Some(state), Some(port)) = (self.driver.state, self.active.and_then(|id| self.port(id))) else { return };
-        let id = port.id;
-        let knows = state.active == Some(port.ifindex) || self.driver.asked == Some(id);
-        if !self.config.mode.shares() && !knows {
-            self.driver.asked = Some(id);
+        let port = self.active.and_then(|id| self.port(id)).filter(|_| !self.config.mode.shares());
+        let lacks = |state: DriverState| port.filter(|port| state.active != Some(port.ifindex)).map(|port| port.id);
+        let Some(id) = self.driver.state.and_then(lacks) else {
+            self.driver.asked = None;
+            return;
+        };
+        let now = self.now;
+        if self.driver.asked.is_none_or(|(asked, at)| asked != id || at + AGAIN <= now) {
+            self.driver.asked = Some((id, now));
             actions.push(Action::SetDriverActive { port: id });
         }
     }

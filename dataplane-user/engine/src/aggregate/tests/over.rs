@@ -48,6 +48,18 @@ fn the_driver_is_told_once_which_port_took_over() {
 }
 
 #[test]
+fn a_driver_that_refused_is_asked_again_until_it_has_the_port() {
+    let mut bench = backup();
+    bench.link(ETH0, LinkState { carrier: false, ..member(true, true) });
+    let again: Vec<_> =
+        bench.run_for(2_500).into_iter().filter(|(_, action)| !told(std::slice::from_ref(action)).is_empty()).collect();
+    assert_eq!(again.len(), 2, "{again:?}");
+    bench.event(driver(Some(ETH1)));
+    let more: Vec<_> = bench.run_for(2_500).into_iter().map(|(_, action)| action).collect();
+    assert_eq!(told(&more), []);
+}
+
+#[test]
 fn a_port_that_the_driver_chose_is_ours_from_then_on() {
     let mut bench = backup();
     let actions = bench.event(driver(Some(ETH1)));
