@@ -21,8 +21,7 @@ use aggctl_engine::{
 use aggctl_kernel::{
     conflicts::{self, Conflict},
     dataplane::{Dataplane, Expected},
-    ethtool,
-    execute::{self, Executor},
+    execute::Executor,
     gather,
     netlink::{Netlink, listener::ChangeListener},
     netns, process,
@@ -32,7 +31,12 @@ use aggctl_kernel::{
 };
 use tracing::{info, warn};
 
-use crate::{controller::AttachWish, failure::Failure, remains};
+use crate::{
+    controller::AttachWish,
+    elsewhere::{self, Moved},
+    failure::Failure,
+    remains,
+};
 
 /// How long a lock may be held by one that is about to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -394,42 +398,13 @@ pub fn tear_down(store: &Store, mut record: Record, force: bool) -> Result<(), F
     let is_elsewhere =
         |port: &&PortRecord| record.config.wiring.has_pair() && record.interface_of(&host, port).is_none();
     for port in record.ports.iter().filter(is_elsewhere) {
-        if let Moved::Restored(errors) = restore_elsewhere(&record, port, None) {
+        if let Moved::Restored(errors) = elsewhere::restore(&record, port, None) {
             info!(port = port.config.name, ?errors, "its settings were restored in another network namespace");
         }
     }
     undo::tear_down(store, &mut record, &steps, &mut executor).map_err(|errors| {
         Failure::Refused(format!("detached, but not everything could be restored: {}", left(store, &errors)))
     })
-}
-
-/// What became of a port that is not in this network namespace any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Moved {
-    /// It was not found in another one, or has nothing there that is ours.
-    NotFound,
-    /// It is an ordinary interface there, but for what could not be restored.
-    Restored(Vec<String>),
-}
-
-/// Looks for a port in the other network namespaces, and takes its settings as a port off there. `index`: the one that
-/// it has there, if the kernel told.
-pub fn restore_elsewhere(record: &Record, port: &PortRecord, index: Option<IfIndex>) -> Moved {
-    let restore = |netlink: &mut Netlink| {
-        let is_it = |link: &Link| plan::is_elsewhere(record, port, link, index);
-        let mut link = netlink.links().ok()?.into_iter().find(is_it)?;
-        link.features = ethtool::features(&link.name, &ethtool::FEATURES).unwrap_or_default();
-        let settings = plan::restore_elsewhere(port, &link);
-        let errors = settings.iter().filter_map(|setting| execute::set_elsewhere(netlink, &link, setting).err());
-        Some(errors.map(|error| error.to_string()).collect())
-    };
-    match netns::find_elsewhere(restore) {
-        Ok(found) => found.map_or(Moved::NotFound, Moved::Restored),
-        Err(error) => {
-            warn!(%error, port = port.config.name, "cannot look for it in other network namespaces");
-            Moved::NotFound
-        }
-    }
 }
 
 /// Takes the lock for somebody who is about to change the aggregate.

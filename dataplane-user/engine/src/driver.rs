@@ -1,5 +1,5 @@
-//! The kernel's own drivers for aggregates, bonding and team, as far as wiring `over` depends on them: their device is
-//! the aggregate then, and its members are the ports.
+//! The kernel's own driver for aggregates, bonding, as far as wiring `over` depends on it: its device is the aggregate
+//! then, and its members are the ports.
 
 use std::fmt;
 
@@ -23,7 +23,8 @@ pub enum UnfitDriver {
     },
     /// Others can.
     #[error(
-        "mode {mode} does not go with {name}, whose driver's mode is {driver}; choose {fit}, or give the driver another mode"
+        "mode {mode} does not go with {name}, whose driver's mode is {driver}; choose {fit}, or give the driver another \
+         mode"
     )]
     OtherModes {
         /// The device.
@@ -47,8 +48,6 @@ pub enum DriverMode {
     RoundRobin,
     /// By a hash.
     Hash,
-    /// At random.
-    Random,
     /// By a hash, over the ports that LACP agreed on with the partner.
     Lacp,
     /// By load, received on one port (balance-tlb).
@@ -87,7 +86,6 @@ impl DriverMode {
             Self::ActiveBackup => Ok(Mode::ActiveBackup),
             Self::RoundRobin => Ok(Mode::RoundRobin),
             Self::Hash | Self::Lacp => Ok(Mode::Hash),
-            Self::Random => Ok(Mode::Random),
             Self::Tlb | Self::Alb | Self::Broadcast | Self::Unknown => {
                 Err(UnfitDriver::Mode { name: name.to_owned(), mode: self, why: self.why_not() })
             }
@@ -126,7 +124,6 @@ impl fmt::Display for DriverMode {
             Self::ActiveBackup => "active-backup",
             Self::RoundRobin => "balance-rr",
             Self::Hash => "balance-xor",
-            Self::Random => "random",
             Self::Lacp => "802.3ad",
             Self::Tlb => "balance-tlb",
             Self::Alb => "balance-alb",
@@ -170,7 +167,7 @@ mod tests {
     #[test]
     fn a_mode_of_ours_goes_with_drivers_that_send_and_receive_likewise() {
         for mode in [Mode::Hash, Mode::RoundRobin, Mode::Random] {
-            for driver in [DriverMode::Hash, DriverMode::RoundRobin, DriverMode::Lacp, DriverMode::Random] {
+            for driver in [DriverMode::Hash, DriverMode::RoundRobin, DriverMode::Lacp] {
                 assert_eq!(driver.check("bond0", mode), Ok(()));
             }
             let refused = DriverMode::ActiveBackup.check("bond0", mode).unwrap_err().to_string();

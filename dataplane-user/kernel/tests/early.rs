@@ -5,7 +5,7 @@
 mod random_frames;
 mod support;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use aggctl_common::{
     Bound, DropReason, EtherTypes, IfIndex, MacAddresses, PortId, Ports,
@@ -15,7 +15,7 @@ use aggctl_common::{
 };
 use aggctl_engine::{config::XdpMode, settings::Settings, vlan::VlanConfig};
 use aggctl_kernel::dataplane::{Dataplane, DataplaneDefect, DataplaneError, DropCount, ProgramRole};
-use aggctl_tests::wait;
+use aggctl_tests::{matrix::SOON, wait, wait_for};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp, xdp};
 use aya_obj::programs::XdpAttachType;
 use random_frames::RandomFrames;
@@ -255,13 +255,7 @@ fn standby_drops(dataplane: &Dataplane) -> u64 {
 
 /// Waits until so many frames were dropped on the standby port.
 fn wait_for_drops(dataplane: &Dataplane, packets: u64) {
-    for _ in 0..1000 {
-        if standby_drops(dataplane) == packets {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(standby_drops(dataplane), packets);
+    wait_for("the frames to be dropped", SOON, || standby_drops(dataplane) == packets);
 }
 
 /// The mode and the name of the program that the kernel says is attached, as `ip` shows them.

@@ -17,8 +17,8 @@ const REMINDER: Duration = Duration::from_secs(30);
 const EXTENSION: u32 = 120_000_000;
 
 /// Waits until there is an interface of each port's name; in wiring `over`, which no named port or the option asks for,
-/// until there is a driver's device of the aggregate's name, and the named ports are its members. Events wake it; nothing is changed. To be called in a
-/// runtime.
+/// until there is a driver's device of the aggregate's name, and the named ports are its members. Events wake it;
+/// nothing is changed. To be called in a runtime.
 ///
 /// # Errors
 /// If they are not there in time, or the kernel cannot be asked.

@@ -2,12 +2,12 @@
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{Action, Event, action::Notice};
-use aggctl_kernel::{announce, error::KernelError, execute::ExecuteError};
+use aggctl_kernel::{error::KernelError, execute::ExecuteError};
 use rustix::io::Errno;
 use tracing::{info, warn};
 
 use super::{Controller, clock::now_ms};
-use crate::{api::Answer, failure::Failure};
+use crate::api::Answer;
 
 impl Controller {
     /// Carries out one action. A failure is logged, not fatal: the next report of the subject shows the engine that the
@@ -83,44 +83,6 @@ impl Controller {
         match self.index_of(port) {
             Some(index) => Ok(act(self, index)?),
             None => Ok(()),
-        }
-    }
-
-    /// Tells the neighbours where the aggregate is now, and begins to tell the switches where all is that it carries.
-    fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
-        let rule = &self.record.config.vlan;
-        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index, rule)?;
-        // Of two rounds at one time the second has nothing to add.
-        if !self.downstream.is_under_way() {
-            let of = self.record.index;
-            self.downstream.begin("downstream", move |netlink| Ok(announce::downstream(netlink, of)?));
-        }
-        Ok(())
-    }
-
-    /// Begins to tell the switches where all is that the aggregate carries, if a port carries the traffic.
-    pub(super) fn on_downstream(&mut self, frames: Result<Vec<Vec<u8>>, Failure>) {
-        let Some(through) = self.engine.table().choose().and_then(|port| self.index_of(port)) else { return };
-        let frames = frames.unwrap_or_else(|error| {
-            warn!(%error, "cannot tell what the aggregate carries: it is not announced");
-            Vec::new()
-        });
-        let rule = &self.record.config.vlan;
-        let left_out = self.outgoing.add(through, frames.into_iter().filter_map(|frame| rule.on_wire(frame)).collect());
-        if left_out > 0 {
-            warn!(left_out, "more MACs to announce than time to do so");
-        }
-        self.send_outgoing();
-    }
-
-    /// Sends the next of the announcements that wait, unless another port carries the traffic by now: it must not look
-    /// as if it came by this one.
-    pub(super) fn send_outgoing(&mut self) {
-        let active = self.engine.table().choose().and_then(|port| self.index_of(port));
-        if active != Some(self.outgoing.through()) {
-            self.outgoing.clear();
-        } else if let Err(error) = self.outgoing.send(&self.sender) {
-            warn!(%error, "cannot announce all that is carried");
         }
     }
 }

@@ -6,7 +6,7 @@ use aggctl_engine::{Event, record::Record};
 use tracing::{info, warn};
 
 use super::Controller;
-use crate::operation::{self, Moved};
+use crate::elsewhere::{self, Moved};
 
 impl Controller {
     /// An interface is gone, perhaps to another network namespace, where its index is `elsewhere`.
@@ -49,7 +49,7 @@ impl Controller {
         let record = self.record.clone();
         std::thread::spawn(move || {
             let name = port.config.name.as_str();
-            match operation::restore_elsewhere(&record, &port, elsewhere) {
+            match elsewhere::restore(&record, &port, elsewhere) {
                 Moved::Restored(errors) => info!(name, ?errors, "a port was moved: it has its settings back there"),
                 Moved::NotFound => warn!(name, "a port was moved to a network namespace that cannot be entered"),
             }

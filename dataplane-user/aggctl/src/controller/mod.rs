@@ -9,6 +9,7 @@ mod aside;
 mod bound;
 mod clock;
 mod disk;
+mod downstream;
 mod early;
 mod foreign;
 mod gone;
@@ -56,9 +57,9 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use self::{
-    aside::Aside,
     bound::Listening,
     disk::Disk,
+    downstream::Downstream,
     foreign::OnPorts,
     heartbeat::Heartbeat,
     links::Links,
@@ -178,7 +179,7 @@ struct Controller {
     sender: PacketSender,
     outgoing: Outgoing,
     /// The frames that tell where all is that the aggregate carries.
-    downstream: Aside<Vec<Vec<u8>>>,
+    downstream: Downstream,
     watcher: Watcher,
     server: Server,
     links: Links,
@@ -255,7 +256,7 @@ impl Controller {
             executor,
             sender: PacketSender::open()?,
             outgoing: Outgoing::default(),
-            downstream: Aside::default(),
+            downstream: Downstream::default(),
             watcher,
             server,
             links: Links::default(),

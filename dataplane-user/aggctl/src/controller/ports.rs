@@ -22,8 +22,9 @@ use tracing::warn;
 use super::{Controller, aside::Aside, requests::reply};
 use crate::{
     api::Answer,
+    elsewhere::{self, Moved},
     failure::Failure,
-    operation::{self, Moved, PORTS_PATIENCE},
+    operation::{self, PORTS_PATIENCE},
 };
 
 /// A change of the ports.
@@ -234,7 +235,7 @@ impl Controller {
         let leaving: Vec<_> = self.record.ports.iter().filter(|port| port.id == id).cloned().collect();
         self.executor.keep(host, &self.record, &leaving);
         let missing = self.record.ports.iter().find(|port| port.id == id && port.index.is_none());
-        let moved = missing.map(|port| operation::restore_elsewhere(&self.record, port, None));
+        let moved = missing.map(|port| elsewhere::restore(&self.record, port, None));
         self.give_up(id)?;
         let mut left = Left::default();
         left.carry_out(&steps, &mut self.executor);

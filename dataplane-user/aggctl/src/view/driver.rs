@@ -10,7 +10,7 @@ use serde::Serialize;
 /// The driver.
 #[derive(Debug, Serialize)]
 pub struct DriverView {
-    /// The kind of its device: `bond` or `team`; null if that is gone.
+    /// The kind of its device: `bond`; null if that is gone.
     pub kind: Option<String>,
     /// How it chooses the port where we do not; null if the device is gone.
     pub mode: Option<String>,

@@ -2,8 +2,8 @@
 //!
 //! The driver is never fought. Where one port carries everything, and the driver has another one active than we asked
 //! for, ours is that one from then on, as if it had been chosen by hand: somebody else chose it, or the driver did
-//! because it saw a failure before us. What it refuses it is asked for again after a while: it takes no port whose link it
-//! has not found up yet.
+//! because it saw a failure before us. What it refuses it is asked for again after a while: it takes no port whose link
+//! it has not found up yet.
 
 use std::time::Duration;
 

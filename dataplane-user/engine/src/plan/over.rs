@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// What is wished for, with what the driver's device says where nothing was: `auto` is resolved, the device's members
-/// are the ports, and unless a mode was chosen (`mode_is_chosen`) it is the one that the driver's is most like. Settings
-/// of ports that are members stay.
+/// are the ports, and unless a mode was chosen (`mode_is_chosen`) it is the one that the driver's is most like.
+/// Settings of ports that are members stay.
 ///
 /// # Errors
 ///
@@ -45,8 +45,8 @@ pub fn complete(host: &Host, config: &mut AggregateConfig, mode_is_chosen: bool)
     Ok(())
 }
 
-/// Whether what runs is what is asked for, completed. The ports of a driver's device come and go without us, so in wiring
-/// `over` only what was set for them counts.
+/// Whether what runs is what is asked for, completed. The ports of a driver's device come and go without us, so in
+/// wiring `over` only what was set for them counts.
 #[must_use]
 pub fn is_as_asked(runs: &AggregateConfig, asked: &AggregateConfig) -> bool {
     let settings = |config: &AggregateConfig| {

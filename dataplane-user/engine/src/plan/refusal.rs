@@ -31,7 +31,8 @@ pub enum Refusal {
     },
     /// A port was named that is no member of the driver's device.
     #[error(
-        "{port} is no port of {name}; in wiring over the driver says what its ports are: 'ip link set {port} master {name}'"
+        "{port} is no port of {name}; in wiring over the driver says what its ports are: 'ip link set {port} master \
+         {name}'"
     )]
     NoMember {
         /// The device.
@@ -41,8 +42,8 @@ pub enum Refusal {
     },
     /// The ports of a driver's device are the driver's.
     #[error(
-        "the ports of {name} are its driver's, and are followed: use 'ip link set {port} master {name}' or 'ip link set {port} \
-         nomaster'"
+        "the ports of {name} are its driver's, and are followed: use 'ip link set {port} master {name}' or 'ip link set \
+         {port} nomaster'"
     )]
     PortsOfDriver {
         /// The device.
@@ -222,8 +223,8 @@ pub enum Refusal {
     },
     /// Somebody else's XDP program is attached to the port.
     #[error(
-        "port {port} has the XDP program {id} ({program}) of somebody else, which is not replaced; take it off with 'ip \
-         link set {port} xdp off', or use --xdp off"
+        "port {port} has the XDP program {id} ({program}) of somebody else, which is not replaced; take it off with \
+         'ip link set {port} xdp off', or use --xdp off"
     )]
     PortHasXdp {
         /// The port.

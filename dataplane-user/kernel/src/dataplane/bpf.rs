@@ -14,7 +14,7 @@ use std::{
 use aya_obj::generated::{
     bpf_cmd::{
         self, BPF_MAP_CREATE, BPF_MAP_FREEZE, BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_BATCH,
-        BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET, BPF_OBJ_PIN,
+        BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN,
     },
     bpf_map_type::{self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS},
 };
@@ -86,6 +86,26 @@ pub(super) fn open_pin(path: &Path) -> io::Result<Option<OwnedFd>> {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Reads the beginning of what the kernel tells of a map, program or link.
+pub(super) fn info_of<T: Pod>(object: BorrowedFd<'_>, info: &mut T) -> io::Result<()> {
+    /// Attributes of `BPF_OBJ_GET_INFO_BY_FD`.
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    struct Query {
+        fd: u32,
+        length: u32,
+        info: u64,
+    }
+    let query = Query {
+        fd: number(object),
+        length: u32::try_from(size_of::<T>()).map_err(io::Error::other)?,
+        info: std::ptr::from_mut(info).expose_provenance() as u64,
+    };
+    // SAFETY: the address is that of a value that lives through the call, may be written to up to the length, and
+    // allows any octets.
+    unsafe { call(BPF_OBJ_GET_INFO_BY_FD, &query) }.map(drop)
 }
 
 /// What a map that is made here looks like; its keys are of four octets.

@@ -6,10 +6,10 @@ use std::{
     os::fd::{AsFd as _, FromRawFd as _, OwnedFd},
 };
 
-use aya_obj::generated::bpf_cmd::{BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_GET_FD_BY_ID};
+use aya_obj::generated::bpf_cmd::BPF_PROG_GET_FD_BY_ID;
 use bytemuck::{Pod, Zeroable};
 
-use super::bpf::{call, number};
+use super::bpf::{call, info_of};
 use crate::netlink::tlv::string_of;
 
 /// The beginning of `struct bpf_prog_info`.
@@ -18,15 +18,6 @@ use crate::netlink::tlv::string_of;
 struct Info {
     before: [u8; 64],
     name: [u8; 16],
-}
-
-/// Attributes of `BPF_OBJ_GET_INFO_BY_FD`.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Query {
-    fd: u32,
-    length: u32,
-    info: u64,
 }
 
 /// The name of the program with this number, which may be empty.
@@ -38,12 +29,6 @@ pub fn name(id: u32) -> io::Result<String> {
     // SAFETY: the attributes have no addresses; the file descriptor that this makes is ours alone.
     let program = unsafe { OwnedFd::from_raw_fd(call(BPF_PROG_GET_FD_BY_ID, &id)?) };
     let mut info = Info::zeroed();
-    let query = Query {
-        fd: number(program.as_fd()),
-        length: u32::try_from(size_of::<Info>()).map_err(io::Error::other)?,
-        info: (&raw mut info).expose_provenance() as u64,
-    };
-    // SAFETY: the address is that of an `Info`, which lives through the call and may be written to up to the length.
-    unsafe { call(BPF_OBJ_GET_INFO_BY_FD, &query) }?;
+    info_of(program.as_fd(), &mut info)?;
     Ok(string_of(&info.name))
 }

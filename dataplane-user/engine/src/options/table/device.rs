@@ -42,8 +42,8 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
         name: "wiring",
         aliases: &[],
         help: "How device, ports and programs are connected: on a bonding device that is there (over, which auto takes \
-               if NAME is one), or on a device of our own (shared; direct is cheaper, but what is sent does not show on \
-               the aggregate)",
+               if NAME is one), or on a device of our own (shared; direct is cheaper, but what is sent does not show \
+               on the aggregate)",
         kind: &Choice {
             field: field!(AggregateConfig.wiring),
             words: &[

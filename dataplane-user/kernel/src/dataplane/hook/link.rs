@@ -10,11 +10,11 @@ use std::{
 use aggctl_common::IfIndex;
 use aya_obj::generated::{
     bpf_attach_type,
-    bpf_cmd::{BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_QUERY},
+    bpf_cmd::{BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_PROG_QUERY},
 };
 use bytemuck::{Pod, Zeroable};
 
-use crate::dataplane::bpf::{call, call_back, number, open_pin, pin};
+use crate::dataplane::bpf::{call, call_back, info_of, number, open_pin, pin};
 
 /// The most programs that a hook has (`BPF_MPROG_MAX` of include/linux/bpf_mprog.h).
 const MOST_PROGRAMS: usize = 64;
@@ -61,14 +61,7 @@ impl BpfLink {
     /// What it holds.
     pub(super) fn held(&self) -> io::Result<LinkTarget> {
         let mut info = Info::default();
-        let query = Query {
-            fd: number(self.0.as_fd()),
-            length: u32::try_from(size_of::<Info>()).map_err(io::Error::other)?,
-            info: (&raw mut info).expose_provenance() as u64,
-        };
-        // SAFETY: the address is that of an `Info`, which lives through the call and may be written to up to the
-        // length.
-        unsafe { call(BPF_OBJ_GET_INFO_BY_FD, &query) }?;
+        info_of(self.0.as_fd(), &mut info)?;
         Ok(LinkTarget { program: info.program, index: IfIndex(info.index) })
     }
 
@@ -113,15 +106,6 @@ pub(super) fn programs(index: IfIndex, hook: bpf_attach_type) -> io::Result<Vec<
     // SAFETY: the address is that of an array of as many numbers as the attributes say, which lives through the call.
     unsafe { call_back(BPF_PROG_QUERY, &mut attributes) }?;
     Ok(programs.into_iter().take(attributes.count as usize).collect())
-}
-
-/// Attributes of `BPF_OBJ_GET_INFO_BY_FD`.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Query {
-    fd: u32,
-    length: u32,
-    info: u64,
 }
 
 /// The beginning of `struct bpf_link_info`, as it is for links to interfaces.

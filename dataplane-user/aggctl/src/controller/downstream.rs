@@ -1,0 +1,93 @@
+//! Announcing: the aggregate's own addresses at once, and where all is that it carries as soon as that is known.
+
+use aggctl_common::IfIndex;
+use aggctl_kernel::{announce, error::KernelError};
+use tracing::warn;
+
+use super::{Controller, aside::Aside};
+use crate::failure::Failure;
+
+/// What is known of the rounds that tell the switches where all is that the aggregate carries.
+#[derive(Debug, Default)]
+pub(super) struct Downstream {
+    /// Looks what there is to announce.
+    look: Aside<Vec<Vec<u8>>>,
+    /// The interface that the rounds are sent through.
+    through: IfIndex,
+    /// Whether the look under way began for a round through another interface: then it is for nobody.
+    stale: bool,
+    /// Rounds that wait for the look under way to end.
+    waiting: u8,
+}
+
+impl Downstream {
+    /// The frames of the next round, as soon as they are known. May be given up and called again.
+    pub async fn seen(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
+        self.look.seen().await
+    }
+
+    /// A round through this interface is due. Those that wait to be sent through another one are out of date.
+    fn ask(&mut self, through: IfIndex, of: IfIndex) {
+        if self.through != through {
+            (self.through, self.stale, self.waiting) = (through, self.look.is_under_way(), 0);
+        }
+        if self.look.is_under_way() {
+            self.waiting = self.waiting.saturating_add(1);
+        } else {
+            self.begin(of);
+        }
+    }
+
+    /// The look under way has ended. Begins with the next round, if one waits. Returns whether what was seen is to be
+    /// sent.
+    fn conclude(&mut self, of: IfIndex) -> bool {
+        let is_wanted = !std::mem::take(&mut self.stale);
+        if let Some(rest) = self.waiting.checked_sub(1) {
+            self.waiting = rest;
+            self.begin(of);
+        }
+        is_wanted
+    }
+
+    fn begin(&mut self, of: IfIndex) {
+        self.look.begin("downstream", move |netlink| Ok(announce::downstream(netlink, of)?));
+    }
+}
+
+impl Controller {
+    /// Tells the neighbours where the aggregate is now, and begins to tell the switches where all is that it carries.
+    pub(super) fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
+        let rule = &self.record.config.vlan;
+        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index, rule)?;
+        self.downstream.ask(index, self.record.index);
+        Ok(())
+    }
+
+    /// Begins to tell the switches where all is that the aggregate carries, if a port carries the traffic.
+    pub(super) fn on_downstream(&mut self, frames: Result<Vec<Vec<u8>>, Failure>) {
+        let is_wanted = self.downstream.conclude(self.record.index);
+        let through = self.engine.table().choose().and_then(|port| self.index_of(port));
+        let Some(through) = through.filter(|_| is_wanted) else { return };
+        let frames = frames.unwrap_or_else(|error| {
+            warn!(%error, "cannot tell what the aggregate carries: it is not announced");
+            Vec::new()
+        });
+        let rule = &self.record.config.vlan;
+        let left_out = self.outgoing.add(through, frames.into_iter().filter_map(|frame| rule.on_wire(frame)).collect());
+        if left_out > 0 {
+            warn!(left_out, "more MACs to announce than time to do so");
+        }
+        self.send_outgoing();
+    }
+
+    /// Sends the next of the announcements that wait, unless another port carries the traffic by now: it must not look
+    /// as if it came by this one.
+    pub(super) fn send_outgoing(&mut self) {
+        let active = self.engine.table().choose().and_then(|port| self.index_of(port));
+        if active != Some(self.outgoing.through()) {
+            self.outgoing.clear();
+        } else if let Err(error) = self.outgoing.send(&self.sender) {
+            warn!(%error, "cannot announce all that is carried");
+        }
+    }
+}
