@@ -37,8 +37,8 @@ pub enum End {
     /// `nicN`, an e1000e: it filters addresses and groups. It says that it filters VLANs, but Linux' driver does not
     /// let it.
     Nic,
-    /// `peerN`, a virtio card: it filters addresses, groups and VLANs.
-    Peer,
+    /// `partnerN`, a virtio card: it filters addresses, groups and VLANs.
+    Partner,
 }
 
 /// A card in a host, and what is at the other end of its cable.
@@ -62,7 +62,7 @@ impl Card {
 
     /// What it is called at first and by the monitor, and what the other end of its cable is called.
     fn names(&self) -> [String; 2] {
-        let names = ["nic", "peer"].map(|device| format!("{device}{}", self.number));
+        let names = ["nic", "partner"].map(|device| format!("{device}{}", self.number));
         self.in_order(names)
     }
 
@@ -72,10 +72,10 @@ impl Card {
     }
 
     /// The host's end first.
-    fn in_order(&self, [nic, peer]: [String; 2]) -> [String; 2] {
+    fn in_order(&self, [nic, partner]: [String; 2]) -> [String; 2] {
         match self.end {
-            End::Nic => [nic, peer],
-            End::Peer => [peer, nic],
+            End::Nic => [nic, partner],
+            End::Partner => [partner, nic],
         }
     }
 

@@ -159,7 +159,7 @@ impl Lab {
             }
             Link::Tap => Cable::Tap(Shuttle::new([(&self.host, port), (&self.switch, &end)])),
             Link::E1000e | Link::Virtio => {
-                let own = if self.case.link == Link::E1000e { End::Nic } else { End::Peer };
+                let own = if self.case.link == Link::E1000e { End::Nic } else { End::Partner };
                 Cable::Card(Card::new(self.cables.len(), own, (&self.host, port), (&self.switch, &end)))
             }
         };

@@ -16,7 +16,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::site::{self, Site};
+use super::{
+    frame::{self, Frame},
+    iproute,
+};
+use aggctl_testbed::netns::Namespace;
 use aggctl_tools::process;
 
 /// Octets of each frame that are kept: all headers, and the start of what the datagram carries.
@@ -28,19 +32,6 @@ const LINK_TYPE: u32 = 276;
 /// The length of its header.
 const LINK_HEADER: usize = 20;
 
-/// A frame with a UDP datagram over IPv4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// When it was seen.
-    pub at: Duration,
-    /// At the end of which port: its place among the ports.
-    pub port: usize,
-    /// UDP ports.
-    pub flow: (u16, u16),
-    /// The first four octets that it carries.
-    pub number: u32,
-}
-
 /// A capture that runs.
 pub struct Capture {
     child: Child,
@@ -50,20 +41,20 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Begins to capture what comes out of all cables.
+    /// Begins to capture what comes out of the cables of these ports, whose far ends have the same names.
     ///
     /// # Errors
     ///
     /// When tcpdump does not start.
-    pub fn start(site: &Site) -> Result<Self> {
+    pub fn start(far: &Namespace, ports: &[String]) -> Result<Self> {
         let mut places = BTreeMap::new();
-        for (place, port) in site.ports.iter().enumerate() {
-            let index = site::link(&site.far, port)?["ifindex"].as_u64().context("a link has no index")?;
+        for (place, port) in ports.iter().enumerate() {
+            let index = iproute::link(far, port)?["ifindex"].as_u64().context("a link has no index")?;
             places.insert(u32::try_from(index)?, place);
         }
         let file = tempfile::NamedTempFile::new().context("cannot make a file")?;
         let program = process::find("tcpdump").unwrap_or_else(|| Path::new("tcpdump").to_path_buf());
-        let mut command = site.far.command(&program);
+        let mut command = far.command(&program);
         command.args(["-i", "any", "-Q", "in", "-n", "-U", "-Z", "root", "-s", KEPT, "-B", BUFFER]);
         command.args(["--time-stamp-precision", "nano", "-w"]).arg(file.path()).arg("udp");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -131,17 +122,8 @@ fn read(bytes: &[u8]) -> Result<Vec<Raw>> {
 /// Interface, UDP ports and the first four octets of a frame as tcpdump hands it over.
 fn linked(frame: &[u8]) -> Option<(u32, (u16, u16), u32)> {
     let interface = frame.get(4..8)?.try_into().ok().map(u32::from_be_bytes)?;
-    let (flow, number) = datagram(frame.get(..2)?, frame.get(LINK_HEADER..)?)?;
+    let (flow, number) = frame::datagram(frame.get(..2)?, frame.get(LINK_HEADER..)?)?;
     Some((interface, flow, number))
-}
-
-/// UDP ports and the first four octets of a UDP datagram over IPv4 without options, if a packet of this `EtherType` is
-/// one.
-pub fn datagram(kind: &[u8], packet: &[u8]) -> Option<((u16, u16), u32)> {
-    let half = |at: usize| packet.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes);
-    (kind == [8, 0] && packet.first()? & 0x0f == 5 && *packet.get(9)? == 17).then_some(())?;
-    let number = packet.get(28..32)?.try_into().ok().map(u32::from_be_bytes)?;
-    Some(((half(20)?, half(22)?), number))
 }
 
 #[cfg(test)]

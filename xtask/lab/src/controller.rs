@@ -9,34 +9,20 @@ use std::{
 
 use anyhow::{Context, Result};
 use rustix::process::Pid;
-use serde::{Deserialize, Serialize};
 
 use super::{
     contender::{self, Extra, Raising},
+    iproute,
     message::Message,
+    outcome::Load,
     question::Setup,
-    site::{self, Site},
+    site::Site,
 };
 
 /// For how long the controller is watched while nothing happens, and while all ports flap.
 const WATCH: Duration = Duration::from_secs(10);
 /// How long all ports are down, and then up, while they flap.
 const FLAP: Duration = Duration::from_millis(500);
-
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Load {
-    /// Of which setup.
-    pub setup: Setup,
-    /// Until `attach` returned, milliseconds at a thousand million instructions a second.
-    pub attach_ms: f64,
-    /// Resident memory of controller and guardian, KiB.
-    pub resident_kib: [u64; 2],
-    /// Work while nothing happens, millions of instructions a second.
-    pub idle: f64,
-    /// Work while all ports lose and get back their carriers once a second.
-    pub flapping: f64,
-}
 
 /// Measures a setup, and tells.
 ///
@@ -71,7 +57,7 @@ fn flap(site: &Site) -> Result<()> {
     while begin.elapsed() < WATCH {
         for state in ["down", "up"] {
             let lines: String = site.ports.iter().map(|port| format!("link set {port} {state}\n")).collect();
-            site::batch(&site.far, &lines)?;
+            iproute::batch(&site.far, &lines)?;
             thread::sleep(FLAP);
         }
     }

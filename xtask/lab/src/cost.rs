@@ -3,46 +3,23 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
 
 use super::{
     contender::{self, Extra, Raised, Raising},
+    iproute,
+    job::CostJob,
     message::Message,
+    outcome::Cost,
     pktgen::{self, Run},
-    question::{Direction, Setup, Traffic},
+    question::{Direction, Traffic},
     schedule::SMALL_V4,
-    site::{self, Site},
+    site::Site,
 };
 
 /// A MAC that nobody has: who receives such a frame drops it as soon as it has looked at it.
 const NOBODY: &str = "02:00:00:00:ff:ff";
 /// Frames that warm caches and show which port carries the traffic.
 const WARM_UP: u32 = 1000;
-
-/// What is to be measured of one setup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CostJob {
-    /// The setup.
-    pub setup: Setup,
-    /// The traffic, one after the other; what is received after what is sent, since what drops it would cost the latter
-    /// something.
-    pub traffic: Vec<Traffic>,
-    /// Frames for each figure.
-    pub packets: u32,
-}
-
-/// A figure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// Of this setup.
-    pub setup: Setup,
-    /// Under this traffic.
-    pub traffic: Traffic,
-    /// Instructions for each frame, from the generator to the drop, with all that the machine did meanwhile.
-    pub instructions: f64,
-    /// The same without the time of other threads (a controller's, for example).
-    pub busy: f64,
-}
 
 /// Measures, and tells each figure as it comes.
 ///
@@ -114,7 +91,7 @@ fn send(site: &Site, raised: &Raised<'_>, traffic: &Traffic, packets: u32) -> Re
 
 /// The generator sends into the far end of a port; the aggregate drops what it gets.
 fn receive(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, packets: u32) -> Result<Run> {
-    let to = site::mac(&site.host, &raised.interface)?;
+    let to = iproute::mac(&site.host, &raised.interface)?;
     let before = dropped(site, raised)?;
     let run = pktgen::send(&site.far, port, traffic, &to, packets)?;
     let after = dropped(site, raised)?;
@@ -129,14 +106,14 @@ fn receive(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, pack
 /// When `tc` fails.
 pub fn drop_received(site: &Site, raised: &Raised<'_>) -> Result<()> {
     let interface = &raised.interface;
-    site::tc(&site.host, &format!("qdisc replace dev {interface} clsact"))?;
-    site::tc(&site.host, &format!("filter add dev {interface} ingress matchall action drop"))?;
+    iproute::tc(&site.host, &format!("qdisc replace dev {interface} clsact"))?;
+    iproute::tc(&site.host, &format!("filter add dev {interface} ingress matchall action drop"))?;
     Ok(())
 }
 
 /// How many frames that filter has dropped so far.
 fn dropped(site: &Site, raised: &Raised<'_>) -> Result<u64> {
-    let text = site::tc(&site.host, &format!("-json -statistics filter show dev {} ingress", raised.interface))?;
+    let text = iproute::tc(&site.host, &format!("-json -statistics filter show dev {} ingress", raised.interface))?;
     let filters: serde_json::Value = serde_json::from_str(&text).context("tc printed no JSON")?;
     let mut all = filters.as_array().into_iter().flatten();
     let count = |filter: &serde_json::Value| filter["options"]["actions"][0]["stats"]["drops"].as_u64();

@@ -8,15 +8,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
 
 use super::{
-    agent::Means,
-    capture::Frame,
     contender::{self, Extra, Raised, Raising},
+    frame::Frame,
+    iproute,
+    job::FailoverJob,
+    job::Means,
     message::Message,
-    question::{Cable, Setup},
-    site::{self, Site},
+    outcome::Failover,
+    site::Site,
 };
 
 /// The sender and a receiver that nobody is.
@@ -31,33 +32,6 @@ const STEP: Duration = Duration::from_micros(13_700);
 const STEPS: u32 = 10;
 /// How long the ports get to recover between trials.
 const RECOVER: Duration = Duration::from_secs(3);
-
-/// What is to be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailoverJob {
-    /// The setup.
-    pub setup: Setup,
-    /// What its ports are.
-    pub cable: Cable,
-    /// How often it looks at its ports, in milliseconds, if not as usual.
-    pub poll: Option<u32>,
-    /// Frames in a second.
-    pub rate: u32,
-    /// How often a cable is cut.
-    pub trials: u32,
-}
-
-/// What was measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Failover {
-    /// What was asked.
-    #[serde(flatten)]
-    pub job: FailoverJob,
-    /// From the last frame on the port that was cut to the first one on another, milliseconds, for each trial.
-    pub gap_ms: Vec<f64>,
-    /// Frames that did not arrive, for each trial.
-    pub lost: Vec<u32>,
-}
 
 /// Measures, and tells.
 ///
@@ -88,7 +62,7 @@ pub fn measure(job: &FailoverJob, means: &Means) -> Result<()> {
 fn address(site: &Site, raised: &Raised<'_>) -> Result<()> {
     let interface = &raised.interface;
     let (nobody, mac) = NOBODY;
-    site::batch(
+    iproute::batch(
         &site.host,
         &format!(
             "address add {HOST}/24 dev {interface}\nneighbour replace {nobody} lladdr {mac} dev {interface} nud \

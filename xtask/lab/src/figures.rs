@@ -9,13 +9,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    controller::Load,
-    cost::Cost,
-    failover::{Failover, FailoverJob},
-    profile::Profile,
+    job::FailoverJob,
+    outcome::{Cost, Failover, Load, Profile, Spread, Throughput},
     question::{Contender, Setup, Traffic},
-    spread::Spread,
-    throughput::Throughput,
 };
 
 /// Of the layout of the file.
@@ -186,7 +182,7 @@ fn merge<T>(new: &mut Vec<T>, older: Vec<T>, same: impl Fn(&T, &T) -> bool) {
 pub mod tests {
     use super::{Figures, Identity};
     use crate::{
-        cost::Cost,
+        outcome::Cost,
         question::{Contender, Direction, Mode, Protocol, Setup, Size, Traffic, Wiring},
     };
 

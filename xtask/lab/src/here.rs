@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::{agent::Means, figures::Figures, machine, page::other, schedule, take, throughput};
+use super::{figures::Figures, job::Means, machine, page::other, schedule, take, throughput};
 use aggctl_tools::{interrupt::Interrupt, process, workspace::Workspace};
 
 /// How many cables a measurement needs, where they are borrowed.

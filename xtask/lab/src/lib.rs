@@ -13,10 +13,14 @@ mod controller;
 mod cost;
 mod failover;
 mod figures;
+mod frame;
 mod here;
 mod identity;
+mod iproute;
+mod job;
 mod machine;
 mod message;
+mod outcome;
 mod page;
 mod pktgen;
 mod profile;
@@ -36,10 +40,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use self::{
-    agent::Means,
     borrowed_nics::Pair,
     figures::{Figures, LeftOut},
     identity::Identity,
+    job::Means,
     message::Message,
     schedule::Extent,
 };

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::NamedTempFile;
 
 use super::{
-    agent::{Means, Orders},
+    job::{Means, Orders},
     message::Message,
     question::Clock,
     schedule::Group,

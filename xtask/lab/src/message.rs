@@ -4,13 +4,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    controller::Load,
-    cost::Cost,
-    failover::Failover,
-    profile::Profile,
+    outcome::{Cost, Failover, Load, Profile, Spread, Throughput},
     question::{Setup, Traffic, Transport},
-    spread::Spread,
-    throughput::Throughput,
 };
 
 /// What lines that are ours begin with.

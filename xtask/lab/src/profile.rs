@@ -4,12 +4,12 @@ use std::{fs, os::fd::AsFd, os::fd::AsRawFd, path::Path};
 
 use anyhow::{Context, Result};
 use aya::programs::loaded_programs;
-use serde::{Deserialize, Serialize};
 
 use super::{
     contender::{self, Extra, Raising},
     cost,
     message::Message,
+    outcome::Profile,
     question::{Direction, Setup, Traffic},
     schedule::SMALL_V4,
     site::Site,
@@ -21,21 +21,6 @@ const PROGRAMS: [(&str, Direction); 2] = [("tx_", Direction::Tx), ("rx_", Direct
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 /// Frames for each figure.
 const PACKETS: u32 = 20_000;
-
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Profile {
-    /// Of which setup.
-    pub setup: Setup,
-    /// Which way.
-    pub direction: Direction,
-    /// Runs of our programs for each frame.
-    pub runs: f64,
-    /// Instructions inside our programs for each frame, with one reading of the clock for each run.
-    pub inside: f64,
-    /// What the account itself costs for each frame: nearly two readings of the clock for each run.
-    pub account: f64,
-}
 
 /// Runs, and nanoseconds in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,12 +1,8 @@
 //! Which measurements there are, and how they are shared out among machines.
 
 use super::{
-    agent::Job,
-    cost::CostJob,
-    failover::FailoverJob,
+    job::{CostJob, FailoverJob, Job, SpreadJob, ThroughputJob},
     question::{Cable, Clock, Contender, Direction, Mode, Protocol, Setup, Size, Traffic, Transport, Wiring},
-    spread::SpreadJob,
-    throughput::ThroughputJob,
 };
 
 /// Frames for each figure: so many that an interrupt more or less does not show.

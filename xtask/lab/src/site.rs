@@ -1,24 +1,21 @@
 //! The place of a measurement: a host and, at the other ends of its cables, a switch that is silent.
 
 use std::{
-    io::Write,
-    path::Path,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
 use super::{
     borrowed_nics::{Borrowed, Pair},
-    capture::{Capture, Frame},
+    capture::Capture,
+    frame::Frame,
+    iproute,
     question::Cable,
     taps::Taps,
 };
 use aggctl_testbed::netns::Namespace;
-use aggctl_tools::process;
 
 /// The aggregate's name.
 pub const AGGREGATE: &str = "agg0";
@@ -77,7 +74,7 @@ impl Site {
             Cable::Tap => {
                 site.ends = Ends::Taps(Taps::new(&site.host, &site.ports)?);
                 let up: String = site.ports.iter().map(|name| format!("link set {name} up\n")).collect();
-                batch(&site.host, &up)?;
+                iproute::batch(&site.host, &up)?;
             }
             Cable::Borrowed => {
                 let mut away = Borrowed::default();
@@ -102,8 +99,8 @@ impl Site {
             );
             far += &format!("link set {name} up\n");
         }
-        batch(&self.host, &near)?;
-        batch(&self.far, &far)
+        iproute::batch(&self.host, &near)?;
+        iproute::batch(&self.far, &far)
     }
 
     /// Waits until all ports have their carriers.
@@ -112,7 +109,7 @@ impl Site {
     ///
     /// When it takes too long.
     pub fn wait_for_carriers(&self) -> Result<()> {
-        wait_for("the cables", || Ok(self.ports.iter().all(|port| carrier(&self.host, port).unwrap_or(false))))
+        wait_for("the cables", || Ok(self.ports.iter().all(|port| iproute::carrier(&self.host, port).unwrap_or(false))))
     }
 
     /// Mends or cuts the cable of a port at its far end.
@@ -139,7 +136,7 @@ impl Site {
         if let Ends::Taps(taps) = &self.ends {
             return taps.record(work);
         }
-        let capture = Capture::start(self)?;
+        let capture = Capture::start(&self.far, &self.ports)?;
         let done = work()?;
         Ok((done, capture.stop()?))
     }
@@ -151,53 +148,11 @@ impl Site {
     /// When `ip` fails.
     pub fn received(&self) -> Result<Vec<u64>> {
         let count = |port: &String| {
-            let link = link(&self.far, port)?;
+            let link = iproute::link(&self.far, port)?;
             link["stats64"]["rx"]["packets"].as_u64().with_context(|| format!("{port} has no counters"))
         };
         self.ports.iter().map(count).collect()
     }
-}
-
-/// Runs lines of `ip` in one go.
-///
-/// # Errors
-///
-/// When one of them fails.
-pub fn batch(namespace: &Namespace, lines: &str) -> Result<()> {
-    let mut file = tempfile::NamedTempFile::new().context("cannot make a file")?;
-    file.write_all(lines.as_bytes()).context("cannot write a file")?;
-    process::read(Command::new("ip").args(["-n", namespace.name(), "-batch"]).arg(file.path())).map(drop)
-}
-
-/// What `ip` says of a link, with its counters.
-///
-/// # Errors
-///
-/// When it is not there.
-pub fn link(namespace: &Namespace, name: &str) -> Result<Value> {
-    let text = namespace.ip(&format!("-json -statistics link show dev {name}"))?;
-    let mut links: Vec<Value> = serde_json::from_str(&text).context("ip printed no JSON")?;
-    links.pop().with_context(|| format!("ip did not show {name}"))
-}
-
-/// Whether a link has a carrier, and is up.
-///
-/// # Errors
-///
-/// As [`link`].
-pub fn carrier(namespace: &Namespace, name: &str) -> Result<bool> {
-    let link = link(namespace, name)?;
-    Ok(link["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "LOWER_UP")))
-}
-
-/// The MAC of a link.
-///
-/// # Errors
-///
-/// As [`link`].
-pub fn mac(namespace: &Namespace, name: &str) -> Result<String> {
-    let link = link(namespace, name)?;
-    link["address"].as_str().map(str::to_owned).with_context(|| format!("{name} has no MAC"))
 }
 
 /// Waits until `happened`.
@@ -214,14 +169,4 @@ pub fn wait_for(what: &str, mut happened: impl FnMut() -> Result<bool>) -> Resul
         thread::sleep(Duration::from_millis(100));
     }
     Ok(())
-}
-
-/// `tc` on a namespace; words are separated by blanks.
-///
-/// # Errors
-///
-/// When it fails.
-pub fn tc(namespace: &Namespace, line: &str) -> Result<String> {
-    let program = process::find("tc").unwrap_or_else(|| Path::new("tc").to_path_buf());
-    process::read(Command::new(program).args(["-n", namespace.name()]).args(line.split_whitespace()))
 }

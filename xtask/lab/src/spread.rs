@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, path::Path, thread, time::Duration};
 
 use anyhow::{Result, ensure};
-use serde::{Deserialize, Serialize};
 
 use super::{
     capture::Capture,
     contender::{self, Extra, Raised, Raising},
+    job::SpreadJob,
     message::Message,
+    outcome::{Moves, Spread},
     pktgen,
     question::{Contender, Setup, Traffic},
     schedule::SMALL_V4,
@@ -19,44 +20,6 @@ use super::{
 const NOBODY: &str = "02:00:00:00:ff:ff";
 /// How long everybody gets to notice a change of a carrier.
 const SETTLE: Duration = Duration::from_secs(3);
-
-/// What is to be found out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpreadJob {
-    /// The setup.
-    pub setup: Setup,
-    /// How many flows, a power of ten.
-    pub flows: u32,
-    /// Whether the last port leaves and returns.
-    pub leave: bool,
-    /// Whether the same is asked of bonding, flow by flow; ours then chooses as bonding does.
-    pub parity: bool,
-}
-
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spread {
-    /// What was asked.
-    #[serde(flatten)]
-    pub job: SpreadJob,
-    /// Flows on each port.
-    pub shares: Vec<u64>,
-    /// When the last port left and returned.
-    pub moves: Option<Moves>,
-    /// How many flows took the same port as with bonding.
-    pub same_as_bonding: Option<u64>,
-}
-
-/// What a port that leaves and returns does to flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moves {
-    /// Flows that were on the port: they must move.
-    pub own: u64,
-    /// Flows that moved though they were on another port.
-    pub others: u64,
-    /// Flows that take another port after its return than before it left.
-    pub not_back: u64,
-}
 
 type Map = BTreeMap<(u16, u16), usize>;
 
@@ -111,7 +74,7 @@ fn leave(site: &Site, raised: &Raised<'_>, before: &Map, flows: u32) -> Result<M
 
 /// The port of each flow: one frame of each is sent.
 fn map(site: &Site, raised: &Raised<'_>, flows: u32) -> Result<Map> {
-    let capture = Capture::start(site)?;
+    let capture = Capture::start(&site.far, &site.ports)?;
     let traffic = Traffic { flows, ..SMALL_V4 };
     pktgen::send(&site.host, &raised.interface, &traffic, NOBODY, flows)?;
     let map: Map = capture.stop()?.into_iter().map(|frame| (frame.flow, frame.port)).collect();

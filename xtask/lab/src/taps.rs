@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::capture::{self, Frame};
+use super::frame::{self, Frame};
 use aggctl_testbed::{netns::Namespace, tap::Tap};
 
 /// The length of an Ethernet header.
@@ -115,7 +115,7 @@ impl Taps {
 
 fn frame_of(at: Duration, port: usize, frame: &[u8]) -> Option<Frame> {
     let kind = frame.get(ETHERNET - 2..ETHERNET)?;
-    let (flow, number) = capture::datagram(kind, frame.get(ETHERNET..)?)?;
+    let (flow, number) = frame::datagram(kind, frame.get(ETHERNET..)?)?;
     Some(Frame { at, port, flow, number })
 }
 

@@ -3,14 +3,16 @@
 use std::{net::Ipv4Addr, path::Path, process::Command, thread, time::Duration};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
 
 use super::{
-    agent::Means,
     contender::{self, Extra, Raising},
+    iproute,
+    job::Means,
+    job::ThroughputJob,
     message::Message,
-    question::{Cable, Clock, Direction, Setup, Transport},
-    site::{self, Site},
+    outcome::Throughput,
+    question::{Clock, Direction, Transport},
+    site::Site,
 };
 use aggctl_testbed::{netns::Namespace, traffic::bulk};
 use aggctl_tools::process;
@@ -30,35 +32,6 @@ const OFFLOADS: [(&str, &str); 3] = [
     ("generic-receive-offload: on", "gro"),
 ];
 
-/// What is to be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ThroughputJob {
-    /// The setup.
-    pub setup: Setup,
-    /// What its ports are.
-    pub cable: Cable,
-    /// What carries the data.
-    pub transport: Transport,
-    /// Whether segments are joined and cut as late as can be.
-    pub offloads: bool,
-    /// What time is measured by.
-    pub clock: Clock,
-}
-
-/// What was measured.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Throughput {
-    /// What was asked.
-    #[serde(flatten)]
-    pub job: ThroughputJob,
-    /// Which way, seen from the aggregate.
-    pub direction: Direction,
-    /// Megabits (TCP) or thousands of datagrams (UDP) a second, counted by the receiver. On the clock that counts
-    /// instructions these are bits for every thousand instructions, and datagrams for every million, of the one
-    /// processor, which does the work of both ends.
-    pub rate: f64,
-}
-
 /// Measures, and tells.
 ///
 /// # Errors
@@ -75,7 +48,7 @@ pub fn measure(job: &ThroughputJob, means: &Means) -> Result<()> {
     for port in &site.ports {
         lines += &format!("link set {port} master {BRIDGE}\n");
     }
-    site::batch(&site.far, &lines)?;
+    iproute::batch(&site.far, &lines)?;
     site.host.ip(&format!("address add {HOST}/24 dev {}", raised.interface))?;
     let _switched = if job.offloads { None } else { Some(Switched::off(&site, &raised.interface)?) };
     thread::sleep(Duration::from_secs(3));

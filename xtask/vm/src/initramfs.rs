@@ -6,8 +6,6 @@ use anyhow::{Context, Result};
 
 use super::{cpio, kernel::Kernel, modules, packed, plan::Plan};
 
-/// The modules that the root of a machine needs.
-pub const FEATURES: &[&str] = &["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console"];
 const DIRECTORIES: &[&str] = &["bin", "dev", "lower", "memory", "modules", "new", "proc", "sys"];
 const APPLETS: &[&str] = &["cp", "insmod", "mkdir", "mount", "poweroff", "sh", "switch_root"];
 const INIT: &str = include_str!("init.sh");
@@ -27,7 +25,7 @@ pub fn build(kernel: &Kernel, busybox: &Path, agent: &str, plan: &Plan) -> Resul
     for applet in APPLETS {
         archive.link(&format!("bin/{applet}"), "busybox")?;
     }
-    for (number, file) in modules::Index::read(&kernel.modules)?.load_order(FEATURES)?.iter().enumerate() {
+    for (number, file) in modules::Index::read(&kernel.modules)?.load_order(modules::TO_BOOT)?.iter().enumerate() {
         let content = packed::read(&kernel.modules.join(file))?;
         // The shell orders names: the number keeps the order.
         archive.file(&format!("modules/{number:03}-{}", module_name(file)), 0o644, &content)?;

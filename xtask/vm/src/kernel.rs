@@ -10,7 +10,12 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{apt::Archive, cache::Cache, initramfs, modules::Index, packed};
+use super::{
+    apt::Archive,
+    cache::Cache,
+    modules::{self, Index},
+    packed,
+};
 use aggctl_tools::process;
 
 /// The package that depends on the packages of the newest kernel of a suite.
@@ -205,7 +210,7 @@ fn index(root: &Path) -> Result<()> {
     process::run(Command::new(depmod).arg("-b").arg(root).arg(&version).stdout(Stdio::null()))?;
     let kernel = Kernel::unpacked(root)?;
     // What cannot boot is not kept.
-    Index::read(&kernel.modules)?.load_order(initramfs::FEATURES)?;
+    Index::read(&kernel.modules)?.load_order(modules::TO_BOOT)?;
     let unpacked = root.join(UNPACKED);
     fs::write(&unpacked, packed::kernel(&kernel.image, root)?)
         .with_context(|| format!("cannot write {}", unpacked.display()))?;

@@ -8,6 +8,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+/// The modules that the root of a machine needs.
+pub const TO_BOOT: &[&str] = &["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console"];
+
 /// The index that depmod wrote: what each module needs, and what needs no module.
 #[derive(Debug, Default)]
 pub struct Index {

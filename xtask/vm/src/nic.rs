@@ -32,7 +32,7 @@ impl FromStr for Cards {
 /// One card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
-    /// Its name in the emulator and, at the start, of its interface: `nic0` and so on; `peer0` at the other end.
+    /// Its name in the emulator and, at the start, of its interface: `nic0` and so on; `partner0` at the other end.
     pub name: String,
     /// The kernel module that drives it, and the module's options.
     pub module: Vec<String>,
@@ -51,7 +51,7 @@ impl Cards {
             let (name, device, module) = if end == 0 {
                 ("nic", "e1000e", vec!["e1000e".to_owned(), legacy_interrupts()])
             } else {
-                ("peer", "virtio-net-pci", vec!["virtio_net".to_owned()])
+                ("partner", "virtio-net-pci", vec!["virtio_net".to_owned()])
             };
             Card {
                 name: format!("{name}{cable}"),
@@ -98,16 +98,16 @@ mod tests {
     }
 
     #[test]
-    fn each_card_has_its_own_address_and_shares_its_cable_with_its_peer_only() {
+    fn each_card_has_its_own_address_and_shares_its_cable_with_its_partner_only() {
         let cards = Cards { e1000e: 2 }.list();
         let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
-        assert_eq!(names, ["nic0", "peer0", "nic1", "peer1"]);
+        assert_eq!(names, ["nic0", "partner0", "nic1", "partner1"]);
         let mut macs: Vec<&str> = cards.iter().map(|card| card.mac.as_str()).collect();
         macs.sort_unstable();
         macs.dedup();
         assert_eq!(macs.len(), 4);
         assert_eq!(cards[0].arguments()[1], "hubport,id=nic0-cable,hubid=0");
-        assert_eq!(cards[3].arguments()[1], "hubport,id=peer1-cable,hubid=1");
+        assert_eq!(cards[3].arguments()[1], "hubport,id=partner1-cable,hubid=1");
         assert_eq!(cards[2].arguments()[3], "e1000e,id=nic1,netdev=nic1-cable,mac=52:54:00:a9:00:01,romfile=");
     }
 }

@@ -4,8 +4,9 @@ use anyhow::Result;
 
 use super::Extra;
 use crate::{
+    iproute,
     question::Mode,
-    site::{self, AGGREGATE, Site},
+    site::{AGGREGATE, Site},
 };
 
 /// How often distributions let it look at carriers, milliseconds.
@@ -32,5 +33,5 @@ pub fn raise(mode: Mode, extra: &Extra, site: &Site) -> Result<Result<(), String
         lines += &format!("link set {port} down\nlink set {port} master {AGGREGATE}\n");
     }
     lines += &format!("link set {AGGREGATE} up\n");
-    site::batch(&site.host, &lines).map(Ok)
+    iproute::batch(&site.host, &lines).map(Ok)
 }

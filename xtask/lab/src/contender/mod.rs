@@ -11,6 +11,7 @@ use rustix::process::Pid;
 
 use self::{ours::Ours, team::Teamd};
 use super::{
+    iproute,
     question::{Contender, Setup, Wiring},
     site::{self, AGGREGATE, Site},
 };
@@ -83,7 +84,7 @@ pub fn raise<'a>(setup: &Setup, extra: &Extra, site: &'a Site, binary: &'a Path)
             Err(reason) => return Ok(Raising::Refused(reason)),
         },
     };
-    site::wait_for(&format!("the carrier of {}", setup.contender), || site::carrier(&site.host, AGGREGATE))?;
+    site::wait_for(&format!("the carrier of {}", setup.contender), || iproute::carrier(&site.host, AGGREGATE))?;
     Ok(Raising::Done(Raised { interface: AGGREGATE.to_owned(), kind }))
 }
 

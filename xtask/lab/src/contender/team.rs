@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, json};
 
 use crate::{
+    iproute,
     question::Mode,
     site::{self, AGGREGATE, Site},
 };
@@ -38,14 +39,14 @@ impl Teamd {
         let config = json!({ "runner": runner, "link_watch": { "name": "ethtool" }, "ports": ports }).to_string();
         // The driver takes no port that is up.
         let down: String = site.ports.iter().map(|port| format!("link set {port} down\n")).collect();
-        site::batch(&site.host, &down)?;
+        iproute::batch(&site.host, &down)?;
         let Some(program) = process::find("teamd") else { return Ok(Err("there is no teamd".to_owned())) };
         let mut command = site.host.command(&program);
         // -U: without it, the daemon wants D-Bus.
         command.args(["-U", "-t", AGGREGATE, "-c", &config]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut teamd = Self(command.spawn().context("cannot start teamd")?);
-        let joined = |port: &String| site::link(&site.host, port).is_ok_and(|link| link["master"] == AGGREGATE);
+        let joined = |port: &String| iproute::link(&site.host, port).is_ok_and(|link| link["master"] == AGGREGATE);
         let mut end = None;
         site::wait_for("a team with its ports", || {
             end = teamd.0.try_wait()?;

@@ -2,12 +2,11 @@
 
 use super::tables::table;
 use crate::{
-    failover::{Failover, FailoverJob},
     figures::Figures,
+    job::{FailoverJob, ThroughputJob},
+    outcome::{Failover, Moves, Throughput},
     question::{Clock, Contender, Setup, Traffic, Transport},
     schedule::SMALL_V4,
-    spread::Moves,
-    throughput::{Throughput, ThroughputJob},
 };
 
 /// Each with its heading, those that there are figures of.
