@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use aggctl_common::{IfIndex, MAX_PORTS, PortId};
 use aggctl_engine::{
     config::{Hook, Wiring},
-    host::Host,
     record::Remains,
     settings::Settings,
 };
@@ -14,7 +13,7 @@ use aggctl_kernel::{
     state::{StateError, Store},
 };
 
-use crate::{failure::Failure, operation};
+use crate::failure::Failure;
 
 /// How long a controller that runs may take to write a record again that others spoilt.
 const REWRITE: Duration = Duration::from_secs(2);
@@ -48,14 +47,4 @@ pub fn of(store: &Store) -> Remains {
         hook: if dataplane.has_links() { Hook::Tcx } else { Hook::Clsact },
         ports: slots.filter(|(_, index)| *index != IfIndex::NONE).collect(),
     }
-}
-
-/// Takes off what is left of an aggregate, and gives its addresses and routes to the first port. The caller holds the
-/// lock. Returns what is not known, and so could not be restored.
-///
-/// # Errors
-/// What could not be done.
-pub fn take_off(store: &Store, host: &Host) -> Result<Vec<String>, Failure> {
-    let (record, unknown) = of(store).record(host);
-    operation::tear_down(store, record, true).map(|()| unknown)
 }

@@ -13,4 +13,4 @@ mod server;
 pub use alive::Alive;
 pub use client::{Client, Unanswered};
 pub use protocol::{Answer, Request};
-pub use server::{PendingRequest, Server, UNKNOWN_REQUEST};
+pub use server::{PendingRequest, Server, UNKNOWN_REQUEST, reply};

@@ -22,6 +22,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{Alive, Answer, Request};
+use crate::failure::Failure;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 64;
@@ -44,6 +45,11 @@ pub struct PendingRequest {
     pub request: Request,
     /// The answer.
     pub answer: oneshot::Sender<Answer>,
+}
+
+/// Answers. A client that did not wait has had its wish all the same.
+pub fn reply(to: oneshot::Sender<Answer>, answer: Result<Answer, Failure>) {
+    let _ = to.send(answer.unwrap_or_else(|failure| Answer::Refused { reason: failure.to_string() }));
 }
 
 /// Listens, and passes requests on to the loop one at a time.

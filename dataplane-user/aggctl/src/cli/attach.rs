@@ -7,7 +7,7 @@ use aggctl_engine::{
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, value_parser};
 
 use super::{Limit, syntax};
-use crate::{controller::Insistence, failure::Failure};
+use crate::{failure::Failure, operation::PortChecks};
 
 /// Arguments of `attach`.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct AttachRequest {
     /// Seconds until it is undone unless confirmed.
     pub confirm: Option<u32>,
     /// What is said about the ports.
-    pub insistence: Insistence,
+    pub checks: PortChecks,
     /// An aggregate that runs already is taken over, whatever its options.
     pub or_adopt: bool,
     /// How long ports that are not there yet are waited for.
@@ -80,7 +80,7 @@ impl AttachArguments {
             config,
             mode_is_chosen,
             confirm,
-            insistence: Insistence { force, strict },
+            checks: PortChecks { force, strict },
             or_adopt,
             wait,
             foreground,

@@ -21,9 +21,11 @@ use crate::{
     api::{Client, Request, Unanswered},
     background,
     cli::AttachRequest,
-    controller::{self, AttachWish, Start},
+    controller::{self, Start},
     failure::Failure,
-    holder, operation, output,
+    holder,
+    operation::{self, AttachWish},
+    output,
 };
 
 /// How long a controller that has reported its failure may take to leave.
@@ -57,7 +59,7 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
             await_ports(&request.config, limit).await?;
         }
         let config = completed(request)?;
-        Ok(Start::Attach(AttachWish { config, confirm: request.confirm, insistence: request.insistence }))
+        Ok(Start::Attach(AttachWish { config, confirm: request.confirm, checks: request.checks }))
     };
     begin(start, &store, request.foreground).map_err(|failure| match forget(&store) {
         Ok(()) => failure,

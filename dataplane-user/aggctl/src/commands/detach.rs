@@ -41,7 +41,7 @@ pub fn run(store: &Store, force: bool) -> Result<(), Failure> {
 /// Takes off what is left of an aggregate whose record is lost.
 fn take_off(store: &Store) -> Result<(), Failure> {
     let Some(_lock) = holder::replace(store, true)? else { return Ok(()) };
-    let unknown = remains::take_off(store, &snapshot(&mut Netlink::open()?)?)?;
+    let unknown = operation::take_off(store, &snapshot(&mut Netlink::open()?)?)?;
     output::warn(&format_args!("its record was lost; not known: {}", unknown.join("; ")));
     Ok(())
 }

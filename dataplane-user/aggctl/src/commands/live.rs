@@ -13,9 +13,10 @@ use super::attach;
 use crate::{
     api::{Request, UNKNOWN_REQUEST},
     background,
-    controller::Insistence,
     failure::Failure,
-    operation, output,
+    operation,
+    operation::PortChecks,
+    output,
 };
 
 /// `set`.
@@ -39,18 +40,18 @@ pub fn confirm(store: &Store) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A refusal: nothing was changed.
-pub fn add_port(store: &Store, port: &GivenPort, insistence: Insistence) -> Result<(), Failure> {
+pub fn add_port(store: &Store, port: &GivenPort, checks: PortChecks) -> Result<(), Failure> {
     ask(store, &Request::Status)?;
     let mut netlink = Netlink::open()?;
     let mut conflicts = Vec::new();
     // The controller says what is wrong with an interface that is not there.
     if let Some(link) = netlink.link_named(&port.name)? {
-        if !insistence.force {
+        if !checks.force {
             plan::check_kind(&link)?;
         }
         conflicts = conflicts::find(&[(link.index, link.name)], store.name())?;
     }
-    if insistence.strict {
+    if checks.strict {
         warn(&conflicts);
         operation::check_conflicts(&conflicts, true)?;
     }

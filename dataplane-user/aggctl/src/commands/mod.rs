@@ -14,9 +14,9 @@ use aggctl_kernel::{netns, privilege, probe};
 
 use crate::{
     cli::{Arguments, Command, PortAction},
-    controller::Insistence,
     failure::Failure,
     guardian,
+    operation::PortChecks,
     operation::store,
     timekeeper,
 };
@@ -84,7 +84,7 @@ fn check_names(command: &Command) -> Result<(), Failure> {
 fn port(action: PortAction) -> Result<(), Failure> {
     match action {
         PortAction::Add { name, port, force, strict } => {
-            live::add_port(&store(&name)?, &port, Insistence { force, strict })
+            live::add_port(&store(&name)?, &port, PortChecks { force, strict })
         }
         PortAction::Remove { name, port } => live::remove_port(&store(&name)?, port),
         PortAction::Set { name, port } => live::set_port(&store(&name)?, &port),

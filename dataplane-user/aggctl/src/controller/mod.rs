@@ -74,7 +74,7 @@ use self::{
 };
 pub use self::{
     disk::Behind,
-    start::{AttachWish, Insistence, Start, Supervisor},
+    start::{Start, Supervisor},
 };
 use crate::{
     api::{Alive, PendingRequest, Server},

@@ -19,9 +19,9 @@ use aggctl_kernel::{gather, left::Left, snapshot::snapshot, state::Lock, transac
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::{Controller, aside::Aside, requests::reply};
+use super::{Controller, aside::Aside};
 use crate::{
-    api::Answer,
+    api::{Answer, reply},
     elsewhere::{self, Moved},
     failure::Failure,
     operation::{self, PORTS_PATIENCE},

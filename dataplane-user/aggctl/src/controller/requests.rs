@@ -7,7 +7,6 @@ use aggctl_engine::{
     plan::{self, LiveChange},
     record::Record,
 };
-use tokio::sync::oneshot;
 
 use super::{
     Controller, LoopControl,
@@ -15,7 +14,7 @@ use super::{
     ports::{self, Leaving},
 };
 use crate::{
-    api::{Answer, PendingRequest, Request},
+    api::{Answer, PendingRequest, Request, reply},
     failure::Failure,
 };
 
@@ -112,9 +111,4 @@ impl Controller {
         warnings.extend(self.disk.behind().map(unwritten));
         Answer::Done { warnings }
     }
-}
-
-/// Answers. A client that did not wait has had its wish all the same.
-pub(super) fn reply(to: oneshot::Sender<Answer>, answer: Result<Answer, Failure>) {
-    let _ = to.send(answer.unwrap_or_else(|failure| Answer::Refused { reason: failure.to_string() }));
 }

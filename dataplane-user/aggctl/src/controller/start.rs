@@ -1,7 +1,8 @@
 //! What a controller is started for, and whom it tells how it goes.
 
-use aggctl_engine::{config::AggregateConfig, supervise::Beat};
-use serde::{Deserialize, Serialize};
+use aggctl_engine::supervise::Beat;
+
+use crate::operation::AttachWish;
 
 /// What a controller is started for.
 #[derive(Debug)]
@@ -10,27 +11,6 @@ pub enum Start {
     Attach(AttachWish),
     /// Take over the one that is there.
     Adopt,
-}
-
-/// What the owner wishes, as the command passes it on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttachWish {
-    /// The aggregate.
-    pub config: AggregateConfig,
-    /// Seconds until it is undone unless confirmed.
-    pub confirm: Option<u32>,
-    /// What is said about the ports.
-    #[serde(default)]
-    pub insistence: Insistence,
-}
-
-/// How much is made of ports that look wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Insistence {
-    /// Interfaces of any kind are taken.
-    pub force: bool,
-    /// Whoever else works on a port is a reason to refuse, not to warn.
-    pub strict: bool,
 }
 
 /// What started a controller and is told how it goes: a guardian, or a person or service manager.
