@@ -298,6 +298,11 @@ fn a_restart_finds_the_bond_as_it_is_by_then() {
         names == ["eth1", "eth2"] && show.port("eth2")["usable"] == true
     });
     kill_both(&bonds);
+    bonds.near.tc("qdisc add dev bond0 root pfifo limit 100").ok();
+    bonds.near.aggctl("detach bond0").ok();
+    let outcome = bonds.near.aggctl("attach bond0");
+    assert!(outcome.succeeded() && outcome.stderr.contains("queueing discipline pfifo"), "{outcome}");
+    kill_both(&bonds);
     bonds.near.ip("link del bond0");
     let mut command = bonds.near.command(binary().to_str().unwrap());
     let mut attach = command.args(["attach", "bond0", "--wait", "60"]).stderr(Stdio::piped()).spawn().unwrap();

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Mode;
 
+/// The ethtool features by which cards encrypt for TLS and for IPsec: bonding sends each of these flows by the card that
+/// has its keys.
+pub const CRYPTO_FEATURES: [&str; 3] = [TLS_OFFLOAD, "esp-hw-offload", "esp-tx-csum-hw-offload"];
+/// The one for TLS. In mode active-backup bonding has the keys of IPsec, unlike those of TLS, follow the active port.
+pub const TLS_OFFLOAD: &str = "tls-hw-tx-offload";
+
 /// Why a mode of ours cannot choose the port in a driver's place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitDriver {

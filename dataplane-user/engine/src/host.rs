@@ -75,6 +75,10 @@ pub struct Link {
     pub loopback: bool,
     /// IFLA_INFO_KIND: `veth`, `netkit`, `bond`, `bridge`, `vlan`, `tun`; empty for most hardware.
     pub kind: String,
+    /// IFLA_QDISC of a driver's device: the queueing discipline at its root, such as `noqueue`. Empty for others: the
+    /// kernel changes theirs when they come up.
+    #[serde(default)]
+    pub qdisc: String,
     /// IFLA_MASTER: the bridge, bond, team, VRF … it belongs to.
     pub master: Option<IfIndex>,
     /// What the driver that made it says, if it is the device of a bonding or team driver.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aggctl_engine::host::{Capabilities, Hooks, Host, Link, XdpState};
+use aggctl_engine::{
+    driver::CRYPTO_FEATURES,
+    host::{Capabilities, Hooks, Host, Link, XdpState},
+};
 use rustix::io::Errno;
 
 use crate::{
@@ -83,7 +86,9 @@ fn complete(
     let mut look = || -> Result<(_, _, _, _), KernelError> {
         // Only Ethernet interfaces can become ports.
         let (features, xdp) = if link.ethernet && !link.loopback {
-            (ethtool::features(&link.name, &ethtool::FEATURES)?, drivers.look(&link)?)
+            let is_drivers = link.driver.is_some() || link.membership.is_some();
+            let crypto = if is_drivers { &CRYPTO_FEATURES[..] } else { &[] };
+            (ethtool::features(&link.name, &[&ethtool::FEATURES, crypto].concat())?, drivers.look(&link)?)
         } else {
             (BTreeMap::new(), XdpState::default())
         };

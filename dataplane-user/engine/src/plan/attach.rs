@@ -27,7 +27,7 @@ pub fn attach(
 ) -> Result<(Record, Vec<Warning>), Refusal> {
     validate(config)?;
     if config.wiring == Wiring::Over {
-        return Ok((over::attach(host, config, resolve(host, config.hook)?, taken)?, Vec::new()));
+        return over::attach(host, config, resolve(host, config.hook)?, taken);
     }
     let peer = free_names(host, config, taken)?;
     let device = resolve_device(host, config.device)?;

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId, ports::slots};
 
 use crate::{
-    config::{AggregateConfig, Device, Hook, PortConfig, Wiring},
+    config::{AggregateConfig, Device, Hook, Mode, PortConfig, Wiring},
+    driver::{CRYPTO_FEATURES, TLS_OFFLOAD},
     host::{Host, Link},
-    plan::{Change, OtherAggregates, ProgramStep, Refusal, Step, port::PlannedPort},
+    plan::{Change, OtherAggregates, ProgramStep, Refusal, Step, Warning, port::PlannedPort},
     record::{JournalEntry, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
 };
 
@@ -63,13 +64,13 @@ pub fn members(host: &Host, device: IfIndex) -> Vec<&Link> {
     host.links.values().filter(|link| link.master == Some(device)).collect()
 }
 
-/// Plans an attach.
+/// Plans an attach, and says what the owner should know.
 pub(super) fn attach(
     host: &Host,
     config: &AggregateConfig,
     hook: Hook,
     taken: &OtherAggregates,
-) -> Result<Record, Refusal> {
+) -> Result<(Record, Vec<Warning>), Refusal> {
     let name = || config.name.clone();
     if taken.names.contains(&config.name) {
         return Err(Refusal::NameTaken { name: name(), by: "another aggregate" });
@@ -83,10 +84,15 @@ pub(super) fn attach(
     for (slot, wish) in (0..).zip(&config.ports) {
         let link = host.link(&wish.name).filter(|link| link.master == Some(device.index));
         let link = link.ok_or_else(|| Refusal::NoMember { name: name(), port: wish.name.clone() })?;
+        if let Some(feature) = keys_on_cards(config.mode, device, link) {
+            return Err(Refusal::KeysOnCards { name: name(), port: wish.name.clone(), feature });
+        }
         ports.push(PlannedPort::new(host, PortId(slot), link).record(wish));
     }
     let steps = [ProgramStep::Maps { present: Change::ON }, program(hook, Change::ON)];
-    Ok(Record {
+    let is_bypassed = !matches!(&*device.qdisc, "" | "noqueue" | "noop");
+    let bypassed = Warning::QdiscBypassed { aggregate: name(), qdisc: device.qdisc.clone() };
+    let record = Record {
         version: RECORD_VERSION,
         sequence: 0,
         layout: LAYOUT_VERSION,
@@ -102,7 +108,16 @@ pub(super) fn attach(
         journal: steps.into_iter().map(|step| JournalEntry { step: step.into(), begun: false }).collect(),
         last_seen: Layer3::default(),
         confirm_by: None,
-    })
+    };
+    Ok((record, is_bypassed.then_some(bypassed).into_iter().collect()))
+}
+
+/// The feature by which cards encrypt flows that this device and this member have switched on, if it does not go with
+/// our choice of the port by this mode.
+fn keys_on_cards(mode: Mode, device: &Link, member: &Link) -> Option<&'static str> {
+    let is_on = |link: &Link, name| link.features.get(name).is_some_and(|feature| feature.on);
+    let matters = |name: &&str| mode.shares() || *name == TLS_OFFLOAD;
+    CRYPTO_FEATURES.into_iter().filter(matters).find(|name| is_on(device, *name) && is_on(member, *name))
 }
 
 /// Plans a detach: the driver goes on by itself.

@@ -54,6 +54,19 @@ pub enum Refusal {
     /// We cannot choose the port in the place of the driver.
     #[error(transparent)]
     UnfitDriver(#[from] UnfitDriver),
+    /// Cards encrypt flows, and the driver sends each of them by the card that has its keys.
+    #[error(
+        "{feature} is on on {name} and {port}: such a flow must leave by the card that has its keys, which the driver \
+         knows; leave {name} to it, or switch that off: 'ethtool -K {name} {feature} off'"
+    )]
+    KeysOnCards {
+        /// The device.
+        name: String,
+        /// A port that encrypts.
+        port: String,
+        /// The ethtool feature.
+        feature: &'static str,
+    },
     /// The option is not for wiring `over`.
     #[error("{option} is not for wiring over: {instead}")]
     NotOver {

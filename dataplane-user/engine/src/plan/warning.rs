@@ -16,6 +16,13 @@ pub enum Warning {
         /// The address.
         address: IpAddr,
     },
+    /// The program on the driver's device sends past its queueing discipline.
+    QdiscBypassed {
+        /// The aggregate.
+        aggregate: String,
+        /// The kind of it.
+        qdisc: String,
+    },
     /// The driver's device has no port.
     NoPort {
         /// The aggregate.
@@ -79,6 +86,11 @@ impl fmt::Display for Warning {
             Self::TemporaryAddress { port, address } => {
                 write!(f, "the temporary address {address} of {port} becomes an ordinary one")
             }
+            Self::QdiscBypassed { aggregate, qdisc } => write!(
+                f,
+                "the queueing discipline {qdisc} of {aggregate} has no effect on what is sent from now on; those of its \
+                 ports have"
+            ),
             Self::NoPort { aggregate } => write!(f, "{aggregate} has no port yet"),
             Self::NoLink { aggregate, ports } => write!(f, "no port of {aggregate} has a link yet: {ports}"),
             Self::PortNoLink { port } => write!(f, "{port} has no link yet: it carries nothing until it has"),

@@ -4,7 +4,7 @@ use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     config::{AggregateConfig, Mode, PortConfig, Wiring, Xdp},
     driver::{DriverMode, DriverState, Membership},
-    host::{Address, Capabilities, Host, Link},
+    host::{Address, Capabilities, Feature, Host, Link},
     options::differences,
     plan::{self, Change, OtherAggregates, ProgramStep, Refusal, Step, Warning},
     record::{Layer3, Phase},
@@ -111,6 +111,37 @@ fn nothing_but_programs_and_maps_comes_and_goes() {
     assert_eq!(plan::gather(&host, &record), []);
     assert_eq!(plan::repair(&host, &record), [plan::sender(&record)]);
     assert!(record.ports.iter().all(|port| plan::receiver(&record, port).is_none()));
+}
+
+#[test]
+fn a_bond_whose_cards_have_the_keys_of_flows_is_refused() {
+    const ON: Feature = Feature { on: true, fixed: false };
+    for (driver, feature, refused) in [
+        (DriverMode::Lacp, "tls-hw-tx-offload", true),
+        (DriverMode::ActiveBackup, "tls-hw-tx-offload", true),
+        (DriverMode::Hash, "esp-hw-offload", true),
+        (DriverMode::Hash, "esp-tx-csum-hw-offload", true),
+        (DriverMode::ActiveBackup, "esp-hw-offload", false),
+    ] {
+        let mut host = host(driver);
+        let config = wish(&host, |_| ()).unwrap();
+        let attach = |host: &Host| plan::attach(host, &config, &OtherAggregates::default()).map(drop);
+        host.links.get_mut(&BOND).unwrap().features.insert(feature.into(), ON);
+        assert_eq!(attach(&host), Ok(()), "no card has {feature}");
+        host.links.get_mut(&IfIndex(2)).unwrap().features.insert(feature.into(), ON);
+        assert_eq!(matches!(attach(&host), Err(Refusal::KeysOnCards { .. })), refused, "{driver} {feature}");
+    }
+}
+
+#[test]
+fn a_queueing_discipline_that_is_bypassed_is_warned_of() {
+    let mut host = host(DriverMode::Hash);
+    let config = wish(&host, |_| ()).unwrap();
+    for (qdisc, count) in [("noqueue", 0), ("tbf", 1)] {
+        host.links.get_mut(&BOND).unwrap().qdisc = qdisc.into();
+        let (_, warnings) = plan::attach(&host, &config, &OtherAggregates::default()).unwrap();
+        assert_eq!(warnings.len(), count, "{warnings:?}");
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod attr {
     pub(super) const ADDRESS: u16 = libc::IFLA_ADDRESS;
     pub(super) const IFNAME: u16 = libc::IFLA_IFNAME;
     pub(super) const MTU: u16 = libc::IFLA_MTU;
+    pub(super) const QDISC: u16 = libc::IFLA_QDISC;
     pub(super) const LINK: u16 = libc::IFLA_LINK;
     pub(super) const MASTER: u16 = libc::IFLA_MASTER;
     pub(super) const LINKINFO: u16 = libc::IFLA_LINKINFO;
@@ -212,6 +213,7 @@ fn parse(message: &[u8]) -> Option<Link> {
     let info_kind = info.and_then(|info| info.string(attr::INFO_KIND)).unwrap_or_default();
     let pair = matches!(info_kind.as_str(), "veth" | "netkit" | "vxcan");
     let here = attributes.find(attr::LINK_NETNSID).is_none();
+    let is_drivers = matches!(info_kind.as_str(), "bond" | "team");
     let lower = match info_kind.as_str() {
         // The only kind that keeps it to itself.
         "vxlan" => info.and_then(|info| Attributes::nested(info.find(attr::INFO_DATA)?).u32(attr::VXLAN_LINK)),
@@ -234,6 +236,7 @@ fn parse(message: &[u8]) -> Option<Link> {
         allmulti: flags & ALLMULTI != 0,
         mac: attributes.find(attr::ADDRESS).and_then(mac_of).unwrap_or_default(),
         permanent_mac: attributes.find(attr::PERM_ADDRESS).and_then(mac_of),
+        qdisc: attributes.string(attr::QDISC).filter(|_| is_drivers).unwrap_or_default(),
         mtu: attributes.u32(attr::MTU).unwrap_or_default(),
         mtu_limits: MtuLimits {
             min: attributes.u32(attr::MIN_MTU).unwrap_or_default(),
