@@ -9,6 +9,7 @@
 pub mod bound;
 pub mod control;
 pub mod destination;
+pub mod device;
 pub mod drops;
 pub mod frame;
 pub mod hash;
@@ -16,6 +17,8 @@ pub mod ids;
 pub mod ports;
 pub mod programs;
 pub mod rule;
+#[cfg(test)]
+mod seen;
 pub mod spread;
 pub mod stamp;
 pub mod vlan;
@@ -24,8 +27,8 @@ pub use bound::{Bound, EtherTypes};
 pub use destination::{Destination, MacAddresses};
 pub use drops::DropReason;
 pub use ids::{IfIndex, Mac, PortId};
-pub use ports::{MAX_PORTS, Ports};
+pub use ports::{MAX_PORTS, Ports, PortsMap};
 pub use stamp::Stamp;
 
 /// Version of every layout in this crate. A dataplane that was built with another one is rebuilt on `adopt`.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;

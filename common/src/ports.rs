@@ -18,6 +18,17 @@ pub fn slots() -> impl Iterator<Item = PortId> {
 }
 
 /// The value of the map `PORTS` (an array of one entry).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct PortsMap {
+    /// The table.
+    pub ports: Ports,
+    /// Where the kernel has the device of each slot's interface, for programs that ask it ([`crate::device`]); 0: not
+    /// known. Written whenever the slot becomes usable or gets another interface.
+    pub device: [u64; MAX_PORTS],
+}
+
+/// The table of ports: what the controller decides.
 ///
 /// Written by the controller, read by the programs for every frame. Each of `usable`, `accept` and `active` is one
 /// aligned word that is written by one atomic store, so a program sees either the old or the new value. `order` and
@@ -53,7 +64,15 @@ const _: () = assert!(
         && offset_of!(Ports, order) == 24
         && offset_of!(Ports, ifindex) == 88
         && offset_of!(Ports, mac) == 344
+        && size_of::<PortsMap>() == 864
+        && offset_of!(PortsMap, ports) == 0
+        && offset_of!(PortsMap, device) == 352
 );
+
+impl PortsMap {
+    /// A table without ports.
+    pub const EMPTY: Self = Self { ports: Ports::EMPTY, device: [0; MAX_PORTS] };
+}
 
 impl Ports {
     /// A table without ports.
@@ -114,6 +133,11 @@ impl PortsView for Ports {
 
     fn mac(&self) -> u64 {
         self.mac
+    }
+
+    /// Nobody asks the kernel here: the table alone decides.
+    fn is_alive(&self, _: PortId) -> bool {
+        true
     }
 }
 

@@ -23,6 +23,25 @@ pub trait PortsView {
     fn ifindex(&self, slot: PortId) -> IfIndex;
     /// The aggregate's MAC as a word.
     fn mac(&self) -> u64;
+    /// Whether the port can carry traffic as far as the kernel says at this moment, whatever the table says. Where the
+    /// kernel cannot be asked, or it is not known which device the port is: yes, the table alone decides.
+    fn is_alive(&self, slot: PortId) -> bool;
+    /// [`another`] of this table, wherever the code for that is best kept: it is not what happens to most frames.
+    #[inline(always)]
+    fn another(&self) -> Option<PortId>
+    where
+        Self: Sized,
+    {
+        another(self)
+    }
+    /// [`alive`] of this table, likewise.
+    #[inline(always)]
+    fn alive(&self) -> u64
+    where
+        Self: Sized,
+    {
+        alive(self)
+    }
 }
 
 /// What becomes of a frame that a port receives, unless it is dropped.
@@ -40,40 +59,82 @@ pub enum Received {
 }
 
 /// The port that carries traffic now, where one does; where all do, the designated port: the active one if it is
-/// usable, else the first usable one in the order of preference. `None` if no port is usable.
-#[allow(clippy::cast_possible_truncation, reason = "slots and positions are below 64")]
+/// usable and alive, else the first in the order of preference that is. If no usable port is alive, the table alone
+/// decides. `None` if no port is usable.
 #[inline(always)]
 #[must_use]
 pub fn choose(table: &impl PortsView) -> Option<PortId> {
-    let usable = table.usable();
-    let active = PortId((table.active() & 63) as u8);
-    if usable & active.bit() != 0 {
-        return Some(active);
+    match usable_active(table) {
+        Some(active) if table.is_alive(active) => Some(active),
+        _ => table.another(),
     }
+}
+
+/// The active port, if it is usable.
+#[allow(clippy::cast_possible_truncation, reason = "slots are below 64")]
+#[inline(always)]
+fn usable_active(table: &impl PortsView) -> Option<PortId> {
+    let (usable, active) = (table.usable(), PortId((table.active() & 63) as u8));
+    if usable & active.bit() != 0 { Some(active) } else { None }
+}
+
+/// What [`choose`] says if the active port is not usable or not alive. The table is read anew.
+#[allow(clippy::cast_possible_truncation, reason = "positions are below 64")]
+#[inline(always)]
+#[must_use]
+pub fn another(table: &impl PortsView) -> Option<PortId> {
+    let usable = table.usable();
     if usable == 0 {
         return None;
     }
+    let mut by_table = usable_active(table);
     let count = table.count();
     let mut position = 0;
     while position < MAX_PORTS && (position as u32) < count {
         let slot = PortId(table.order(position) & 63);
         if usable & slot.bit() != 0 {
-            return Some(slot);
+            if table.is_alive(slot) {
+                return Some(slot);
+            }
+            by_table = by_table.or(Some(slot));
         }
         position += 1;
     }
-    None
+    by_table
+}
+
+/// Those of the usable ports that are alive, as far as they are in the order of preference; all usable ones if none is:
+/// then the table alone decides.
+#[allow(clippy::cast_possible_truncation, reason = "positions are below 64")]
+#[inline(always)]
+#[must_use]
+pub fn alive(table: &impl PortsView) -> u64 {
+    let (usable, count) = (table.usable(), table.count());
+    let mut alive = usable;
+    let mut position = 0;
+    while position < MAX_PORTS && (position as u32) < count {
+        let slot = PortId(table.order(position) & 63);
+        if usable & slot.bit() != 0 && !table.is_alive(slot) {
+            alive &= !slot.bit();
+        }
+        position += 1;
+    }
+    if alive == 0 { usable } else { alive }
 }
 
 /// Whether a frame that port `slot` received goes to the aggregate while one port is active; `group` says that its
 /// destination is a group address. Those are taken from the port that carries the traffic only, so that the host does
-/// not receive them twice.
+/// not receive them twice. The active port is asked no further, since what a port received before its link was lost is
+/// as good as ever; any other delivers once it is the next that is alive.
 ///
 /// # Errors
 ///
 /// The reason why it is dropped instead.
 #[inline(always)]
 pub fn accept(table: &impl PortsView, slot: PortId, group: bool) -> Result<(), DropReason> {
+    if is_active(table, slot) {
+        return Ok(());
+    }
     match choose(table) {
         Some(chosen) if chosen.0 == slot.0 => Ok(()),
         Some(_) if !group && table.accept() & slot.bit() != 0 => Ok(()),
@@ -101,6 +162,9 @@ pub fn accept_one(table: &impl PortsView, slot: PortId, addresses: &MacAddresses
         return Err(DropReason::Reflected);
     }
     if !addresses.destination.is_group() {
+        return Ok(());
+    }
+    if is_active(table, slot) {
         return Ok(());
     }
     match choose(table) {

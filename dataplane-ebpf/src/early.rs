@@ -68,7 +68,7 @@ impl ReceivingPort for ThisPort<'_> {
 
     #[inline(always)]
     fn table(&self) -> impl PortsView {
-        ports::LivePorts
+        ports::TABLE
     }
 
     #[inline(always)]

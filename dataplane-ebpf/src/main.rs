@@ -17,6 +17,7 @@ mod action;
 mod bound;
 mod buckets;
 mod deliver;
+mod device;
 mod drops;
 mod early;
 mod frame;

@@ -60,7 +60,7 @@ fn is_control(context: &TcContext) -> bool {
 /// be sent.
 #[inline(always)]
 pub fn send(picked: Picked) -> i32 {
-    match picked.and_then(|port| rule::egress(&ports::LivePorts, port)) {
+    match picked.and_then(|port| rule::egress(&ports::TABLE, port)) {
         Ok(port) => action::redirect(port),
         Err(DropReason::NoPort | DropReason::Malformed) => action::NEXT,
         Err(reason) => {

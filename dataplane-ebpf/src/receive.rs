@@ -32,7 +32,7 @@ impl<const PAGED: bool> ReceivingPort for ThisPort<'_, PAGED> {
 
     #[inline(always)]
     fn table(&self) -> impl PortsView {
-        ports::LivePorts
+        ports::LivePorts::<PAGED>
     }
 
     #[inline(always)]
@@ -56,7 +56,7 @@ impl<const PAGED: bool> ReceivingPort for ThisPort<'_, PAGED> {
 #[cold]
 #[inline(never)]
 fn accept(group: bool) -> Result<(), DropReason> {
-    rule::accept(&ports::LivePorts, slot(), group)
+    rule::accept(&ports::LivePorts::<true>, slot(), group)
 }
 
 /// As [`accept`].

@@ -27,7 +27,7 @@ pub type Picked = Result<Option<PortId>, DropReason>;
 /// Sends the frame out of the port, or drops it.
 #[inline(always)]
 pub fn send(picked: Picked) -> i32 {
-    match picked.and_then(|port| rule::egress(&ports::LivePorts, port)) {
+    match picked.and_then(|port| rule::egress(&ports::TABLE, port)) {
         Ok(port) => action::redirect(port),
         Err(reason) => {
             drops::count(reason.sent());
@@ -39,7 +39,7 @@ pub fn send(picked: Picked) -> i32 {
 /// The active port.
 #[inline(always)]
 pub fn active() -> Picked {
-    Ok(rule::choose(&ports::LivePorts))
+    Ok(rule::choose(&ports::TABLE))
 }
 
 /// By a hash, through the table of buckets. Before one was published: the active port.
@@ -47,8 +47,8 @@ pub fn active() -> Picked {
 pub fn bucket(context: &TcContext, policy: Policy) -> Picked {
     let bucket = spread::bucket(hash(context, policy)?, SHIFT.load());
     Ok(match buckets::buckets() {
-        Some(buckets) => spread::choose(&ports::LivePorts, &buckets, bucket),
-        None => rule::choose(&ports::LivePorts),
+        Some(buckets) => spread::choose(&ports::TABLE, &buckets, bucket),
+        None => rule::choose(&ports::TABLE),
     })
 }
 
@@ -75,8 +75,8 @@ pub fn random() -> Picked {
 #[inline(always)]
 fn by_rotation(number: u32) -> Option<PortId> {
     match buckets::rotation() {
-        Some(rotation) => spread::pick(&ports::LivePorts, &rotation, number),
-        None => rule::choose(&ports::LivePorts),
+        Some(rotation) => spread::pick(&ports::TABLE, &rotation, number),
+        None => rule::choose(&ports::TABLE),
     }
 }
 

@@ -72,6 +72,13 @@ pub static PAGED_TEST_RUNS: Feature =
 /// The same socket for the answers of all namespaces to echo requests, one for each processor.
 pub static SHARED_ANSWERS: Feature =
     Feature { name: "one ICMP socket for all namespaces", since: Version(5, 18), option: None, probe: Probe::Trial };
+/// Programs that read the device of a port.
+pub static READABLE_DEVICES: Feature = Feature {
+    name: "bpf_rdonly_cast",
+    since: Version(6, 2),
+    option: Some("CONFIG_DEBUG_INFO_BTF"),
+    probe: Probe::Trial,
+};
 
 /// All that can be asked for in advance.
 pub static ALL: [&Feature; 5] = [&TCX, &NETKIT, &VLAN, &BOND, &TEAM];

@@ -26,7 +26,7 @@ const AGGREGATE: &[(&str, Kind)] = &[
     ("defects", |value| value.as_array().is_some_and(Vec::is_empty)),
     ("repairs", Value::is_array),
     ("active_port", |value| value == "eth0"),
-    ("failover_path", |value| ["kernel", "poll", "netlink"].contains(&value.as_str().unwrap_or_default())),
+    ("failover_path", |value| ["kernel", "poll"].contains(&value.as_str().unwrap_or_default())),
     ("controller", |value| value["running"] == true && value["pid"].is_u64()),
     ("ports", Value::is_array),
 ];

@@ -3,7 +3,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Destination, Ports};
+use crate::{Destination, Ports, seen::Seen};
 
 extern crate std;
 
@@ -25,14 +25,14 @@ fn three() -> Ports {
 }
 
 /// A port as the rule sees it.
-struct TestPort<'a> {
+struct TestPort<'a, V> {
     slot: PortId,
     rx_policy: RxPolicy,
-    ports: &'a Ports,
+    ports: &'a V,
     awaited: bool,
 }
 
-impl ReceivingPort for TestPort<'_> {
+impl<V: PortsView + Copy> ReceivingPort for TestPort<'_, V> {
     fn slot(&self) -> PortId {
         self.slot
     }
@@ -50,7 +50,13 @@ impl ReceivingPort for TestPort<'_> {
     }
 }
 
-fn received(ports: &Ports, slot: u8, rx_policy: RxPolicy, to: [u8; 6], from: [u8; 6]) -> Result<Received, DropReason> {
+fn received(
+    ports: &(impl PortsView + Copy),
+    slot: u8,
+    rx_policy: RxPolicy,
+    to: [u8; 6],
+    from: [u8; 6],
+) -> Result<Received, DropReason> {
     let addresses = MacAddresses { destination: Destination::from_octets(to), source: Destination::from_octets(from) };
     receive(&TestPort { slot: PortId(slot), rx_policy, ports, awaited: false }, &addresses)
 }
@@ -196,6 +202,43 @@ fn our_own_frames_do_not_come_back() {
     }
 }
 
+/// What a broadcast that arrives on each port comes to.
+fn broadcast_on(seen: &Seen, rx_policy: RxPolicy) -> [Result<Received, DropReason>; 3] {
+    [0, 1, 2].map(|slot| received(seen, slot, rx_policy, BROADCAST, NEIGHBOUR))
+}
+
+#[test]
+fn a_dead_port_is_passed_over() {
+    let ports = three();
+    let choose = |alive| choose(&Seen { ports, alive });
+    assert_eq!(choose(0b111), Some(PortId(0)));
+    assert_eq!(choose(0b110), Some(PortId(2)), "the most preferred one");
+    assert_eq!(choose(0b010), Some(PortId(1)));
+    assert_eq!(choose(0b101), Some(PortId(0)), "the active one stays");
+    assert_eq!(choose(0), Some(PortId(0)), "none is alive: the table alone decides");
+}
+
+#[test]
+fn only_the_usable_ports_count() {
+    let ports = Ports { usable: 0b110, ..three() };
+    assert_eq!(choose(&Seen { ports, alive: 0b011 }), Some(PortId(1)), "that a link is back is for the controller");
+    assert_eq!(choose(&Seen { ports, alive: 0b001 }), Some(PortId(2)), "no usable one is alive");
+    assert_eq!(choose(&Seen { ports: Ports { usable: 0, ..ports }, alive: 0b111 }), None);
+}
+
+#[test]
+fn the_next_living_port_delivers_and_what_the_dead_one_had_received_before_is_not_lost() {
+    let ports = three();
+    for rx_policy in [RxPolicy::Active, RxPolicy::Designated] {
+        let unwanted = Err(if rx_policy == RxPolicy::Active { DropReason::Standby } else { DropReason::Duplicate });
+        let taken = Ok(Received::Aggregate);
+        assert_eq!(broadcast_on(&Seen { ports, alive: 0b111 }, rx_policy), [taken, unwanted, unwanted]);
+        assert_eq!(broadcast_on(&Seen { ports, alive: 0b110 }, rx_policy), [taken, unwanted, taken]);
+        assert_eq!(broadcast_on(&Seen { ports, alive: 0b010 }, rx_policy), [taken, taken, unwanted]);
+        assert_eq!(broadcast_on(&Seen { ports, alive: 0 }, rx_policy), [taken, unwanted, unwanted]);
+    }
+}
+
 fn any_table() -> impl Strategy<Value = Ports> {
     let slots: Vec<u8> = (0..MAX_PORTS as u8).collect();
     (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>(), 0..=80_u32, Just(slots).prop_shuffle()).prop_map(
@@ -222,6 +265,24 @@ proptest! {
             ports.order[..used].iter().map(|slot| PortId(*slot)).find(|port| usable(*port))
         };
         prop_assert_eq!(ports.choose(), expected);
+    }
+
+    #[test]
+    fn a_port_that_is_not_alive_counts_as_not_usable_while_another_is((ports, alive) in (any_table(), any::<u64>())) {
+        let seen = Seen { ports, alive };
+        // What is usable and outside the order is only known while it is active.
+        let used = (ports.count as usize).min(MAX_PORTS);
+        let known = ports.order[..used].iter().fold(1 << (ports.active & 63), |mask, slot| mask | PortId(*slot).bit());
+        let living = Ports { usable: ports.usable & alive & known, ..ports };
+        prop_assert_eq!(choose(&seen), living.choose().or(ports.choose()));
+        prop_assert_eq!(super::alive(&seen) & !ports.usable, 0);
+        let in_order = ports.order[..used].iter().filter(|slot| ports.usable & PortId(**slot).bit() != 0);
+        let dead = in_order.clone().filter(|slot| alive & PortId(**slot).bit() == 0);
+        if dead.clone().count() < ports.usable.count_ones() as usize {
+            prop_assert!(dead.clone().all(|slot| super::alive(&seen) & PortId(*slot).bit() == 0));
+        } else {
+            prop_assert_eq!(super::alive(&seen), ports.usable);
+        }
     }
 
     #[test]

@@ -50,14 +50,24 @@ pub trait RotationView {
 
 /// The port whose turn `number` is: the entry at `number` modulo the length. If other ports are usable now than those
 /// for which the rotation was made, then only the entries count whose ports still are, in the same order: for a
-/// rotation of each port once this is what the next rotation says. `None` if no port of the rotation is usable.
+/// rotation of each port once this is what the next rotation says. So it is for the turns of a port that is not alive,
+/// unless none is alive; those of others stay. `None` if no port of the rotation is usable.
 #[inline(always)]
 #[must_use]
 pub fn pick(ports: &impl PortsView, rotation: &impl RotationView, number: u32) -> Option<PortId> {
     let usable = ports.usable();
-    if rotation.usable() != usable {
-        return remaining(usable, rotation, number);
+    if rotation.usable() == usable {
+        match entry(usable, rotation, number) {
+            Some(port) if !ports.is_alive(port) => {}
+            entry => return entry,
+        }
     }
+    remaining(ports.alive(), rotation, number)
+}
+
+/// The turn among all entries.
+#[inline(always)]
+fn entry(usable: u64, rotation: &impl RotationView, number: u32) -> Option<PortId> {
     let count = rotation.count();
     if count == 0 {
         return None;

@@ -24,17 +24,19 @@ pub trait TableView {
     }
 }
 
-/// The port that carries the flows of a bucket now: the primary while it is usable, else the first usable one of the
-/// bucket's order. `None` if no port of the order is usable.
+/// The port that carries the flows of a bucket now: the primary while it is usable and alive, else the first of the
+/// bucket's order that is. If no usable port is alive, the first usable one of the order. `None` if no port of the order
+/// is usable.
 ///
 /// If ports only became unusable since the table was published, this is what the next table says. Where a port came
 /// back meanwhile, its buckets wait for that table, unless the port that has them now is gone too.
 #[inline(always)]
 #[must_use]
 pub fn choose(ports: &impl PortsView, table: &impl TableView, bucket: u32) -> Option<PortId> {
-    let usable = ports.usable();
-    let primary = live(usable, table.primary(bucket));
-    if primary.is_some() { primary } else { table.first_usable(usable, bucket) }
+    match live(ports.usable(), table.primary(bucket)) {
+        Some(primary) if ports.is_alive(primary) => Some(primary),
+        _ => table.first_usable(ports.alive(), bucket),
+    }
 }
 
 /// The first port of a bucket's order that is among the usable ones.

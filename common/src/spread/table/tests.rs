@@ -3,7 +3,7 @@ use core::cell::Cell;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Ports, spread::MIN_BUCKETS};
+use crate::{Ports, seen::Seen, spread::MIN_BUCKETS};
 
 extern crate std;
 use std::vec::Vec;
@@ -62,6 +62,20 @@ fn without_a_usable_port_in_the_row_there_is_none() {
 fn the_mark_for_no_port_is_not_the_last_slot() {
     assert_eq!(choose(&usable(1 << 63), &One::new(END, &[]), MIN_BUCKETS - 1), None);
     assert_eq!(choose(&usable(1 << 63), &One::new(END, &[63]), 0), Some(PortId(63)));
+}
+
+#[test]
+fn a_dead_primary_gives_way_to_the_first_of_the_row_that_is_alive() {
+    let mut ports = Ports { usable: 0b111, count: 3, ..Ports::EMPTY };
+    ports.order[..3].copy_from_slice(&[0, 1, 2]);
+    let table = One::new(2, &[2, 0, 1]);
+    let choose = |alive| choose(&Seen { ports, alive }, &table, 0);
+    assert_eq!(choose(0b111), Some(PortId(2)));
+    assert_eq!(table.reads.get(), 0, "the row is not looked at");
+    assert_eq!(choose(0b011), Some(PortId(0)));
+    assert_eq!(choose(0b010), Some(PortId(1)));
+    assert_eq!(choose(0b110), Some(PortId(2)));
+    assert_eq!(choose(0), Some(PortId(2)), "none is alive: the table alone decides");
 }
 
 proptest! {

@@ -243,6 +243,8 @@ impl Controller {
         let remembered = operation::memory(&store);
         let executor = operation::executor(&store, &record)?;
         let table = executor.dataplane.table()?;
+        // Ports may have gone and come back while nobody watched.
+        table.find_devices();
         // What was written may be out of date, or lost: the programs go by the table.
         let known = Memory { active: table.load().choose().or(remembered.active), ..remembered.clone() };
         Ok(Self {
@@ -427,6 +429,7 @@ impl Controller {
             return Ok(LoopControl::End);
         }
         self.query_all();
+        self.table.find_devices();
         self.suspect_members();
         self.take_back_named();
         self.begin_to_verify();

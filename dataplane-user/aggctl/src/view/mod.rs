@@ -98,7 +98,9 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     let table = dataplane.table().map(|table| table.load()).unwrap_or_default();
     let driver = driver::DriverView::of(&record, interface.as_ref(), &dataplane, &table);
     let view = AggregateView::new(store.name(), &record, interface.as_ref(), &status, controller, ports, &drops);
-    Ok(Some(AggregateView { driver, bucket_ports, defects, record_behind: behind, record_damage: damage, ..view }))
+    let failover_path = if dataplane.asks_kernel() { Some("kernel") } else { view.failover_path };
+    let (record_behind, record_damage) = (behind, damage);
+    Ok(Some(AggregateView { driver, bucket_ports, defects, failover_path, record_behind, record_damage, ..view }))
 }
 
 /// What a live controller tells.

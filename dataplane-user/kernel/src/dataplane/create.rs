@@ -28,7 +28,7 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
     tables::create(pins, settings)?;
     maps::create_ports(pins)?;
     // Makes and pins the others.
-    object::load(pins, settings, None)?;
+    object::load(pins, settings, None, None)?;
     // Last, so that maps of an interrupted start are made again.
     pins::make_mark(&pins.layout_mark())
 }

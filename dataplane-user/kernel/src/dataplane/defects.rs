@@ -114,7 +114,7 @@ pub(super) fn of_maps(
         Condition::Missing(map) => return Ok(vec![DataplaneDefect::MapMissing(map)]),
         Condition::Different(map) => return Ok(vec![DataplaneDefect::MapDifferent(map)]),
     }
-    let table = PortsTable::open(pins)?.load();
+    let table = PortsTable::open(pins, false)?.load();
     let in_slot = |port: &PortId| table.ifindex.get(port.index()).copied().unwrap_or(IfIndex::NONE);
     let wrong = expected.ports.iter().filter(|(port, index)| in_slot(port) != *index);
     Ok(wrong

@@ -46,7 +46,7 @@ pub(super) fn attach(dataplane: &Dataplane, port: PortId, early: &EarlyPort) -> 
         let name = program::name(found.program).unwrap_or_default();
         return Err(DataplaneError::ForeignXdp { port: early.name.clone(), id: found.program, name });
     }
-    dataplane.attach(role, &place, program, Some((port, None))).map_err(|error| match error {
+    dataplane.attach(role, &place, &program, Some((port, None))).map(drop).map_err(|error| match error {
         DataplaneError::Hook { cause, .. } if early.mode == XdpMode::Native && is_drivers(cause.errno()) => {
             DataplaneError::NoNativeXdp { port: early.name.clone(), cause: cause.error }
         }

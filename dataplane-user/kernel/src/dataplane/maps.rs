@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
 };
 
-use aggctl_common::{DropReason, Ports};
+use aggctl_common::{DropReason, PortsMap};
 use aya::maps::{MapData, MapInfo, MapType};
 use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
@@ -28,7 +28,7 @@ pub(super) struct Shape {
 /// The table of ports.
 #[allow(clippy::cast_possible_truncation, reason = "the size is a small constant")]
 const PORTS: Shape =
-    Shape { kind: MapType::Array, key: 4, value: size_of::<Ports>() as u32, entries: 1, flags: BPF_F_MMAPABLE };
+    Shape { kind: MapType::Array, key: 4, value: size_of::<PortsMap>() as u32, entries: 1, flags: BPF_F_MMAPABLE };
 
 /// What each map must look like. The same table for people is in docs/maps.md.
 const SHAPES: [(&str, Shape); 3] = [

@@ -7,17 +7,20 @@ mod bound;
 mod bpf;
 mod create;
 mod defects;
+mod device;
 mod double_buffer;
 mod drops;
 mod early;
 mod error;
 pub(crate) mod frozen;
 mod hook;
+mod kernel_types;
 mod mapped;
 mod maps;
 mod object;
 mod open_pins;
 mod pins;
+mod placeholders;
 mod program;
 mod publish;
 mod stamp;
@@ -26,6 +29,7 @@ mod tables;
 mod wiring;
 
 use std::{
+    os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
     sync::{
         Arc,
@@ -44,6 +48,7 @@ use aggctl_engine::{
     config::{Device, Hook, Wiring, XdpMode},
     settings::Settings,
 };
+use tracing::warn;
 
 pub(crate) use self::pins::is_bpffs;
 pub use self::{
@@ -53,6 +58,7 @@ pub use self::{
     early::EarlyPort,
     error::DataplaneError,
     hook::tcx_supported,
+    kernel_types::KernelTypes,
     open_pins::OpenPins,
     pins::{ProgramRole, RECORD},
     program::name as program_name,
@@ -71,8 +77,18 @@ use crate::netns::Namespace;
 pub struct Dataplane {
     pins: Pins,
     settings: Settings,
+    asked: Asked,
     /// Whether we changed pins since [`Dataplane::keep`] was called last.
     changed: Arc<AtomicBool>,
+}
+
+/// Which kernel the programs ask for the links of the ports.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// The present one, if it lets them.
+    Present,
+    /// One of these types, or none.
+    Types(Option<KernelTypes>),
 }
 
 /// The pair of the aggregate's interface and its peer, and how it is wired.
@@ -95,7 +111,14 @@ impl Dataplane {
     /// programs.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>, settings: Settings) -> Self {
-        Self { pins: Pins::new(dir.into()), settings, changed: Arc::default() }
+        Self { pins: Pins::new(dir.into()), settings, asked: Asked::Present, changed: Arc::default() }
+    }
+
+    /// The same for a kernel of these types, whatever the present one is; `None`: its programs ask no kernel for the
+    /// links of the ports.
+    #[must_use]
+    pub fn for_kernel(self, types: Option<KernelTypes>) -> Self {
+        Self { asked: Asked::Types(types), ..self }
     }
 
     /// The settings that programs are loaded with from now on.
@@ -195,7 +218,12 @@ impl Dataplane {
     /// If the interface is not there or the kernel refuses.
     pub fn attach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
         let program = object::sender(&self.settings);
-        self.attach(ProgramRole::Tx, &wiring::of(ends.wiring).sending(ends, hook), program, None)
+        let place = wiring::of(ends.wiring).sending(ends, hook);
+        if self.attach(ProgramRole::Tx, &place, &program, None)? {
+            pins::make_mark(&self.pins.asks_mark())
+        } else {
+            pins::remove_mark(&self.pins.asks_mark())
+        }
     }
 
     /// Takes the sending program off; fine if it is not attached there.
@@ -215,7 +243,7 @@ impl Dataplane {
     /// If the namespace or the interface is not there or the kernel refuses.
     pub fn attach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
         let relay = wiring::of(ends.wiring).relay(ends, hook);
-        relay.map_or(Ok(()), |place| self.attach(ProgramRole::Relay, &place, RELAY.to_owned(), None))
+        relay.map_or(Ok(()), |place| self.attach(ProgramRole::Relay, &place, RELAY, None).map(drop))
     }
 
     /// Takes the relay off; fine if it is not attached there.
@@ -242,7 +270,7 @@ impl Dataplane {
         }
         let delivery = wiring::of(ends.wiring).delivery(ends);
         let program = object::receiver(&self.settings);
-        self.attach(ProgramRole::Rx(port), &on_port(index, hook), program, Some((port, Some(delivery))))
+        self.attach(ProgramRole::Rx(port), &on_port(index, hook), &program, Some((port, Some(delivery)))).map(drop)
     }
 
     /// Takes the receiving program off a port; fine if it is not attached there. [`IfIndex::NONE`]: the interface is
@@ -306,7 +334,13 @@ impl Dataplane {
     ///
     /// If the map is not there or cannot be mapped.
     pub fn table(&self) -> Result<PortsTable, DataplaneError> {
-        PortsTable::open(&self.pins)
+        PortsTable::open(&self.pins, !matches!(self.asked, Asked::Types(None)))
+    }
+
+    /// Whether the sending program that was attached last asks the kernel for the link of a port before it takes it.
+    #[must_use]
+    pub fn asks_kernel(&self) -> bool {
+        self.pins.asks_mark().is_dir()
     }
 
     /// Whether a pinned link holds one of the programs to its hook. On clsact none does.
@@ -331,7 +365,7 @@ impl Dataplane {
     ///
     /// If the maps are not there, or the kernel refuses.
     pub fn stamper(&self) -> Result<Stamper, DataplaneError> {
-        Stamper::load(object::load(&self.pins, &self.settings, None)?, &self.pins)
+        Stamper::load(object::load(&self.pins, &self.settings, None, None)?, &self.pins)
     }
 
     /// How long ago a controller was last at work, in wiring `over`; `None`: none was.
@@ -432,14 +466,15 @@ impl Dataplane {
         held.pin_again(&self.pins)
     }
 
-    /// Loads the program of this name and attaches it. `port` is as [`object::load`] has it.
+    /// Loads the program of this name and attaches it. `port` is as [`object::load`] has it. Says whether the program
+    /// asks the kernel for the links of the ports.
     fn attach(
         &self,
         role: ProgramRole,
         place: &HookPoint,
-        program: String,
+        program: &str,
         port: Option<(PortId, Option<Delivery>)>,
-    ) -> Result<(), DataplaneError> {
+    ) -> Result<bool, DataplaneError> {
         self.changed.store(true, Ordering::Relaxed);
         // The loader would make a map that is missing, and nobody would know its layout.
         let stamp = self.settings.over.then_some(pins::STAMP);
@@ -447,14 +482,37 @@ impl Dataplane {
         for map in all.into_iter().chain(stamp) {
             maps::id(&self.pins, map)?;
         }
-        let mut object = object::load(&self.pins, &self.settings, port)?;
-        let program = object::program(&mut object, &program)?;
-        place.attach(AttachPoint::new(&self.pins, role, place), program)?;
+        let (fd, asks) = self.load(program, port)?;
+        place.attach(AttachPoint::new(&self.pins, role, place), fd.as_fd())?;
         let path = self.pins.program(role);
         let fresh = path.with_file_name(format!("{role}-new"));
         pins::unpin(&fresh)?;
-        bpf::pin(program, &fresh).map_err(|error| DataplaneError::pin(&fresh, "pin", error))?;
-        pins::rename(&fresh, &path)
+        bpf::pin(fd.as_fd(), &fresh).map_err(|error| DataplaneError::pin(&fresh, "pin", error))?;
+        pins::rename(&fresh, &path)?;
+        Ok(asks)
+    }
+
+    /// Loads the program of this name. Says whether it asks the kernel: where the kernel refuses one that does, there is
+    /// one that does not.
+    fn load(&self, name: &str, port: Option<(PortId, Option<Delivery>)>) -> Result<(OwnedFd, bool), DataplaneError> {
+        let load = |asked| object::load_program(&self.pins, &self.settings, port, asked, name);
+        if let Some(types) = self.asked_types() {
+            match load(Some(types)) {
+                Err(error @ DataplaneError::Refused { .. }) => {
+                    warn!(%error, "it is loaded without asking the kernel for the link of a port: that is polled");
+                }
+                loaded => return Ok((loaded?, true)),
+            }
+        }
+        Ok((load(None)?, false))
+    }
+
+    /// The types of the kernel that is asked, if one is.
+    fn asked_types(&self) -> Option<&KernelTypes> {
+        match &self.asked {
+            Asked::Present => device::present().map(|kernel| &kernel.types),
+            Asked::Types(types) => types.as_ref(),
+        }
     }
 
     fn detach(&self, role: ProgramRole, place: &HookPoint) -> Result<(), DataplaneError> {

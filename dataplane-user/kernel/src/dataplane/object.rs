@@ -2,9 +2,9 @@
 #![allow(unsafe_code, reason = "gives a file descriptor another meaning")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
     sync::{LazyLock, Mutex, PoisonError},
 };
 
@@ -22,8 +22,10 @@ use aya::{
 
 use super::{
     error::DataplaneError,
+    kernel_types::KernelTypes,
     maps,
     pins::{self, Pins},
+    placeholders,
     wiring::Delivery,
 };
 
@@ -40,11 +42,13 @@ static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(|| {
 
 /// Parses the object for these settings and gives it the aggregate's maps, which are made and pinned where they are
 /// missing (the tables must be there). `port` is what the copies of the programs of ports differ in: the slot, and for
-/// the receiving one the way to the aggregate.
+/// the receiving one the way to the aggregate. The programs ask a kernel of these types for the links of the ports;
+/// `None`: they do not ask.
 pub(super) fn load(
     pins: &Pins,
     settings: &Settings,
     port: Option<(PortId, Option<Delivery>)>,
+    asked: Option<&KernelTypes>,
 ) -> Result<Ebpf, DataplaneError> {
     if OBJECT.is_empty() {
         return Err(DataplaneError::NotBuilt);
@@ -69,7 +73,8 @@ pub(super) fn load(
     ] {
         loader.override_global(global, kept(&value.to_ne_bytes()), true);
     }
-    let mut object = loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(OBJECT)?;
+    let mut object =
+        loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(object_for(asked))?;
     let stamp = settings.over.then_some((".bss.stamp", pins::STAMP));
     let all = [(".bss.ports", pins::PORTS), (".bss.bound", pins::BOUND), (".bss.table", pins::TABLE)];
     for (section, pin) in all.into_iter().chain(stamp) {
@@ -93,6 +98,22 @@ fn put_in_place(object: &mut Ebpf, section: &'static str, map: &MapData) -> Resu
 /// The number of a map's file descriptor.
 fn number(map: &MapData) -> RawFd {
     map.fd().as_fd().as_raw_fd()
+}
+
+/// The object for programs that ask such a kernel.
+fn object_for(asked: Option<&KernelTypes>) -> &'static [u8] {
+    static MADE: Mutex<BTreeMap<Option<KernelTypes>, &'static [u64]>> = Mutex::new(BTreeMap::new());
+
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let words = made.entry(asked.copied()).or_insert_with(|| {
+        // Words, for the alignment that the loader needs.
+        let mut words = vec![0_u64; OBJECT.len().div_ceil(size_of::<u64>())];
+        let octets: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        octets[..OBJECT.len()].copy_from_slice(OBJECT);
+        placeholders::fill(octets, asked);
+        words.leak()
+    });
+    &bytemuck::cast_slice(words)[..OBJECT.len()]
 }
 
 /// The same octets for as long as the process lives, as the loader wants them; once, however often they are asked for.
@@ -138,6 +159,19 @@ pub(super) fn program<'a>(object: &'a mut Ebpf, name: &str) -> Result<BorrowedFd
         }
         Err(error) => Err(DataplaneError::program(name, "load", error)),
     }
+}
+
+/// The program of this name as [`load`] makes it, loaded into the kernel.
+pub(super) fn load_program(
+    pins: &Pins,
+    settings: &Settings,
+    port: Option<(PortId, Option<Delivery>)>,
+    asked: Option<&KernelTypes>,
+    name: &str,
+) -> Result<OwnedFd, DataplaneError> {
+    let mut object = load(pins, settings, port, asked)?;
+    let program = program(&mut object, name)?.try_clone_to_owned();
+    program.map_err(|error| DataplaneError::program(name, "file descriptor", error))
 }
 
 /// The program of this name.

@@ -96,6 +96,11 @@ impl Pins {
         self.0.join(format!("tables-{kind}-{size}"))
     }
 
+    /// An empty directory that says that the sending program asks the kernel for the links of the ports.
+    pub(super) fn asks_mark(&self) -> PathBuf {
+        self.0.join("asks-kernel")
+    }
+
     /// Removes the marks whose names begin so; fine if there is not even the directory.
     pub(super) fn remove_marks(&self, prefix: &str) -> Result<(), DataplaneError> {
         let failed = |error| DataplaneError::pin(self.dir(), "read", error);
