@@ -64,7 +64,7 @@ impl Partner {
             "link_watch": { "name": "ethtool" },
             "ports": { first: { "prio": 100 }, second: { "prio": 10 } },
         });
-        // The daemon's files are named after the device, and there is one place for all namespaces.
+        // A name that no other test has.
         let device = lab.switch.name().to_owned();
         let teamd = Teamd::start(&lab.switch, &device, &config.to_string());
         wait_for("a team with its ports", PATIENCE, || {
@@ -90,12 +90,13 @@ fn join(switch: &Namespace, device: &str) {
     wait_for("carrier", PATIENCE, || switch.has_carrier(device));
 }
 
-/// A running teamd.
+/// A running teamd, whose device goes with it.
 #[derive(Debug)]
-struct Teamd(Child);
+pub struct Teamd(Child);
 
 impl Teamd {
-    fn start(namespace: &Namespace, device: &str, config: &str) -> Self {
+    /// Has it make the device. Its files are named after that, and there is one place for all namespaces.
+    pub fn start(namespace: &Namespace, device: &str, config: &str) -> Self {
         let mut command: Command = namespace.command("teamd");
         // -U: the tools talk to it through a socket, for there is no D-Bus.
         command.args(["-U", "-t", device, "-c", config]).stdin(Stdio::null());

@@ -334,5 +334,5 @@ fn bonds_whose_choice_is_more_than_a_port_are_refused_and_left_as_they_are() {
     }
     host.ip("link add eth0 type dummy");
     let outcome = host.aggctl("attach eth0 --wiring over");
-    assert!(!outcome.succeeded() && outcome.stderr.contains("to be a bonding device"), "{outcome}");
+    assert!(!outcome.succeeded() && outcome.stderr.contains("to be a bonding or team device"), "{outcome}");
 }

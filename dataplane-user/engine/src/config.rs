@@ -212,7 +212,7 @@ pub enum Partner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wiring {
-    /// `over` if the aggregate's name is that of a bonding device, else `shared`. An aggregate that runs has one
+    /// `over` if the aggregate's name is that of a bonding or team device, else `shared`. An aggregate that runs has one
     /// of the others.
     #[default]
     Auto,

@@ -1,7 +1,5 @@
-//! The kernel's own driver for aggregates, bonding, as far as wiring `over` depends on it: its device is the aggregate
-//! then, and its members are the ports.
-
-use std::fmt;
+//! The kernel's own drivers for aggregates, bonding and team, as far as wiring `over` depends on them: the driver's
+//! device is the aggregate then, and its members are the ports.
 
 use aggctl_common::IfIndex;
 use serde::{Deserialize, Serialize};
@@ -22,8 +20,8 @@ pub enum UnfitDriver {
     Mode {
         /// The device.
         name: String,
-        /// The driver's mode.
-        mode: DriverMode,
+        /// The driver's mode, as the driver calls it.
+        mode: &'static str,
         /// Why not.
         why: &'static str,
     },
@@ -35,13 +33,23 @@ pub enum UnfitDriver {
     OtherModes {
         /// The device.
         name: String,
-        /// The driver's mode.
-        driver: DriverMode,
+        /// The driver's mode, as the driver calls it.
+        driver: &'static str,
         /// What was wished.
         mode: &'static str,
         /// Those that can.
         fit: &'static str,
     },
+}
+
+/// Whose device it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriverKind {
+    /// Bonding's.
+    Bonding,
+    /// Team's.
+    Team,
 }
 
 /// How a driver chooses the port itself, where we do not.
@@ -52,9 +60,11 @@ pub enum DriverMode {
     ActiveBackup,
     /// In turn.
     RoundRobin,
+    /// At random (team).
+    Random,
     /// By a hash.
     Hash,
-    /// By a hash, over the ports that LACP agreed on with the partner.
+    /// By a hash, over the ports that LACP agreed on with the partner (bonding; with team that is the daemon's work).
     Lacp,
     /// By load, received on one port (balance-tlb).
     Tlb,
@@ -62,6 +72,8 @@ pub enum DriverMode {
     Alb,
     /// Each frame by all ports.
     Broadcast,
+    /// Not at all: it was given no mode yet (team).
+    Unset,
     /// Not known to this version.
     Unknown,
 }
@@ -82,18 +94,57 @@ impl DriverMode {
         }
     }
 
+    /// From team's name (`struct team_mode` in drivers/net/team/team_mode_*.c).
+    #[must_use]
+    pub fn of_team(mode: &str) -> Self {
+        match mode {
+            "roundrobin" => Self::RoundRobin,
+            "activebackup" => Self::ActiveBackup,
+            "loadbalance" => Self::Hash,
+            "random" => Self::Random,
+            "broadcast" => Self::Broadcast,
+            "*NOMODE*" => Self::Unset,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Why no mode of ours goes with it.
+    const fn why_not(self) -> &'static str {
+        match self {
+            Self::Tlb => "it moves flows by the load that it measured itself, which our choice would falsify",
+            Self::Alb => "it tells each neighbour another MAC, so the port of a flow is not ours to choose",
+            Self::Broadcast => "it sends each frame by all ports: there is nothing to choose",
+            Self::Unset => "it drops all frames until teamd or teamnl gives it a mode",
+            _ => "this version does not know it",
+        }
+    }
+}
+
+/// What a driver says of the device that it made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverState {
+    /// Whose device it is.
+    pub kind: DriverKind,
+    /// How it chooses the port.
+    pub mode: DriverMode,
+    /// The active port, where one carries everything and there is one.
+    pub active: Option<IfIndex>,
+}
+
+impl DriverState {
     /// The mode of ours for who did not choose one.
     ///
     /// # Errors
     ///
     /// If we cannot choose the port in the place of this one.
     pub fn default_mode(self, name: &str) -> Result<Mode, UnfitDriver> {
-        match self {
-            Self::ActiveBackup => Ok(Mode::ActiveBackup),
-            Self::RoundRobin => Ok(Mode::RoundRobin),
-            Self::Hash | Self::Lacp => Ok(Mode::Hash),
-            Self::Tlb | Self::Alb | Self::Broadcast | Self::Unknown => {
-                Err(UnfitDriver::Mode { name: name.to_owned(), mode: self, why: self.why_not() })
+        match self.mode {
+            DriverMode::ActiveBackup => Ok(Mode::ActiveBackup),
+            DriverMode::RoundRobin => Ok(Mode::RoundRobin),
+            DriverMode::Random => Ok(Mode::Random),
+            DriverMode::Hash | DriverMode::Lacp => Ok(Mode::Hash),
+            DriverMode::Tlb | DriverMode::Alb | DriverMode::Broadcast | DriverMode::Unset | DriverMode::Unknown => {
+                Err(UnfitDriver::Mode { name: name.to_owned(), mode: self.mode_name(), why: self.mode.why_not() })
             }
         }
     }
@@ -110,51 +161,39 @@ impl DriverMode {
         }
         let fit = if fits.shares() { "hash, round-robin or random" } else { "active-backup" };
         let mode = if mode.shares() { "in which several ports carry traffic" } else { "active-backup" };
-        Err(UnfitDriver::OtherModes { name: name.to_owned(), driver: self, mode, fit })
+        Err(UnfitDriver::OtherModes { name: name.to_owned(), driver: self.mode_name(), mode, fit })
     }
 
-    /// Why no mode of ours goes with it.
-    const fn why_not(self) -> &'static str {
-        match self {
-            Self::Tlb => "it moves flows by the load that it measured itself, which our choice would falsify",
-            Self::Alb => "it tells each neighbour another MAC, so the port of a flow is not ours to choose",
-            Self::Broadcast => "it sends each frame by all ports: there is nothing to choose",
-            _ => "this version does not know it",
+    /// Its mode, as the driver calls it.
+    #[must_use]
+    pub const fn mode_name(self) -> &'static str {
+        let team = matches!(self.kind, DriverKind::Team);
+        match self.mode {
+            DriverMode::ActiveBackup if team => "activebackup",
+            DriverMode::ActiveBackup => "active-backup",
+            DriverMode::RoundRobin if team => "roundrobin",
+            DriverMode::RoundRobin => "balance-rr",
+            DriverMode::Random => "random",
+            DriverMode::Hash if team => "loadbalance",
+            DriverMode::Hash => "balance-xor",
+            DriverMode::Lacp => "802.3ad",
+            DriverMode::Tlb => "balance-tlb",
+            DriverMode::Alb => "balance-alb",
+            DriverMode::Broadcast => "broadcast",
+            DriverMode::Unset => "none",
+            DriverMode::Unknown => "unknown",
         }
     }
-}
-
-impl fmt::Display for DriverMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ActiveBackup => "active-backup",
-            Self::RoundRobin => "balance-rr",
-            Self::Hash => "balance-xor",
-            Self::Lacp => "802.3ad",
-            Self::Tlb => "balance-tlb",
-            Self::Alb => "balance-alb",
-            Self::Broadcast => "broadcast",
-            Self::Unknown => "unknown",
-        })
-    }
-}
-
-/// What a driver says of the device that it made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DriverState {
-    /// How it chooses the port.
-    pub mode: DriverMode,
-    /// The active port, where one carries everything and there is one.
-    pub active: Option<IfIndex>,
 }
 
 /// What a driver says of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
-    /// Its link is up, by the driver's own watch and delays.
+    /// Its link is up, by the driver's own watch and delays (bonding), or by what the driver or its daemon found (team).
     pub link: bool,
     /// The driver sends and receives by it: it is the active one, or one of several; with LACP, it is in the active
-    /// aggregator and the partner agreed.
+    /// aggregator and the partner agreed; with team, it is enabled. (teamd also disables the standby ports of
+    /// activebackup.)
     pub in_use: bool,
 }
 
@@ -170,26 +209,54 @@ impl Membership {
 mod tests {
     use super::*;
 
+    const fn bonding(mode: DriverMode) -> DriverState {
+        DriverState { kind: DriverKind::Bonding, mode, active: None }
+    }
+
+    fn team(mode: &str) -> DriverState {
+        DriverState { kind: DriverKind::Team, mode: DriverMode::of_team(mode), active: None }
+    }
+
     #[test]
     fn a_mode_of_ours_goes_with_drivers_that_send_and_receive_likewise() {
-        for mode in [Mode::Hash, Mode::RoundRobin, Mode::Random] {
-            for driver in [DriverMode::Hash, DriverMode::RoundRobin, DriverMode::Lacp] {
+        let (hash, rotation, lacp) = (DriverMode::Hash, DriverMode::RoundRobin, DriverMode::Lacp);
+        let mut sharing: Vec<_> = [hash, rotation, lacp].map(bonding).into();
+        sharing.extend(["loadbalance", "roundrobin", "random"].map(team));
+        for driver in &sharing {
+            for mode in [Mode::Hash, Mode::RoundRobin, Mode::Random] {
                 assert_eq!(driver.check("bond0", mode), Ok(()));
             }
-            let refused = DriverMode::ActiveBackup.check("bond0", mode).unwrap_err().to_string();
-            assert!(refused.contains("bond0") && refused.contains("active-backup"), "{refused}");
+            assert!(driver.check("bond0", Mode::ActiveBackup).is_err());
         }
-        assert_eq!(DriverMode::ActiveBackup.check("bond0", Mode::ActiveBackup), Ok(()));
-        assert!(DriverMode::Lacp.check("bond0", Mode::ActiveBackup).is_err());
+        for (driver, name) in
+            [(bonding(DriverMode::ActiveBackup), "active-backup"), (team("activebackup"), "activebackup")]
+        {
+            let refused = driver.check("bond0", Mode::Random).unwrap_err().to_string();
+            assert!(refused.contains(&format!("bond0, whose driver's mode is {name};")), "{refused}");
+            assert_eq!(driver.check("bond0", Mode::ActiveBackup), Ok(()));
+        }
+    }
+
+    #[test]
+    fn without_a_wish_ours_is_what_the_driver_does() {
+        for (mode, ours) in [
+            ("loadbalance", Mode::Hash),
+            ("roundrobin", Mode::RoundRobin),
+            ("random", Mode::Random),
+            ("activebackup", Mode::ActiveBackup),
+        ] {
+            assert_eq!((team(mode).default_mode("team0"), team(mode).mode_name()), (Ok(ours), mode));
+        }
     }
 
     #[test]
     fn drivers_whose_choice_is_more_than_a_port_are_refused() {
-        for number in [3, 5, 6, 7] {
-            let mode = DriverMode::of_bonding(number);
-            let refused = mode.default_mode("bond0").unwrap_err().to_string();
-            assert!(refused.contains(&mode.to_string()), "{refused}");
-            assert!(mode.check("bond0", Mode::Hash).is_err());
+        let mut drivers: Vec<_> = [3, 5, 6, 7].map(|number| bonding(DriverMode::of_bonding(number))).into();
+        drivers.extend(["broadcast", "*NOMODE*", "newer"].map(team));
+        for driver in drivers {
+            let refused = driver.default_mode("bond0").unwrap_err().to_string();
+            assert!(refused.contains(&format!("bond0 is {}: ", driver.mode_name())), "{refused}");
+            assert!(driver.check("bond0", Mode::Hash).is_err());
         }
     }
 

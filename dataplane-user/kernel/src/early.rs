@@ -31,7 +31,9 @@ impl XdpDrivers {
     ///
     /// If the kernel cannot be asked.
     pub fn ask() -> Result<Self, KernelError> {
-        genl::native_xdp().map(Self).map_err(|failure| KernelError::refused("netdev", "get XDP features", failure))
+        genl::netdev::native_xdp()
+            .map(Self)
+            .map_err(|failure| KernelError::refused("netdev", "get XDP features", failure))
     }
 
     /// What an interface says about XDP, of which netlink just told `link`.

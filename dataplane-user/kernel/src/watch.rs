@@ -6,23 +6,33 @@
 //!
 //! Others may cause any number of them. So they are read many at a time, no more than their kind and interface is
 //! looked at, and what happened to one interface several times is told once.
+//!
+//! The team driver tells of some changes only to those who listen to it: see [`Watcher::follow_teams`].
 #![allow(unsafe_code, reason = "tokio takes the caller's word that a descriptor stays what it is")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::pending,
     time::Duration,
 };
 
 use aggctl_common::IfIndex;
-use rtnetlink::sys::Socket as NetlinkSocket;
+use rtnetlink::sys::{
+    Socket as NetlinkSocket,
+    protocols::{NETLINK_GENERIC, NETLINK_ROUTE},
+};
 use rustix::{io::Errno, net::RecvFlags};
-use tokio::{io::unix::AsyncFd, time::Instant};
+use tokio::{
+    io::unix::{AsyncFd, AsyncFdReadyGuard},
+    time::Instant,
+};
 
 use crate::{
-    error::KernelError,
+    error::{CallFailure, KernelError},
     netlink::{
+        genl::{Family, team},
         listener::{self, DATAGRAM},
-        socket::{HEADER, split},
+        socket::{HEADER, Socket, split},
         tlv::{Attributes, align, u32_of},
     },
 };
@@ -80,6 +90,14 @@ impl EventBatch {
         }
     }
 
+    /// Takes in what a datagram of the team driver tells.
+    fn read_teams(&mut self, mut datagram: &[u8]) {
+        while let Some((_, body)) = split(datagram) {
+            datagram = datagram.get(align(HEADER + body.len())..).unwrap_or_default();
+            self.changed.extend(team::subject(body));
+        }
+    }
+
     fn delete(&mut self, index: IfIndex, body: &[u8]) {
         // A bridge says "deleted" of a port that only left it; it names its family.
         if body.first() != Some(&0) {
@@ -97,6 +115,8 @@ impl EventBatch {
 #[derive(Debug)]
 pub struct Watcher {
     socket: AsyncFd<NetlinkSocket>,
+    /// What the team driver tells.
+    teams: Option<AsyncFd<NetlinkSocket>>,
     buffer: Vec<u8>,
     pause: Pause,
 }
@@ -120,13 +140,25 @@ impl Watcher {
     ///
     /// If the kernel gives no socket.
     pub fn open() -> Result<Self, KernelError> {
-        let open = || {
-            let socket = listener::subscribe(&GROUPS)?;
-            // SAFETY: the socket owns its descriptor, always names the same one, and closes it when it is dropped.
-            unsafe { AsyncFd::register(socket) }.map_err(std::io::Error::from)
+        let socket = listen(NETLINK_ROUTE, &GROUPS);
+        let socket = socket.map_err(|error| KernelError::refused("netlink events", "open", error))?;
+        Ok(Self { socket, teams: None, buffer: vec![0; DATAGRAM], pause: Pause::None })
+    }
+
+    /// Also tells, from now on, which team devices have another active port, or other options, than before: they count
+    /// as changed. Nothing if there is no team driver.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel gives no socket.
+    pub fn follow_teams(&mut self) -> Result<(), KernelError> {
+        let open = || -> Result<_, CallFailure> {
+            let family = Family::ask(&mut Socket::open(NETLINK_GENERIC)?, team::FAMILY)?;
+            let group = family.and_then(|family| family.group(team::CHANGES));
+            Ok(group.map(|group| listen(NETLINK_GENERIC, &[group])).transpose()?)
         };
-        let socket = open().map_err(|error| KernelError::refused("netlink events", "open", error))?;
-        Ok(Self { socket, buffer: vec![0; DATAGRAM], pause: Pause::None })
+        self.teams = open().map_err(|failure| KernelError::refused("events of the team driver", "open", failure))?;
+        Ok(())
     }
 
     /// What happened since this was called last; waits until something does. There is a pause between two batches,
@@ -145,11 +177,14 @@ impl Watcher {
             self.pause = Pause::None;
         }
         loop {
-            let mut ready = self.socket.readable().await.map_err(refused)?;
+            let (mut ready, read): (_, fn(&mut EventBatch, &[u8])) = tokio::select! {
+                ready = self.socket.readable() => (ready.map_err(refused)?, EventBatch::read),
+                ready = readable(self.teams.as_ref()) => (ready.map_err(refused)?, EventBatch::read_teams),
+            };
             let mut batch = EventBatch::default();
             for _ in 0..MOST {
                 match rustix::net::recv(ready.get_inner(), &mut self.buffer[..], RecvFlags::DONTWAIT) {
-                    Ok((length, _)) => batch.read(&self.buffer[..length]),
+                    Ok((length, _)) => read(&mut batch, &self.buffer[..length]),
                     Err(Errno::INTR) => {}
                     Err(Errno::NOBUFS) => batch.overrun = true,
                     Err(Errno::AGAIN) => {
@@ -164,6 +199,21 @@ impl Watcher {
                 return Ok(batch);
             }
         }
+    }
+}
+
+/// Listens to these groups, in the runtime.
+fn listen(protocol: isize, groups: &[u32]) -> std::io::Result<AsyncFd<NetlinkSocket>> {
+    let socket = listener::subscribe(protocol, groups)?;
+    // SAFETY: the socket owns its descriptor, always names the same one, and closes it when it is dropped.
+    unsafe { AsyncFd::register(socket) }.map_err(std::io::Error::from)
+}
+
+/// Waits until something can be read; for ever without a socket.
+async fn readable(socket: Option<&AsyncFd<NetlinkSocket>>) -> std::io::Result<AsyncFdReadyGuard<'_, NetlinkSocket>> {
+    match socket {
+        Some(socket) => socket.readable().await,
+        None => pending().await,
     }
 }
 

@@ -78,6 +78,7 @@ pub const PORTIONS: &[Portion] = &[
             (FAILOVER, &["failover_loses_a_few_pings_at_most::VETH_TCX"]),
             ("device", &[]),
             (OVER, &[]),
+            (OVER_TEAM, &[]),
             ("vm_cards", &["E1000E", "groups_arrive"]),
             ("vm_partners", &[]),
         ],
@@ -138,6 +139,8 @@ const HARNESS: &str = "harness";
 const REFUSALS: &str = "refusals";
 /// What needs the bonding driver, which the machine of the test itself may not have.
 const OVER: &str = "over";
+/// What needs the team driver likewise.
+const OVER_TEAM: &str = "over_team";
 /// Field scenario S1.
 const FAILOVER: &str = "failover";
 /// What the dead leave in place, and those who come after them.

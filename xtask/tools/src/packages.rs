@@ -31,6 +31,7 @@ pub const TOOLS: &[Tool] = &[
     tool("iptables-legacy", "iptables", "puts rules of the older kind on ports in tests"),
     tool("sysctl", "procps", "sets and compares sysctls of ports in tests"),
     tool("teamd", "libteam-utils", "puts a team device at the other end of the wire in tests"),
+    tool("teamnl", "libteam-utils", "sets a team device up without its daemon in tests"),
     tool("objcopy", "binutils", "puts the debug information of a release beside the binary"),
     tool("busybox", "busybox", "serves and asks for addresses in the DHCP test (udhcpd, udhcpc)"),
 ];

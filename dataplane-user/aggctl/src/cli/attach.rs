@@ -93,11 +93,11 @@ impl Args for AttachArguments {
         let name = Arg::new("name")
             .value_name("NAME")
             .required(true)
-            .help("Name of the aggregate's interface: a new one, or a bonding device that is there");
+            .help("Name of the aggregate's interface: a new one, or a bonding or team device that is there");
         let port = Arg::new("port").long("port").value_name(syntax::port()).action(ArgAction::Append);
         let port = port
             .value_parser(GivenPort::read)
-            .help("A port, and its settings; repeat for each. Those of a bonding device are its members");
+            .help("A port, and its settings; repeat for each. Those of a bonding or team device are its members");
         let groups = GROUPS.iter().map(group);
         let command = command.args([name, port]).args(AggregateConfig::rows().map(option)).args(groups);
         Manner::augment_args(command)

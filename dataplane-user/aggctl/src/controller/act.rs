@@ -58,7 +58,7 @@ impl Controller {
             }
             Action::SetAggregateMtu { mtu } => Ok(self.executor.netlink.set_mtu(self.record.index, *mtu)?),
             Action::SetDriverActive { port } => {
-                self.on_port(*port, |this, index| this.executor.netlink.set_bond_active(this.record.index, index))
+                self.on_port(*port, |this, index| this.executor.netlink.set_driver_active(this.record.index, index))
             }
             Action::Announce { port } => self.on_port(*port, Self::announce),
             Action::Notice(notice) => {

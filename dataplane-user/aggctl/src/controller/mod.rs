@@ -234,11 +234,14 @@ impl Controller {
         store: Store,
         lock: Lock,
         record: Record,
-        watcher: Watcher,
+        mut watcher: Watcher,
         server: Server,
         heartbeat: Heartbeat,
         signals: Signals,
     ) -> Result<Self, Failure> {
+        if !record.config.wiring.has_pair() {
+            watcher.follow_teams()?;
+        }
         let members = record.ports.iter().map(ports::member).collect();
         let remembered = operation::memory(&store);
         let executor = operation::executor(&store, &record)?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// The driver.
 #[derive(Debug, Serialize)]
 pub struct DriverView {
-    /// The kind of its device: `bond`; null if that is gone.
+    /// The kind of its device: `bond` or `team`; null if that is gone.
     pub kind: Option<String>,
     /// How it chooses the port where we do not; null if the device is gone.
     pub mode: Option<String>,
@@ -33,7 +33,7 @@ impl DriverView {
         let why = why_driver(record, driver, age, table);
         Some(Self {
             kind: interface.map(|link| link.kind.clone()),
-            mode: driver.map(|driver| driver.mode.to_string()),
+            mode: driver.map(|driver| driver.mode_name().to_owned()),
             decides: if why.is_some() { "driver" } else { "aggctl" },
             why,
             stamp_age_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
@@ -53,7 +53,7 @@ impl DriverView {
 /// Why the programs leave the choice to the driver, if they do.
 fn why_driver(record: &Record, driver: Option<DriverState>, age: Option<Duration>, table: &Ports) -> Option<String> {
     let limit = Duration::from_millis(record.config.dead_after_ms.into());
-    let unfit = driver.and_then(|driver| driver.mode.check(&record.config.name, record.config.mode).err());
+    let unfit = driver.and_then(|driver| driver.check(&record.config.name, record.config.mode).err());
     match (age, driver) {
         (_, None) => Some("its device is gone".to_owned()),
         (None, _) => Some("no controller was at work yet".to_owned()),

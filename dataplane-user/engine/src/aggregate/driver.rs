@@ -66,7 +66,7 @@ impl Aggregate {
 
     /// Whether our mode still goes with the driver's. If not, all is left to the driver.
     pub(super) fn fits_driver(&self) -> bool {
-        let fits = |state: DriverState| state.mode.check(&self.config.name, self.config.mode).is_ok();
+        let fits = |state: DriverState| state.check(&self.config.name, self.config.mode).is_ok();
         self.driver.state.is_none_or(fits)
     }
 
@@ -84,7 +84,10 @@ impl Aggregate {
         Some(match link.membership {
             None => "it is no port of the driver's device",
             Some(Membership { link: false, .. }) => "link is down, by the driver's watch",
-            Some(_) => "the driver does not use it (LACP: not in the active aggregator, or the partner did not agree)",
+            Some(_) => {
+                "the driver does not use it (LACP: not in the active aggregator, or the partner did not agree; team: not \
+                 enabled)"
+            }
         })
     }
 }

@@ -41,7 +41,7 @@ pub fn complete(host: &Host, config: &mut AggregateConfig, mode_is_chosen: bool)
     config.ports =
         members.iter().map(|member| setting(member).unwrap_or_else(|| PortConfig::new(&member.name))).collect();
     if !mode_is_chosen {
-        config.mode = driver.mode.default_mode(&config.name)?;
+        config.mode = driver.default_mode(&config.name)?;
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ pub(super) fn attach(
     let (Some(device), Some(driver)) = (device, device.and_then(|device| device.driver)) else {
         return Err(Refusal::NoDriver { name: name() });
     };
-    driver.mode.check(&config.name, config.mode)?;
+    driver.check(&config.name, config.mode)?;
     let mut ports = Vec::new();
     for (slot, wish) in (0..).zip(&config.ports) {
         let link = host.link(&wish.name).filter(|link| link.master == Some(device.index));

@@ -23,7 +23,8 @@ pub enum Refusal {
     },
     /// `over` was asked for, and there is no such device.
     #[error(
-        "wiring over needs {name} to be a bonding device, and it is none; name one that is, or use --wiring shared"
+        "wiring over needs {name} to be a bonding or team device, and it is neither; name one that is, or use --wiring \
+         shared"
     )]
     NoDriver {
         /// What was named.

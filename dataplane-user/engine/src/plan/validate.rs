@@ -63,7 +63,7 @@ fn check_over(config: &AggregateConfig) -> Result<(), Refusal> {
     if config.min_ports != 1 {
         return Err(Refusal::NotOver {
             option: "min-ports",
-            instead: "the carrier is the driver's (bonding: min_links)",
+            instead: "the carrier is the driver's (bonding: min_links, teamd: min_ports)",
         });
     }
     if config.vlan != VlanConfig::Off {

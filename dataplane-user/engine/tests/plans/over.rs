@@ -3,7 +3,7 @@
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     config::{AggregateConfig, Mode, PortConfig, Wiring, Xdp},
-    driver::{DriverMode, DriverState, Membership},
+    driver::{DriverKind, DriverMode, DriverState, Membership},
     host::{Address, Capabilities, Feature, Host, Link},
     options::differences,
     plan::{self, Change, OtherAggregates, ProgramStep, Refusal, Step, Warning},
@@ -25,7 +25,7 @@ fn host(mode: DriverMode) -> Host {
         let link = Link { index, name, ethernet: true, master: member.then_some(BOND), membership, ..Link::default() };
         host.links.insert(index, link);
     }
-    let driver = Some(DriverState { mode, active: None });
+    let driver = Some(DriverState { kind: DriverKind::Bonding, mode, active: None });
     let bond =
         Link { index: BOND, name: "bond0".into(), ethernet: true, kind: "bond".into(), driver, ..Link::default() };
     host.links.insert(BOND, bond);
@@ -129,7 +129,7 @@ fn a_bond_whose_cards_have_the_keys_of_flows_is_refused() {
         host.links.get_mut(&BOND).unwrap().features.insert(feature.into(), ON);
         assert_eq!(attach(&host), Ok(()), "no card has {feature}");
         host.links.get_mut(&IfIndex(2)).unwrap().features.insert(feature.into(), ON);
-        assert_eq!(matches!(attach(&host), Err(Refusal::KeysOnCards { .. })), refused, "{driver} {feature}");
+        assert_eq!(matches!(attach(&host), Err(Refusal::KeysOnCards { .. })), refused, "{driver:?} {feature}");
     }
 }
 

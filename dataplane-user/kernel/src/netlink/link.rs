@@ -5,6 +5,7 @@ mod device;
 mod pair;
 mod report;
 mod set;
+mod team;
 pub(crate) mod xdp;
 
 use std::net::Ipv6Addr;
@@ -107,7 +108,9 @@ impl Netlink {
     pub fn links(&mut self) -> Result<Vec<Link>, KernelError> {
         let query = skip_stats(IfIndex::NONE).finish();
         let messages = self.dump("interfaces", GETLINK, &query)?;
-        Ok(messages.iter().filter_map(|message| parse(message)).collect())
+        let mut links: Vec<_> = messages.iter().filter_map(|message| parse(message)).collect();
+        self.ask_teams(&mut links)?;
+        Ok(links)
     }
 
     /// All interfaces, each with the group that it is in (IFLA_GROUP).
@@ -126,7 +129,7 @@ impl Netlink {
         if index == IfIndex::NONE {
             return Ok(None);
         }
-        self.get_link(&format!("interface {index}"), &skip_stats(index).finish(), parse)
+        Ok(self.get_link(&format!("interface {index}"), &skip_stats(index).finish())?.map(|(link, _)| link))
     }
 
     /// The present state of an interface, truer than any event: a question flushes what the kernel held back. `None` if
@@ -139,7 +142,8 @@ impl Netlink {
         if index == IfIndex::NONE {
             return Ok(None);
         }
-        self.get_link(&format!("interface {index}"), &skip_stats(index).finish(), LinkReport::of)
+        let found = self.get_link(&format!("interface {index}"), &skip_stats(index).finish())?;
+        Ok(found.map(|(link, message)| LinkReport::new(link, &message)))
     }
 
     /// One interface by its name.
@@ -148,7 +152,8 @@ impl Netlink {
     ///
     /// If the kernel cannot be asked.
     pub fn link_named(&mut self, name: &str) -> Result<Option<Link>, KernelError> {
-        self.get_link(name, &skip_stats(IfIndex::NONE).push_str(attr::IFNAME, name).finish(), parse)
+        let query = skip_stats(IfIndex::NONE).push_str(attr::IFNAME, name).finish();
+        Ok(self.get_link(name, &query)?.map(|(link, _)| link))
     }
 
     /// The counters of an interface. `None` if there is none of this number.
@@ -168,14 +173,14 @@ impl Netlink {
         }
     }
 
-    fn get_link<T>(
-        &mut self,
-        subject: &str,
-        query: &[u8],
-        read: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<Option<T>, KernelError> {
+    /// An interface, and the message that told of it.
+    fn get_link(&mut self, subject: &str, query: &[u8]) -> Result<Option<(Link, Vec<u8>)>, KernelError> {
         match self.socket.get(GETLINK, query) {
-            Ok(message) => Ok(read(&message)),
+            Ok(message) => {
+                let Some(mut link) = parse(&message) else { return Ok(None) };
+                self.ask_team_of(&mut link, &message)?;
+                Ok(Some((link, message)))
+            }
             // A name that no interface can have (too long) is the name of none.
             Err(failure) if failure.is(&[Errno::NODEV, Errno::RANGE]) => Ok(None),
             Err(failure) => Err(KernelError::refused(subject, "get interface", failure)),

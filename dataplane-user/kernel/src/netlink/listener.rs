@@ -50,8 +50,8 @@ impl ChangeListener {
     ///
     /// If the kernel gives no socket.
     pub fn open(only: Option<BTreeSet<IfIndex>>) -> Result<Self, KernelError> {
-        let socket =
-            subscribe(&GROUPS).map_err(|error| KernelError::refused("netlink messages", "listen to", error))?;
+        let socket = subscribe(NETLINK_ROUTE, &GROUPS)
+            .map_err(|error| KernelError::refused("netlink messages", "listen to", error))?;
         Ok(Self { socket, only, arrivals: Arrivals::default(), overrun: false })
     }
 
@@ -118,9 +118,9 @@ impl ChangeListener {
     }
 }
 
-/// A socket to which the kernel tells what happens to these groups in the present network namespace.
-pub(crate) fn subscribe(groups: &[u32]) -> io::Result<NetlinkSocket> {
-    let mut socket = NetlinkSocket::new(NETLINK_ROUTE)?;
+/// A socket to which the kernel tells what happens to these groups of a protocol in the present network namespace.
+pub(crate) fn subscribe(protocol: isize, groups: &[u32]) -> io::Result<NetlinkSocket> {
+    let mut socket = NetlinkSocket::new(protocol)?;
     socket.bind_auto()?;
     // Without privilege the system's limit holds; an overrun is noticed.
     if sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER).is_err() {

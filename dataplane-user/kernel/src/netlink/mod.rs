@@ -24,6 +24,7 @@ use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rustix::io::Errno;
 
 use self::{
+    genl::team::TeamSocket,
     socket::Socket,
     tlv::{number_u8, number_u16},
 };
@@ -43,10 +44,12 @@ pub(crate) const INET: u8 = number_u8(libc::AF_INET);
 /// `AF_INET6`, as messages carry it.
 pub(crate) const INET6: u8 = number_u8(libc::AF_INET6);
 
-/// A route netlink socket, bound to the network namespace in which it was opened.
+/// A route netlink socket, bound to the network namespace in which it was opened; and one by which the team driver is
+/// asked, whose devices route netlink says little about.
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
+    teams: TeamSocket,
 }
 
 impl Netlink {
@@ -56,8 +59,9 @@ impl Netlink {
     ///
     /// If the kernel gives none.
     pub fn open() -> Result<Self, KernelError> {
-        let open = || -> io::Result<Socket> { Socket::open(NETLINK_ROUTE) };
-        Ok(Self { socket: open().map_err(|error| KernelError::refused("netlink", "open", error))? })
+        let open =
+            || -> io::Result<Self> { Ok(Self { socket: Socket::open(NETLINK_ROUTE)?, teams: TeamSocket::open()? }) };
+        open().map_err(|error| KernelError::refused("netlink", "open", error))
     }
 
     /// The number by which the kernel tells what this socket asked for from what others did.

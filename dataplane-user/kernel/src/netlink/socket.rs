@@ -109,6 +109,15 @@ impl Socket {
         Err(CallFailure { error: Errno::INTR.into(), message: Some("the network changed all the time".into()) })
     }
 
+    /// Asks for what is answered with several messages though it is no dump, as some families do.
+    pub(crate) fn list(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<Vec<u8>>, CallFailure> {
+        self.send(kind, REQUEST, payload)?;
+        match self.receive()? {
+            Round::Complete(messages) => Ok(messages.into_iter().map(|(_, message)| message).collect()),
+            Round::Interrupted => Err(Errno::INTR.into()),
+        }
+    }
+
     /// Asks for all objects, and takes them one by one until `take` has enough. The socket is of no use after that, or
     /// after an error: the kernel goes on with its answer. What changes meanwhile may be missing.
     pub(crate) fn dump_each(

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::{Mode, Wiring},
-    driver::{DriverMode, DriverState, Membership},
+    driver::{DriverKind, DriverMode, DriverState, Membership},
 };
 
 fn over(mode: Mode) -> AggregateConfig {
@@ -17,7 +17,12 @@ fn member(link: bool, in_use: bool) -> LinkState {
 /// The driver, with this port active.
 fn driver(active: Option<PortId>) -> Event {
     let active = active.map(|id| IfIndex(u32::from(id.0) + 10));
-    Event::Driver(DriverState { mode: DriverMode::ActiveBackup, active })
+    Event::Driver(DriverState { kind: DriverKind::Bonding, mode: DriverMode::ActiveBackup, active })
+}
+
+/// The driver, in a mode in which no port is the active one.
+fn sharing(mode: DriverMode) -> Event {
+    Event::Driver(DriverState { kind: DriverKind::Bonding, mode, active: None })
 }
 
 fn told(actions: &[Action]) -> Vec<PortId> {
@@ -126,8 +131,8 @@ fn all_is_left_to_a_driver_whose_mode_became_another() {
     let mut bench = Bench::unsettled(over(Mode::Hash), &Memory::default());
     bench.link(ETH0, member(true, true));
     bench.link(ETH1, member(true, true));
-    bench.event(Event::Driver(DriverState { mode: DriverMode::Broadcast, active: None }));
+    bench.event(sharing(DriverMode::Broadcast));
     assert_eq!(bench.aggregate.table().usable, 0);
-    bench.event(Event::Driver(DriverState { mode: DriverMode::Lacp, active: None }));
+    bench.event(sharing(DriverMode::Lacp));
     assert_eq!(bench.aggregate.table().usable, 0b11);
 }

@@ -1,7 +1,7 @@
 //! What the bonding driver says of its devices and of their members (`drivers/net/bonding/bond_netlink.c`).
 
 use aggctl_common::IfIndex;
-use aggctl_engine::driver::{DriverMode, DriverState, Membership};
+use aggctl_engine::driver::{DriverKind, DriverMode, DriverState, Membership};
 
 use super::{super::tlv::Builder, attr};
 use crate::{
@@ -24,7 +24,8 @@ const MEMBER_LINK: u16 = 2;
 pub(super) fn driver(info: Attributes<'_>) -> Option<DriverState> {
     let data = of_kind(info, attr::INFO_KIND, attr::INFO_DATA)?;
     let mode = DriverMode::of_bonding(*data.find(MODE)?.first()?);
-    Some(DriverState { mode, active: data.u32(ACTIVE).filter(|index| *index != 0).map(IfIndex) })
+    let kind = DriverKind::Bonding;
+    Some(DriverState { kind, mode, active: data.u32(ACTIVE).filter(|index| *index != 0).map(IfIndex) })
 }
 
 /// What `IFLA_LINKINFO` says of a member of a bonding device; `None` if it is none.
@@ -45,7 +46,7 @@ impl Netlink {
     /// # Errors
     ///
     /// What the kernel refuses: the driver takes no port that has no link.
-    pub fn set_bond_active(&mut self, bond: IfIndex, port: IfIndex) -> Result<(), KernelError> {
+    pub(super) fn set_bond_active(&mut self, bond: IfIndex, port: IfIndex) -> Result<(), KernelError> {
         let data = Builder::default().push_u32(ACTIVE, port.0);
         let info = Builder::default().push_str(attr::INFO_KIND, KIND).push_nested(attr::INFO_DATA, &data);
         self.change(bond, "set the driver's active port", |message| message.push_nested(attr::LINKINFO, &info))
@@ -65,7 +66,8 @@ mod tests {
         let data = Builder::default().push(MODE, &[1]).push_u32(ACTIVE, 7);
         let octets = info((attr::INFO_KIND, KIND), (attr::INFO_DATA, data));
         let state = driver(Attributes::nested(&octets)).unwrap();
-        assert_eq!(state, DriverState { mode: DriverMode::ActiveBackup, active: Some(IfIndex(7)) });
+        let (kind, active) = (DriverKind::Bonding, Some(IfIndex(7)));
+        assert_eq!(state, DriverState { kind, mode: DriverMode::ActiveBackup, active });
         let data = Builder::default().push(MODE, &[4]);
         let octets = info((attr::INFO_KIND, KIND), (attr::INFO_DATA, data.clone()));
         assert_eq!(driver(Attributes::nested(&octets)).unwrap().active, None);

@@ -5,7 +5,7 @@ use aggctl_engine::{
     host::Link,
 };
 
-use super::{HEADER, attr, parse};
+use super::{HEADER, attr};
 use crate::{ethtool::LinkSettings, netlink::tlv::Attributes};
 
 /// The present state of an interface.
@@ -45,8 +45,8 @@ impl LinkReport {
         AggregateState { admin_up, promiscuity: self.promiscuity, mac, mtu }
     }
 
-    pub(super) fn of(message: &[u8]) -> Option<Self> {
-        let promiscuity = Attributes::after(message, HEADER).u32(attr::PROMISCUITY).unwrap_or_default();
-        Some(Self { link: parse(message)?, promiscuity })
+    /// Of an interface, by what the message that told of it says besides.
+    pub(super) fn new(link: Link, message: &[u8]) -> Self {
+        Self { link, promiscuity: Attributes::after(message, HEADER).u32(attr::PROMISCUITY).unwrap_or_default() }
     }
 }
