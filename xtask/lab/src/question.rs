@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Wiring {
     /// On a bonding device.
     Over,
+    /// On a team device.
+    OverTeam,
     /// Everything in one namespace, everything visible.
     Shared,
     /// The least work while the ports stay where they are.
@@ -18,12 +20,12 @@ pub enum Wiring {
 
 impl Wiring {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Over, Self::Shared, Self::Direct];
+    pub const ALL: [Self; 4] = [Self::Over, Self::OverTeam, Self::Shared, Self::Direct];
 
     /// What the command line calls it.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Over => "over",
+            Self::Over | Self::OverTeam => "over",
             Self::Shared => "shared",
             Self::Direct => "direct",
         }
@@ -47,10 +49,11 @@ pub enum Contender {
 
 impl Contender {
     /// All that join ports.
-    pub const AGGREGATES: [Self; 5] = [
+    pub const AGGREGATES: [Self; 6] = [
         Self::Bonding,
         Self::Team,
         Self::Aggctl(Wiring::Over),
+        Self::Aggctl(Wiring::OverTeam),
         Self::Aggctl(Wiring::Shared),
         Self::Aggctl(Wiring::Direct),
     ];
@@ -63,6 +66,7 @@ impl fmt::Display for Contender {
             Self::Bonding => f.write_str("bonding"),
             Self::Team => f.write_str("team"),
             Self::Aggctl(Wiring::Over) => f.write_str("aggctl over bonding"),
+            Self::Aggctl(Wiring::OverTeam) => f.write_str("aggctl over team"),
             Self::Aggctl(wiring) => write!(f, "aggctl {}", wiring.name()),
         }
     }

@@ -28,8 +28,8 @@ enum Kind<'a> {
     Kernel,
     /// A team lives as long as its daemon.
     Team(#[expect(dead_code, reason = "dropping it ends the daemon")] Teamd),
-    /// Ours.
-    Aggctl(Ours<'a>),
+    /// Ours, over a team if there is one, which is taken away last.
+    Aggctl(Ours<'a>, #[expect(dead_code, reason = "dropping it ends the daemon")] Option<Teamd>),
 }
 
 /// What is not as usual.
@@ -70,19 +70,21 @@ pub fn raise<'a>(setup: &Setup, extra: &Extra, site: &'a Site, binary: &'a Path)
             Ok(teamd) => Kind::Team(teamd),
             Err(reason) => return Ok(Raising::Refused(reason)),
         },
-        Contender::Aggctl(Wiring::Over) => {
-            if let Err(reason) = bonding::raise(setup.mode, extra, site)? {
-                return Ok(Raising::Refused(reason));
-            }
-            match ours::attach(Wiring::Over, setup.mode, extra, site, binary)? {
-                Ok(ours) => Kind::Aggctl(ours),
+        Contender::Aggctl(wiring) => {
+            let driver = match wiring {
+                Wiring::Over => bonding::raise(setup.mode, extra, site)?.map(|()| None),
+                Wiring::OverTeam => Teamd::start(setup.mode, site)?.map(Some),
+                Wiring::Shared | Wiring::Direct => Ok(None),
+            };
+            let attached = match driver {
+                Ok(teamd) => ours::attach(wiring, setup.mode, extra, site, binary)?.map(|ours| (ours, teamd)),
+                Err(reason) => Err(reason),
+            };
+            match attached {
+                Ok((ours, teamd)) => Kind::Aggctl(ours, teamd),
                 Err(reason) => return Ok(Raising::Refused(reason)),
             }
         }
-        Contender::Aggctl(wiring) => match ours::attach(wiring, setup.mode, extra, site, binary)? {
-            Ok(ours) => Kind::Aggctl(ours),
-            Err(reason) => return Ok(Raising::Refused(reason)),
-        },
     };
     site::wait_for(&format!("the carrier of {}", setup.contender), || iproute::carrier(&site.host, AGGREGATE))?;
     Ok(Raising::Done(Raised { interface: AGGREGATE.to_owned(), kind }))
@@ -96,7 +98,7 @@ impl Raised<'_> {
     /// When ours has none.
     pub fn processes(&self) -> Result<Option<(Pid, Pid)>> {
         match &self.kind {
-            Kind::Aggctl(ours) => ours.processes().map(Some),
+            Kind::Aggctl(ours, _) => ours.processes().map(Some),
             Kind::Kernel | Kind::Team(_) => Ok(None),
         }
     }

@@ -18,7 +18,7 @@ const NOT_BUILT: i32 = 2;
 /// An aggregate of ours. Dropping it detaches it.
 pub struct Ours<'a>(Product<'a>);
 
-/// Attaches all ports, or in wiring `over` the bond that is there. What is refused as not built comes back as the
+/// Attaches all ports, or in wiring `over` the bond or team that is there. What is refused as not built comes back as the
 /// reason.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ pub fn attach<'a>(
 ) -> Result<Result<Ours<'a>, String>> {
     let mut words = vec!["attach", AGGREGATE, "--wiring", wiring.name()];
     words.extend(match mode {
-        // The default, also over a bond in that mode, which needs no word; so older programs know it, too.
+        // The default, also over a bond or a team in that mode, which needs no word; so older programs know it, too.
         Mode::ActiveBackup => &[][..],
         Mode::Hash => &["--mode", "hash", "--hash", "layer3+4"],
         Mode::RoundRobin => &["--mode", "round-robin"],
@@ -43,8 +43,8 @@ pub fn attach<'a>(
     }
     let watch = extra.poll.map(|poll| format!("link,poll={poll}"));
     words.extend(watch.iter().flat_map(|watch| ["--watch", watch]));
-    // A bond has them already.
-    let named = if wiring == Wiring::Over { &[][..] } else { &site.ports };
+    // A bond or a team has them already.
+    let named = if matches!(wiring, Wiring::Over | Wiring::OverTeam) { &[][..] } else { &site.ports };
     for port in named {
         words.extend(["--port", port]);
     }

@@ -26,6 +26,7 @@ const fn colour(contender: Contender) -> RGBColor {
         Contender::Bonding => RGBColor(80, 80, 80),
         Contender::Team => RGBColor(170, 170, 170),
         Contender::Aggctl(Wiring::Over) => RGBColor(0, 158, 115),
+        Contender::Aggctl(Wiring::OverTeam) => RGBColor(230, 159, 0),
         Contender::Aggctl(Wiring::Shared) => RGBColor(0, 114, 178),
         Contender::Aggctl(Wiring::Direct) => RGBColor(213, 94, 0),
     }
