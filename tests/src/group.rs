@@ -108,6 +108,11 @@ impl Group {
         Receivers { receivers: (0..self.ports).map(|port| Receiver::open(&self.far, &format!("eth{port}"))).collect() }
     }
 
+    /// Counts the flows' frames that reach the far host's `agg0`, from now on.
+    pub fn listen_behind(&self) -> Receivers {
+        Receivers { receivers: vec![Receiver::open(&self.far, "agg0")] }
+    }
+
     /// Sends frames of flows from the aggregate.
     pub fn sender(&self) -> Sender {
         let socket = self.near.enter(|| PacketSocket::open("agg0", 0)).unwrap();
@@ -154,16 +159,14 @@ impl Sender {
     pub fn send_until(&mut self, ended: &AtomicBool, rate: u32, flows: u16) {
         /// How often frames are sent, times a second.
         const BEATS: u32 = 500;
-        let start = Instant::now();
-        for beat in 1_u32.. {
-            if ended.load(Ordering::Acquire) {
-                return;
-            }
+        let mut next = Instant::now();
+        while !ended.load(Ordering::Acquire) {
             for _ in 0..rate / BEATS {
                 let flow = u16::try_from(self.next % u64::from(flows)).unwrap();
                 self.send(1000 + flow);
             }
-            let next = start + Duration::from_secs(1) / BEATS * beat;
+            // What this thread was not let send in time it does not send at once: queues on the way hold so many.
+            next = (next + Duration::from_secs(1) / BEATS).max(Instant::now());
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     }
