@@ -220,6 +220,7 @@ async fn readable(socket: Option<&AsyncFd<NetlinkSocket>>) -> std::io::Result<As
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::tlv::Builder;
 
     /// A message about interface `index`, from `family`, with more to follow.
     fn message(kind: u16, family: u8, index: u32, elsewhere: Option<u32>) -> Vec<u8> {
@@ -268,6 +269,21 @@ mod tests {
         assert_eq!((told.deleted, told.changed), (gone.clone(), BTreeSet::new()));
         let told = batch(&[deleted, moved, new]);
         assert_eq!((told.deleted, told.changed), (gone, BTreeSet::from([IfIndex(3)])));
+    }
+
+    #[test]
+    fn a_team_with_other_options_changed() {
+        // With what closes a list of several messages.
+        let mut end = u32::try_from(HEADER).unwrap().to_ne_bytes().to_vec();
+        end.resize(HEADER, 0);
+        let options = Builder::new(&[2, 1, 0, 0]).push_u32(1, 7).push_nested(2, &Builder::default()).finish();
+        let mut event = u32::try_from(HEADER + options.len()).unwrap().to_ne_bytes().to_vec();
+        event.extend(33_u16.to_ne_bytes());
+        event.resize(HEADER, 0);
+        event.extend(options);
+        let mut told = EventBatch::default();
+        told.read_teams(&[event.clone(), event, end].concat());
+        assert_eq!(told, EventBatch { changed: BTreeSet::from([IfIndex(7)]), ..EventBatch::default() });
     }
 
     #[test]
