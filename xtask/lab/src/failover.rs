@@ -46,6 +46,9 @@ pub fn measure(job: &FailoverJob, means: &Means) -> Result<()> {
         Raising::Refused(reason) => return Message::LeftOut { setup: job.setup, reason }.say(),
     };
     address(&site, &raised)?;
+    if job.orphaned {
+        raised.orphan()?;
+    }
     let socket = site.host.enter(|| Ok(UdpSocket::bind((HOST, 0))?))?;
     socket.connect((NOBODY.0, UDP_PORT))?;
     let mut result = Failover { job: *job, gap_ms: Vec::new(), lost: Vec::new() };

@@ -83,6 +83,9 @@ pub struct FailoverJob {
     pub rate: u32,
     /// How often a cable is cut.
     pub trials: u32,
+    /// Whether controller and guardian were killed before.
+    #[serde(default)]
+    pub orphaned: bool,
 }
 
 /// What is to be measured.
@@ -119,6 +122,9 @@ impl fmt::Display for Job {
         match self {
             Self::Cost(_) => write!(f, "cost")?,
             Self::Spread(job) => write!(f, "{} flows{}", job.flows, if job.parity { " as bonding" } else { "" })?,
+            Self::Failover(FailoverJob { cable, rate, orphaned: true, .. }) => {
+                write!(f, "failover ({cable}) at {rate} frames/s, without controller")?;
+            }
             Self::Failover(FailoverJob { cable, rate, poll: Some(poll), .. }) => {
                 write!(f, "failover ({cable}) at {rate} frames/s, polling every {poll} ms")?;
             }

@@ -156,8 +156,9 @@ fn failover(cable: Cable, trials: u32) -> Vec<Job> {
         let setup = Setup { contender, mode: Mode::ActiveBackup, ports: PORTS };
         // As it comes, and for bonding also as often as ours looks.
         let polls = if contender == Contender::Bonding { &[Some(100), Some(10)][..] } else { &[None] };
-        for poll in polls.iter().copied() {
-            jobs.extend(RATES.map(|rate| Job::Failover(FailoverJob { setup, cable, poll, rate, trials })));
+        let orphaned = matches!(contender, Contender::Aggctl(_)).then_some((None, true));
+        for (poll, orphaned) in polls.iter().map(|poll| (*poll, false)).chain(orphaned) {
+            jobs.extend(RATES.map(|rate| Job::Failover(FailoverJob { setup, cable, poll, rate, trials, orphaned })));
         }
     }
     jobs

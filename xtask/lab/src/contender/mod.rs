@@ -102,4 +102,16 @@ impl Raised<'_> {
             Kind::Kernel | Kind::Team(_) => Ok(None),
         }
     }
+
+    /// Kills its controller and its guardian, if it is one of ours; what it set up stays.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be ended.
+    pub fn orphan(&self) -> Result<()> {
+        match &self.kind {
+            Kind::Aggctl(ours, _) => ours.orphan(),
+            Kind::Kernel | Kind::Team(_) => Ok(()),
+        }
+    }
 }

@@ -69,6 +69,18 @@ impl Ours<'_> {
         let controller = self.0.controller()?.context("no controller runs")?;
         Ok((controller, self.0.guardian(controller).context("no guardian runs")?))
     }
+
+    /// Kills guardian and controller.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or they cannot be ended.
+    pub fn orphan(&self) -> Result<()> {
+        let (controller, guardian) = self.processes()?;
+        // Else the guardian would start another controller.
+        self.0.kill(guardian)?;
+        self.0.kill(controller)
+    }
 }
 
 impl Drop for Ours<'_> {
