@@ -56,6 +56,7 @@ pub const PORTIONS: &[Portion] = &[
             (HOOKS, &[]),
             ("programs", &[]),
             ("early", &[]),
+            ("devices", &[]),
             (LOADS, &[]),
             (
                 FAILOVER,
@@ -75,7 +76,9 @@ pub const PORTIONS: &[Portion] = &[
         series: Series::V6_12,
         brief: &[
             ("programs", &[]),
+            ("devices", &["the_next_frame_takes_another_port", "what_the_kernel_refuses"]),
             (FAILOVER, &["failover_loses_a_few_pings_at_most::VETH_TCX"]),
+            ("kernel_failover", &["active_backup_goes_on_without_anybody::VETH_TCX"]),
             ("device", &[]),
             (OVER, &[]),
             (OVER_TEAM, &[]),
