@@ -19,7 +19,7 @@ const ATTACH: &[Wrong] = &[
     ("--watch miimon=100,poll=100", &["twice"]),
     ("--watch link,poll=5,poll=5", &["twice"]),
     ("--watch link,updelay=5,up-delay=5", &["twice"]),
-    ("--watch link --watch link", &["multiple times"]),
+    ("--watch link --watch link", &["twice"]),
     ("--primary=", &["name"]),
     ("--announce count=1,count=2", &["twice"]),
     ("--port eth1,weight=1,weight=2", &["twice"]),
@@ -41,7 +41,7 @@ const SET: &[Wrong] = &[
     ("bogus=1", &["bogus", "stride", "poll", "min-ports"]),
     ("wiring=direct", &["while the aggregate runs"]),
     ("poll=5 miimon=5", &["twice"]),
-    ("watch=arp=192.0.2.1", &["not built", "link"]),
+    ("watch=arp=fe80::1", &["fe80::1", "its own family"]),
 ];
 
 #[test]

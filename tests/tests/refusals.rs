@@ -73,7 +73,7 @@ const ANYWHERE: &[Bad] = &[
     (WRONG, "4095", "attach agg0 --port eth0 --vlan access=4095"),
     (WRONG, "trunk", "attach agg0 --port eth0 --vlan trunk="),
     (WRONG, "20-10", "attach agg0 --port eth0 --vlan trunk=20-10"),
-    (WRONG, "arp", "attach agg0 --port eth0 --watch arp=10.0.0.1"),
+    (WRONG, "arp", "attach agg0 --port eth0 --watch arp=fe80::1"),
     (WRONG, "weight", "attach agg0 --port eth0,weight=0"),
     (WRONG, "queue-id", "attach agg0 --port eth0,queue-id=2"),
     (WRONG, "nonsense", "attach agg0 --port eth0 --nonsense"),

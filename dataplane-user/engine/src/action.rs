@@ -92,6 +92,17 @@ pub enum Notice {
         /// Why, in words.
         why: String,
     },
+    /// A watch of a port beyond its link finds it well now, or does not any more.
+    Watch {
+        /// Name of the port.
+        port: String,
+        /// The watch, as it is written on the command line.
+        watch: String,
+        /// Whether it finds the port well.
+        up: bool,
+        /// Why, in words.
+        why: String,
+    },
     /// Another port is active now.
     Active {
         /// The port that was, if one was.

@@ -11,6 +11,9 @@
 //! - **Delays.** A port that is administratively down, or gone, is not usable at once. While no port is usable the
 //!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule).
 //!   A port in its down-delay is still usable.
+//! - **Watches.** A port needs its link, and what its other watches say counts by
+//!   [`WatchPolicy`](crate::watches::WatchPolicy). What is found at the start, and what a change of the options adds, is
+//!   taken to be well until a watch says otherwise; after its link was lost a port must be found well anew.
 //! - **By hand.** A port chosen with [`Event::Activate`] stays until it fails, or until a preferred port *becomes*
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
@@ -21,7 +24,10 @@
 //!   the first [`Event::Aggregate`]) is left alone, and what a driver keeps refusing is asked for three times, until
 //!   the wish or the report changes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use aggctl_common::{IfIndex, Mac, PortId, Ports};
 use serde::{Deserialize, Serialize};
@@ -47,6 +53,7 @@ mod rounds;
 mod setting;
 mod sharing;
 mod table;
+mod watched;
 
 use driver::Driver;
 use mtu::Mtu;
@@ -82,6 +89,9 @@ pub struct Memory {
     /// How it left each port's flags: what is otherwise now was changed by others meanwhile.
     #[serde(default)]
     pub flags: BTreeMap<PortId, LeftFlags>,
+    /// The ports whose watches beyond the link did not find them well.
+    #[serde(default)]
+    pub unwell: BTreeSet<PortId>,
     /// When things changed last. The controller keeps it: there is no clock here.
     #[serde(default)]
     pub changes: LastChanges,
@@ -150,10 +160,14 @@ impl Aggregate {
         let active = memory.active.filter(|id| members.iter().any(|member| member.id == *id));
         let failures = |id| memory.link_failures.get(&id).copied().unwrap_or(0);
         let left = |id| memory.flags.get(&id).copied().unwrap_or_default();
-        let ports = members.into_iter().map(|member| (failures(member.id), left(member.id), member));
+        let trusted = |id| !memory.unwell.contains(&id);
+        let port = |member: Member| {
+            let id = member.id;
+            Port::new(member, failures(id), left(id), trusted(id))
+        };
         Self {
             config,
-            ports: ports.map(|(failures, left, member)| Port::new(member, failures, left)).collect(),
+            ports: members.into_iter().map(port).collect(),
             mac,
             new_mac: false,
             interface: None,
@@ -199,6 +213,7 @@ impl Aggregate {
             }
             Event::Driver(state) => self.follow_driver(state),
             Event::MtuRefused { port, mtu, why } => self.refuse_mtu(port, mtu, why, &mut actions),
+            Event::Watched(news) => self.watched(news, &mut actions),
             Event::PortAdded(member) => self.add(member)?,
             Event::PortRemoved { port } => circumstances.removed = self.remove(port),
             Event::Activate { port } => self.activate(port)?,
@@ -253,6 +268,7 @@ impl Aggregate {
             by_hand: self.by_hand,
             mtu: self.mtu.agreed(),
             flags: self.ports.iter().map(|port| (port.id, port.left_flags())).collect(),
+            unwell: self.ports.iter().filter(|port| !self.is_well(port)).map(|port| port.id).collect(),
             changes: LastChanges::default(),
         }
     }
@@ -274,6 +290,7 @@ impl Aggregate {
             link_failures: port.link_failures,
             why: self.why(port),
             changed_ms: None,
+            watches: self.watch_statuses(port),
         }
     }
 

@@ -62,6 +62,7 @@ mod tests {
             link_failures: 0,
             why: String::new(),
             changed_ms: None,
+            watches: Vec::new(),
         };
         let ports = vec![port(0), port(1)];
         AggregateStatus { carrier: true, active: Some(PortId(active)), ports, ..AggregateStatus::default() }

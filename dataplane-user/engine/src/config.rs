@@ -3,7 +3,10 @@
 use aggctl_common::{hash::Policy, spread::DEFAULT_BUCKETS};
 use serde::{Deserialize, Serialize};
 
-use crate::vlan::VlanConfig;
+use crate::{
+    vlan::VlanConfig,
+    watches::{WatchPolicy, Watches},
+};
 
 /// Everything that can be chosen about an aggregate. Two attaches with equal configurations mean the same aggregate.
 ///
@@ -41,6 +44,10 @@ pub struct AggregateConfig {
     pub min_ports: u8,
     /// The link watch of every port.
     pub link_watch: LinkWatch,
+    /// What every port is watched by that has no watches of its own.
+    pub watches: Watches,
+    /// How many of its watches must find a port well.
+    pub watch_policy: WatchPolicy,
     /// In wiring `over`: for how long no controller may have been at work, in milliseconds, before the programs leave
     /// the choice of the port to the driver.
     pub dead_after_ms: u32,
@@ -77,6 +84,8 @@ impl Default for AggregateConfig {
             reselect: Reselect::default(),
             min_ports: 1,
             link_watch: LinkWatch::default(),
+            watches: Watches::default(),
+            watch_policy: WatchPolicy::default(),
             dead_after_ms: 250,
             announce: Announce::default(),
             promisc: Toggle::default(),
@@ -105,6 +114,12 @@ impl AggregateConfig {
         })
     }
 
+    /// What a port is watched by.
+    #[must_use]
+    pub fn watches_of<'a>(&'a self, port: &'a PortConfig) -> &'a Watches {
+        port.watches.as_ref().unwrap_or(&self.watches)
+    }
+
     /// Name of the primary, if that is no port (any more).
     #[must_use]
     pub fn absent_primary(&self) -> Option<&str> {
@@ -126,12 +141,14 @@ pub struct PortConfig {
     /// Its share of the traffic in proportion to the other ports' weights, where all carry traffic. 1 to 255, default
     /// 1.
     pub weight: u8,
+    /// What it is watched by; `None`: as the aggregate's other ports.
+    pub watches: Option<Watches>,
 }
 
 impl Default for PortConfig {
     /// What a setting is unless it is given.
     fn default() -> Self {
-        Self { name: String::new(), priority: 0, sticky: false, weight: 1 }
+        Self { name: String::new(), priority: 0, sticky: false, weight: 1, watches: None }
     }
 }
 

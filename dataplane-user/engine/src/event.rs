@@ -8,6 +8,7 @@ use crate::{
     config::{AggregateConfig, PortConfig},
     driver::{DriverState, Membership},
     host::MtuLimits,
+    prober::News,
 };
 
 /// Something that happened. Every event carries the whole present state of its subject, so that one may be told twice,
@@ -30,6 +31,8 @@ pub enum Event {
     Aggregate(AggregateState),
     /// The driver whose device the aggregate is, as an event or a query showed it. In wiring `over` only.
     Driver(DriverState),
+    /// What the watches of a port beyond its link say, all of them.
+    Watched(News),
     /// A port was added. It is not usable before its first [`Event::Link`].
     PortAdded(Member),
     /// A port is about to be removed: stop using it.

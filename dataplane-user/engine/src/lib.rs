@@ -31,6 +31,8 @@ pub mod ledger;
 pub mod names;
 pub mod options;
 pub mod plan;
+pub mod probe;
+pub mod prober;
 pub mod record;
 #[cfg(test)]
 mod samples;
@@ -42,6 +44,7 @@ pub mod supervise;
 pub mod tag;
 pub mod vlan;
 pub mod watch;
+pub mod watches;
 
 pub use action::Action;
 pub use event::Event;

@@ -1,6 +1,8 @@
 //! What the engine knows, for `show`.
 
-use aggctl_common::PortId;
+use std::net::IpAddr;
+
+use aggctl_common::{Mac, PortId};
 use serde::{Deserialize, Serialize};
 
 /// The state of the aggregate.
@@ -70,6 +72,43 @@ pub struct PortStatus {
     /// When its link or its part in the aggregate changed last: milliseconds since the Unix epoch.
     #[serde(default)]
     pub changed_ms: Option<u64>,
+    /// What each of its watches says.
+    #[serde(default)]
+    pub watches: Vec<WatchStatus>,
+}
+
+/// What a watch of a port says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchStatus {
+    /// The watch, as it is written on the command line.
+    pub watch: String,
+    /// Whether it finds the port well.
+    pub up: bool,
+    /// Why, in words.
+    pub why: String,
+    /// What it saw of each target, where it asks any.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// What a watch saw of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// Who is asked.
+    pub target: IpAddr,
+    /// Whether it counts as in reach.
+    pub reached: bool,
+    /// How many questions in a row it has not answered.
+    pub missed: u8,
+    /// How many are too many.
+    pub missed_max: u8,
+    /// How many it was asked since the link came up.
+    pub asked: u64,
+    /// How many answers came.
+    pub answers: u64,
+    /// When the last one came: milliseconds since the Unix epoch.
+    pub last_answer_ms: Option<u64>,
+    /// Which MAC it came from.
+    pub mac: Option<Mac>,
 }
 
 /// A port's part in the aggregate.

@@ -8,6 +8,7 @@ use std::{env, fs, path::Path};
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
     options::{GROUPS, HasOptions, Live, OptionGroup, OptionRow, Orders, find},
+    watches::{WatchConfig, WatchKind},
 };
 
 /// A table, by the name of its markers.
@@ -16,6 +17,7 @@ type Table = (&'static str, fn() -> String);
 /// The tables of each page.
 const PAGES: &[(&str, &[Table])] = &[
     ("command-line.md", &[("options", options), ("ports", ports), ("orders", orders), ("names", names)]),
+    ("watches.md", &[("settings", watches)]),
     ("json.md", &[("options", json::<AggregateConfig>), ("ports", json::<PortConfig>)]),
 ];
 
@@ -57,6 +59,17 @@ fn ports() -> String {
         None => option(row, &format!("{}={}", row.name, row.kind.metavar())),
     };
     head.to_owned() + &PortConfig::rows().filter(|row| row.is_built()).map(setting).collect::<String>()
+}
+
+fn watches() -> String {
+    let line = |row: &OptionRow<WatchConfig>| {
+        let default = row.kind.text(&WatchConfig::default());
+        let default = if default.is_empty() { default } else { format!("`{default}`") };
+        let syntax = escaped(&format!("{}={}", row.name, row.kind.metavar()));
+        format!("| `{syntax}` | {} | {} | {default} | {} |\n", escaped(row.help), row.kind.range(), other_names(row))
+    };
+    let lines: String = WatchConfig::rows().map(line).collect();
+    format!("| setting | what it is | values | default | other names |\n| --- | --- | --- | --- | --- |\n{lines}")
 }
 
 fn orders() -> String {
@@ -141,6 +154,11 @@ fn names() -> String {
     });
     let mut pairs: Vec<_> = of::<AggregateConfig>("").into_iter().chain(heads).chain(of::<Orders>("")).collect();
     pairs.extend(of::<PortConfig>("port: "));
+    pairs.extend(of::<WatchConfig>("watch: "));
+    let kinds = WatchKind::ALL.iter().filter(|(kind, _)| *kind != WatchKind::Link);
+    pairs.extend(kinds.flat_map(|(kind, names)| {
+        names[1..].iter().map(|old| (format!("watch={old}"), format!("watch={}", kind.name())))
+    }));
     pairs.sort();
     let line = |(old, new): (String, String)| format!("| `{old}` | `{new}` |\n");
     format!("| name | here |\n| --- | --- |\n{}", pairs.into_iter().map(line).collect::<String>())

@@ -8,6 +8,7 @@
 //!   moves what others added meanwhile, [`state`] keeps the journal.
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
+//! - [`probing`] asks neighbours by the ports, and reads counters, for watches beyond the link.
 //! - [`early`] says what ports have of XDP.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
 //!
@@ -32,6 +33,7 @@ pub mod packet;
 pub mod packet_sockets;
 pub mod privilege;
 pub mod probe;
+pub mod probing;
 pub mod process;
 pub mod snapshot;
 pub mod state;

@@ -13,7 +13,7 @@ use crate::error::KernelError;
 /// What a controller and its guardian need; see `docs/processes.md`.
 ///
 /// - `NET_ADMIN`: interfaces, addresses, routes, qdiscs, sysctls of the network, programs on network hooks.
-/// - `NET_RAW`: the packet socket that announcements are sent by.
+/// - `NET_RAW`: the packet sockets that announcements are sent by, and that watches ask by.
 /// - `BPF`: maps and programs. `PERFMON`: programs that read what kernel pointers lead to.
 /// - `SYS_ADMIN`: entering, making and holding the aggregate's own network namespace (`direct`), mounting and
 ///   unmounting the bpffs; finding programs and maps by their numbers.

@@ -111,11 +111,12 @@ impl Args for AttachArguments {
 impl FromArgMatches for AttachArguments {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let names = AggregateConfig::rows().map(|row| row.name).chain(GROUPS.iter().map(|group| group.name));
-        let said = |name| matches.get_one::<String>(name).map(|value| (name, value.clone()));
+        let said =
+            |name| matches.get_many::<String>(name).into_iter().flatten().map(move |value| (name, value.clone()));
         Ok(Self {
             name: matches.get_one::<String>("name").cloned().unwrap_or_default(),
             ports: matches.get_many::<GivenPort>("port").into_iter().flatten().cloned().collect(),
-            options: names.filter_map(said).collect(),
+            options: names.flat_map(said).collect(),
             manner: Manner::from_arg_matches(matches)?,
         })
     }
@@ -145,7 +146,8 @@ fn group(group: &'static OptionGroup) -> Arg {
     });
     let defaults: Vec<_> = defaults.collect();
     let help = format!("{} [default: {}]", group.help, defaults.join(","));
-    Arg::new(group.name).long(group.name).value_name(group.syntax()).help(help)
+    // What cannot be said twice is refused where it is understood.
+    Arg::new(group.name).long(group.name).value_name(group.syntax()).help(help).action(ArgAction::Append)
 }
 
 /// A name as it is, and with `-` for `_`.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aggctl_common::{Bound, EtherTypes};
-use aggctl_engine::record::Record;
+use aggctl_engine::{
+    probe,
+    record::{PortRecord, Record},
+};
 use aggctl_kernel::{
     dataplane::BoundTable,
     packet_sockets::{PacketSocket, listeners},
@@ -50,12 +53,19 @@ impl Listening {
     }
 }
 
-/// What these listeners want of the ports.
+/// What these listeners, and watches of ours, want of the ports.
 fn wanted(record: &Record, listeners: &[PacketSocket]) -> Bound {
     Bound::of(record.ports.iter().map(|port| {
         let here = listeners.iter().filter(|listener| port.index == Some(listener.index));
-        (port.id, EtherTypes::of(here.map(|listener| listener.ethertype)))
+        let asked = watched(record, port);
+        (port.id, EtherTypes::of(here.map(|listener| listener.ethertype).chain(asked)))
     }))
+}
+
+/// What watches of a port wait for that drops early: before its sockets receive anything.
+fn watched<'a>(record: &'a Record, port: &'a PortRecord) -> impl Iterator<Item = u16> + use<'a> {
+    let watches = record.config.watches_of(&port.config).all().iter().filter(|_| port.xdp.is_some());
+    watches.filter_map(|watch| probe::ethertype(watch.kind))
 }
 
 /// When to look.

@@ -29,6 +29,7 @@ mod returning;
 mod signals;
 mod start;
 mod verify;
+mod watching;
 
 use std::{
     future::ready,
@@ -41,6 +42,7 @@ use aggctl_engine::{
     aggregate::{Aggregate, Memory},
     changes::LastChanges,
     config::AggregateConfig,
+    prober::News,
     record::Record,
     status::AggregateStatus,
     supervise::BEAT,
@@ -71,6 +73,7 @@ use self::{
     returning::Returning,
     signals::Signals,
     verify::Verifier,
+    watching::Watching,
 };
 pub use self::{
     disk::Behind,
@@ -185,6 +188,7 @@ struct Controller {
     links: Links,
     returning: Returning,
     carriers: Carriers,
+    watching: Watching,
     leaving: Vec<Leaving>,
     port_changes: ports::PortChanges,
     mirror: Mirror,
@@ -210,6 +214,7 @@ enum Input {
     PortChange(Result<PortChangeInput, Failure>),
     Layer3(Result<Layer3Look, Failure>),
     Downstream(Result<Vec<Vec<u8>>, Failure>),
+    Watched(News),
     Stamp,
     Poll,
     Listeners,
@@ -267,6 +272,7 @@ impl Controller {
             links: Links::default(),
             returning: Returning::default(),
             carriers: Carriers::open()?,
+            watching: Watching::default(),
             leaving: Vec::new(),
             port_changes: ports::PortChanges::default(),
             mirror: Mirror::default(),
@@ -331,6 +337,10 @@ impl Controller {
                     self.on_downstream(frames);
                     LoopControl::Go
                 }
+                Input::Watched(news) => {
+                    self.on_news(news);
+                    LoopControl::Go
+                }
                 Input::Stamp => {
                     self.stamp();
                     LoopControl::Go
@@ -384,6 +394,7 @@ impl Controller {
             picture = self.port_changes.picture() => Input::PortChange(picture),
             seen = self.mirror.seen() => Input::Layer3(seen),
             frames = self.downstream.seen() => Input::Downstream(frames),
+            news = self.watching.news() => Input::Watched(news),
             () = sleep_until(outgoing) => Input::Outgoing,
             () = sleep_until(returning) => Input::LookForPorts,
             () = ready(()), if self.verifier.is_looking() => Input::Verify,
@@ -479,6 +490,7 @@ impl Controller {
         if self.engine.carrier().is_some() {
             self.changes.note(clock::now_ms(), &self.engine.status());
         }
+        self.tell_watches();
         self.remember();
         refused.map_or(Ok(()), |event| self.try_feed(event))
     }
@@ -487,6 +499,7 @@ impl Controller {
     fn present_status(&self) -> AggregateStatus {
         let mut status = self.engine.status();
         self.changes.date(&mut status);
+        self.watching.complete(&mut status);
         status.defects = self.verifier.defects(self.clock);
         status.repairs = self.verifier.repairs(self.clock);
         status

@@ -9,6 +9,7 @@ mod spread;
 pub mod text;
 mod time;
 mod truth;
+mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,6 +177,7 @@ fn orphaned(
                 link_failures: memory.link_failures.get(&port.id).copied().unwrap_or_default(),
                 why: why.to_owned(),
                 changed_ms: None,
+                watches: Vec::new(),
             }
         })
         .collect();

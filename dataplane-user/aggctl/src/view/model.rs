@@ -18,7 +18,7 @@ use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
-use super::{ControllerReply, EarlyView, driver::DriverView, time::rfc3339};
+use super::{ControllerReply, EarlyView, driver::DriverView, time::rfc3339, watches::WatchView};
 use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
@@ -173,6 +173,8 @@ pub struct PortView {
     pub link_failures: u64,
     /// Why it is, or is not, in use.
     pub why: String,
+    /// What each of its watches says; empty if no controller tells.
+    pub watches: Vec<WatchView>,
     /// When its link or its state changed last, as RFC 3339 has it.
     pub last_change: Option<String>,
     /// The same in milliseconds since the Unix epoch.
@@ -283,6 +285,7 @@ impl PortView {
             promisc: link.map(|link| link.promisc),
             link_failures: told.map_or(0, |told| told.link_failures),
             why: told.map_or_else(String::new, |told| told.why.clone()),
+            watches: told.map(|told| told.watches.iter().map(WatchView::of).collect()).unwrap_or_default(),
             last_change: told.and_then(|told| told.changed_ms).map(rfc3339),
             last_change_ms: told.and_then(|told| told.changed_ms),
             tx_packets: counters.map(|counters| counters.tx_packets),

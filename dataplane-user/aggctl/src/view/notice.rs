@@ -18,6 +18,8 @@ fn words(notice: &Notice) -> String {
     match notice {
         Notice::Usable { port, usable: true, why } => format!("{port} is usable: {why}"),
         Notice::Usable { port, usable: false, why } => format!("{port} is not usable: {why}"),
+        Notice::Watch { port, watch, up: true, why } => format!("{watch} finds {port} well: {why}"),
+        Notice::Watch { port, watch, up: false, why } => format!("{watch} does not find {port} well: {why}"),
         Notice::Active { from, to: Some(to), why } => match from {
             Some(from) => format!("active port {from} -> {to}: {why}"),
             None => format!("active port {to}: {why}"),

@@ -19,8 +19,16 @@ const NOBODY: char = '-';
 
 /// Renders one aggregate, with a newline at the end.
 pub fn render(view: &AggregateView) -> String {
-    let parts =
-        [headline(view), settings(view), defects(view), foreign(view), ports(view), traffic(view), buckets(view)];
+    let parts = [
+        headline(view),
+        settings(view),
+        defects(view),
+        foreign(view),
+        ports(view),
+        watches(view),
+        traffic(view),
+        buckets(view),
+    ];
     parts.iter().filter(|part| !part.is_empty()).map(|part| format!("{part}\n")).collect()
 }
 
@@ -170,6 +178,15 @@ fn ports(view: &AggregateView) -> String {
         table.add_row(row(port));
     }
     table.trim_fmt()
+}
+
+/// What the watches beyond the link of each port say.
+fn watches(view: &AggregateView) -> String {
+    let of_port = |port: &PortView| {
+        let beyond = port.watches.iter().filter(|watch| !watch.is_link());
+        beyond.map(|watch| format!("  {}: {}", port.name, watch.line())).collect::<Vec<_>>()
+    };
+    view.ports.iter().flat_map(of_port).collect::<Vec<_>>().join("\n")
 }
 
 /// What passed the ports, and what they are known by.

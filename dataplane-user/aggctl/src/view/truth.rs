@@ -149,6 +149,7 @@ mod tests {
             link_failures: 0,
             why: "carries the traffic".into(),
             changed_ms: None,
+            watches: Vec::new(),
         }
     }
 

@@ -18,7 +18,7 @@ impl Aggregate {
             return Err(EventRefusal::SlotTaken { slot: member.id, port });
         }
         self.config.ports.push(member.config.clone());
-        self.ports.push(Port::new(member, 0, LeftFlags::default()));
+        self.ports.push(Port::new(member, 0, LeftFlags::default(), false));
         Ok(())
     }
 
@@ -47,7 +47,7 @@ impl Aggregate {
         let port = present.port(id).ok_or(EventRefusal::NoSuchPort(id))?;
         let why = if !present.settled {
             String::from("the ports have only just been asked for their state, try again")
-        } else if !port.watch.is_up() || port.is_failing() {
+        } else if !port.watch.is_up() || port.is_failing() || !present.is_well(port) {
             present.health(port)
         } else {
             self.demand = Some(Demand::ByHand(id));
@@ -65,8 +65,16 @@ impl Aggregate {
             let until = self.now.saturating_add(ACCEPT_GRACE);
             self.ports.iter_mut().for_each(|port| port.accept_until = Some(until));
         }
+        if self.settled {
+            // A watch that is new to a port begins with what its others say.
+            self.ports.iter_mut().for_each(|port| port.trusted = port.usable);
+        }
         self.config = config;
         let changed = self.reconfigure_ports();
+        for port in &mut self.ports {
+            let watches = self.config.watches_of(&port.config).all();
+            port.findings.retain(|finding| watches.contains(&finding.watch));
+        }
         let primary = self.primary();
         if changed || primary != old_primary || old_reselect != self.config.reselect {
             self.passed_over = 0;

@@ -55,8 +55,14 @@ impl Aggregate {
         }
     }
 
-    /// The state of a port's interface and link.
+    /// Why a port is usable, or is not.
     pub(super) fn health(&self, port: &Port) -> String {
+        let why = self.why_unwell(port).filter(|_| port.watch.is_up() && !port.is_failing());
+        why.unwrap_or_else(|| self.link_health(port))
+    }
+
+    /// The state of a port's interface and link.
+    pub(super) fn link_health(&self, port: &Port) -> String {
         match port.presence {
             Presence::Unknown => return String::from("its state is not known yet"),
             Presence::Gone => return String::from("interface is gone"),

@@ -13,8 +13,10 @@ use crate::{
     },
     config::PortConfig,
     event::{LinkState, Member, OwnFlags},
+    prober::Finding,
     select::Candidate,
     watch::{Watch, WatchedLink},
+    watches::WatchConfig,
 };
 
 /// Whether a port's interface is there.
@@ -36,6 +38,12 @@ pub(super) struct Port {
     pub ifindex: IfIndex,
     pub presence: Presence,
     pub watch: Watch,
+    /// What its watches beyond the link say since that came up.
+    pub findings: Vec<Finding>,
+    /// Whether a watch that has not spoken yet is taken to find it well.
+    pub trusted: bool,
+    /// How often its link was lost for good.
+    pub epoch: u64,
     pub link_failures: u64,
     /// Whether it was usable when the last table was made.
     pub usable: bool,
@@ -57,14 +65,17 @@ pub(super) struct WantedSettings {
 }
 
 impl Port {
-    /// `left`: how a former controller left its flags.
-    pub fn new(member: Member, link_failures: u64, left: LeftFlags) -> Self {
+    /// `left`: how a former controller left its flags; `trusted`: whether its watches found it well then.
+    pub fn new(member: Member, link_failures: u64, left: LeftFlags, trusted: bool) -> Self {
         Self {
             id: member.id,
             config: member.config,
             ifindex: member.ifindex,
             presence: Presence::Unknown,
             watch: Watch::default(),
+            findings: Vec::new(),
+            trusted,
+            epoch: 0,
             link_failures,
             usable: false,
             accept_until: None,
@@ -104,10 +115,24 @@ impl Port {
         self.link_failures += u64::from(was_up && !up);
         if first && first_look {
             self.watch = Watch::found(up);
+            self.trusted &= up;
         } else if state.admin_up {
             self.watch.report(now, up);
         } else {
             self.watch.give_up();
+        }
+    }
+
+    /// Whether a watch beyond the link finds it well.
+    pub fn finds_well(&self, watch: &WatchConfig) -> bool {
+        self.findings.iter().find(|finding| finding.watch == *watch).map_or(self.trusted, |finding| finding.up)
+    }
+
+    /// If its link was lost for good, what was found out about what is behind it is worth nothing.
+    pub fn forget_if_lost(&mut self) {
+        if self.watch.link() == WatchedLink::Down && (self.trusted || !self.findings.is_empty()) {
+            (self.trusted, self.epoch) = (false, self.epoch + 1);
+            self.findings.clear();
         }
     }
 

@@ -59,13 +59,17 @@ impl Aggregate {
         let (now, settings) = (self.now, self.config.link_watch);
         for port in &mut self.ports {
             port.watch.advance(now, &settings);
+            if port.presence != Presence::Unknown {
+                port.forget_if_lost();
+            }
         }
-        if !self.settled || self.ports.iter().any(|port| port.watch.is_up()) {
+        if !self.settled || self.ports.iter().any(|port| port.watch.is_up() && self.is_well(port)) {
             return;
         }
         let order = self.order();
         let rank = |id: PortId| order.iter().position(|other| *other == id);
-        let rising = self.ports.iter().filter_map(|port| match port.watch.link() {
+        let well = self.ports.iter().filter(|port| self.is_well(port));
+        let rising = well.filter_map(|port| match port.watch.link() {
             WatchedLink::Rising { since } => Some((since, rank(port.id), port.id)),
             WatchedLink::Down | WatchedLink::Up | WatchedLink::Failing { .. } => None,
         });
@@ -78,8 +82,9 @@ impl Aggregate {
     fn update_usable(&mut self, notices: &mut Vec<Action>) {
         let mut changed = Vec::new();
         let fits = self.fits_driver();
-        for port in &mut self.ports {
-            let usable = fits && port.watch.is_up();
+        let well: Vec<_> = self.ports.iter().map(|port| self.is_well(port)).collect();
+        for (port, well) in self.ports.iter_mut().zip(well) {
+            let usable = fits && port.watch.is_up() && well;
             if port.usable != usable {
                 port.usable = usable;
                 changed.push(port.id);

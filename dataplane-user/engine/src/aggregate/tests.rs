@@ -17,6 +17,7 @@ mod over;
 mod settings;
 mod sharing;
 mod status;
+mod watched;
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 0xa]);
 const ETH0: PortId = PortId(0);

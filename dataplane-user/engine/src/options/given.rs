@@ -147,11 +147,17 @@ fn note<C>(
     row: &'static OptionRow<C>,
     value: &str,
 ) -> Result<(), Invalid> {
-    if said.iter().any(|earlier| earlier.key == row.name) {
-        return Err(Invalid::Twice { key: row.name });
+    let earlier = said.iter_mut().find(|earlier| earlier.key == row.name);
+    let value = match (&earlier, row.kind.between()) {
+        (None, _) => value.to_owned(),
+        (Some(earlier), Some(between)) => format!("{}{between}{value}", earlier.value),
+        (Some(_), None) => return Err(Invalid::Twice { key: row.name }),
+    };
+    row.kind.set(scratch, &value)?;
+    match earlier {
+        Some(earlier) => earlier.value = value,
+        None => said.push(Assignment { key: row.name.to_owned(), value }),
     }
-    row.kind.set(scratch, value)?;
-    said.push(Assignment { key: row.name.to_owned(), value: value.to_owned() });
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Ways to write several options at once: `--watch link,up-delay=100,poll=5`, `--announce count=3,interval=100`.
 
-use super::{Invalid, OptionRow, error::planned, find, same, text::quote};
+use super::{Invalid, OptionRow, find, same, text::quote};
 use crate::config::AggregateConfig;
 
 /// Options that are written as one, each by a shorter name.
@@ -12,8 +12,8 @@ pub struct OptionGroup {
     pub help: &'static str,
     /// What its text begins with; empty: with the first key.
     pub heads: &'static [Head],
-    /// Heads that are to come, by all their names.
-    pub planned: &'static [&'static [&'static str]],
+    /// The option that a text with any other head is a value of, whole.
+    pub rest: Option<&'static str>,
     /// Its keys, and the option that each is.
     pub keys: &'static [(&'static str, &'static str)],
     /// The option that a text without key is the value of.
@@ -27,6 +27,17 @@ pub struct Head {
     pub names: &'static [&'static str],
     /// The option that `HEAD=VALUE` sets; `None`: it takes no value.
     pub value: Option<&'static str>,
+}
+
+/// An option of the aggregate, and a value that was said.
+type Said<'a> = (&'static OptionRow<AggregateConfig>, &'a str);
+
+/// What the first part of a group's text says.
+enum TextHead<'a> {
+    /// These options, and keys may follow.
+    Own(Vec<Said<'a>>),
+    /// That the whole is a value of this option.
+    Other(&'static OptionRow<AggregateConfig>),
 }
 
 impl OptionGroup {
@@ -49,14 +60,17 @@ impl OptionGroup {
     /// # Errors
     ///
     /// An unknown head or key, or a value that is missing.
-    pub fn read<'a>(&self, text: &'a str) -> Result<Vec<(&'static OptionRow<AggregateConfig>, &'a str)>, Invalid> {
+    pub fn read<'a>(&self, text: &'a str) -> Result<Vec<Said<'a>>, Invalid> {
         if text.is_empty() {
             return Err(Invalid::Missing { expected: self.syntax() });
         }
         let mut parts: Vec<_> = text.split(',').collect();
         let mut said = Vec::new();
         if !self.heads.is_empty() {
-            said.extend(self.head(parts.remove(0))?);
+            match self.head(parts.remove(0))? {
+                TextHead::Own(options) => said.extend(options),
+                TextHead::Other(row) => return Ok(vec![(row, text)]),
+            }
         } else if let (Some(bare), [only]) = (self.bare, parts.as_slice())
             && !only.contains('=')
         {
@@ -70,20 +84,20 @@ impl OptionGroup {
         Ok(said)
     }
 
-    /// The option that `HEAD=VALUE` sets.
-    fn head<'a>(&self, text: &'a str) -> Result<Option<(&'static OptionRow<AggregateConfig>, &'a str)>, Invalid> {
+    /// What the first part of its text says.
+    fn head<'a>(&self, text: &'a str) -> Result<TextHead<'a>, Invalid> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        if self.planned.iter().any(|names| names.iter().any(|own| same(own, name))) {
-            return Err(Invalid::NotBuilt { typed: quote(name), known: format!("; there is {}", self.syntax()) });
-        }
+        let rest = self.rest.and_then(find::<AggregateConfig>);
         let Some(head) = self.heads.iter().find(|head| head.names.iter().any(|own| same(own, name))) else {
-            return Err(self.unknown_head(text));
+            return rest.map(TextHead::Other).ok_or_else(|| self.unknown(text));
         };
-        match (value, head.value) {
-            (None, _) => Ok(None),
-            (Some(_), None) => Err(Invalid::NoValue { typed: quote(name) }.of(self.name, text)),
-            (Some(value), Some(option)) => Ok(find(option).map(|row| (row, value))),
-        }
+        let own = rest.and_then(|row| Some((row, *self.heads.first()?.names.first()?)));
+        let value = match (value, head.value) {
+            (None, _) => None,
+            (Some(_), None) => return Err(Invalid::NoValue { typed: quote(name) }.of(self.name, text)),
+            (Some(value), Some(option)) => find(option).map(|row| (row, value)),
+        };
+        Ok(TextHead::Own(own.into_iter().chain(value).collect()))
     }
 
     /// The option that a key is, by its short name, its own, or one of bonding's and teamd's.
@@ -102,12 +116,5 @@ impl OptionGroup {
             known: known.join("=…, ") + "=…",
             planned: String::new(),
         }
-    }
-
-    fn unknown_head(&self, typed: &str) -> Invalid {
-        let first = |names: &'static [&'static str]| names.first().copied();
-        let known: Vec<_> = self.heads.iter().filter_map(|head| first(head.names)).collect();
-        let planned = planned(self.planned.iter().filter_map(|names| first(names)));
-        Invalid::UnknownWord { typed: quote(typed), known: known.join(", "), planned }
     }
 }

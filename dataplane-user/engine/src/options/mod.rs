@@ -20,6 +20,7 @@ mod row;
 mod table;
 mod text;
 mod unit;
+mod watch_text;
 
 pub use difference::{Difference, differences};
 pub use error::Invalid;

@@ -141,7 +141,6 @@ fn what_is_planned_is_said_to_be() {
             }
         }
     }
-    assert!(complaint("watch=arp=192.0.2.1").contains("not built yet"));
     assert!(GivenPort::read("eth0,queue-id=2").unwrap_err().to_string().contains("not built yet"));
 }
 
@@ -181,7 +180,18 @@ fn a_group_is_its_options() {
 fn a_group_that_is_wrong_is_refused() {
     for (text, part) in [
         ("watch=", "link[,up-delay=MS]"),
-        ("watch=lunk", "none of link, miimon; not built yet: arp, ns"),
+        ("watch=lunk", "none of link, arp, ns, traffic, errors"),
+        ("watch=arp", "arp,target=IP"),
+        ("watch=arp=192.0.2.1,interval=9", "10 to 300000 ms"),
+        ("watch=arp=fe80::1", "its own family"),
+        ("watch=ns=ff02::1", "its own family"),
+        ("watch=arp=192.0.2.1,192.0.2.1", "given twice"),
+        ("watch=arp=192.0.2.1,need=any,arp_all_targets=all", "need is given twice"),
+        ("watch=arp=192.0.2.1,idle=5s", "target=…, need=…, interval=…"),
+        ("watch=arp=192.0.2.1,source=fe80::1", "no source"),
+        ("watch=arp=192.0.2.1,vlan=4095", "no VLAN"),
+        ("watch=traffic=5", "takes no value"),
+        ("watches=link,poll=5+arp=192.0.2.1", "options of the aggregate"),
         ("watch=link=5", "takes no value"),
         ("watch=link,", "up-delay=…, down-delay=…, poll=…"),
         ("watch=link,poll", "poll=…"),
@@ -206,7 +216,7 @@ fn a_group_that_is_wrong_is_refused() {
 #[test]
 fn a_port_has_a_name_and_settings() {
     let port = |text| GivenPort::read(text).and_then(|words| words.config());
-    let expected = PortConfig { name: "eth0".into(), priority: -3, sticky: true, weight: 1 };
+    let expected = PortConfig { priority: -3, sticky: true, ..PortConfig::new("eth0") };
     assert_eq!(port("eth0,prio=-3,sticky"), Ok(expected.clone()));
     assert_eq!(port("eth0,priority=-3,sticky=on"), Ok(expected));
     assert_eq!(port("eth0,nosticky"), Ok(PortConfig::new("eth0")));
@@ -259,5 +269,59 @@ fn json_has_each_option_in_its_place() {
         let kinds = [("number", value.is_number()), ("string", value.is_string()), ("boolean", value.is_boolean())];
         let kinds: Vec<_> = kinds.iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
         assert!(kinds.iter().any(|kind| row.kind.json_type().starts_with(kind)), "{}: {value}", row.name);
+    }
+}
+
+#[test]
+fn several_watches_are_one_list() {
+    let text = |texts: &[&str]| after(texts).map(|config| config.watches.to_string());
+    for (texts, expected) in [
+        (&[] as &[&str], "link"),
+        (&["watch=link,poll=5"], "link"),
+        (&["watch=arp=192.0.2.1"], "arp,target=192.0.2.1"),
+        (
+            &["watch=link", "watch=arp_ping,arp_ip_target=192.0.2.1,192.0.2.2"],
+            "link+arp,target=192.0.2.1,target=192.0.2.2",
+        ),
+        (&["watch=arp=192.0.2.1,arp_interval=1s", "watch=miimon=100"], "arp,target=192.0.2.1,interval=1000+link"),
+        (&["watches=ns/target=fe80::1/missed_max=5+traffic"], "ns,target=fe80::1,missed-max=5+traffic"),
+        (&["watch=arp=192.0.2.1,validate=backup,interval=200"], "arp,target=192.0.2.1,validate=standby"),
+    ] {
+        assert_eq!(text(texts), Ok(expected.to_owned()), "{texts:?}");
+    }
+    let twice = text(&["watch=traffic", "watch=traffic,idle=3s"]).unwrap_err().to_string();
+    assert!(twice.contains("given twice"), "{twice}");
+    let targets: Vec<_> = (1..=17).map(|last| format!("192.0.2.{last}")).collect();
+    assert!(text(&[&format!("watch=arp,{}", targets[..16].join(","))]).is_ok());
+    let many = text(&[&format!("watch=arp,{}", targets.join(","))]).unwrap_err().to_string();
+    assert!(many.contains("16 already"), "{many}");
+}
+
+#[test]
+fn a_port_may_have_watches_of_its_own() {
+    let port = |text| GivenPort::read(text).and_then(|words| words.config()).map(|port| port.watches);
+    let own = port("eth0,watch=link+arp/target=192.0.2.1/interval=1s,sticky").unwrap().unwrap();
+    assert_eq!(own.to_string(), "link+arp,target=192.0.2.1,interval=1000");
+    assert_eq!(port("eth0,watch=default"), Ok(None));
+    let config = AggregateConfig { watches: own.clone(), ..AggregateConfig::default() };
+    assert_eq!(config.watches_of(&PortConfig::new("eth0")), &own);
+    let other = PortConfig { watches: Some("traffic".parse().unwrap()), ..PortConfig::new("eth1") };
+    assert_eq!(config.watches_of(&other).to_string(), "traffic");
+}
+
+#[test]
+fn settings_of_watches_have_names_and_words_of_their_own() {
+    expect_unique_names::<crate::watches::WatchConfig>(BTreeSet::new());
+    for row in crate::watches::WatchConfig::rows() {
+        let kinds = crate::watches::WatchKind::ALL.iter();
+        assert!(kinds.clone().any(|(kind, _)| kind.settings().contains(&row.name)), "{} belongs to a kind", row.name);
+        assert_eq!(row.page, "watches.md");
+        for sample in row.kind.samples() {
+            let mut watch = crate::watches::WatchConfig::default();
+            row.kind.set(&mut watch, &sample).unwrap();
+            let mut again = crate::watches::WatchConfig::default();
+            row.kind.set(&mut again, &row.kind.text(&watch)).unwrap();
+            assert_eq!(watch, again, "{}={sample}", row.name);
+        }
     }
 }

@@ -5,10 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     Event,
-    config::LinkWatch,
+    aggregate::Memory,
+    config::AggregateConfig,
     event::{LinkState, Member},
+    prober::Finding,
     status::AggregateStatus,
+    watches::{WatchKind, WatchPolicy, Watches},
 };
+
+use crate::world::name;
 
 #[derive(Clone, Debug, Default)]
 struct Known {
@@ -16,6 +21,13 @@ struct Known {
     link: Option<LinkState>,
     /// When the carrier was last seen to change, while administratively up.
     since: Duration,
+    /// Whether its link may be used.
+    up: bool,
+    /// What its watches beyond the link said since that came up.
+    findings: Vec<Finding>,
+    /// Whether one that has not spoken is taken to find it well.
+    trusted: bool,
+    /// Whether it was usable after the last event.
     usable: bool,
     failures: u64,
 }
@@ -27,15 +39,18 @@ pub struct Model {
     pub settled: bool,
     /// How often a port was usable before its up-delay was over.
     pub skipped_delays: u64,
+    /// How often a port with a link was not usable because of its other watches.
+    pub unwell: u64,
 }
 
 impl Model {
-    pub fn new(members: impl Iterator<Item = PortId>) -> Self {
-        Self { ports: members.map(|id| (id, Known::default())).collect(), ..Self::default() }
+    pub fn new(members: impl Iterator<Item = PortId>, memory: &Memory) -> Self {
+        let known = |id: PortId| Known { trusted: !memory.unwell.contains(&id), ..Known::default() };
+        Self { ports: members.map(|id| (id, known(id))).collect(), ..Self::default() }
     }
 
     /// Takes in an event that the engine did not refuse, and compares.
-    pub fn check(&mut self, now: Duration, event: &Event, watch: &LinkWatch, status: &AggregateStatus) {
+    pub fn check(&mut self, now: Duration, event: &Event, config: &AggregateConfig, status: &AggregateStatus) {
         match event {
             Event::Link { port, link } => {
                 if self.is_replaced(*port, link.ifindex) {
@@ -50,15 +65,27 @@ impl Model {
             Event::PortRemoved { port } => {
                 self.ports.remove(port);
             }
+            // What is said about a former link was told apart before.
+            Event::Watched(news) => {
+                if let Some(known) = self.ports.get_mut(&news.port) {
+                    known.findings.clone_from(&news.findings);
+                }
+            }
+            Event::Configure(_) => {
+                for (id, known) in &mut self.ports {
+                    known.trusted = if self.settled { known.usable } else { known.trusted };
+                    let watches = watches_of(*id, config);
+                    known.findings.retain(|finding| watches.all().contains(&finding.watch));
+                }
+            }
             Event::Aggregate(_)
             | Event::MtuRefused { .. }
             | Event::Activate { .. }
-            | Event::Configure(_)
             | Event::Driver(_)
             | Event::Tick => {}
         }
         self.settled |= self.ports.values().all(|port| port.reported);
-        self.expect(now, watch, status);
+        self.expect(now, config, status);
         for port in &status.ports {
             let known = &self.ports[&port.id];
             assert_eq!(port.link_failures, known.failures, "link failures of {}", port.name);
@@ -80,45 +107,79 @@ impl Model {
             known.since = now;
         }
         if !known.reported && first_look {
-            known.usable = is_up(link);
+            known.up = is_up(link);
         }
         known.reported = true;
-        known.usable &= link.admin_up;
+        known.up &= link.admin_up;
     }
 
     fn gone(&mut self, port: PortId) {
         let Some(known) = self.ports.get_mut(&port) else { return };
         known.failures += u64::from(known.link.take().is_some_and(|link| link.admin_up && link.carrier));
         known.reported = true;
-        known.usable = false;
+        known.up = false;
+        known.trusted = false;
+        known.findings.clear();
+    }
+
+    /// Whether the watches of a port let it be used, by the policy.
+    fn is_well(&self, id: PortId, config: &AggregateConfig) -> bool {
+        let known = &self.ports[&id];
+        let mut wells = Vec::new();
+        for watch in watches_of(id, config).all() {
+            let said = known.findings.iter().find(|finding| finding.watch == *watch).map(|finding| finding.up);
+            wells.push(watch.kind == WatchKind::Link || said.unwrap_or(known.trusted));
+        }
+        match config.watch_policy {
+            WatchPolicy::All => !wells.contains(&false),
+            WatchPolicy::Any => wells.contains(&true),
+        }
     }
 
     /// Ends delays; then compares with what the engine says, and lets it skip an up-delay where it may.
-    fn expect(&mut self, now: Duration, watch: &LinkWatch, status: &AggregateStatus) {
+    fn expect(&mut self, now: Duration, config: &AggregateConfig, status: &AggregateStatus) {
         let over = |since: Duration, delay: u32| now.saturating_sub(since) >= Duration::from_millis(delay.into());
+        let watch = &config.link_watch;
         for known in self.ports.values_mut() {
-            let Some(link) = known.link.filter(|link| link.admin_up) else { continue };
-            if link.carrier && over(known.since, watch.up_delay_ms) {
-                known.usable = true;
+            let link = known.link.filter(|link| link.admin_up);
+            let carrier = link.is_some_and(|link| link.carrier);
+            if carrier && over(known.since, watch.up_delay_ms) {
+                known.up = true;
             }
-            if !link.carrier && over(known.since, watch.down_delay_ms) {
-                known.usable = false;
+            if link.is_some() && !carrier && over(known.since, watch.down_delay_ms) {
+                known.up = false;
+            }
+            if known.reported && !known.up && !carrier {
+                known.trusted = false;
+                known.findings.clear();
             }
         }
-        let nothing_usable = self.ports.values().all(|known| !known.usable);
-        let is_waiting = |known: &Known| known.link.is_some_and(|link| link.admin_up && link.carrier);
+        let well: BTreeMap<_, _> = self.ports.keys().map(|id| (*id, self.is_well(*id, config))).collect();
+        let nothing_usable = self.ports.iter().all(|(id, known)| !known.up || !well[id]);
+        let is_waiting =
+            |id: &PortId, known: &Known| known.link.is_some_and(|link| link.admin_up && link.carrier) && well[id];
         if !self.settled {
             return;
         }
         let said: Vec<_> = status.ports.iter().filter(|port| port.usable).map(|port| port.id).collect();
-        if nothing_usable && self.ports.values().any(is_waiting) {
+        if nothing_usable && self.ports.iter().any(|(id, known)| is_waiting(id, known)) {
             assert_eq!(said.len(), 1, "exactly one up-delay is skipped while nothing is usable: {status:?}");
             let known = self.ports.get_mut(&said[0]).expect("a port that exists");
-            assert!(is_waiting(known), "an up-delay is skipped for a port that is not up: {status:?}");
-            known.usable = true;
+            assert!(is_waiting(&said[0], known), "an up-delay is skipped for a port that is not up: {status:?}");
+            known.up = true;
             self.skipped_delays += 1;
+        }
+        for (id, known) in &mut self.ports {
+            known.usable = known.up && well[id];
+            self.unwell += u64::from(known.up && !well[id]);
         }
         let expected: Vec<_> = self.ports.iter().filter(|(_, known)| known.usable).map(|(id, _)| *id).collect();
         assert_eq!(said, expected, "usable ports at {now:?} with {watch:?}: {status:?}\n{self:?}");
     }
+}
+
+/// What a port is watched by.
+fn watches_of(id: PortId, config: &AggregateConfig) -> &Watches {
+    let port = config.ports.iter().find(|port| port.name == name(id)).expect("settings of each port");
+    port.watches.as_ref().unwrap_or(&config.watches)
 }

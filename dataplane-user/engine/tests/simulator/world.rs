@@ -9,6 +9,8 @@ use aggctl_engine::{
     config::{AggregateConfig, Announce, LinkWatch, PortConfig, Reselect, Toggle},
     event::{AggregateState, LinkState, Member, OwnFlags},
     host::MtuLimits,
+    prober::{Finding, News},
+    watches::{WatchConfig, WatchPolicy, Watches},
 };
 
 use crate::rng::Rng;
@@ -50,6 +52,12 @@ pub struct World {
 
 pub fn name(id: PortId) -> String {
     format!("eth{id}")
+}
+
+/// Some watches.
+fn watches(rng: &mut Rng) -> Watches {
+    let texts = ["link", "link", "link+arp=192.0.2.1", "arp=192.0.2.1", "arp=192.0.2.1+traffic", "ns=fe80::1+errors"];
+    rng.pick(&texts).parse().expect("watches")
 }
 
 fn mac(last: u64) -> Mac {
@@ -108,7 +116,8 @@ impl World {
 
     pub fn memory(&mut self) -> Memory {
         let active = self.rng.once_in(2).then(|| PortId(self.rng.below(8) as u8));
-        Memory { active, by_hand: self.rng.once_in(4), ..Memory::default() }
+        let unwell = (0..8).map(PortId).filter(|_| self.rng.once_in(4)).collect();
+        Memory { active, by_hand: self.rng.once_in(4), unwell, ..Memory::default() }
     }
 
     fn new_ifindex(&mut self) -> IfIndex {
@@ -118,7 +127,8 @@ impl World {
 
     fn port_config(&mut self, id: PortId) -> PortConfig {
         let priority = self.rng.pick(&[0, 0, 0, -5, 10, 100]);
-        PortConfig { priority, sticky: self.rng.once_in(8), ..PortConfig::new(name(id)) }
+        let watches = self.rng.once_in(4).then(|| watches(&mut self.rng));
+        PortConfig { priority, sticky: self.rng.once_in(8), watches, ..PortConfig::new(name(id)) }
     }
 
     fn randomise_config(&mut self) {
@@ -130,6 +140,8 @@ impl World {
         let delay = [0, 0, 1, 50, 200, 500];
         config.link_watch = LinkWatch { up_delay_ms: rng.pick(&delay), down_delay_ms: rng.pick(&delay), poll_ms: 10 };
         config.announce = Announce { count: rng.pick(&[0, 1, 3, 3, 5]), interval_ms: rng.pick(&[0, 1, 100, 100, 300]) };
+        config.watches = watches(rng);
+        config.watch_policy = rng.pick(&[WatchPolicy::All, WatchPolicy::Any]);
         config.promisc = rng.pick(&[Toggle::Auto, Toggle::Auto, Toggle::On, Toggle::Off]);
         config.allmulti = rng.pick(&[Toggle::Auto, Toggle::On, Toggle::Off]);
     }
@@ -157,7 +169,8 @@ impl World {
                 self.nics[nic].state.carrier = !self.rng.once_in(3);
                 self.report(nic)
             }
-            40..60 => self.report(nic),
+            40..50 => self.report(nic),
+            50..60 => self.watched(nic),
             60..65 => {
                 self.nics[nic].state.admin_up = !self.rng.once_in(4);
                 self.report(nic)
@@ -193,6 +206,21 @@ impl World {
             91..95 => self.add_or_remove(nic),
             _ => Event::Tick,
         }
+    }
+
+    /// The watches of a port speak; sometimes of a link that was lost since, or will be.
+    fn watched(&mut self, nic: usize) -> Event {
+        let port = self.nics[nic].id;
+        let own = self.config.ports.iter().find(|config| config.name == name(port));
+        let watches = own.map_or(&self.config.watches, |own| self.config.watches_of(own)).clone();
+        let finding = |watch: &WatchConfig| Finding {
+            watch: watch.clone(),
+            up: !self.rng.once_in(3),
+            why: String::from("so it is"),
+        };
+        let findings = watches.beyond_link().map(finding).collect();
+        let epoch = self.rng.below(4);
+        Event::Watched(News { port, epoch, findings })
     }
 
     fn configure(&mut self) -> Event {

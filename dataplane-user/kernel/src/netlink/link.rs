@@ -92,6 +92,10 @@ pub struct Counters {
     pub rx_bytes: u64,
     /// Octets sent.
     pub tx_bytes: u64,
+    /// Frames that could not be received, for whatever reason.
+    pub rx_errors: u64,
+    /// Frames that could not be sent.
+    pub tx_errors: u64,
     /// Frames received and dropped.
     pub rx_dropped: u64,
     /// Frames dropped instead of sent.
@@ -290,6 +294,8 @@ fn counters(value: &[u8]) -> Counters {
         tx_packets: word(1),
         rx_bytes: word(2),
         tx_bytes: word(3),
+        rx_errors: word(4),
+        tx_errors: word(5),
         rx_dropped: word(6),
         tx_dropped: word(7),
     }

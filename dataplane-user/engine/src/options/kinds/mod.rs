@@ -3,19 +3,25 @@
 mod choice;
 mod name;
 mod number;
+mod optional;
 mod parsed;
 mod planned;
 mod switch;
+mod targets;
+mod watch_list;
 
 use std::fmt;
 
 pub use choice::{Choice, NamedValue};
 pub use name::{Absent, Name};
 pub use number::{Number, Only};
+pub use optional::Optional;
 pub use parsed::Parsed;
 pub use planned::Planned;
 use serde_json::Value;
 pub use switch::Switch;
+pub use targets::Targets;
+pub use watch_list::{OwnWatches, WatchList};
 
 use super::Invalid;
 
@@ -58,6 +64,11 @@ pub trait ValueKind<C>: fmt::Debug + Sync {
 
     /// What the option's name means without a value, and with a `no` before it.
     fn bare(&self) -> Option<[&'static str; 2]> {
+        None
+    }
+
+    /// What is put between two values that were said, where several are one list.
+    fn between(&self) -> Option<char> {
         None
     }
 

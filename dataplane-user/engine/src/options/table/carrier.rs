@@ -7,8 +7,9 @@ use crate::{
     config::{AggregateConfig, Reselect},
     options::{
         Live, ShowPart, Shown, Unit,
-        kinds::{Absent, Choice, FieldAccess, Name, NamedValue, Number, field},
+        kinds::{Absent, Choice, Name, NamedValue, Number, WatchList, field},
     },
+    watches::{WatchPolicy, Watches},
 };
 
 /// bonding's largest delay.
@@ -126,16 +127,26 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     OptionRow {
         name: "watch-policy",
         aliases: &[],
-        help: "How many of its watches must find a port well: with one watch both are the same",
+        help: "How many of its watches must find a port well; without a link none can",
         kind: &Choice {
-            field: FieldAccess { get: |_| (), set: |_, ()| {} },
-            words: &[NamedValue((), &["any"])],
-            planned: &[&["all"]],
+            field: field!(AggregateConfig.watch_policy),
+            words: &[NamedValue(WatchPolicy::All, &["all"]), NamedValue(WatchPolicy::Any, &["any"])],
+            planned: &[],
         },
-        live: Live::No,
-        json: "",
-        shown: Shown::No,
-        page: "",
+        live: Live::Controller,
+        json: "watch_policy",
+        shown: Shown::In(ShowPart::Settings, |config| config.watches.all().len() > 1),
+        page: "watches.md",
+    },
+    OptionRow {
+        name: "watches",
+        aliases: &["link_watch"],
+        help: "What every port that has no watches of its own is watched by",
+        kind: &WatchList { field: field!(AggregateConfig.watches) },
+        live: Live::Controller,
+        json: "watches",
+        shown: Shown::In(ShowPart::Settings, |config| config.watches != Watches::default()),
+        page: "watches.md",
     },
 ];
 

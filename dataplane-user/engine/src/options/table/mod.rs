@@ -5,9 +5,13 @@ mod device;
 mod ports;
 mod spreading;
 mod talking;
+mod watching;
 
 use super::{HasOptions, Head, OptionGroup, OptionRow};
-use crate::config::{AggregateConfig, PortConfig};
+use crate::{
+    config::{AggregateConfig, PortConfig},
+    watches::WatchConfig,
+};
 pub use ports::Orders;
 
 impl HasOptions for AggregateConfig {
@@ -34,13 +38,21 @@ impl HasOptions for Orders {
     }
 }
 
+impl HasOptions for WatchConfig {
+    const OPTION: &'static str = "setting of a watch";
+
+    fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
+        watching::ROWS.iter()
+    }
+}
+
 /// Options that are written as one.
 pub static GROUPS: &[OptionGroup] = &[
     OptionGroup {
         name: "watch",
-        help: "The watch of every port",
+        help: "A watch of the ports: link, or arp, ns, traffic, errors with settings of their own; repeat for each",
         heads: &[Head { names: &["link", "ethtool"], value: None }, Head { names: &["miimon"], value: Some("poll") }],
-        planned: &[&["arp", "arp_ping"], &["ns", "nsna_ping"]],
+        rest: Some("watches"),
         keys: &[("up-delay", "up-delay"), ("down-delay", "down-delay"), ("poll", "poll")],
         bare: None,
     },
@@ -48,7 +60,7 @@ pub static GROUPS: &[OptionGroup] = &[
         name: "announce",
         help: "How often the neighbours are told of a change",
         heads: &[],
-        planned: &[],
+        rest: None,
         keys: &[("count", "announce-count"), ("interval", "announce-interval")],
         bare: Some("announce-count"),
     },

@@ -5,7 +5,7 @@ use crate::{
     config::PortConfig,
     options::{
         Live, Shown, Unit,
-        kinds::{Absent, Name, Number, Planned, Switch, field},
+        kinds::{Absent, Name, Number, OwnWatches, Planned, Switch, field},
     },
 };
 
@@ -45,6 +45,16 @@ pub(super) static ROWS: &[OptionRow<PortConfig>] = &[
         json: "weight",
         shown: Shown::No,
         page: "sharing.md",
+    },
+    OptionRow {
+        name: "watch",
+        aliases: &["link_watch"],
+        help: "What it is watched by, with / for the comma; default: as the aggregate's other ports",
+        kind: &OwnWatches { field: field!(PortConfig.watches) },
+        live: Live::Controller,
+        json: "watch",
+        shown: Shown::No,
+        page: "watches.md",
     },
     OptionRow {
         name: "queue-id",

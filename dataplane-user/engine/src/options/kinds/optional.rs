@@ -1,0 +1,61 @@
+//! Values that may be none.
+
+use std::{fmt, str::FromStr};
+
+use serde_json::Value;
+
+use super::{FieldAccess, Invalid, ValueKind};
+use crate::options::text::quote;
+
+/// The word for no value.
+const NONE: &str = "none";
+
+/// A value that reads and writes itself, or `none`.
+#[derive(Debug)]
+pub struct Optional<C: 'static, T: 'static> {
+    /// Where it is kept.
+    pub field: FieldAccess<C, Option<T>>,
+    /// Its syntax.
+    pub syntax: &'static str,
+    /// Values that are worth a try.
+    pub samples: &'static [&'static str],
+}
+
+impl<C: fmt::Debug, T> ValueKind<C> for Optional<C, T>
+where
+    T: FromStr + fmt::Display + fmt::Debug,
+{
+    fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid> {
+        let value = match text {
+            "" => return Err(Invalid::Missing { expected: self.metavar() }),
+            NONE => None,
+            text => Some(text.parse().map_err(|_| Invalid::Syntax(format!("{} is no {}", quote(text), self.syntax)))?),
+        };
+        (self.field.set)(config, value);
+        Ok(())
+    }
+
+    fn text(&self, config: &C) -> String {
+        (self.field.get)(config).map_or_else(|| NONE.to_owned(), |value| value.to_string())
+    }
+
+    fn json(&self, config: &C) -> Value {
+        (self.field.get)(config).map(|value| value.to_string()).into()
+    }
+
+    fn json_type(&self) -> &'static str {
+        "string or null"
+    }
+
+    fn metavar(&self) -> String {
+        format!("{}|{NONE}", self.syntax)
+    }
+
+    fn range(&self) -> String {
+        String::new()
+    }
+
+    fn samples(&self) -> Vec<String> {
+        self.samples.iter().map(|text| (*text).to_owned()).collect()
+    }
+}

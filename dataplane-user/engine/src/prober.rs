@@ -1,0 +1,372 @@
+//! What watches of ports find out, apart from the state of the link: whom to ask when, and what to make of answers and
+//! counters.
+//!
+//! [`Prober`] has neither clock nor socket: whoever drives it tells what was received ([`Prober::heard`]) and counted
+//! ([`Prober::counted`]), asks it for what to send ([`Prober::turn`]), and hands its findings ([`Prober::news`]) to the
+//! [`Aggregate`](crate::aggregate::Aggregate), which decides. What has arrived must be told before a turn: nobody is
+//! judged by an answer that waits to be read.
+//!
+//! A watch begins anew whenever the link of its port was lost ([`ProbedPort::epoch`]): it is not well then until it has
+//! found the port well. One that begins while its port is at work ([`ProbedPort::trusted`]) is well until it has found
+//! otherwise.
+
+mod ask;
+mod errors;
+mod traffic;
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use aggctl_common::{IfIndex, Mac, PortId};
+use ask::Asking;
+use errors::Counting;
+use traffic::{Listening, Reception};
+
+use crate::{
+    probe::{Asker, Heard},
+    status::TargetStatus,
+    vlan::VlanConfig,
+    watches::{Counts, WatchConfig, WatchKind},
+};
+
+/// All that shall be watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeWish {
+    /// What becomes of tags on the wire.
+    pub vlan: VlanConfig,
+    /// The aggregate's MAC.
+    pub mac: Mac,
+    /// The ports.
+    pub ports: Vec<ProbedPort>,
+}
+
+/// A port, as far as its watches depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbedPort {
+    /// Its slot.
+    pub id: PortId,
+    /// Its interface.
+    pub ifindex: IfIndex,
+    /// The MAC from which it asks.
+    pub mac: Mac,
+    /// Whether its link is up now.
+    pub up: bool,
+    /// Whether it carries traffic, rather than wait.
+    pub carries: bool,
+    /// How often its link was lost for good.
+    pub epoch: u64,
+    /// Whether a watch that begins now is well until it has found otherwise.
+    pub trusted: bool,
+    /// Its watches beyond the link.
+    pub watches: Vec<WatchConfig>,
+}
+
+/// What an interface has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Frames received.
+    pub received: u64,
+    /// Errors, in both directions.
+    pub errors: u64,
+}
+
+/// A frame to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToSend {
+    /// By which port.
+    pub port: PortId,
+    /// The frame, as it is on the wire.
+    pub frame: Vec<u8>,
+}
+
+/// What the watches of a port say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The port.
+    pub port: PortId,
+    /// The epoch that this is about.
+    pub epoch: u64,
+    /// What each says.
+    pub findings: Vec<Finding>,
+}
+
+/// What a watch says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The watch.
+    pub watch: WatchConfig,
+    /// Whether it finds the port well.
+    pub up: bool,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What a watch has seen, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The watch.
+    pub watch: WatchConfig,
+    /// Why it says what it says, in words.
+    pub why: String,
+    /// What it saw of each target.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// The watches of all ports.
+#[derive(Debug, Default)]
+pub struct Prober {
+    vlan: VlanConfig,
+    mac: Mac,
+    ports: BTreeMap<PortId, Probed>,
+    /// When the counters were read last.
+    counted: Option<Duration>,
+}
+
+/// A port and its watches.
+#[derive(Debug)]
+struct Probed {
+    port: ProbedPort,
+    watches: Vec<Watching>,
+    /// When it received something last.
+    received: Reception,
+    /// What was told of it last.
+    told: Vec<bool>,
+}
+
+/// A watch at work.
+#[derive(Debug)]
+enum Watching {
+    Asking(Asking),
+    Listening(Listening),
+    Counting(Counting),
+}
+
+impl Watching {
+    fn begin(now: Duration, watch: &WatchConfig, port: &ProbedPort) -> Self {
+        match watch.kind {
+            WatchKind::Arp | WatchKind::Ns => Self::Asking(Asking::begin(now, watch.clone(), port.trusted)),
+            WatchKind::Traffic | WatchKind::Link => Self::Listening(Listening::begin(watch.clone())),
+            WatchKind::Errors => Self::Counting(Counting::begin(watch.clone())),
+        }
+    }
+
+    fn watch(&self) -> &WatchConfig {
+        match self {
+            Self::Asking(asking) => asking.watch(),
+            Self::Listening(listening) => listening.watch(),
+            Self::Counting(counting) => counting.watch(),
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        match self {
+            Self::Asking(asking) => asking.is_up(),
+            Self::Listening(listening) => listening.is_up(),
+            Self::Counting(counting) => counting.is_up(),
+        }
+    }
+
+    fn why(&self) -> String {
+        match self {
+            Self::Asking(asking) => asking.why(),
+            Self::Listening(listening) => listening.why(),
+            Self::Counting(counting) => counting.why(),
+        }
+    }
+
+    /// How often it wants counters.
+    fn period(&self, carries: bool) -> Option<Duration> {
+        match self {
+            Self::Asking(asking) if asking.watch().validate.on(carries) == Counts::Anything => {
+                // More often than it judges.
+                Some(asking.interval() / 2)
+            }
+            Self::Asking(_) => None,
+            Self::Listening(listening) => Some(listening.period()),
+            Self::Counting(counting) => Some(counting.period()),
+        }
+    }
+}
+
+impl Prober {
+    /// Takes over what shall be watched. What is as it was goes on.
+    pub fn set(&mut self, now: Duration, wish: ProbeWish) {
+        (self.vlan, self.mac) = (wish.vlan, wish.mac);
+        let mut before = std::mem::take(&mut self.ports);
+        for port in wish.ports {
+            let same = |old: &Probed| (old.port.epoch, old.port.ifindex) == (port.epoch, port.ifindex);
+            let mut old = before.remove(&port.id).filter(same);
+            let came_up = port.up && old.as_ref().is_none_or(|old| !old.port.up);
+            let kept = old.as_mut().map(|old| std::mem::take(&mut old.watches)).unwrap_or_default();
+            let mut kept: Vec<_> = kept.into_iter().map(Some).collect();
+            let take = |watch: &WatchConfig, kept: &mut Vec<Option<Watching>>| {
+                kept.iter_mut().find(|old| old.as_ref().is_some_and(|old| old.watch() == watch)).and_then(Option::take)
+            };
+            let begun = |watch: &WatchConfig| match take(watch, &mut kept) {
+                Some(Watching::Asking(mut asking)) => {
+                    if came_up {
+                        asking.go_on(now);
+                    }
+                    Watching::Asking(asking)
+                }
+                Some(old) => old,
+                None => Watching::begin(now, watch, &port),
+            };
+            let watches: Vec<_> = port.watches.iter().map(begun).collect();
+            let mut received = old.as_ref().map(|old| old.received).unwrap_or_default();
+            if came_up {
+                received.go_on();
+            }
+            let told = old.map(|old| old.told).filter(|told| told.len() == watches.len()).unwrap_or_default();
+            self.ports.insert(port.id, Probed { port, watches, received, told });
+        }
+    }
+
+    /// Takes in a frame that a port received.
+    pub fn heard(&mut self, now: Duration, port: PortId, heard: &Heard) {
+        let Some(probed) = self.ports.get_mut(&port) else { return };
+        // What we sent ourselves proves nothing, from whichever port it comes back.
+        let is_own = heard.from == self.mac || heard.from == probed.port.mac;
+        if is_own {
+            return;
+        }
+        let (carries, mac) = (probed.port.carries, probed.port.mac);
+        for watching in &mut probed.watches {
+            if let Watching::Asking(asking) = watching {
+                let asker = asker(asking.watch(), carries, mac, self.mac);
+                asking.heard(now, heard, asker.mac, carries, &self.vlan);
+            }
+        }
+    }
+
+    /// Whether the counters of the ports are wanted now.
+    #[must_use]
+    pub fn wants_counters(&self, now: Duration) -> bool {
+        self.counters_due().is_some_and(|at| at <= now)
+    }
+
+    /// The ports whose counters are wanted, when they are.
+    pub fn counting(&self) -> impl Iterator<Item = (PortId, IfIndex)> {
+        self.ports.values().filter(|probed| probed.port.up).map(|probed| (probed.port.id, probed.port.ifindex))
+    }
+
+    /// Takes in what the ports have counted. One that is missing did not answer.
+    pub fn counted(&mut self, now: Duration, counters: &BTreeMap<PortId, Counted>) {
+        self.counted = Some(now);
+        for (id, counted) in counters {
+            let Some(probed) = self.ports.get_mut(id) else { continue };
+            let grew = probed.received.counted(now, counted.received);
+            let carries = probed.port.carries;
+            for watching in &mut probed.watches {
+                match watching {
+                    Watching::Asking(asking) if grew => asking.received(now, carries),
+                    Watching::Counting(counting) => counting.counted(now, counted.errors),
+                    Watching::Asking(_) | Watching::Listening(_) => {}
+                }
+            }
+        }
+        let up = self.ports.values().filter(|probed| probed.port.up);
+        let all: Vec<_> = up.map(|probed| (probed.port.id, probed.received)).collect();
+        for probed in self.ports.values_mut().filter(|probed| probed.port.up) {
+            for watching in &mut probed.watches {
+                if let Watching::Listening(listening) = watching {
+                    let others = all.iter().filter(|(id, _)| *id != probed.port.id).map(|(_, received)| *received);
+                    listening.judge(now, probed.received, others);
+                }
+            }
+        }
+    }
+
+    /// Does what is due, and says what to send. What was received before must have been told.
+    pub fn turn(&mut self, now: Duration) -> Vec<ToSend> {
+        let mut frames = Vec::new();
+        for probed in self.ports.values_mut().filter(|probed| probed.port.up) {
+            let ProbedPort { id, carries, mac, .. } = probed.port;
+            for watching in &mut probed.watches {
+                match watching {
+                    Watching::Asking(asking) => {
+                        let asker = asker(asking.watch(), carries, mac, self.mac);
+                        let questions = asking.turn(now, asker, &self.vlan);
+                        frames.extend(questions.into_iter().map(|frame| ToSend { port: id, frame }));
+                    }
+                    Watching::Counting(counting) => counting.turn(now),
+                    Watching::Listening(_) => {}
+                }
+            }
+        }
+        frames
+    }
+
+    /// What the watches say of each port of which they say something else than they said last.
+    pub fn news(&mut self) -> Vec<News> {
+        let mut all = Vec::new();
+        for probed in self.ports.values_mut() {
+            let says: Vec<_> = probed.watches.iter().map(Watching::is_up).collect();
+            if says == probed.told {
+                continue;
+            }
+            probed.told = says;
+            let finding = |watching: &Watching| Finding {
+                watch: watching.watch().clone(),
+                up: watching.is_up(),
+                why: watching.why(),
+            };
+            let findings = probed.watches.iter().map(finding).collect();
+            all.push(News { port: probed.port.id, epoch: probed.port.epoch, findings });
+        }
+        all
+    }
+
+    /// When [`Prober::turn`] is to be called at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        let up = self.ports.values().filter(|probed| probed.port.up);
+        let own = up.flat_map(|probed| &probed.watches).filter_map(|watching| match watching {
+            Watching::Asking(asking) => Some(asking.due()),
+            Watching::Counting(counting) => counting.due(),
+            Watching::Listening(_) => None,
+        });
+        own.chain(self.counters_due()).min()
+    }
+
+    /// What each watch of each port has seen, for people. `now_ms`: the same moment in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn seen(&self, now: Duration, now_ms: u64) -> BTreeMap<PortId, Vec<Seen>> {
+        let ago = |at: Duration| u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
+        let unix = |at: Duration| now_ms.saturating_sub(ago(at));
+        let seen = |watching: &Watching| Seen {
+            watch: watching.watch().clone(),
+            why: watching.why(),
+            targets: match watching {
+                Watching::Asking(asking) => asking.seen(unix),
+                Watching::Listening(_) | Watching::Counting(_) => Vec::new(),
+            },
+        };
+        self.ports.iter().map(|(id, probed)| (*id, probed.watches.iter().map(seen).collect())).collect()
+    }
+
+    fn counters_due(&self) -> Option<Duration> {
+        let up = self.ports.values().filter(|probed| probed.port.up);
+        let periods = up.flat_map(|probed| {
+            let carries = probed.port.carries;
+            probed.watches.iter().filter_map(move |watching| watching.period(carries))
+        });
+        let period = periods.min()?;
+        Some(self.counted.map_or(Duration::ZERO, |at| at + period))
+    }
+}
+
+/// Who a watch of a port asks as. A port that carries traffic may ask for the host if the owner wants it; it uses the
+/// aggregate's MAC then, which the neighbours know it by. Another never does: they would send to it.
+fn asker(watch: &WatchConfig, carries: bool, own: Mac, aggregate: Mac) -> Asker {
+    match watch.source {
+        Some(IpAddr::V4(source)) if carries => Asker { mac: aggregate, source },
+        _ => Asker { mac: own, source: Ipv4Addr::UNSPECIFIED },
+    }
+}
+
+#[cfg(test)]
+mod tests;
