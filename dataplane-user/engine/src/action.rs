@@ -70,13 +70,24 @@ pub enum Action {
         /// The port.
         port: PortId,
     },
-    /// Tell the neighbours, once for each address of the aggregate, that it is reached through this port.
+    /// Tell the neighbours and the switches what is reached through this port now.
     Announce {
         /// The port to send from.
         port: PortId,
+        /// What they are told.
+        announcement: Announcement,
     },
     /// Tell whoever listens (`aggctl monitor`, the log) what happened.
     Notice(Notice),
+}
+
+/// What a round of announcements tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Where the addresses and the stations are that are reached through the aggregate, each once.
+    pub addresses: bool,
+    /// Which groups are received through it.
+    pub groups: bool,
 }
 
 /// Something that happened to the aggregate, for people and for `monitor --json`.

@@ -360,11 +360,13 @@ pub struct Announce {
     pub count: u8,
     /// Pause between two rounds, in milliseconds.
     pub interval_ms: u32,
+    /// How many times the groups are reported that are received. Zero: not at all.
+    pub groups: u8,
 }
 
 impl Default for Announce {
     fn default() -> Self {
-        Self { count: 3, interval_ms: 100 }
+        Self { count: 3, interval_ms: 100, groups: 1 }
     }
 }
 

@@ -4,15 +4,23 @@
 //! The kernel crate takes a [`Topology`] at the moment of an announcement. From the aggregate upward, each way to a
 //! device is a list of hops; read downward, it says with which tags a frame of that device reaches the wire.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod rejoin;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use aggctl_common::{IfIndex, Mac, vlan::VlanId};
 
 use crate::{
     announce::{Ipv6Role, frames_as, learning},
     host::Address,
+    membership::Memberships,
     tag::{Tag, tagged},
 };
+
+pub use rejoin::rejoin;
 
 /// The most MACs (in the sense of MAC and tags) that are announced in one round. What a switch can keep is of this
 /// order, and more would keep the port from its work.
@@ -30,6 +38,10 @@ pub struct Topology {
     /// By number of the interface: the unicast addresses that it must receive, and if it is a bridge, its forwarding
     /// database. Only those of [`above`] are wanted.
     pub stations: BTreeMap<IfIndex, Vec<Station>>,
+    /// By number of the interface: the groups that this host receives by it. Likewise.
+    pub memberships: BTreeMap<IfIndex, Memberships>,
+    /// By number of the bridge: the groups that are received behind its ports, as far as it snoops. Likewise.
+    pub bridge_groups: BTreeMap<IfIndex, Vec<BridgeGroup>>,
 }
 
 /// An interface.
@@ -98,6 +110,17 @@ pub struct Station {
     pub place: StationPlace,
 }
 
+/// An entry of a bridge's multicast database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BridgeGroup {
+    /// The port behind which it is received, or the bridge.
+    pub port: IfIndex,
+    /// The VLAN, if the bridge filters.
+    pub vlan: Option<VlanId>,
+    /// The group.
+    pub group: IpAddr,
+}
+
 /// Where a station is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StationPlace {
@@ -156,8 +179,7 @@ pub fn frames(
     addresses: &[Address],
     role: impl Fn(&str) -> Ipv6Role,
 ) -> Vec<Vec<u8>> {
-    let mut walk = Walk { picture, speakers: Vec::new(), stations: Vec::new(), ways: 0 };
-    walk.visit(aggregate, None, &mut Vec::new(), &mut Vec::new());
+    let walk = Walk::of(aggregate, picture);
     let mut frames = Vec::new();
     let mut done = BTreeSet::new();
     let mut silent = Vec::new();
@@ -187,10 +209,19 @@ struct Walk<'a> {
     speakers: Vec<(IfIndex, Vec<Tag>)>,
     /// MACs of others, likewise.
     stations: Vec<(Mac, Vec<Tag>)>,
+    /// Groups that others receive behind a bridge, likewise.
+    groups: Vec<(IfIndex, IpAddr, Vec<Tag>)>,
     ways: usize,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// All ways from `aggregate`.
+    fn of(aggregate: IfIndex, picture: &'a Topology) -> Self {
+        let mut walk = Self { picture, speakers: Vec::new(), stations: Vec::new(), groups: Vec::new(), ways: 0 };
+        walk.visit(aggregate, None, &mut Vec::new(), &mut Vec::new());
+        walk
+    }
+
     /// Looks at `index`, reached over `hops` by way of `from`; `path` is what lies below.
     fn visit(&mut self, index: IfIndex, from: Option<IfIndex>, hops: &mut Vec<Hop>, path: &mut Vec<IfIndex>) {
         let picture = self.picture;
@@ -236,15 +267,13 @@ impl Walk<'_> {
         hops.truncate(length);
     }
 
-    /// Notes the stations behind the other ports of a bridge. The last of `hops` is that bridge.
+    /// Notes the stations and the groups behind the other ports of a bridge. The last of `hops` is that bridge.
     fn look_behind(&mut self, bridge: IfIndex, by: IfIndex, filtering: Option<u16>, hops: &[Hop]) {
         let Some((_, below)) = hops.split_last() else { return };
         let isolated = |port: &IfIndex| self.picture.ports.get(port).is_some_and(|port| port.isolated);
-        let mut found = Vec::new();
-        for station in self.picture.stations.get(&bridge).into_iter().flatten() {
-            let StationPlace::Behind { port, vlan } = station.place else { continue };
+        let tags = |port: IfIndex, vlan: Option<VlanId>| {
             if port == by || (isolated(&port) && isolated(&by)) {
-                continue;
+                return None;
             }
             let tags = match (filtering, vlan) {
                 (None, None) => Some(Vec::new()),
@@ -252,8 +281,19 @@ impl Walk<'_> {
                 // Entries of another life of the bridge, which it does not look up.
                 (None, Some(_)) | (Some(_), None) => None,
             };
-            found.extend(tags.and_then(|tags| self.descend(below, tags)).map(|tags| (station.mac, tags)));
-        }
+            self.descend(below, tags?)
+        };
+        let stations = self.picture.stations.get(&bridge).into_iter().flatten();
+        let found: Vec<_> = stations
+            .filter_map(|station| match station.place {
+                StationPlace::Behind { port, vlan } => Some((station.mac, tags(port, vlan)?)),
+                StationPlace::Here => None,
+            })
+            .collect();
+        let groups = self.picture.bridge_groups.get(&bridge).into_iter().flatten();
+        let received: Vec<_> =
+            groups.filter_map(|entry| Some((bridge, entry.group, tags(entry.port, entry.vlan)?))).collect();
+        self.groups.extend(received);
         self.stations.extend(found);
     }
 

@@ -28,6 +28,7 @@ pub mod foreign;
 pub mod host;
 pub mod identity;
 pub mod ledger;
+pub mod membership;
 pub mod names;
 pub mod options;
 pub mod plan;

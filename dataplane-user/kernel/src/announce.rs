@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
+    action::Announcement,
     announce::{Ipv6Role, frames_as},
     downstream::{self, DeviceKind, Topology},
     vlan::VlanConfig,
@@ -11,6 +12,7 @@ use aggctl_engine::{
 
 use crate::{
     error::KernelError,
+    memberships,
     netlink::Netlink,
     packet::{PacketSender, SendError},
     sysctl,
@@ -42,20 +44,29 @@ pub fn send(
     Ok(())
 }
 
-/// The frames that tell the switches about everything that is carried through interface `of` at this moment without
-/// being its own: see [`downstream::frames`]. None if `of` is not there.
+/// The frames of an announcement that tell the switches about everything that is reached through interface `of` at this
+/// moment without being its own, see [`downstream::frames`]; and about the groups that are received through it, see
+/// [`downstream::rejoin`], those of `of` itself only if `own`. None if `of` is not there.
 ///
 /// # Errors
 ///
 /// If the kernel cannot be asked. What goes away meanwhile is left out.
-pub fn downstream(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, KernelError> {
+pub fn downstream(
+    netlink: &mut Netlink,
+    of: IfIndex,
+    announcement: Announcement,
+    own: bool,
+) -> Result<Vec<Vec<u8>>, KernelError> {
     let devices = netlink.devices()?;
     let above = downstream::above(of, &devices);
     let is_bridge =
         |index: &IfIndex| matches!(devices.get(index).map(|device| device.kind), Some(DeviceKind::Bridge { .. }));
     let ports = if above.iter().any(is_bridge) { netlink.bridge_ports()? } else { BTreeMap::new() };
-    let mut stations = BTreeMap::new();
+    let (mut stations, mut bridge_groups) = (BTreeMap::new(), BTreeMap::new());
     for index in above {
+        if announcement.groups && is_bridge(&index) {
+            bridge_groups.insert(index, netlink.bridge_groups(index)?);
+        }
         let found =
             if is_bridge(&index) { netlink.bridge_stations(index)? } else { netlink.unicast_addresses(index)? };
         stations.insert(index, found);
@@ -63,5 +74,14 @@ pub fn downstream(netlink: &mut Netlink, of: IfIndex) -> Result<Vec<Vec<u8>>, Ke
     let addresses = netlink.addresses()?;
     // An interface that is gone forwards nothing.
     let role = |name: &str| sysctl::role(name).unwrap_or(Ipv6Role::Host);
-    Ok(downstream::frames(of, &Topology { devices, ports, stations }, &addresses, role))
+    let memberships = if announcement.groups { memberships::memberships()? } else { BTreeMap::new() };
+    let picture = Topology { devices, ports, stations, memberships, bridge_groups };
+    let mut frames = Vec::new();
+    if announcement.groups {
+        frames.extend(downstream::rejoin(of, &picture, &addresses, own));
+    }
+    if announcement.addresses {
+        frames.extend(downstream::frames(of, &picture, &addresses, role));
+    }
+    Ok(frames)
 }

@@ -26,6 +26,7 @@ pub mod foreign;
 pub mod gather;
 pub mod left;
 pub mod managers;
+pub mod memberships;
 pub mod netlink;
 pub mod netns;
 pub mod nft;

@@ -60,7 +60,9 @@ impl Controller {
             Action::SetDriverActive { port } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_driver_active(this.record.index, index))
             }
-            Action::Announce { port } => self.on_port(*port, Self::announce),
+            Action::Announce { port, announcement } => {
+                self.on_port(*port, |this, index| this.announce(index, *announcement))
+            }
             Action::Notice(notice) => {
                 self.notify(notice.clone());
                 Ok(())

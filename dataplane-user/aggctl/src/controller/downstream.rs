@@ -1,6 +1,9 @@
 //! Announcing: the aggregate's own addresses at once, and where all is that it carries as soon as that is known.
 
+use std::collections::VecDeque;
+
 use aggctl_common::IfIndex;
+use aggctl_engine::action::Announcement;
 use aggctl_kernel::{announce, error::KernelError};
 use tracing::warn;
 
@@ -17,7 +20,17 @@ pub(super) struct Downstream {
     /// Whether the look under way began for a round through another interface: then it is for nobody.
     stale: bool,
     /// Rounds that wait for the look under way to end.
-    waiting: u8,
+    waiting: VecDeque<Look>,
+}
+
+/// What is to be looked for.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// The aggregate.
+    of: IfIndex,
+    announcement: Announcement,
+    /// Whether the groups of the aggregate itself count: a driver reports them for its own device.
+    own: bool,
 }
 
 impl Downstream {
@@ -27,45 +40,50 @@ impl Downstream {
     }
 
     /// A round through this interface is due. Those that wait to be sent through another one are out of date.
-    fn ask(&mut self, through: IfIndex, of: IfIndex) {
+    fn ask(&mut self, through: IfIndex, look: Look) {
         if self.through != through {
-            (self.through, self.stale, self.waiting) = (through, self.look.is_under_way(), 0);
+            (self.through, self.stale) = (through, self.look.is_under_way());
+            self.waiting.clear();
         }
         if self.look.is_under_way() {
-            self.waiting = self.waiting.saturating_add(1);
+            self.waiting.push_back(look);
         } else {
-            self.begin(of);
+            self.begin(look);
         }
     }
 
     /// The look under way has ended. Begins with the next round, if one waits. Returns whether what was seen is to be
     /// sent.
-    fn conclude(&mut self, of: IfIndex) -> bool {
+    fn conclude(&mut self) -> bool {
         let is_wanted = !std::mem::take(&mut self.stale);
-        if let Some(rest) = self.waiting.checked_sub(1) {
-            self.waiting = rest;
-            self.begin(of);
+        if let Some(next) = self.waiting.pop_front() {
+            self.begin(next);
         }
         is_wanted
     }
 
-    fn begin(&mut self, of: IfIndex) {
-        self.look.begin("downstream", move |netlink| Ok(announce::downstream(netlink, of)?));
+    fn begin(&mut self, Look { of, announcement, own }: Look) {
+        self.look.begin("downstream", move |netlink| Ok(announce::downstream(netlink, of, announcement, own)?));
     }
 }
 
 impl Controller {
     /// Tells the neighbours where the aggregate is now, and begins to tell the switches where all is that it carries.
-    pub(super) fn announce(&mut self, index: IfIndex) -> Result<(), KernelError> {
-        let rule = &self.record.config.vlan;
-        announce::send(&mut self.executor.netlink, &self.sender, self.record.index, index, rule)?;
-        self.downstream.ask(index, self.record.index);
+    /// What is its own a driver announces itself for its device.
+    pub(super) fn announce(&mut self, index: IfIndex, announcement: Announcement) -> Result<(), KernelError> {
+        let own = self.record.config.wiring.has_pair();
+        let of = self.record.index;
+        if announcement.addresses && own {
+            let rule = &self.record.config.vlan;
+            announce::send(&mut self.executor.netlink, &self.sender, of, index, rule)?;
+        }
+        self.downstream.ask(index, Look { of, announcement, own });
         Ok(())
     }
 
     /// Begins to tell the switches where all is that the aggregate carries, if a port carries the traffic.
     pub(super) fn on_downstream(&mut self, frames: Result<Vec<Vec<u8>>, Failure>) {
-        let is_wanted = self.downstream.conclude(self.record.index);
+        let is_wanted = self.downstream.conclude();
         let through = self.engine.table().choose().and_then(|port| self.index_of(port));
         let Some(through) = through.filter(|_| is_wanted) else { return };
         let frames = frames.unwrap_or_else(|error| {

@@ -207,9 +207,12 @@ impl Aggregate {
         let Some(mut rounds) = self.rounds.take() else { return };
         let Some(name) = self.name(rounds.port) else { return };
         while let Some(round) = rounds.due(self.now) {
-            actions.push(Action::Announce { port: rounds.port });
-            let notice = Notice::Announcing { port: name.clone(), round, rounds: rounds.total };
-            actions.push(Action::Notice(notice));
+            let announcement = rounds.announcement(round);
+            actions.push(Action::Announce { port: rounds.port, announcement });
+            if announcement.addresses {
+                let notice = Notice::Announcing { port: name.clone(), round, rounds: rounds.total };
+                actions.push(Action::Notice(notice));
+            }
         }
         self.rounds = (!rounds.is_over()).then_some(rounds);
     }

@@ -131,7 +131,7 @@ fn published(actions: &[Action]) -> Vec<Ports> {
 
 fn announced(actions: &[Action]) -> Vec<PortId> {
     let ports = actions.iter().filter_map(|action| match action {
-        Action::Announce { port } => Some(*port),
+        Action::Announce { port, announcement } => announcement.addresses.then_some(*port),
         _ => None,
     });
     ports.collect()

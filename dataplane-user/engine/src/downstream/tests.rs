@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::samples;
+use crate::{membership::Membership, samples};
 
 const DOT1Q: u16 = 0x8100;
 const AGG: IfIndex = IfIndex(1);
@@ -280,4 +280,42 @@ proptest! {
         let taught = picture.taught();
         prop_assert!(taught.len() <= WAYS);
     }
+}
+
+/// Whose MAC a report is from, its tags, and the last octet of the group that it names.
+fn reported(frame: &[u8]) -> (Mac, Vec<Tag>, u8) {
+    let (mac, tags) = source(frame);
+    (mac, tags, *frame.last().unwrap())
+}
+
+#[test]
+fn groups_are_reported_where_they_are_received() {
+    let group = |last| IpAddr::from([239, 1, 1, last]);
+    let member = |last| Membership { group: group(last), sources: Vec::new() };
+    let joined = |last| Memberships { groups: vec![member(last)], ..Memberships::default() };
+    let bridge = IfIndex(6);
+    let guests_port = IfIndex(7);
+    let filtering = Some(DOT1Q);
+    let mut picture = Topology::of_aggregate()
+        .with(VLAN, DeviceKind::Vlan(tag(10)), Some(AGG), None)
+        .with(OTHER, DeviceKind::Vlan(tag(20)), Some(AGG), Some(bridge))
+        .with(bridge, DeviceKind::Bridge { filtering }, None, None)
+        .with(guests_port, DeviceKind::Other, None, Some(bridge))
+        .with_vlans(OTHER, &[(1, 1, true, true), (30, 30, false, false)])
+        .with_vlans(bridge, &[(1, 1, true, true)])
+        .with_vlans(guests_port, &[(1, 1, true, true), (30, 30, false, false)]);
+    picture.memberships = [(AGG, joined(1)), (VLAN, joined(2)), (bridge, joined(3))].into();
+    let behind = |port, vlan, last| BridgeGroup { port, vlan: Some(VlanId(vlan)), group: group(last) };
+    let entries =
+        vec![behind(guests_port, 1, 4), behind(guests_port, 30, 5), behind(guests_port, 40, 6), behind(OTHER, 1, 7)];
+    picture.bridge_groups = [(bridge, entries)].into();
+    let seen = |own| rejoin(AGG, &picture, &[], own).iter().map(|frame| reported(frame)).collect::<Vec<_>>();
+    let others = [
+        (own(VLAN), vec![tag(10)], 2),
+        (own(bridge), vec![tag(20)], 3),
+        (own(bridge), vec![tag(20)], 4),
+        (own(bridge), vec![tag(20), tag(30)], 5),
+    ];
+    assert_eq!(seen(false), others);
+    assert_eq!(seen(true), [&[(own(AGG), vec![], 1)][..], &others].concat());
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, iter::Sum, time::Duration};
 use aggctl_common::{IfIndex, MAX_PORTS, Mac, PortId, Ports};
 use aggctl_engine::{
     Action, Event,
-    action::Notice,
+    action::{Announcement, Notice},
     aggregate::Aggregate,
     config::{PortConfig, Reselect},
     status::{AggregateStatus, PortState},
@@ -48,7 +48,8 @@ impl Sum for Trace {
 /// What was promised to the neighbours and not yet sent.
 #[derive(Clone, Copy, Debug, Default)]
 struct Promise {
-    rounds: u8,
+    addresses: u8,
+    groups: u8,
     interval: Duration,
     last: Option<Duration>,
 }
@@ -142,7 +143,7 @@ impl Run {
             ticks += 1;
             assert!(ticks < 100, "the engine asks for one tick after another");
         }
-        assert_eq!(self.promise.rounds, 0, "announcements are missing");
+        assert_eq!((self.promise.addresses, self.promise.groups), (0, 0), "announcements are missing");
         // What was changed by others again and again is put back after the longest pause.
         self.world.now += Duration::from_secs(65);
         for _ in 0..3 {
@@ -243,7 +244,7 @@ impl Run {
             match action {
                 Action::Publish(table) => self.publish(table),
                 Action::SetCarrier(carrier) => assert_ne!(self.carrier.replace(*carrier), Some(*carrier)),
-                Action::Announce { port } => self.announced(*port),
+                Action::Announce { port, announcement } => self.announced(*port, *announcement),
                 Action::Notice(Notice::Active { from, to, .. }) => {
                     assert_eq!(from, &self.told, "after {event:?}");
                     assert_ne!(from, to);
@@ -270,22 +271,28 @@ impl Run {
         assert_eq!(self.told, after.active.map(name), "a change of the active port was not told");
         assert_eq!(self.table, Some(self.engine.table()));
         assert_eq!(self.carrier, Some(after.carrier));
-        assert!(self.promise.rounds == 0 || self.promise.last.is_some(), "the first announcement is late");
+        let Promise { addresses, groups, last, .. } = self.promise;
+        assert!(addresses.max(groups) == 0 || last.is_some(), "the first announcement is late");
     }
 
     /// From now on as many announcements as the owner wants are owed.
     fn promise(&mut self) {
         let settings = self.world.config.announce;
-        let rounds = if self.told.is_some() { settings.count } else { 0 };
+        let [addresses, groups] = if self.told.is_some() { [settings.count, settings.groups] } else { [0, 0] };
         let interval = Duration::from_millis(settings.interval_ms.into());
-        self.promise = Promise { rounds, interval, last: None };
+        self.promise = Promise { addresses, groups, interval, last: None };
     }
 
-    fn announced(&mut self, port: PortId) {
+    fn announced(&mut self, port: PortId, announcement: Announcement) {
         self.trace.announcements += 1;
         assert_eq!(Some(name(port)), self.told, "announced from a port that is not active");
-        assert!(self.promise.rounds > 0, "announced once too often");
-        self.promise.rounds -= 1;
+        assert!(announcement.addresses || announcement.groups, "nothing is announced");
+        for (told, rounds) in
+            [(announcement.addresses, &mut self.promise.addresses), (announcement.groups, &mut self.promise.groups)]
+        {
+            assert!(*rounds > 0 || !told, "announced once too often");
+            *rounds -= u8::from(told);
+        }
         if let Some(last) = self.promise.last.replace(self.world.now) {
             assert!(self.world.now - last >= self.promise.interval, "announced too early");
         }

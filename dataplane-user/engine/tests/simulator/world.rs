@@ -139,7 +139,11 @@ impl World {
         config.min_ports = rng.pick(&[1, 1, 1, 2, 3]);
         let delay = [0, 0, 1, 50, 200, 500];
         config.link_watch = LinkWatch { up_delay_ms: rng.pick(&delay), down_delay_ms: rng.pick(&delay), poll_ms: 10 };
-        config.announce = Announce { count: rng.pick(&[0, 1, 3, 3, 5]), interval_ms: rng.pick(&[0, 1, 100, 100, 300]) };
+        config.announce = Announce {
+            count: rng.pick(&[0, 1, 3, 3, 5]),
+            interval_ms: rng.pick(&[0, 1, 100, 100, 300]),
+            groups: rng.pick(&[0, 1, 1, 2]),
+        };
         config.watches = watches(rng);
         config.watch_policy = rng.pick(&[WatchPolicy::All, WatchPolicy::Any]);
         config.promisc = rng.pick(&[Toggle::Auto, Toggle::Auto, Toggle::On, Toggle::Off]);

@@ -9,6 +9,7 @@ pub mod address;
 pub(crate) mod genl;
 pub mod link;
 pub mod listener;
+pub mod mdb;
 pub mod neighbour;
 pub mod nexthop;
 pub mod route;

@@ -1,16 +1,25 @@
 //! What a real kernel says about bridges, macvlans and stations above an interface.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use aggctl_common::IfIndex;
-use aggctl_engine::downstream::{LIMIT, Station, StationPlace};
+use aggctl_engine::{
+    action::Announcement,
+    downstream::{LIMIT, Station, StationPlace},
+};
 use aggctl_kernel::{announce, netlink::Netlink};
 
 use crate::support::{feed, in_namespace, index, ip, run};
 
+const ADDRESSES: Announcement = Announcement { addresses: true, groups: false };
+const GROUPS: Announcement = Announcement { addresses: false, groups: true };
+
 /// The sources of the frames that are to be sent for what is above an interface.
 fn sources(of: IfIndex) -> BTreeSet<String> {
-    let frames = announce::downstream(&mut Netlink::open().unwrap(), of).unwrap();
+    let frames = announce::downstream(&mut Netlink::open().unwrap(), of, ADDRESSES, true).unwrap();
     let octets = |frame: &[u8]| frame[6..12].iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>();
     frames.iter().map(|frame| octets(frame).join(":")).collect()
 }
@@ -95,7 +104,7 @@ fn a_full_forwarding_database_is_read_up_to_the_limit() {
             format!("fdb add 02:01:00:00:{:02x}:{:02x} dev g0 master static\n", number >> 8, number & 0xff)
         };
         feed("bridge -batch -", &(0..LIMIT + 100).map(add).collect::<String>());
-        let frames = announce::downstream(&mut Netlink::open().unwrap(), index("p0")).unwrap();
+        let frames = announce::downstream(&mut Netlink::open().unwrap(), index("p0"), ADDRESSES, true).unwrap();
         // The bridge's own address is announced, too, as soon as nobody else was found to have it.
         assert_eq!(frames.iter().filter(|frame| frame[12..14] == RARP).count(), LIMIT);
     });
@@ -106,5 +115,37 @@ fn an_interface_that_is_gone_carries_nothing() {
     in_namespace(|| {
         assert_eq!(sources(IfIndex(9999)), BTreeSet::new());
         assert!(Netlink::open().unwrap().bridge_stations(IfIndex(9999)).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn groups_of_the_host_and_behind_its_bridge_are_reported() {
+    in_namespace(|| {
+        ip("link add p0 type veth peer name q0
+            link add g0 type veth peer name h0
+            link add br0 type bridge mcast_snooping 1
+            link set p0 master br0
+            link set g0 master br0
+            link set p0 up
+            link set q0 up
+            link set g0 up
+            link set h0 up
+            link set br0 up
+            address add 192.0.2.1/24 dev br0");
+        wait_for_bridge(["p0", "g0"]);
+        feed(
+            "bridge -batch -",
+            "mdb add dev br0 port g0 grp 239.1.2.3 permanent\nmdb add dev br0 port p0 grp 239.9.9.9 permanent\n\
+             mdb add dev br0 port g0 grp ff15::9 permanent\n",
+        );
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.join_multicast_v4(&Ipv4Addr::new(239, 5, 5, 5), &Ipv4Addr::new(192, 0, 2, 1)).unwrap();
+        let frames = announce::downstream(&mut Netlink::open().unwrap(), index("p0"), GROUPS, true).unwrap();
+        let named =
+            |group: &[u8]| frames.iter().filter(|frame| frame.windows(group.len()).any(|part| part == group)).count();
+        assert_eq!(named(&[239, 1, 2, 3]), 1, "a guest's");
+        assert_eq!(named(&"ff15::9".parse::<Ipv6Addr>().unwrap().octets()), 1, "a guest's");
+        assert_eq!(named(&[239, 5, 5, 5]), 1, "the host's own");
+        assert_eq!(named(&[239, 9, 9, 9]), 0, "what is received behind the port itself");
     });
 }

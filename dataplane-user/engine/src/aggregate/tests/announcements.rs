@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Announce;
 
 fn rounds(count: u8, interval_ms: u32) -> AggregateConfig {
-    AggregateConfig { announce: Announce { count, interval_ms }, ..config(3) }
+    AggregateConfig { announce: Announce { count, interval_ms, groups: 0 }, ..config(3) }
 }
 
 /// When, and from where, addresses are announced within ten seconds.
@@ -65,4 +65,22 @@ fn a_standby_port_that_fails_is_no_news() {
     assert_eq!(announced(&bench.link(ETH1, DOWN)), []);
     assert_eq!(announced(&bench.link(ETH1, UP)), []);
     assert_eq!(later(&mut bench), []);
+}
+
+#[test]
+fn groups_are_reported_in_as_many_of_the_first_rounds_as_asked() {
+    let told = |count, groups| {
+        let settings = Announce { count, interval_ms: 100, groups };
+        let mut bench = Bench::up(AggregateConfig { announce: settings, ..config(3) });
+        let first = bench.link(ETH0, DOWN).into_iter().map(|action| (0, action)).collect::<Vec<_>>();
+        let all = first.into_iter().chain(bench.run_for(10_000));
+        all.filter_map(|(ms, action)| match action {
+            Action::Announce { announcement, .. } => Some((ms, announcement.addresses, announcement.groups)),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(told(3, 1), [(0, true, true), (100, true, false), (200, true, false)]);
+    assert_eq!(told(1, 2), [(0, true, true), (100, false, true)]);
+    assert_eq!(told(0, 1), [(0, false, true)]);
 }

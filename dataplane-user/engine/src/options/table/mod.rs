@@ -61,7 +61,7 @@ pub static GROUPS: &[OptionGroup] = &[
         help: "How often the neighbours are told of a change",
         heads: &[],
         rest: None,
-        keys: &[("count", "announce-count"), ("interval", "announce-interval")],
+        keys: &[("count", "announce-count"), ("interval", "announce-interval"), ("groups", "announce-groups")],
         bare: Some("announce-count"),
     },
 ];

@@ -50,6 +50,22 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
         page: "active-backup.md",
     },
     OptionRow {
+        name: "announce-groups",
+        aliases: &["resend_igmp", "mcast_rejoin.count"],
+        help: "How many times the multicast groups that are received are reported after a change; 0: not at all",
+        kind: &Number {
+            field: field!(AggregateConfig.announce.groups),
+            min: 0,
+            max: u8::MAX,
+            unit: Unit::None,
+            only: None,
+        },
+        live: Live::Controller,
+        json: "announce.groups",
+        shown: Shown::In(ShowPart::Settings, |config| config.announce.groups != 1),
+        page: "active-backup.md",
+    },
+    OptionRow {
         name: "promisc",
         aliases: &[],
         help: "Promiscuous mode of the ports (auto: while the aggregate is promiscuous)",
