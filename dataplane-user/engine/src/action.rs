@@ -88,6 +88,8 @@ pub struct Announcement {
     pub addresses: bool,
     /// Which groups are received through it.
     pub groups: bool,
+    /// Whether the aggregate's own count. Those of its device bonding announces itself.
+    pub own: bool,
 }
 
 /// Something that happened to the aggregate, for people and for `monitor --json`.

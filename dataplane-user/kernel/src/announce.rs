@@ -46,17 +46,12 @@ pub fn send(
 
 /// The frames of an announcement that tell the switches about everything that is reached through interface `of` at this
 /// moment without being its own, see [`downstream::frames`]; and about the groups that are received through it, see
-/// [`downstream::rejoin`], those of `of` itself only if `own`. None if `of` is not there.
+/// [`downstream::rejoin`]. None if `of` is not there.
 ///
 /// # Errors
 ///
 /// If the kernel cannot be asked. What goes away meanwhile is left out.
-pub fn downstream(
-    netlink: &mut Netlink,
-    of: IfIndex,
-    announcement: Announcement,
-    own: bool,
-) -> Result<Vec<Vec<u8>>, KernelError> {
+pub fn downstream(netlink: &mut Netlink, of: IfIndex, announcement: Announcement) -> Result<Vec<Vec<u8>>, KernelError> {
     let devices = netlink.devices()?;
     let above = downstream::above(of, &devices);
     let is_bridge =
@@ -78,7 +73,7 @@ pub fn downstream(
     let picture = Topology { devices, ports, stations, memberships, bridge_groups };
     let mut frames = Vec::new();
     if announcement.groups {
-        frames.extend(downstream::rejoin(of, &picture, &addresses, own));
+        frames.extend(downstream::rejoin(of, &picture, &addresses, announcement.own));
     }
     if announcement.addresses {
         frames.extend(downstream::frames(of, &picture, &addresses, role));

@@ -29,8 +29,6 @@ struct Look {
     /// The aggregate.
     of: IfIndex,
     announcement: Announcement,
-    /// Whether the groups of the aggregate itself count: a driver reports them for its own device.
-    own: bool,
 }
 
 impl Downstream {
@@ -62,22 +60,20 @@ impl Downstream {
         is_wanted
     }
 
-    fn begin(&mut self, Look { of, announcement, own }: Look) {
-        self.look.begin("downstream", move |netlink| Ok(announce::downstream(netlink, of, announcement, own)?));
+    fn begin(&mut self, Look { of, announcement }: Look) {
+        self.look.begin("downstream", move |netlink| Ok(announce::downstream(netlink, of, announcement)?));
     }
 }
 
 impl Controller {
     /// Tells the neighbours where the aggregate is now, and begins to tell the switches where all is that it carries.
-    /// What is its own a driver announces itself for its device.
     pub(super) fn announce(&mut self, index: IfIndex, announcement: Announcement) -> Result<(), KernelError> {
-        let own = self.record.config.wiring.has_pair();
         let of = self.record.index;
-        if announcement.addresses && own {
+        if announcement.addresses && announcement.own {
             let rule = &self.record.config.vlan;
             announce::send(&mut self.executor.netlink, &self.sender, of, index, rule)?;
         }
-        self.downstream.ask(index, Look { of, announcement, own });
+        self.downstream.ask(index, Look { of, announcement });
         Ok(())
     }
 

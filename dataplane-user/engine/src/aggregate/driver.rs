@@ -12,7 +12,7 @@ use aggctl_common::PortId;
 use super::{Aggregate, Demand};
 use crate::{
     action::Action,
-    driver::{DriverState, Membership},
+    driver::{DriverKind, DriverState, Membership},
     event::LinkState,
 };
 
@@ -62,6 +62,12 @@ impl Aggregate {
             self.driver.asked = Some((id, now));
             actions.push(Action::SetDriverActive { port: id });
         }
+    }
+
+    /// Whether it is we who announce what is the device's own: bonding does so itself, as often as it is told to. The
+    /// driver of teams does not, unless a daemon told it to.
+    pub(super) fn announces_own(&self) -> bool {
+        self.driver.state.is_none_or(|state| state.kind != DriverKind::Bonding)
     }
 
     /// Whether our mode still goes with the driver's. If not, all is left to the driver.

@@ -207,7 +207,7 @@ impl Aggregate {
         let Some(mut rounds) = self.rounds.take() else { return };
         let Some(name) = self.name(rounds.port) else { return };
         while let Some(round) = rounds.due(self.now) {
-            let announcement = rounds.announcement(round);
+            let announcement = rounds.announcement(round, self.announces_own());
             actions.push(Action::Announce { port: rounds.port, announcement });
             if announcement.addresses {
                 let notice = Notice::Announcing { port: name.clone(), round, rounds: rounds.total };

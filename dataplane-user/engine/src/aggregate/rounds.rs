@@ -41,9 +41,9 @@ impl Rounds {
         Some(self.done)
     }
 
-    /// What the round of this number tells.
-    pub fn announcement(&self, round: u8) -> Announcement {
-        Announcement { addresses: round <= self.total, groups: round <= self.groups }
+    /// What the round of this number tells, also of the aggregate's `own`.
+    pub fn announcement(&self, round: u8, own: bool) -> Announcement {
+        Announcement { addresses: round <= self.total, groups: round <= self.groups, own }
     }
 
     /// Whether all rounds are done.

@@ -14,12 +14,12 @@ use aggctl_kernel::{announce, netlink::Netlink};
 
 use crate::support::{feed, in_namespace, index, ip, run};
 
-const ADDRESSES: Announcement = Announcement { addresses: true, groups: false };
-const GROUPS: Announcement = Announcement { addresses: false, groups: true };
+const ADDRESSES: Announcement = Announcement { addresses: true, groups: false, own: true };
+const GROUPS: Announcement = Announcement { addresses: false, groups: true, own: true };
 
 /// The sources of the frames that are to be sent for what is above an interface.
 fn sources(of: IfIndex) -> BTreeSet<String> {
-    let frames = announce::downstream(&mut Netlink::open().unwrap(), of, ADDRESSES, true).unwrap();
+    let frames = announce::downstream(&mut Netlink::open().unwrap(), of, ADDRESSES).unwrap();
     let octets = |frame: &[u8]| frame[6..12].iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>();
     frames.iter().map(|frame| octets(frame).join(":")).collect()
 }
@@ -104,7 +104,7 @@ fn a_full_forwarding_database_is_read_up_to_the_limit() {
             format!("fdb add 02:01:00:00:{:02x}:{:02x} dev g0 master static\n", number >> 8, number & 0xff)
         };
         feed("bridge -batch -", &(0..LIMIT + 100).map(add).collect::<String>());
-        let frames = announce::downstream(&mut Netlink::open().unwrap(), index("p0"), ADDRESSES, true).unwrap();
+        let frames = announce::downstream(&mut Netlink::open().unwrap(), index("p0"), ADDRESSES).unwrap();
         // The bridge's own address is announced, too, as soon as nobody else was found to have it.
         assert_eq!(frames.iter().filter(|frame| frame[12..14] == RARP).count(), LIMIT);
     });
@@ -140,7 +140,7 @@ fn groups_of_the_host_and_behind_its_bridge_are_reported() {
         );
         let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
         socket.join_multicast_v4(&Ipv4Addr::new(239, 5, 5, 5), &Ipv4Addr::new(192, 0, 2, 1)).unwrap();
-        let frames = announce::downstream(&mut Netlink::open().unwrap(), index("p0"), GROUPS, true).unwrap();
+        let frames = announce::downstream(&mut Netlink::open().unwrap(), index("p0"), GROUPS).unwrap();
         let named =
             |group: &[u8]| frames.iter().filter(|frame| frame.windows(group.len()).any(|part| part == group)).count();
         assert_eq!(named(&[239, 1, 2, 3]), 1, "a guest's");

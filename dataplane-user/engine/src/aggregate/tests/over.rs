@@ -53,6 +53,21 @@ fn the_driver_is_told_once_which_port_took_over() {
 }
 
 #[test]
+fn what_is_the_devices_own_bonding_announces_itself() {
+    for (kind, expected) in [(DriverKind::Bonding, false), (DriverKind::Team, true)] {
+        let mut bench = backup();
+        let active = Some(IfIndex(u32::from(ETH0.0) + 10));
+        bench.event(Event::Driver(DriverState { kind, mode: DriverMode::ActiveBackup, active }));
+        let actions = bench.link(ETH0, LinkState { carrier: false, ..member(true, true) });
+        let own = actions.iter().filter_map(|action| match action {
+            Action::Announce { announcement, .. } => Some(announcement.own),
+            _ => None,
+        });
+        assert_eq!(own.collect::<Vec<_>>(), [expected], "{kind:?}");
+    }
+}
+
+#[test]
 fn a_driver_that_refused_is_asked_again_until_it_has_the_port() {
     let mut bench = backup();
     bench.link(ETH0, LinkState { carrier: false, ..member(true, true) });
