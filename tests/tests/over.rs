@@ -20,10 +20,11 @@ use std::{
 use aggctl_tests::{
     HostState, Namespace, Ping,
     aggctl::{Show, binary},
+    feature::READABLE_DEVICES,
     matrix::SOON,
     needs,
     processes::{alive, kill},
-    wait::patience,
+    wait::{patience, patient},
     wait_for,
 };
 
@@ -171,6 +172,43 @@ fn without_controller_the_driver_fails_over() {
         wait_for("the port is back", SOON, || bonds.member(port)["mii_status"] == "UP");
     }
     bonds.near.aggctl("detach bond0").ok();
+}
+
+#[test]
+fn the_next_frame_takes_another_member() {
+    /// Datagrams, one each millisecond of a machine that does nothing else.
+    const COUNT: u16 = 2000;
+    needs!(BOND);
+    // The drivers themselves look for lost links too seldom to be of help.
+    let bonds = Bonds::new(2, "mode balance-xor miimon 5000 xmit_hash_policy layer2");
+    let show = bonds.attach("--hash layer3+4 --dead-after 60000");
+    if show.0["failover_path"] != "kernel" {
+        println!("skipped: {}", READABLE_DEVICES.lacking());
+        return;
+    }
+    kill_both(&bonds);
+    let mac = bonds.far.link("bond0")["address"].as_str().unwrap().to_owned();
+    bonds.near.ip(&format!("neigh replace {FAR} lladdr {mac} nud permanent dev bond0"));
+    let receiver = bonds.far.enter(|| UdpSocket::bind((FAR, 9)).unwrap());
+    let sockets: Vec<_> = bonds.near.enter(|| (0..16).map(|_| UdpSocket::bind((NEAR, 0)).unwrap()).collect::<Vec<_>>());
+    for port in 0..2 {
+        for number in 0..COUNT {
+            if number == COUNT / 2 {
+                bonds.cut(port);
+            }
+            let socket = &sockets[usize::from(number) % sockets.len()];
+            socket.send_to(&number.to_be_bytes(), (FAR, 9)).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        bonds.far.ip(&format!("link set eth{port} up"));
+        receiver.set_read_timeout(Some(patient(Duration::from_millis(300)))).unwrap();
+        let arrived = std::iter::from_fn(|| receiver.recv(&mut [0; 2]).ok()).count();
+        // Half of those after the cut, which are 500, go where the link was lost.
+        let lost = usize::from(COUNT) - arrived;
+        assert!(lost <= 100, "{lost} datagrams were lost after the cut of eth{port}");
+        assert_eq!(decides(&bonds.near.show("bond0")), "aggctl");
+        wait_for("the port is back", SOON, || bonds.near.has_carrier(&format!("eth{port}")));
+    }
 }
 
 #[test]

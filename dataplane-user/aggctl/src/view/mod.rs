@@ -75,6 +75,7 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
         Some(status) => status,
         None => {
             let table = dataplane.table().map(|table| table.load()).unwrap_or_default();
+            let table = if dataplane.asks_kernel() { as_programs_see(table, &links) } else { table };
             let why = unasked(store.name(), record.phase, silent);
             orphaned(store, &record, &links, &table, &why)
         }
@@ -144,6 +145,13 @@ fn look_at_port(
     // A driver that cannot tell leaves the speed unknown.
     let speed = link.and_then(|link| ethtool::settings(&link.name).ok().flatten());
     Ok(PortView::new(port, told, link, counters.as_ref(), speed.as_ref(), drops))
+}
+
+/// The table as programs go by it that look for the links of the ports themselves.
+fn as_programs_see(table: Ports, links: &BTreeMap<PortId, Link>) -> Ports {
+    let up = links.iter().filter(|(_, link)| link.admin_up && link.carrier).fold(0, |mask, (id, _)| mask | id.bit());
+    let usable = table.usable & up;
+    if usable == 0 { table } else { Ports { usable, ..table } }
 }
 
 /// What can be told of an aggregate whose controller cannot be asked.
