@@ -157,6 +157,36 @@ fn a_bond_with_lacp_loses_nothing_and_keeps_its_partner() {
     assert!(!bonds.near.state("bond0").exists());
 }
 
+/// Bonding looks at its links alone here; we ask the far host by each member besides.
+#[test]
+fn a_member_whose_path_is_dead_is_left_though_its_link_is_up() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, "mode active-backup miimon 10");
+    bonds.far.ip("link del bond0");
+    // A card that is not of the bridge answers for none of the bridge's addresses.
+    bonds.far.set_sysctl("net/ipv4/conf/all/arp_ignore", "1");
+    bonds.far.ip("link add br0 type bridge mcast_snooping 0");
+    for port in ["eth0", "eth1"] {
+        bonds.far.ip(&format!("link set {port} master br0 up"));
+    }
+    bonds.far.ip(&format!("addr add {FAR}/24 dev br0"));
+    bonds.far.ip("link set br0 up");
+    bonds.near.ip("neigh flush dev bond0");
+    bonds.attach(&format!("--watch link --watch arp,target={FAR},interval=100,missed-max=5"));
+    let active = bonds.near.wait_for_show("bond0", "a port is active", |show| show.active().is_some());
+    let active = active.active().unwrap().to_owned();
+    let other = if active == "eth0" { "eth1" } else { "eth0" };
+    let ping = bonds.ping();
+    ping.wait_for_answer(SOON);
+    bonds.far.ip(&format!("link set {active} nomaster"));
+    let show = bonds.near.wait_for_show("bond0", "the other port is active", |show| show.active() == Some(other));
+    assert_eq!((&show.port(&active)["link"], &show.port(&active)["usable"]), (&"up".into(), &false.into()));
+    wait_for("bonding has it active, too", SOON, || bonds.active().as_deref() == Some(other));
+    ping.wait_for_answer(SOON);
+    bonds.far.ip(&format!("link set {active} master br0"));
+    bonds.near.wait_for_show("bond0", "it is usable again", |show| show.port(&active)["usable"] == true);
+}
+
 #[test]
 fn without_controller_the_driver_fails_over() {
     needs!(BOND);

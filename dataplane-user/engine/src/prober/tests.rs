@@ -328,3 +328,62 @@ fn nothing_is_due_where_nothing_is_watched() {
     bench.run_for(1_000, |_| {});
     assert_eq!((bench.prober.deadline(), bench.asked()), (None, [0; 2]));
 }
+
+/// Random numbers that repeat (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)) % end
+    }
+}
+
+#[test]
+fn whatever_happens_a_port_is_up_by_a_recent_answer_alone() {
+    /// Between two questions, and how many may be missed.
+    const RULE: (Duration, u32) = (Duration::from_millis(100), 3);
+
+    for seed in 0..200 {
+        let mut random = Random(seed);
+        let mut bench = Bench::new("arp=192.0.2.1,interval=100,missed-max=3");
+        let mut answered = [None; 2];
+        for _ in 0..500 {
+            // The machine may stand still, and the link may go for a moment or for good.
+            let pause = [1, 10, 50, 100, 100, 250][usize::try_from(random.below(6)).unwrap()];
+            bench.run_for(pause, |_| {});
+            let port = usize::try_from(random.below(2)).unwrap();
+            let id = [ETH0, ETH1][port];
+            match random.below(20) {
+                0..8 if bench.wish.ports[port].up => {
+                    bench.hear(id, "192.0.2.1", own(id));
+                    answered[port] = Some(bench.now);
+                }
+                8..12 => bench.hear(id, "192.0.2.1", own([ETH1, ETH0][port])),
+                12 => bench.change(|wish| wish.ports[port].up = false),
+                13..16 => bench.change(|wish| wish.ports[port].up = true),
+                16 => {
+                    bench.change(|wish| wish.ports[port].epoch += 1);
+                    answered[port] = None;
+                }
+                17 => {
+                    bench.now += Duration::from_millis(random.below(1_000));
+                    bench.turn();
+                }
+                _ => bench.turn(),
+            }
+            assert!(bench.prober.deadline().is_none_or(|at| at > bench.now), "seed {seed}: a deadline that has passed");
+            for (port, answered) in answered.iter().enumerate() {
+                let up = bench.up()[port];
+                let age = answered.map(|at| bench.now - at);
+                assert!(!up || age.is_some(), "seed {seed}: up without an answer since the link came up");
+                // The first question after the answer may be due at once, and each that is missed takes an interval.
+                let surely = age.is_some_and(|age| age < RULE.0 * RULE.1);
+                assert!(up || !surely, "seed {seed}: down {age:?} after an answer");
+            }
+        }
+    }
+}
