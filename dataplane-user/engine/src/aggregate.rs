@@ -21,8 +21,8 @@
 //! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them, the
 //!   modes also while the port's owner wants them. A new MTU of the aggregate that one port does not take is taken by
 //!   none: the aggregate gets the former one again. What was not known yet (the aggregate's MTU and promiscuity before
-//!   the first [`Event::Aggregate`]) is left alone, and what a driver keeps refusing is asked for three times, until
-//!   the wish or the report changes.
+//!   the first [`Event::Aggregate`]) is left alone, and what a driver keeps refusing is asked for three times, and then
+//!   once a minute, until the wish or the report changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 /// How often the same value is asked for while the port keeps reporting the same other one. A driver that refuses, or
-/// rounds, must not make a busy loop; asking again starts when the wish or the report changes.
+/// rounds, must not make a busy loop. It is asked anew when the wish or the report changes, and once after each
+/// [`LONGEST_PAUSE`]: it may have been somebody else who changed it back each time.
 pub(super) const TRIES: u8 = 3;
 /// How often a setting that others change is put back at once, before the pauses grow.
 const PUT_BACK_AT_ONCE: u32 = 5;
-/// The longest pause before it is put back again.
+/// The longest pause before it is put back, or asked for, again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// After this time without a change by others, all is forgotten.
 const CALM: Duration = Duration::from_secs(60);
@@ -20,6 +21,8 @@ pub(super) struct PortSetting<T> {
     /// What was last asked for, and what the port reported then.
     asked: Option<(T, T)>,
     tries: u8,
+    /// When it was asked for last.
+    asked_at: Duration,
     /// How often it was put back, and when it was last.
     put_back: u32,
     put_back_at: Duration,
@@ -47,7 +50,14 @@ pub(super) enum Verdict {
 
 impl<T> Default for PortSetting<T> {
     fn default() -> Self {
-        Self { fulfilled: None, asked: None, tries: 0, put_back: 0, put_back_at: Duration::ZERO }
+        Self {
+            fulfilled: None,
+            asked: None,
+            tries: 0,
+            asked_at: Duration::ZERO,
+            put_back: 0,
+            put_back_at: Duration::ZERO,
+        }
     }
 }
 
@@ -84,15 +94,15 @@ impl<T: Copy + PartialEq> PortSetting<T> {
             return self.put_back(now, wanted, reported);
         }
         if self.asked == Some((wanted, reported)) {
-            if !fresh || self.tries >= TRIES {
+            let is_paused = self.tries >= TRIES && now.saturating_sub(self.asked_at) < LONGEST_PAUSE;
+            if !fresh || is_paused {
                 return Verdict::Leave;
             }
-            self.tries += 1;
+            self.tries = self.tries.saturating_add(1);
+            self.asked_at = now;
             return Verdict::Set;
         }
-        self.asked = Some((wanted, reported));
-        self.tries = 1;
-        self.fulfilled = None;
+        (self.fulfilled, self.asked, self.tries, self.asked_at) = (None, Some((wanted, reported)), 1, now);
         Verdict::Set
     }
 

@@ -86,6 +86,9 @@ fn a_port_that_comes_back_does_not_change_what_all_others_have() {
     let asked: usize = (0..100).map(|_| of_mtu(bench.link(ETH1, UP)).len()).sum();
     assert_eq!(asked, 2, "three times in all");
     assert_eq!(bench.aggregate.unfulfilled(), ["MTU of eth1 is not 9000: its driver does not do it"]);
+    bench.now += Duration::from_secs(64);
+    let asked: usize = (0..100).map(|_| of_mtu(bench.link(ETH1, UP)).len()).sum();
+    assert_eq!(asked, 1, "a minute later once more");
     // The next controller does not take it for a new one.
     assert_eq!(bench.aggregate.memory().mtu, Some(LARGE));
 }
