@@ -43,6 +43,9 @@ const GROUPS: [u32; 5] = [1, 5, 7, 9, 11];
 const MOST: usize = 512;
 /// Between two batches. The first event after a silence waits for nothing.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Between two batches of the team driver. teamd in its runner loadbalance sets an option that is set, because it was
+/// told that it is set, some thousand times in a second.
+const TEAM_PAUSE: Duration = Duration::from_millis(20);
 /// Octets of `struct ifinfomsg`.
 const LINK_HEADER: usize = 16;
 /// `IFLA_NEW_IFINDEX`: the index where an interface was moved to (Linux 4.16).
@@ -94,7 +97,7 @@ impl EventBatch {
     fn read_teams(&mut self, mut datagram: &[u8]) {
         while let Some((_, body)) = split(datagram) {
             datagram = datagram.get(align(HEADER + body.len())..).unwrap_or_default();
-            self.changed.extend(team::subject(body));
+            self.changed.extend(team::changed(body));
         }
     }
 
@@ -115,8 +118,8 @@ impl EventBatch {
 #[derive(Debug)]
 pub struct Watcher {
     socket: AsyncFd<NetlinkSocket>,
-    /// What the team driver tells.
-    teams: Option<AsyncFd<NetlinkSocket>>,
+    /// What the team driver tells, and when to listen to it again.
+    teams: Option<(AsyncFd<NetlinkSocket>, Instant)>,
     buffer: Vec<u8>,
     pause: Pause,
 }
@@ -155,7 +158,8 @@ impl Watcher {
         let open = || -> Result<_, CallFailure> {
             let family = Family::ask(&mut Socket::open(NETLINK_GENERIC)?, team::FAMILY)?;
             let group = family.and_then(|family| family.group(team::CHANGES));
-            Ok(group.map(|group| listen(NETLINK_GENERIC, &[group])).transpose()?)
+            let socket = group.map(|group| listen(NETLINK_GENERIC, &[group])).transpose()?;
+            Ok(socket.map(|socket| (socket, Instant::now())))
         };
         self.teams = open().map_err(|failure| KernelError::refused("events of the team driver", "open", failure))?;
         Ok(())
@@ -179,7 +183,7 @@ impl Watcher {
         loop {
             let (mut ready, read): (_, fn(&mut EventBatch, &[u8])) = tokio::select! {
                 ready = self.socket.readable() => (ready.map_err(refused)?, EventBatch::read),
-                ready = readable(self.teams.as_ref()) => (ready.map_err(refused)?, EventBatch::read_teams),
+                ready = readable(self.teams.as_mut()) => (ready.map_err(refused)?, EventBatch::read_teams),
             };
             let mut batch = EventBatch::default();
             for _ in 0..MOST {
@@ -209,12 +213,15 @@ fn listen(protocol: isize, groups: &[u32]) -> std::io::Result<AsyncFd<NetlinkSoc
     unsafe { AsyncFd::register(socket) }.map_err(std::io::Error::from)
 }
 
-/// Waits until something can be read; for ever without a socket.
-async fn readable(socket: Option<&AsyncFd<NetlinkSocket>>) -> std::io::Result<AsyncFdReadyGuard<'_, NetlinkSocket>> {
-    match socket {
-        Some(socket) => socket.readable().await,
-        None => pending().await,
-    }
+/// Waits until the team driver told something, and it is time to listen; for ever without a socket.
+async fn readable(
+    teams: Option<&mut (AsyncFd<NetlinkSocket>, Instant)>,
+) -> std::io::Result<AsyncFdReadyGuard<'_, NetlinkSocket>> {
+    let Some((socket, next)) = teams else { return pending().await };
+    tokio::time::sleep_until(*next).await;
+    let ready = socket.readable().await?;
+    *next = Instant::now() + TEAM_PAUSE;
+    Ok(ready)
 }
 
 #[cfg(test)]
@@ -272,11 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn a_team_with_other_options_changed() {
+    fn a_team_of_whose_ports_was_told_changed() {
         // With what closes a list of several messages.
         let mut end = u32::try_from(HEADER).unwrap().to_ne_bytes().to_vec();
         end.resize(HEADER, 0);
-        let options = Builder::new(&[2, 1, 0, 0]).push_u32(1, 7).push_nested(2, &Builder::default()).finish();
+        let options = Builder::new(&[2, 1, 0, 0]).push_u32(1, 7).push_nested(3, &Builder::default()).finish();
         let mut event = u32::try_from(HEADER + options.len()).unwrap().to_ne_bytes().to_vec();
         event.extend(33_u16.to_ne_bytes());
         event.resize(HEADER, 0);

@@ -55,6 +55,7 @@ mod option {
     pub(super) const ENABLED: &str = "enabled";
     pub(super) const USER_LINK: &str = "user_linkup";
     pub(super) const USER_LINK_COUNTS: &str = "user_linkup_enabled";
+    pub(super) const ALL: [&str; 5] = [MODE, ACTIVE, ENABLED, USER_LINK, USER_LINK_COUNTS];
 }
 
 /// What the driver says of a device and of its members.
@@ -131,9 +132,14 @@ impl TeamSocket {
     }
 }
 
-/// The device that a message is about.
-pub(crate) fn subject(message: &[u8]) -> Option<IfIndex> {
-    Attributes::after(message, HEADER).u32(attr::TEAM).map(IfIndex)
+/// The device of which a message tells something that we ask for: of a port, or of an option that we know. Of the
+/// counters of its balancer, which are options, too, it may tell all the time.
+pub(crate) fn changed(message: &[u8]) -> Option<IfIndex> {
+    let attributes = Attributes::after(message, HEADER);
+    let list = Attributes::nested(attributes.find(attr::OPTIONS).unwrap_or_default());
+    let mut names = list.filter_map(|(_, item)| Attributes::nested(item).string(attr::OPTION_NAME));
+    let matters = attributes.find(attr::PORTS).is_some() || names.any(|name| option::ALL.contains(&name.as_str()));
+    attributes.u32(attr::TEAM).map(IfIndex).filter(|_| matters)
 }
 
 fn report(options: &[Vec<u8>], ports: &[Vec<u8>]) -> Option<TeamReport> {
@@ -208,12 +214,18 @@ mod tests {
             option(option::ENABLED, Some(ETH1), Some(&[])),
         ];
         let options = [message(attr::OPTIONS, &first), message(attr::OPTIONS, &second)];
-        assert_eq!(subject(&options[0]), Some(IfIndex(9)));
         let report = report(&options, &ports(&[ETH1])).unwrap();
         let (kind, mode) = (DriverKind::Team, DriverMode::ActiveBackup);
         assert_eq!(report.driver, DriverState { kind, mode, active: Some(ETH1) });
         let (unused, used) = (Membership { link: false, in_use: false }, Membership { link: true, in_use: true });
         assert_eq!(report.ports, BTreeMap::from([(ETH0, unused), (ETH1, used)]));
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_a_change() {
+        let told = |name| changed(&message(attr::OPTIONS, &[option("other", None, None), option(name, None, None)]));
+        assert_eq!((told(option::ACTIVE), told("lb_port_stats")), (Some(IfIndex(9)), None));
+        assert_eq!(changed(&ports(&[])[0]), Some(IfIndex(9)));
     }
 
     #[test]
