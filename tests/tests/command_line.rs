@@ -10,7 +10,7 @@ type Wrong = (&'static str, &'static [&'static str]);
 
 const ATTACH: &[Wrong] = &[
     ("--mode bogus", &["active-backup", "hash", "round-robin", "random", "broadcast", "lacp", "not built"]),
-    ("--mode lacp", &["not built"]),
+    ("--mode lacp", &["not built", "over"]),
     ("--wiring bogus", &["shared", "direct", "over"]),
     ("--watch link=5", &["link"]),
     ("--watch link,", &["up-delay", "down-delay", "poll"]),

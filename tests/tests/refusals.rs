@@ -67,6 +67,8 @@ const ANYWHERE: &[Bad] = &[
     (WRONG, "src", "explain agg0 --flow dst=10.0.0.1"),
     (REFUSED, "agg7", "explain agg7 --flow src=10.0.0.2,dst=10.0.0.1"),
     (WRONG, "802.3ad", "attach agg0 --port eth0 --mode 802.3ad"),
+    (REFUSED, "--mode lacp", "attach agg0 --port eth0 --lacp-rate fast"),
+    (WRONG, "system-priority", "attach agg0 --port eth0 --mode lacp --wiring over --system-priority 0"),
     (WRONG, "isolated", "attach agg0 --port eth0 --wiring isolated"),
     (WRONG, "xdp", "attach agg0 --port eth0 --xdp offload"),
     (WRONG, "mac-policy", "attach agg0 --port eth0 --mac-policy by-active"),

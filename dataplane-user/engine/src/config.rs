@@ -4,6 +4,7 @@ use aggctl_common::{hash::Policy, spread::DEFAULT_BUCKETS};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bond::LacpConfig,
     vlan::VlanConfig,
     watches::{WatchPolicy, Watches},
 };
@@ -51,6 +52,8 @@ pub struct AggregateConfig {
     /// In wiring `over`: for how long no controller may have been at work, in milliseconds, before the programs leave
     /// the choice of the port to the driver.
     pub dead_after_ms: u32,
+    /// In wiring `over`: how the bonding device that we make speaks LACP.
+    pub lacp: LacpConfig,
     /// What the neighbours are told after the active port changed.
     pub announce: Announce,
     /// Promiscuous mode of the ports. `Auto`: while the aggregate itself is promiscuous, or a port's VLAN filter is
@@ -87,6 +90,7 @@ impl Default for AggregateConfig {
             watches: Watches::default(),
             watch_policy: WatchPolicy::default(),
             dead_after_ms: 250,
+            lacp: LacpConfig::default(),
             announce: Announce::default(),
             promisc: Toggle::default(),
             allmulti: Toggle::default(),

@@ -60,6 +60,9 @@ pub struct Capabilities {
     pub tcx: bool,
     /// netkit pairs whose MAC can be set (Linux 6.11, `CONFIG_NETKIT`).
     pub netkit: bool,
+    /// The bonding driver; asked for only where one of its devices is to be made.
+    #[serde(default)]
+    pub bonding: bool,
 }
 
 /// An interface.

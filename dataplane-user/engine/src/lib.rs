@@ -19,6 +19,7 @@ pub mod action;
 pub mod aggregate;
 pub mod announce;
 pub mod arrivals;
+pub mod bond;
 pub mod changes;
 pub mod config;
 pub mod downstream;

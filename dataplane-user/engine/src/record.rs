@@ -52,6 +52,9 @@ pub struct Record {
     /// Name of its peer.
     #[serde(rename = "hidden")]
     pub peer: String,
+    /// In wiring `over`: the driver's device was made by us, and goes on detach.
+    #[serde(default)]
+    pub made: bool,
     /// The aggregate's MAC.
     pub mac: Mac,
     /// The ports.
@@ -68,6 +71,12 @@ impl Record {
     /// Takes back what was changed since it was `former`. That does not make it an older copy.
     pub fn take_back(&mut self, former: Self) {
         *self = Self { sequence: self.sequence, ..former };
+    }
+
+    /// Whether the aggregate's device is ours: then it has what the ports had, and they get it back on detach.
+    #[must_use]
+    pub const fn has_own_device(&self) -> bool {
+        self.made || self.config.wiring.has_pair()
     }
 
     /// The configuration with what is in use for what was left to us.

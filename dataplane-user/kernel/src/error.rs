@@ -1,6 +1,6 @@
 //! What can go wrong between us and the kernel.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rustix::io::Errno;
 
@@ -31,6 +31,16 @@ pub enum KernelError {
         /// The setting.
         setting: String,
     },
+    /// What was waited for did not come about.
+    #[error("{subject}: {missing} ({} s)", limit.as_secs())]
+    NotInTime {
+        /// The interface.
+        subject: String,
+        /// What is missing.
+        missing: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// Something that was to be carried out cannot be understood; a record from another version, perhaps.
     #[error("{subject}: malformed {what}")]
     Malformed {
@@ -54,7 +64,7 @@ impl KernelError {
             Self::Refused { failure, .. } => failure.errno(),
             Self::Gone(_) => Some(Errno::NODEV),
             Self::NameTaken(_) => Some(Errno::EXIST),
-            Self::NoEffect { .. } | Self::Malformed { .. } => None,
+            Self::NoEffect { .. } | Self::NotInTime { .. } | Self::Malformed { .. } => None,
         }
     }
 }

@@ -106,7 +106,8 @@ fn leave_out(host: &mut Host, step: &Step) {
 pub fn to_ports(record: &mut Record, steps: &[Step], executor: &mut Executor, left: &mut Left) {
     let (moves, removal) = steps.split_at(removal_of(steps));
     left.carry_out(moves, executor);
-    let exists = removal.iter().any(|step| matches!(step, Step::Link(LinkStep::Pair { .. })));
+    let is_device = |step: &Step| matches!(step, Step::Link(LinkStep::Pair { .. } | LinkStep::Bond { .. }));
+    let exists = removal.iter().any(is_device);
     for _ in 0..ROUNDS {
         match more_to_move(record, executor) {
             Ok(Some(more)) if exists => left.carry_out(&more, executor),
@@ -155,16 +156,18 @@ fn moves(host: &Host, record: &Record) -> Vec<Step> {
     steps
 }
 
-/// Where in the steps of a detach the removal of the aggregate begins.
+/// Where in the steps of a detach the removal of the aggregate begins: with its programs, if they go just before it.
 fn removal_of(steps: &[Step]) -> usize {
     let is_removal = |step: &Step| {
         matches!(
             step,
-            Step::Program(ProgramStep::Tx { .. } | ProgramStep::Relay { .. } | ProgramStep::Maps { .. })
-                | Step::Link(LinkStep::Pair { .. } | LinkStep::Namespace { .. })
+            Step::Program(ProgramStep::Maps { .. })
+                | Step::Link(LinkStep::Pair { .. } | LinkStep::Bond { .. } | LinkStep::Namespace { .. })
         )
     };
-    steps.iter().position(is_removal).unwrap_or(steps.len())
+    let is_program = |step: &&Step| matches!(step, Step::Program(ProgramStep::Tx { .. } | ProgramStep::Relay { .. }));
+    let removal = steps.iter().position(is_removal).unwrap_or(steps.len());
+    removal - steps[..removal].iter().rev().take_while(is_program).count()
 }
 
 /// What others gave to the aggregate during an attach that is being undone, on its way to a port.

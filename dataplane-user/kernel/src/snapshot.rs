@@ -34,12 +34,12 @@ pub fn snapshot(netlink: &mut Netlink) -> Result<Host, KernelError> {
             links.insert(link.index, link);
         }
     }
-    let capabilities = Capabilities { tcx: tcx_supported(), netkit: netlink.has_netkit() };
+    let capabilities = Capabilities { tcx: tcx_supported(), netkit: netlink.has_netkit(), bonding: false };
     Ok(Host { links, capabilities, ..layer3(netlink)? })
 }
 
 /// Adds to a picture all sysctls of these interfaces: those that become ports, whose settings the aggregate gets. It
-/// takes some hundred reads for each.
+/// takes some hundred reads for each. Also whether their cards encrypt flows.
 ///
 /// # Errors
 ///
@@ -48,6 +48,7 @@ pub fn complete_settings<'n>(host: &mut Host, names: impl IntoIterator<Item = &'
     for name in names {
         if let Some(link) = host.links.values_mut().find(|link| link.name == name) {
             link.sysctls = sysctl::read_all(name)?;
+            link.features.extend(ethtool::features(name, &CRYPTO_FEATURES)?);
         }
     }
     Ok(())

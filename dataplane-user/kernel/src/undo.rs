@@ -23,7 +23,7 @@ pub fn roll_back(store: &Store, record: &mut Record, executor: &mut Executor) ->
     let mut left = Left::default();
     let mut others = Return::of(executor);
     for step in &steps {
-        if matches!(step, Step::Link(LinkStep::Pair { .. })) {
+        if matches!(step, Step::Link(LinkStep::Pair { .. } | LinkStep::Bond { .. })) {
             others.hand_back(record, executor, &mut left);
         }
         left.note(Some(step), executor.undo(step));

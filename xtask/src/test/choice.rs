@@ -65,11 +65,12 @@ pub const PORTIONS: &[Portion] = &[
             (WIRING_DIRECT, &[CLSACT]),
             (CRASH, &["VETH_CLSACT"]),
             (OVER, &[]),
+            (OVER_MADE, &["taken_apart_again"]),
             ("vm_vlan", &[]),
         ],
         absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, "views", "warnings"],
         without: &[TAP, DIRECT, CONFIRM, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
-        full: &[FAILOVER, WIRING_DIRECT, OVER],
+        full: &[FAILOVER, WIRING_DIRECT, OVER, OVER_MADE],
     },
     // The common one: tcx and netkit; all cards, and partners with team.
     Portion {
@@ -82,6 +83,7 @@ pub const PORTIONS: &[Portion] = &[
             ("device", &[]),
             (OVER, &[]),
             (OVER_TEAM, &[]),
+            (OVER_MADE, &["taken_apart_again", "lacp_is_agreed_on"]),
             ("vm_cards", &["E1000E", "groups_arrive"]),
             ("vm_partners", &[]),
         ],
@@ -108,7 +110,7 @@ pub const PORTIONS: &[Portion] = &[
             "warnings",
         ],
         without: &[CLSACT, TAP, DIRECT, BOND],
-        full: &[OVER],
+        full: &[OVER, OVER_MADE],
     },
     // The newest: what a kernel is most likely to break.
     Portion {
@@ -132,7 +134,7 @@ pub const PORTIONS: &[Portion] = &[
             "warnings",
         ],
         without: &[CLSACT, TAP, DIRECT, PULLED, VIRTIO, ROOT_BEHIND, TEAM, ACTIVE_BOND, HUNDRED, LOADS_SHARED],
-        full: &[WIRING_DIRECT, OVER],
+        full: &[WIRING_DIRECT, OVER, OVER_MADE],
     },
 ];
 
@@ -142,6 +144,8 @@ const HARNESS: &str = "harness";
 const REFUSALS: &str = "refusals";
 /// What needs the bonding driver, which the machine of the test itself may not have.
 const OVER: &str = "over";
+/// The same, where the device is made.
+const OVER_MADE: &str = "over_made";
 /// What needs the team driver likewise.
 const OVER_TEAM: &str = "over_team";
 /// Field scenario S1.

@@ -97,7 +97,7 @@ impl Args for AttachArguments {
         let port = Arg::new("port").long("port").value_name(syntax::port()).action(ArgAction::Append);
         let port = port
             .value_parser(GivenPort::read)
-            .help("A port, and its settings; repeat for each. Those of a bonding or team device are its members");
+            .help("A port, and its settings; repeat for each. Those of a bond or team that is there are its members");
         let groups = GROUPS.iter().map(group);
         let command = command.args([name, port]).args(AggregateConfig::rows().map(option)).args(groups);
         Manner::augment_args(command)

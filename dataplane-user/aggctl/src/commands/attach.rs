@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aggctl_engine::{config::AggregateConfig, options::differences, plan, record::Phase};
+use aggctl_engine::{bond::NoBond, config::AggregateConfig, options::differences, plan, record::Phase};
 use aggctl_kernel::{
     privilege,
     state::{StateError, Store},
@@ -71,6 +71,10 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
 fn completed(request: &AttachRequest) -> Result<AggregateConfig, Failure> {
     let mut config = request.config.clone();
     operation::complete(&mut config, request.mode_is_chosen)?;
+    if config.wiring.has_pair() && config.lacp.on {
+        let elsewhere = NoBond::LacpElsewhere { name: config.name };
+        return Err(Failure::Usage(format!("{elsewhere}; on a device of our own it is not built yet")));
+    }
     if config.wiring.has_pair() && config.ports.is_empty() {
         return Err(Failure::Usage(plan::Refusal::NoPort { name: config.name }.to_string()));
     }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aggctl_engine::config::{AggregateConfig, Wiring};
+use aggctl_engine::{
+    config::{AggregateConfig, Wiring},
+    host::Link,
+};
 use aggctl_kernel::{error::KernelError, netlink::Netlink, watch::Watcher};
 use sd_notify::NotifyState;
 
@@ -16,9 +19,9 @@ const REMINDER: Duration = Duration::from_secs(30);
 /// How long it takes that for granted, microseconds: longer than a reminder needs, and an attach after it.
 const EXTENSION: u32 = 120_000_000;
 
-/// Waits until there is an interface of each port's name; in wiring `over`, which no named port or the option asks for,
-/// until there is a driver's device of the aggregate's name, and the named ports are its members. Events wake it;
-/// nothing is changed. To be called in a runtime.
+/// Waits until there is an interface of each port's name; if none is named, until there is a driver's device of the
+/// aggregate's name. If there is such a device, until the named ports are its members. Events wake it; nothing is
+/// changed. To be called in a runtime.
 ///
 /// # Errors
 /// If they are not there in time, or the kernel cannot be asked.
@@ -54,16 +57,16 @@ pub async fn await_ports(config: &AggregateConfig, limit: Limit) -> Result<(), F
 
 /// The ports that have no interface, or are no members yet, and the driver's device, in words; empty if all are there.
 fn missing(netlink: &mut Netlink, config: &AggregateConfig) -> Result<String, KernelError> {
-    let is_over = matches!((config.wiring, &config.ports[..]), (Wiring::Over, _) | (Wiring::Auto, []));
-    let device = if is_over { netlink.link_named(&config.name)? } else { None };
+    let may_be_over = matches!(config.wiring, Wiring::Over | Wiring::Auto);
+    let device = if may_be_over { netlink.link_named(&config.name)? } else { None };
     let mut names = Vec::new();
-    if is_over && device.is_none() {
+    if may_be_over && config.ports.is_empty() && device.is_none() {
         names.push(config.name.as_str());
     }
     for port in &config.ports {
         let link = netlink.link_named(&port.name)?;
-        let master = device.as_ref().map(|device| device.index);
-        if link.is_none_or(|link| is_over && link.master != master) {
+        let is_member = |link: &Link| device.as_ref().is_none_or(|device| link.master == Some(device.index));
+        if !link.is_some_and(|link| is_member(&link)) {
             names.push(port.name.as_str());
         }
     }

@@ -43,7 +43,7 @@ impl Controller {
     /// wait for: there may be many namespaces.
     pub(super) fn let_go(&self, port: PortId, elsewhere: Option<IfIndex>) {
         let Some(port) = self.record.ports.iter().find(|record| record.id == port).cloned() else { return };
-        if !self.record.config.wiring.has_pair() {
+        if !self.record.has_own_device() {
             return; // nothing was set
         }
         let record = self.record.clone();

@@ -140,10 +140,10 @@ pub fn run_when(
         controller.query_all();
         controller.keep_disk();
         // Whatever is deleted by others from here on can be given back.
-        if controller.record.config.wiring.has_pair() {
+        if controller.record.has_own_device() {
             controller.mirror.refresh(&mut controller.executor.netlink, &mut controller.record);
         }
-        if attaches && controller.record.config.wiring.has_pair() {
+        if attaches && controller.record.has_own_device() {
             controller.await_late();
         }
         supervisor.ready();
@@ -249,12 +249,13 @@ impl Controller {
         }
         let members = record.ports.iter().map(ports::member).collect();
         let remembered = operation::memory(&store);
-        let executor = operation::executor(&store, &record)?;
+        let mut executor = operation::executor(&store, &record)?;
         let table = executor.dataplane.table()?;
         // Ports may have gone and come back while nobody watched.
         table.find_devices();
-        // What was written may be out of date, or lost: the programs go by the table.
-        let known = Memory { active: table.load().choose().or(remembered.active), ..remembered.clone() };
+        // What was written may be out of date, or lost: the programs go by the table, and a driver by itself.
+        let active = over::active(&mut executor.netlink, &record)?.or_else(|| table.load().choose());
+        let known = Memory { active: active.or(remembered.active), ..remembered.clone() };
         Ok(Self {
             engine: Aggregate::new(record.config.clone(), members, record.mac, &known),
             changes: remembered.changes.clone(),
@@ -450,6 +451,8 @@ impl Controller {
         self.take_late();
         if self.record.config.wiring.has_pair() {
             self.look_for_foreign();
+        }
+        if self.record.has_own_device() {
             self.mirror.begin(&self.record);
         }
         self.keep_disk();

@@ -6,16 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aggctl_common::PortId;
 use aggctl_engine::{
     Event,
     config::AggregateConfig,
     host::{Host, Link},
     plan::{self, MemberChanges},
-    record::PortRecord,
+    record::{PortRecord, Record},
 };
 use aggctl_kernel::{
     dataplane::{DataplaneError, Stamper},
+    error::KernelError,
     execute::Executor,
+    netlink::Netlink,
 };
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
@@ -59,6 +62,15 @@ impl Over {
         }
         self.stamper.stamp()
     }
+}
+
+/// The port that the driver has active, in wiring `over` and where one carries everything.
+pub(super) fn active(netlink: &mut Netlink, record: &Record) -> Result<Option<PortId>, KernelError> {
+    if record.config.wiring.has_pair() {
+        return Ok(None);
+    }
+    let active = netlink.link(record.index)?.and_then(|link| link.driver?.active);
+    Ok(record.ports.iter().find(|port| active.is_some() && port.index == active).map(|port| port.id))
 }
 
 /// After how long the driver chooses.

@@ -69,19 +69,20 @@ pub fn attach(
 ) -> Result<(Record, Option<ChangeListener>), Failure> {
     let mut netlink = Netlink::open()?;
     // It takes its time, so before others have to wait for us.
-    let has_pair = wish.config.wiring.has_pair();
-    let ports = if has_pair { named(&netlink.links()?, &wish.config) } else { Vec::new() };
-    let conflicts = if has_pair { conflicts::find(&ports, store.name())? } else { Vec::new() };
+    let makes_ports = wish.config.wiring.has_pair() || netlink.link_named(store.name())?.is_none();
+    let ports = if makes_ports { named(&netlink.links()?, &wish.config) } else { Vec::new() };
+    let conflicts = if makes_ports { conflicts::find(&ports, store.name())? } else { Vec::new() };
     // Until the record is there that says whose ports these are.
     let ports = store.lock_ports(PORTS_PATIENCE)?;
     // Before the picture is taken: what is not in it must be received.
     let listener = ChangeListener::open(None)?;
     let mut host = snapshot(&mut netlink)?;
-    if has_pair {
+    if makes_ports {
         complete_settings(&mut host, wish.config.ports.iter().map(|port| port.name.as_str()))?;
     }
+    host.capabilities.bonding = makes_ports && !wish.config.wiring.has_pair() && netlink.has_bonding()?;
     let (mut record, warnings) = plan::attach(&host, &wish.config, &taken(store, &host)?)?;
-    if has_pair && !wish.checks.force {
+    if makes_ports && !wish.checks.force {
         let mut ports = wish.config.ports.iter().filter_map(|port| host.link(&port.name));
         ports.try_for_each(plan::check_kind)?;
     }

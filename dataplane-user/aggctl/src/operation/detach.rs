@@ -68,8 +68,7 @@ pub fn tear_down(store: &Store, mut record: Record, force: bool) -> Result<(), F
     let steps = plan::detach(&host, &record, force)?;
     executor.keep(&host, &record, &record.ports);
     // Each port that is not here any more: it may be elsewhere.
-    let is_elsewhere =
-        |port: &&PortRecord| record.config.wiring.has_pair() && record.interface_of(&host, port).is_none();
+    let is_elsewhere = |port: &&PortRecord| record.has_own_device() && record.interface_of(&host, port).is_none();
     for port in record.ports.iter().filter(is_elsewhere) {
         if let Moved::Restored(errors) = elsewhere::restore(&record, port, None) {
             info!(port = port.config.name, ?errors, "its settings were restored in another network namespace");

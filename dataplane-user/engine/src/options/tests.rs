@@ -146,7 +146,7 @@ fn what_is_planned_is_said_to_be() {
 
 #[test]
 fn an_unknown_word_or_name_is_answered_with_what_is_known() {
-    for part in ["'bogus'", "active-backup, hash, round-robin, random", "broadcast, lacp, tlb, alb"] {
+    for part in ["'bogus'", "active-backup, hash, round-robin, random, lacp", "broadcast, tlb, alb"] {
         assert!(complaint("mode=bogus").contains(part), "{part}");
     }
     for part in ["'bogus'", "stride", "poll"] {

@@ -5,12 +5,13 @@ use std::net::Ipv6Addr;
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
 
 use crate::{
+    bond::NoBond,
     config::{Addresses, AggregateConfig, Device, Hook, Wiring},
     host::{Address, DISABLE_IPV6, GEN_NONE, Host, Link},
     names,
     plan::{
         Change, LinkStep, OneWayStep, OtherAggregates, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
-        Warning, candidate, join::Joining, over, port::PlannedPort, port_settings, validate, wiring,
+        Warning, candidate, join::Joining, made, over, port::PlannedPort, port_settings, validate, wiring,
     },
     record::{JournalEntry, Layer3, Phase, RECORD_VERSION, Record},
 };
@@ -27,7 +28,12 @@ pub fn attach(
 ) -> Result<(Record, Vec<Warning>), Refusal> {
     validate(config)?;
     if config.wiring == Wiring::Over {
-        return over::attach(host, config, resolve(host, config.hook)?, taken);
+        let (hook, is_there) = (resolve(host, config.hook)?, host.link(&config.name).is_some());
+        let plan = if is_there { over::attach } else { made::attach };
+        return plan(host, config, hook, taken);
+    }
+    if config.lacp.on {
+        return Err(NoBond::LacpElsewhere { name: config.name.clone() }.into());
     }
     let peer = free_names(host, config, taken)?;
     let device = resolve_device(host, config.device)?;
@@ -36,6 +42,7 @@ pub fn attach(
     for (slot, wish) in (0..).zip(&config.ports) {
         let link = host.link(&wish.name).ok_or_else(|| Refusal::PortMissing { port: wish.name.clone() })?;
         candidate::check(host, link, taken)?;
+        candidate::check_ingress(link)?;
         let port = PlannedPort::new(host, PortId(slot), link).dropping(config.xdp)?;
         if config.addresses == Addresses::None {
             candidate::check_bare(&port)?;
@@ -60,6 +67,7 @@ pub fn attach(
         hook,
         index: IfIndex::NONE,
         peer_index: IfIndex::NONE,
+        made: false,
         mac: plan.source.link.mac,
         ports: ports.iter().zip(&config.ports).map(|(port, wish)| port.record(wish)).collect(),
         journal: plan.steps(&peer).into_iter().map(|step| JournalEntry { step, begun: false }).collect(),
@@ -112,7 +120,7 @@ fn resolve(host: &Host, hook: Hook) -> Result<Hook, Refusal> {
 }
 
 /// A route is described once, with one interface to replace: two of its ways cannot both be moved.
-fn check_multipath(ports: &[PlannedPort<'_>]) -> Result<(), Refusal> {
+pub(super) fn check_multipath(ports: &[PlannedPort<'_>]) -> Result<(), Refusal> {
     let is_ours = |link: &IfIndex| ports.iter().any(|port| port.link.index == *link);
     let routes = ports.iter().flat_map(|port| &port.layer3.routes);
     for route in routes.filter(|route| route.nexthop.is_none()) {
@@ -127,7 +135,7 @@ fn check_multipath(ports: &[PlannedPort<'_>]) -> Result<(), Refusal> {
 
 /// The port whose MAC, MTU and settings the aggregate gets: the first that has addresses, else the first that has
 /// routes, else the first.
-fn source<'p, 'h>(ports: &'p [PlannedPort<'h>]) -> Result<&'p PlannedPort<'h>, Refusal> {
+pub(super) fn source<'p, 'h>(ports: &'p [PlannedPort<'h>]) -> Result<&'p PlannedPort<'h>, Refusal> {
     let addressed = ports.iter().find(|port| port.has_addresses());
     addressed
         .or_else(|| ports.iter().find(|port| port.carries()))
@@ -162,9 +170,7 @@ impl AttachPlan<'_> {
         for port in &moved {
             steps.extend(joining.with_addresses(port, &mut given));
         }
-        if moved.iter().any(|port| port.layer3.addresses.iter().any(is_link_local)) {
-            steps.extend(self.generate_addresses());
-        }
+        steps.extend(generate_addresses(self.source.link).filter(|_| moves_link_local(self.ports)));
         let strict = port_settings::tighten(self.source.link).filter(|_| !moved.is_empty());
         steps.extend(strict.map(|setting| setting.of(Subject::Aggregate)));
         // Once more, from the aggregate: whoever asked meanwhile may have been answered by two ports.
@@ -203,24 +209,10 @@ impl AttachPlan<'_> {
         if self.host.links.values().any(|link| link.sysctls.contains_key(DISABLE_IPV6)) {
             steps.push(port_settings::sysctl_change(DISABLE_IPV6, "0", "1").of(Subject::Peer));
         }
-        // What a new interface had does not matter: undoing the attach removes it.
-        if !link.sysctls.is_empty() {
-            steps.push(OneWayStep::Sysctls { link: Subject::Aggregate, values: link.sysctls.clone() }.into());
-        }
-        // The kernel takes one only where router advertisements are received, which the sysctls say.
-        let token = link.token.map(|token| Setting::Token(Change { from: Ipv6Addr::UNSPECIFIED, to: token }));
-        steps.extend(token.map(|token| token.of(Subject::Aggregate)));
-        if !self.ports.iter().any(|port| port.carries() && port.layer3.addresses.iter().any(is_link_local)) {
-            steps.extend(self.generate_addresses());
-        }
+        steps.extend(inherit(link));
+        steps.extend(generate_addresses(link).filter(|_| !moves_link_local(self.ports)));
         steps.push(ProgramStep::Maps { present: Change::ON }.into());
         steps
-    }
-
-    /// Lets the aggregate make its own IPv6 addresses as the port did; not before link-local ones that move are there.
-    fn generate_addresses(&self) -> Option<Step> {
-        let mode = Change::between(GEN_NONE, self.source.link.addr_gen_mode?)?;
-        Some(Setting::AddrGenMode(mode).of(Subject::Aggregate))
     }
 
     /// The sending side, with the port that carries the addresses as the active one.
@@ -256,6 +248,27 @@ impl AttachPlan<'_> {
         }
         warnings
     }
+}
+
+/// Gives a new device the settings of the port whose place it takes.
+pub(super) fn inherit(source: &Link) -> impl Iterator<Item = Step> {
+    // What a new interface had does not matter: undoing the attach removes it.
+    let values = Some(source.sysctls.clone()).filter(|values| !values.is_empty());
+    let sysctls = values.map(|values| OneWayStep::Sysctls { link: Subject::Aggregate, values }.into());
+    // The kernel takes one only where router advertisements are received, which the sysctls say.
+    let token = source.token.map(|token| Setting::Token(Change { from: Ipv6Addr::UNSPECIFIED, to: token }));
+    sysctls.into_iter().chain(token.map(|token| token.of(Subject::Aggregate)))
+}
+
+/// Lets the aggregate make its own IPv6 addresses as the port did; not before link-local ones that move are there.
+pub(super) fn generate_addresses(source: &Link) -> Option<Step> {
+    let mode = Change::between(GEN_NONE, source.addr_gen_mode?)?;
+    Some(Setting::AddrGenMode(mode).of(Subject::Aggregate))
+}
+
+/// Whether link-local addresses are among what moves.
+pub(super) fn moves_link_local(ports: &[PlannedPort<'_>]) -> bool {
+    ports.iter().any(|port| port.carries() && port.layer3.addresses.iter().any(is_link_local))
 }
 
 /// Whether the address is an IPv6 link-local one.

@@ -20,7 +20,7 @@ pub struct OtherAggregates {
     pub names: BTreeSet<String>,
 }
 
-/// Whether `link` may become a port.
+/// Whether `link` may become a port of whatever device.
 pub(super) fn check(host: &Host, link: &Link, taken: &OtherAggregates) -> Result<(), Refusal> {
     let port = link.name.clone();
     if link.loopback {
@@ -50,6 +50,12 @@ pub(super) fn check(host: &Host, link: &Link, taken: &OtherAggregates) -> Result
     if let Some(upper) = host.stacked_on(link.index).find(|upper| !kind::is_tunnel(&upper.kind)) {
         return Err(Refusal::PortHasUpper { port, upper: upper.name.clone() });
     }
+    Ok(())
+}
+
+/// Whether nothing on the ingress of `link` would be bypassed by a program there.
+pub(super) fn check_ingress(link: &Link) -> Result<(), Refusal> {
+    let port = link.name.clone();
     let filter = link.hooks.clsact_ingress.first().map(|filter| format!("a tc filter ({filter})"));
     let chain = link.hooks.nft_ingress.first().map(|chain| format!("an nftables chain ({chain})"));
     filter.or(chain).map_or(Ok(()), |what| Err(Refusal::PortHasHook { port, what }))

@@ -12,7 +12,7 @@ use crate::{
     plan::{
         Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, early,
         layer3::{self, Transfer},
-        over, port, port_settings, wiring,
+        made, over, port, port_settings, wiring,
     },
     record::{JournalEntry, Layer3, Phase, PortRecord, Record},
 };
@@ -25,7 +25,7 @@ use crate::{
 /// Unless `force` is set: if a port would get addresses that has no link while the aggregate has, or a device is
 /// stacked on the aggregate. A detach that has begun ([`Phase::Detaching`]) is never refused.
 pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Refusal> {
-    if !record.config.wiring.has_pair() {
+    if !record.has_own_device() {
         return Ok(over::detach(record));
     }
     let ports =
@@ -43,19 +43,19 @@ pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Re
 }
 
 /// A port, and what it gets.
-struct Recipient<'a> {
-    port: &'a PortRecord,
-    link: &'a Link,
-    what: Layer3,
+pub(super) struct Recipient<'a> {
+    pub port: &'a PortRecord,
+    pub link: &'a Link,
+    pub what: Layer3,
 }
 
 impl Recipient<'_> {
-    fn subject(&self) -> Subject {
+    pub fn subject(&self) -> Subject {
         port::subject(self.port.id, &self.port.identity, self.link)
     }
 
     /// Whether it gets anything.
-    fn is_target(&self) -> bool {
+    pub fn is_target(&self) -> bool {
         let Layer3 { addresses, routes, nexthops, .. } = &self.what;
         !(addresses.is_empty() && routes.is_empty() && nexthops.is_empty())
     }
@@ -240,7 +240,10 @@ impl<'a> DetachPlan<'a> {
     fn steps(&self) -> Vec<Step> {
         let targets = || self.shares.iter().filter(|share| share.is_target());
         let mut steps = Vec::new();
-        if self.aggregate.is_some() {
+        if self.record.made {
+            // What it chooses would be a port that leaves.
+            steps.extend(self.programs());
+        } else if self.aggregate.is_some() {
             let target = targets().find(|share| share.link.has_link() && share.port.before.admin_up);
             steps.extend(target.map(|share| OneWayStep::Select { link: share.subject() }.into()));
         }
@@ -256,6 +259,10 @@ impl<'a> DetachPlan<'a> {
             let addresses = Layer3::of(self.host, aggregate.index).addresses;
             let addresses = layer3::in_adding_order(&addresses).rev();
             steps.extend(addresses.map(|a| Layer3Step::delete_address(&Subject::Aggregate, a)));
+            if self.record.made {
+                // Once more, when nothing leaves by the device any more, and before the other ports leave it.
+                steps.extend(targets().filter_map(Self::announce));
+            }
         }
         for share in &self.shares {
             steps.extend(self.release(share));
@@ -269,7 +276,7 @@ impl<'a> DetachPlan<'a> {
         let subject = share.subject();
         let transfer = self.transfer(share, self.index());
         let set = |setting: Setting| setting.of(subject.clone());
-        let mut steps = port_settings::restore_link(share.link, &share.port.before).map(set).collect::<Vec<_>>();
+        let mut steps = self.restore_link(share);
         let stays_up = share.port.before.admin_up;
         if !stays_up {
             // Before its addresses are there: going down would take the IPv6 ones along.
@@ -295,10 +302,26 @@ impl<'a> DetachPlan<'a> {
             steps.extend(transfer.move_nexthops());
         }
         steps.extend(self.detach_programs(share));
-        if stays_up && share.link.has_link() {
-            steps.push(OneWayStep::Announce { link: subject }.into());
-        }
+        steps.extend(Self::announce(share));
         steps
+    }
+
+    /// Tells the neighbours that a port has its addresses back.
+    fn announce(share: &Recipient<'_>) -> Option<Step> {
+        let reaches = share.port.before.admin_up && share.link.has_link();
+        reaches.then(|| OneWayStep::Announce { link: share.subject() }.into())
+    }
+
+    /// Takes a port out of the driver's device, if it is in it; gives it its MAC and MTU, and sets it up if it was.
+    fn restore_link(&self, share: &Recipient<'_>) -> Vec<Step> {
+        let (now, before) = (share.link, &share.port.before);
+        if self.record.made && now.master == Some(self.index()) {
+            return made::leave(share);
+        }
+        if before.master.is_some() {
+            return Vec::new(); // its owner made it a member when the device was there
+        }
+        port_settings::restore_link(now, before).map(|setting| setting.of(share.subject())).collect()
     }
 
     /// Makes a port what it was. The receiving program goes last: as long as the MAC is the aggregate's, the host must
@@ -310,7 +333,7 @@ impl<'a> DetachPlan<'a> {
         let mut steps = Vec::new();
         if !is_target {
             steps.extend(port_settings::take_down(share.link, before).map(set));
-            steps.extend(port_settings::restore_link(share.link, before).map(set));
+            steps.extend(self.restore_link(share));
             steps.extend(self.restore_sysctl(share, DISABLE_IPV6));
         }
         let own = share.port.addresses.iter().filter(|a| !layer3::is_given(a, before));
@@ -332,7 +355,13 @@ impl<'a> DetachPlan<'a> {
         let link = share.subject();
         let early = early::off(self.record, share.port.id, &link);
         let rx = ProgramStep::Rx { link, hook: self.record.hook, attached: Change::OFF }.into();
-        early.into_iter().chain([rx])
+        early.into_iter().chain((!self.record.made).then_some(rx))
+    }
+
+    /// Takes off the programs of the device.
+    fn programs(&self) -> Vec<Step> {
+        let programs = wiring::programs(self.record.config.wiring, self.record.device, self.record.hook);
+        programs.iter().rev().filter_map(Step::inverse).collect()
     }
 
     /// Removes the device, its namespace and the maps; the device first, so that as long as it is there the maps are
@@ -342,9 +371,10 @@ impl<'a> DetachPlan<'a> {
         let peer = || self.host.links.get(&self.record.peer_index).filter(|link| link.name == self.record.peer);
         // Without the aggregate here, its other end holds on to it wherever it was moved.
         let end = self.aggregate.or_else(|| peer().filter(|_| !self.record.config.wiring.has_namespace()));
-        if let Some(link) = end {
-            let programs = wiring::programs(self.record.config.wiring, self.record.device, self.record.hook);
-            steps.extend(programs.iter().rev().filter_map(Step::inverse));
+        if self.record.made {
+            steps.extend(self.aggregate.map(|link| made::device(self.record, link, Change::OFF)));
+        } else if let Some(link) = end {
+            steps.extend(self.programs());
             let pair = PairSettings {
                 device: self.record.device,
                 name: self.record.config.name.clone(),
@@ -360,7 +390,8 @@ impl<'a> DetachPlan<'a> {
         steps.push(ProgramStep::Maps { present: Change::OFF }.into());
         // At last, of ports that are gone, too.
         steps.extend(self.record.ports.iter().map(port::manage));
-        steps.push(LinkStep::Managed { link: Subject::Peer, managed: Change::ON }.into());
+        let peer = || LinkStep::Managed { link: Subject::Peer, managed: Change::ON }.into();
+        steps.extend((!self.record.made).then(peer));
         steps
     }
 

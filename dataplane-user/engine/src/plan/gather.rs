@@ -26,7 +26,7 @@ const PROXY: u8 = 0x08;
 #[must_use]
 pub fn gather(host: &Host, record: &Record) -> Vec<Step> {
     let Some(aggregate) = aggregate(host, record) else { return Vec::new() };
-    if !record.config.wiring.has_pair() {
+    if !record.has_own_device() {
         return Vec::new(); // all addresses are where they were
     }
     if record.config.addresses == Addresses::None {
@@ -114,7 +114,7 @@ pub fn is_left(host: &Host, record: &Record) -> bool {
 /// is gone from it. The aggregate's number is `from`.
 #[must_use]
 pub fn hand_back(host: &Host, record: &Record, from: IfIndex, what: &Layer3) -> Vec<Step> {
-    if !record.config.wiring.has_pair() {
+    if !record.has_own_device() {
         return Vec::new(); // the device stays, with all that it has
     }
     let home = record.ports.iter().find(|port| port.addresses.iter().any(|a| layer3::is_given(a, &port.before)));
@@ -161,7 +161,7 @@ pub fn restore_arrivals(
     ports: &[PortRecord],
     came: impl Fn(IfIndex) -> Layer3,
 ) -> Vec<Step> {
-    if !record.config.wiring.has_pair() {
+    if !record.has_own_device() {
         return Vec::new(); // nothing was flushed for our sake
     }
     let ports = ports.iter().filter_map(|port| Some((port, record.interface_of(host, port)?)));

@@ -38,6 +38,16 @@ impl Joining<'_> {
     /// Makes a port of an interface that carries addresses, which move to the aggregate. `given` has the addresses and
     /// neighbours that the aggregate already got.
     pub fn with_addresses(&self, port: &PlannedPort<'_>, given: &mut Vec<Address>) -> Vec<Step> {
+        let mut steps = self.open(port);
+        steps.extend(self.move_layer3(port, given, self.receive(port)));
+        steps.extend(self.join(port));
+        steps.extend(port_settings::tighten(port.link).map(|setting| setting.of(port.subject())));
+        steps
+    }
+
+    /// Moves to the aggregate what a port carries, after which that has nothing by itself. When the addresses are
+    /// there, and before anything leaves by the aggregate, `receive` is done.
+    pub fn move_layer3(&self, port: &PlannedPort<'_>, given: &mut Vec<Address>, receive: Vec<Step>) -> Vec<Step> {
         let what = &port.layer3;
         let transfer = Transfer {
             order: &self.host.routes,
@@ -48,7 +58,7 @@ impl Joining<'_> {
             source: port.subject(),
             to: Subject::Aggregate,
         };
-        let mut steps = self.open(port);
+        let mut steps = Vec::new();
         steps.extend(port_settings::loosen(port.link).map(|setting| setting.of(port.subject())));
         steps.extend(port_settings::loosen(self.aggregate).map(|setting| setting.of(Subject::Aggregate)));
         steps.extend(transfer.add_neighbours());
@@ -59,12 +69,10 @@ impl Joining<'_> {
                 steps.push(Layer3Step::add_address(&Subject::Aggregate, &address));
             }
         }
-        steps.extend(self.receive(port));
+        steps.extend(receive);
         steps.extend(transfer.add_routes());
         steps.extend(transfer.move_nexthops());
         steps.extend(port.strip(self.host));
-        steps.extend(self.join(port));
-        steps.extend(port_settings::tighten(port.link).map(|setting| setting.of(port.subject())));
         steps
     }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId, ports::slots};
 
 use crate::{
+    bond::NoBond,
     config::{AggregateConfig, Device, Hook, Mode, PortConfig, Wiring},
-    driver::{CRYPTO_FEATURES, TLS_OFFLOAD},
+    driver::{CRYPTO_FEATURES, DriverMode, TLS_OFFLOAD},
     host::{Host, Link},
     plan::{Change, OtherAggregates, ProgramStep, Refusal, Step, Warning, port::PlannedPort},
     record::{JournalEntry, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
@@ -19,7 +20,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// If `over` was asked for and the device is none of a driver's; or if we cannot choose the port in its place.
+/// If `over` was asked for and the device is none of a driver's, or there is none and no port is named; or if we cannot
+/// choose the port in its place.
 pub fn complete(host: &Host, config: &mut AggregateConfig, mode_is_chosen: bool) -> Result<(), Refusal> {
     let device = host.link(&config.name);
     let driver = device.and_then(|device| device.driver);
@@ -32,7 +34,12 @@ pub fn complete(host: &Host, config: &mut AggregateConfig, mode_is_chosen: bool)
         return Ok(());
     }
     let name = || config.name.clone();
-    let (Some(device), Some(driver)) = (device, driver) else { return Err(Refusal::NoDriver { name: name() }) };
+    let (device, driver) = match (device, driver) {
+        (Some(device), Some(driver)) => (device, driver),
+        // It is to be made of the ports.
+        (None, _) if !config.ports.is_empty() => return Ok(()),
+        _ => return Err(Refusal::NoDriver { name: name() }),
+    };
     let members = members(host, device.index);
     if let Some(port) = config.ports.iter().find(|port| members.iter().all(|member| member.name != port.name)) {
         return Err(Refusal::NoMember { name: name(), port: port.name.clone() });
@@ -80,6 +87,12 @@ pub(super) fn attach(
         return Err(Refusal::NoDriver { name: name() });
     };
     driver.check(&config.name, config.mode)?;
+    if config.lacp.on && driver.mode != DriverMode::Lacp {
+        return Err(NoBond::LacpElsewhere { name: name() }.into());
+    }
+    if let Some(option) = config.lacp.special() {
+        return Err(NoBond::NotOurs { name: name(), option }.into());
+    }
     let mut ports = Vec::new();
     for (slot, wish) in (0..).zip(&config.ports) {
         let link = host.link(&wish.name).filter(|link| link.master == Some(device.index));
@@ -103,6 +116,7 @@ pub(super) fn attach(
         index: device.index,
         peer_index: IfIndex::NONE,
         peer: String::new(),
+        made: false,
         mac: device.mac,
         ports,
         journal: steps.into_iter().map(|step| JournalEntry { step: step.into(), begun: false }).collect(),
@@ -140,9 +154,12 @@ pub struct MemberChanges {
 }
 
 /// Compares the members with the ports of the record. Members beyond the most ports that an aggregate can have are left
-/// to the driver.
+/// to the driver. Nothing changes if the device is gone.
 #[must_use]
 pub fn follow(host: &Host, record: &Record) -> MemberChanges {
+    if !host.links.contains_key(&record.index) {
+        return MemberChanges::default(); // all of it ends, and members of a device that we made are to be given back
+    }
     let members = members(host, record.index);
     let port_of = |member: &Link| record.ports.iter().find(|port| port.index == Some(member.index));
     let is_member = |port: &&PortRecord| members.iter().any(|member| port.index == Some(member.index));

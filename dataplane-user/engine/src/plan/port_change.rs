@@ -44,6 +44,7 @@ pub fn add_port(
         return Err(Refusal::PortTwice { port: wish.name.clone() });
     }
     candidate::check(host, link, taken)?;
+    candidate::check_ingress(link)?;
     candidate::check_mtu(link, aggregate)?;
     let port = PlannedPort::new(host, free_slot(record)?, link).dropping(config.xdp)?;
     let joining = Joining { host, config, hook: record.hook, aggregate };

@@ -2,7 +2,7 @@
 
 use aggctl_common::MAX_PORTS;
 
-use crate::{driver::UnfitDriver, host::MtuLimits, names::InvalidName, options::Invalid};
+use crate::{bond::NoBond, driver::UnfitDriver, host::MtuLimits, names::InvalidName, options::Invalid};
 
 /// Why nothing was done. Each is one line that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,8 +23,8 @@ pub enum Refusal {
     },
     /// `over` was asked for, and there is no such device.
     #[error(
-        "wiring over needs {name} to be a bonding or team device, and it is neither; name one that is, or use --wiring \
-         shared"
+        "wiring over needs {name} to be a bonding or team device, and it is neither; name one that is, name ports that \
+         one shall be made of (--port), or use --wiring shared"
     )]
     NoDriver {
         /// What was named.
@@ -68,6 +68,9 @@ pub enum Refusal {
         /// The ethtool feature.
         feature: &'static str,
     },
+    /// No bonding device can be made.
+    #[error(transparent)]
+    NoBond(#[from] NoBond),
     /// The option is not for wiring `over`.
     #[error("{option} is not for wiring over: {instead}")]
     NotOver {

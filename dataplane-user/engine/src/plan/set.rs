@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bond::NoBond,
     config::AggregateConfig,
     options::{self, Assignment},
     plan::{Refusal, validate},
@@ -39,6 +40,9 @@ pub fn set(record: &Record, change: &LiveChange) -> Result<AggregateConfig, Refu
     if !config.wiring.has_pair() && config.mode.shares() != record.config.mode.shares() {
         let option = "a change between active-backup and modes in which several ports carry traffic";
         return Err(Refusal::NotOver { option, instead: "give the driver another mode, and attach again" });
+    }
+    if config.lacp.on != record.config.lacp.on {
+        return Err(NoBond::LacpElsewhere { name: config.name }.into());
     }
     if config.primary != record.config.primary {
         validate::check_primary(&config)?;

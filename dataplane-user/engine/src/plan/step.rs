@@ -13,7 +13,7 @@ pub use self::{
     change::Change,
     layer3::Layer3Step,
     link::{LinkStep, PairSettings, Setting},
-    one_way::OneWayStep,
+    one_way::{Awaited, OneWayStep},
     program::ProgramStep,
 };
 use crate::identity::Identity;

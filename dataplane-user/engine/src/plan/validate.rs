@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aggctl_common::MAX_PORTS;
 
 use crate::{
+    bond::NoBond,
     config::{AggregateConfig, PortConfig, TableKind, Wiring, Xdp},
     names, options,
     plan::Refusal,
@@ -51,6 +52,9 @@ pub(super) fn check(config: &AggregateConfig) -> Result<(), Refusal> {
     }
     if config.wiring == Wiring::Over {
         check_over(config)?;
+    }
+    if let Some(option) = config.lacp.special().filter(|_| !config.lacp.on) {
+        return Err(NoBond::NoLacp { option }.into());
     }
     if config.hash.table == TableKind::KernelCompat && config.hash.seed != 0 {
         return Err(Refusal::SeedOfKernel);

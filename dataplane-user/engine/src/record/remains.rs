@@ -57,6 +57,7 @@ impl Remains {
             index: aggregate.map_or(IfIndex::NONE, |link| link.index),
             peer_index: host.link(&peer).map_or(IfIndex::NONE, |link| link.index),
             peer,
+            made: false,
             mac: aggregate.map(|link| link.mac).unwrap_or_default(),
             ports,
             journal: Vec::new(),

@@ -170,7 +170,7 @@ fn a_port_with_a_setting_that_nobody_can_type_is_not_added() {
 #[test]
 fn what_another_version_asks_for_is_refused() {
     let (_, record) = attached();
-    for (key, value, part) in [("bogus", "1", "bogus"), ("poll", "0", "1 to 60000"), ("mode", "lacp", "not built")] {
+    for (key, value, part) in [("bogus", "1", "bogus"), ("poll", "0", "1 to 60000"), ("mode", "tlb", "not built")] {
         let options = vec![Assignment { key: key.to_owned(), value: value.to_owned() }];
         let refusal = plan::set(&record, &LiveChange { options, ..LiveChange::default() }).unwrap_err().to_string();
         assert!(refusal.contains(part), "{refusal}");

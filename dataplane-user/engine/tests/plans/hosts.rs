@@ -96,8 +96,10 @@ pub fn config(spec: &HostSpec) -> AggregateConfig {
 
 /// The host before anything is attached.
 pub fn build(spec: &HostSpec) -> World {
-    let mut world =
-        World::with(Host { capabilities: Capabilities { tcx: spec.tcx, netkit: spec.netkit }, ..Host::default() });
+    let mut world = World::with(Host {
+        capabilities: Capabilities { tcx: spec.tcx, netkit: spec.netkit, bonding: true },
+        ..Host::default()
+    });
     add_link(&mut world, 50, "eth9");
     if spec.rival == 1 {
         add_rival(&mut world);

@@ -7,6 +7,7 @@ mod arrivals;
 mod change;
 mod early;
 mod hosts;
+mod made;
 mod model;
 mod over;
 mod records;

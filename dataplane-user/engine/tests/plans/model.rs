@@ -9,9 +9,11 @@ use std::{
 
 use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
+    bond::BondSettings,
     config::Device,
+    driver::{DriverKind, DriverState},
     host::{Address, Host, Link, Neighbour, Route},
-    plan::{Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Setting, Step, Subject},
+    plan::{Awaited, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Setting, Step, Subject},
 };
 
 use crate::wire;
@@ -41,6 +43,8 @@ pub struct World {
     pub relay: bool,
     /// What network managers leave alone: ports by their slots, the peer as none.
     pub unmanaged: BTreeSet<Option<PortId>>,
+    /// MAC and MTU that the members of the driver's device had before.
+    pub members: BTreeMap<IfIndex, (Mac, u32)>,
     next: u32,
 }
 
@@ -108,6 +112,22 @@ impl World {
             }
             LinkStep::Pair { pair, present } if present.to => self.create_pair(pair),
             LinkStep::Pair { pair, .. } => self.delete_pair(pair),
+            LinkStep::Bond { bond, present } if present.to => self.create_bond(bond),
+            LinkStep::Bond { bond, .. } => {
+                if let Some(index) = self.host.link(&bond.name).map(|link| link.index) {
+                    self.release_all(index);
+                    self.delete_link(index);
+                }
+                self.tx = false;
+            }
+            LinkStep::Member { link, member } => {
+                let port = self.resolve(link).unwrap();
+                match self.resolve(&Subject::Aggregate) {
+                    Some(device) if member.to => self.enslave(port, device),
+                    Some(device) => self.release(port, device),
+                    None => assert!(!member.to, "no device to be a member of"),
+                }
+            }
             LinkStep::Set { link: Subject::Peer, setting } if self.namespace => self.set_apart(setting),
             LinkStep::Set { link, setting } => {
                 if let Some(index) = self.resolve(link) {
@@ -230,6 +250,12 @@ impl World {
                 assert!(self.maps, "selecting needs the maps");
                 self.selected = Some(slot(link).expect("a port is selected"));
             }
+            OneWayStep::Await { link, what } => {
+                let Some(index) = self.resolve(link) else { return };
+                let members = || self.host.links.values().filter(|link| link.master == Some(index));
+                let met = *what == Awaited::Link || members().any(Link::has_link);
+                assert!(met && self.host.links[&index].admin_up, "{what:?} does not come about");
+            }
             OneWayStep::Announce { link } => {
                 if let Some(index) = self.resolve(link) {
                     assert!(self.host.links[&index].carrier, "announced through a dead port");
@@ -263,6 +289,57 @@ impl World {
                 self.host.links.insert(index, link);
             }
         }
+    }
+
+    fn create_bond(&mut self, bond: &BondSettings) {
+        self.pair = Some((bond.name.clone(), String::new()));
+        let index = IfIndex(self.next);
+        self.next += 1;
+        let link = Link {
+            index,
+            name: bond.name.clone(),
+            ethernet: true,
+            kind: "bond".to_owned(),
+            mac: bond.mac,
+            mtu: bond.mtu,
+            driver: Some(DriverState { kind: DriverKind::Bonding, mode: bond.mode, active: None }),
+            addr_gen_mode: Some(1),
+            sysctls: BTreeMap::from([("ipv6/disable_ipv6".to_owned(), "0".to_owned())]),
+            ..Link::default()
+        };
+        self.host.links.insert(index, link);
+    }
+
+    /// What the driver does with a new member.
+    fn enslave(&mut self, port: IfIndex, device: IfIndex) {
+        if self.host.links[&port].master == Some(device) {
+            return;
+        }
+        assert!(!self.host.links[&port].admin_up, "{port} is up: the driver does not take it");
+        assert!(!self.host.addresses.iter().any(|a| a.link == port), "{port} has addresses");
+        let Link { mac, mtu, .. } = self.host.links[&device];
+        let link = self.link(port);
+        let former = (link.mac, link.mtu);
+        (link.mac, link.mtu, link.master) = (mac, mtu, Some(device));
+        self.members.insert(port, former);
+        self.set_admin(port, true);
+    }
+
+    /// What the driver does with a member that goes.
+    fn release(&mut self, port: IfIndex, device: IfIndex) {
+        let Some(link) = self.host.links.get(&port).filter(|link| link.master == Some(device)) else { return };
+        let index = link.index;
+        self.set_admin(index, false);
+        let former = self.members.remove(&port).unwrap();
+        let link = self.link(port);
+        (link.mac, link.mtu, link.master) = (former.0, former.1, None);
+        self.update_carrier();
+    }
+
+    /// What the driver does with all members when its device goes.
+    pub fn release_all(&mut self, device: IfIndex) {
+        let members: Vec<_> = self.members.keys().copied().collect();
+        members.into_iter().for_each(|port| self.release(port, device));
     }
 
     fn delete_pair(&mut self, pair: &PairSettings) {
@@ -307,6 +384,12 @@ impl World {
     /// Each end of a pair has carrier while the other is up.
     fn update_carrier(&mut self) {
         let Some((aggregate, peer)) = self.pair.clone() else { return };
+        if let Some(device) = self.host.link(&aggregate).filter(|link| link.driver.is_some()) {
+            let index = device.index;
+            let linked = self.host.links.values().any(|link| link.master == Some(index) && link.has_link());
+            self.link(index).carrier = linked;
+            return;
+        }
         let find = |name: &str| self.host.link(name).or(self.apart.as_ref().filter(|link| link.name == name));
         let both = [&aggregate, &peer].map(|name| find(name).is_some_and(|link| link.admin_up));
         for link in self.host.links.values_mut().filter(|link| link.name == aggregate || link.name == peer) {

@@ -17,7 +17,7 @@ const BOND: IfIndex = IfIndex(9);
 
 /// A host with a bond of `eth1` to `eth3`, by their numbers, and `eth4`, which is in none.
 fn host(mode: DriverMode) -> Host {
-    let mut host = Host { capabilities: Capabilities { tcx: true, netkit: true }, ..Host::default() };
+    let mut host = Host { capabilities: Capabilities { tcx: true, netkit: true, bonding: true }, ..Host::default() };
     for index in (1..=4).map(IfIndex) {
         let name = format!("eth{index}");
         let member = index.0 < 4;
@@ -168,6 +168,9 @@ fn members_that_come_and_go_are_seen_and_slots_are_used_again() {
     assert_eq!(changes.left, [PortId(1)]);
     let joined: Vec<_> = changes.joined.iter().map(|port| (port.id, port.config.name.as_str(), port.index)).collect();
     assert_eq!(joined, [(PortId(1), "eth4", Some(IfIndex(4)))]);
+    host.links.remove(&BOND);
+    host.links.values_mut().for_each(|link| link.master = None);
+    assert_eq!(plan::follow(&host, &record), plan::MemberChanges::default());
 }
 
 #[test]

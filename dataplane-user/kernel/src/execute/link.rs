@@ -26,6 +26,12 @@ impl Executor {
             LinkStep::Namespace { .. } => self.namespace.delete(),
             LinkStep::Pair { pair, present } if present.to => self.create_pair(pair),
             LinkStep::Pair { pair, .. } => self.delete_pair(pair),
+            LinkStep::Bond { bond, present } if present.to => self.netlink.create_bond(bond),
+            LinkStep::Bond { .. } => match self.find(&Subject::Aggregate) {
+                Err(KernelError::Gone(_)) => Ok(()),
+                device => self.netlink.delete_bond(device?.index),
+            },
+            LinkStep::Member { link, member } => self.set_member(link, member.to),
             LinkStep::Set { link, setting } => self.where_it_is(link, |netlink, target| set(netlink, target, setting)),
         }
     }
@@ -49,6 +55,15 @@ impl Executor {
         match self.on_peer(|netlink| netlink.delete_pair(&pair.peer, pair.device)) {
             Err(KernelError::Gone(_)) => Ok(()),
             other => other,
+        }
+    }
+
+    /// Makes a port a member of the driver's device, or of none; of a device that is gone none is a member.
+    fn set_member(&mut self, link: &Subject, member: bool) -> Result<(), KernelError> {
+        let port = self.find(link)?.index;
+        match self.find(&Subject::Aggregate) {
+            Err(KernelError::Gone(_)) if !member => Ok(()),
+            device => self.netlink.set_member(port, device?.index, member),
         }
     }
 

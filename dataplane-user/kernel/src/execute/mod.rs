@@ -6,6 +6,7 @@ mod layer3;
 mod link;
 mod one_way;
 mod program;
+mod wait;
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{

@@ -17,6 +17,7 @@ impl Executor {
                 values.iter().try_for_each(|(key, value)| sysctl::set(&target.name, key, value))
             })?),
             OneWayStep::Select { link } => self.select(link),
+            OneWayStep::Await { link, what } => Ok(self.wait(link, *what)?),
             OneWayStep::Announce { link } => {
                 let link = self.find(link)?;
                 // Through the interface itself: where a rule applies, the sending program does.

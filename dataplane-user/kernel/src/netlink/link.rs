@@ -2,6 +2,7 @@
 
 mod bond;
 mod device;
+mod make_bond;
 mod pair;
 mod report;
 mod set;

@@ -41,9 +41,9 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     OptionRow {
         name: "wiring",
         aliases: &[],
-        help: "How device, ports and programs are connected: on a bonding or team device that is there (over, which \
-               auto takes if NAME is one), or on a device of our own (shared; direct is cheaper, but what is sent does \
-               not show on the aggregate)",
+        help: "How device, ports and programs are connected: on a bonding or team device (over; a bond is made of the \
+               ports unless NAME is one, which auto takes), or on a device of our own (shared; direct is cheaper, but \
+               what is sent does not show on the aggregate)",
         kind: &Choice {
             field: field!(AggregateConfig.wiring),
             words: &[

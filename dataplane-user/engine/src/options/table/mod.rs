@@ -2,6 +2,7 @@
 
 mod carrier;
 mod device;
+mod lacp;
 mod ports;
 mod spreading;
 mod talking;
@@ -18,7 +19,7 @@ impl HasOptions for AggregateConfig {
     const OPTION: &'static str = "option";
 
     fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
-        [spreading::ROWS, carrier::ROWS, talking::ROWS, device::ROWS].into_iter().flatten()
+        [spreading::ROWS, carrier::ROWS, talking::ROWS, device::ROWS, lacp::ROWS].into_iter().flatten()
     }
 }
 

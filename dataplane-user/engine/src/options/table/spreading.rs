@@ -10,7 +10,7 @@ use crate::{
     config::{AggregateConfig, Mode, Partner, TableKind},
     options::{
         Live, ShowPart, Shown, Unit,
-        kinds::{Choice, NamedValue, Number, Only, Parsed, field},
+        kinds::{Choice, FieldAccess, NamedValue, Number, Only, Parsed, field},
     },
     vlan::VlanConfig,
 };
@@ -19,25 +19,32 @@ fn hashes(config: &AggregateConfig) -> bool {
     config.mode == Mode::Hash
 }
 
+/// The mode, and whether it is called `lacp`: that is mode `hash` over a device that speaks LACP.
+fn mode_word(config: &AggregateConfig) -> (Mode, bool) {
+    (config.mode, config.lacp.on && config.mode == Mode::Hash)
+}
+
+/// Takes over a mode. A device that speaks LACP goes on doing so in others.
+fn set_mode_word(config: &mut AggregateConfig, (mode, lacp): (Mode, bool)) {
+    config.mode = mode;
+    config.lacp.on |= lacp;
+}
+
 pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     OptionRow {
         name: "mode",
         aliases: &["runner.name"],
-        help: "How a port is chosen",
+        help: "How a port is chosen; lacp: by hash, over a bonding device that speaks LACP (wiring over)",
         kind: &Choice {
-            field: field!(AggregateConfig.mode),
+            field: FieldAccess { get: mode_word, set: set_mode_word },
             words: &[
-                NamedValue(Mode::ActiveBackup, &["active-backup", "activebackup", "1"]),
-                NamedValue(Mode::Hash, &["hash", "balance-xor", "xor", "loadbalance", "2"]),
-                NamedValue(Mode::RoundRobin, &["round-robin", "balance-rr", "roundrobin", "0"]),
-                NamedValue(Mode::Random, &["random"]),
+                NamedValue((Mode::ActiveBackup, false), &["active-backup", "activebackup", "1"]),
+                NamedValue((Mode::Hash, false), &["hash", "balance-xor", "xor", "loadbalance", "2"]),
+                NamedValue((Mode::RoundRobin, false), &["round-robin", "balance-rr", "roundrobin", "0"]),
+                NamedValue((Mode::Random, false), &["random"]),
+                NamedValue((Mode::Hash, true), &["lacp", "802.3ad", "4"]),
             ],
-            planned: &[
-                &["broadcast", "3"],
-                &["lacp", "802.3ad", "4"],
-                &["tlb", "balance-tlb", "5"],
-                &["alb", "balance-alb", "6"],
-            ],
+            planned: &[&["broadcast", "3"], &["tlb", "balance-tlb", "5"], &["alb", "balance-alb", "6"]],
         },
         live: Live::Programs,
         json: "mode",

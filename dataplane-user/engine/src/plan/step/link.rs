@@ -6,7 +6,7 @@ use aggctl_common::Mac;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Step, Subject};
-use crate::{config::Device, host::DISABLE_IPV6};
+use crate::{bond::BondSettings, config::Device, host::DISABLE_IPV6};
 
 /// A change of an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,21 @@ pub enum LinkStep {
         pair: PairSettings,
         /// Whether it is there.
         present: Change<bool>,
+    },
+    /// The bonding device that the aggregate is. A new one is down, without IPv6 address generation.
+    Bond {
+        /// What it is made of.
+        bond: BondSettings,
+        /// Whether it is there.
+        present: Change<bool>,
+    },
+    /// Whether an interface is a member of the driver's device that the aggregate is. The driver gives a new member,
+    /// which must be down, the device's MAC and MTU, and sets it up; one that goes has what it had before, and is down.
+    Member {
+        /// The interface.
+        link: Subject,
+        /// Whether it is.
+        member: Change<bool>,
     },
     /// A setting of an interface.
     Set {
@@ -97,15 +112,16 @@ pub enum Setting {
 impl LinkStep {
     pub(super) const fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Managed { link, .. } | Self::Set { link, .. } => Some(link),
-            Self::Namespace { .. } | Self::Pair { .. } => None,
+            Self::Managed { link, .. } | Self::Member { link, .. } | Self::Set { link, .. } => Some(link),
+            Self::Namespace { .. } | Self::Pair { .. } | Self::Bond { .. } => None,
         }
     }
 
     pub(super) fn takes_more_along(&self) -> bool {
         match self {
             Self::Managed { .. } | Self::Namespace { .. } => false,
-            Self::Pair { present, .. } => !present.to,
+            Self::Member { .. } => true,
+            Self::Pair { present, .. } | Self::Bond { present, .. } => !present.to,
             Self::Set { setting, .. } => setting.takes_more_along(),
         }
     }
@@ -114,7 +130,9 @@ impl LinkStep {
         match self {
             Self::Managed { managed: change, .. }
             | Self::Namespace { present: change }
-            | Self::Pair { present: change, .. } => change.swap(),
+            | Self::Pair { present: change, .. }
+            | Self::Bond { present: change, .. }
+            | Self::Member { member: change, .. } => change.swap(),
             Self::Set { setting, .. } => setting.invert(),
         }
     }

@@ -23,6 +23,13 @@ pub enum OneWayStep {
         /// The port.
         link: Subject,
     },
+    /// Wait until something about `link` is so.
+    Await {
+        /// The interface.
+        link: Subject,
+        /// What is waited for.
+        what: Awaited,
+    },
     /// Tell the neighbours that the addresses of `link` are reached through it (announcements): what was said was said.
     Announce {
         /// The interface, which has the addresses by now.
@@ -33,7 +40,21 @@ pub enum OneWayStep {
 impl OneWayStep {
     pub(super) const fn subject(&self) -> &Subject {
         match self {
-            Self::Sysctls { link, .. } | Self::Select { link } | Self::Announce { link } => link,
+            Self::Sysctls { link, .. } | Self::Select { link } | Self::Await { link, .. } | Self::Announce { link } => {
+                link
+            }
         }
     }
+}
+
+/// What is waited for, no longer than whoever carries the step out sees fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Awaited {
+    /// The interface has a link. If it gets none in time, that is no failure.
+    Link,
+    /// The driver sends and receives by a member of the interface.
+    Member,
+    /// The same, and the partner at the other end of that member's cable agreed (LACP).
+    Partner,
 }

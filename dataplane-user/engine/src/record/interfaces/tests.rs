@@ -43,6 +43,7 @@ fn record(links: &[&Link]) -> Record {
         index: IfIndex(100),
         peer_index: IfIndex(101),
         peer: "agg0-peer".into(),
+        made: false,
         mac: AGGREGATE,
         ports: ports.collect(),
         journal: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// `IFLA_INFO_KIND` of bonding's devices and `IFLA_INFO_SLAVE_KIND` of their members.
-const KIND: &str = "bond";
+pub(super) const KIND: &str = "bond";
 /// `IFLA_BOND_MODE`.
 const MODE: u16 = 1;
 /// `IFLA_BOND_ACTIVE_SLAVE`.
@@ -19,6 +19,10 @@ const ACTIVE: u16 = 2;
 const MEMBER_STATE: u16 = 1;
 /// `IFLA_BOND_SLAVE_MII_STATUS`: 0 is up (`BOND_LINK_UP`), 1 about to go down but still in use (`BOND_LINK_FAIL`).
 const MEMBER_LINK: u16 = 2;
+/// `IFLA_BOND_SLAVE_AD_ACTOR_OPER_PORT_STATE`: what we do by it and the partner knows of (IEEE 802.1AX-2020, 6.4.2.3).
+const MEMBER_PORT_STATE: u16 = 7;
+/// Synchronization, collecting and distributing.
+const AGREED: u8 = 0b11_1000;
 
 /// What `IFLA_LINKINFO` says of a bonding device; `None` if it is none.
 pub(super) fn driver(info: Attributes<'_>) -> Option<DriverState> {
@@ -33,6 +37,13 @@ pub(super) fn membership(info: Attributes<'_>) -> Option<Membership> {
     let data = of_kind(info, attr::INFO_SLAVE_KIND, attr::INFO_SLAVE_DATA)?;
     let (state, link) = (data.find(MEMBER_STATE)?.first()?, data.find(MEMBER_LINK)?.first()?);
     Some(Membership { link: *link <= 1, in_use: *state == 0 })
+}
+
+/// Whether `IFLA_LINKINFO` says of a member that its partner agreed to its use (LACP).
+pub(super) fn has_agreed(info: Attributes<'_>) -> bool {
+    let state = of_kind(info, attr::INFO_SLAVE_KIND, attr::INFO_SLAVE_DATA)
+        .and_then(|data| data.find(MEMBER_PORT_STATE)?.first().copied());
+    state.is_some_and(|state| state & AGREED == AGREED)
 }
 
 fn of_kind<'a>(info: Attributes<'a>, kind: u16, data: u16) -> Option<Attributes<'a>> {
@@ -73,6 +84,15 @@ mod tests {
         assert_eq!(driver(Attributes::nested(&octets)).unwrap().active, None);
         let octets = info((attr::INFO_KIND, "bridge"), (attr::INFO_DATA, data));
         assert_eq!(driver(Attributes::nested(&octets)), None);
+    }
+
+    #[test]
+    fn a_partner_has_agreed_when_both_ends_collect_and_distribute() {
+        for (state, agreed) in [(63, true), (61, true), (7, false), (15, false), (79, false)] {
+            let data = Builder::default().push(MEMBER_PORT_STATE, &[state]);
+            let octets = info((attr::INFO_SLAVE_KIND, KIND), (attr::INFO_SLAVE_DATA, data));
+            assert_eq!(has_agreed(Attributes::nested(&octets)), agreed, "{state}");
+        }
     }
 
     #[test]
