@@ -188,10 +188,9 @@ fn a_number_means_another_device_in_another_namespace() {
         both_ways("q0", "here");
 
         // A port that is taken to another namespace is dead for this one.
-        run(&["ip", "netns", "add", "carrier-elsewhere"]);
-        run(&["ip", "link", "set", "p0", "netns", "carrier-elsewhere"]);
+        let elsewhere = aggctl_tests::Namespace::new("e");
+        run(&["ip", "link", "set", "p0", "netns", elsewhere.name()]);
         both_ways("q1", "p0 is elsewhere");
-        run(&["ip", "netns", "del", "carrier-elsewhere"]);
     });
 }
 
