@@ -207,8 +207,8 @@ fn lacp_is_agreed_on_before_the_host_moves() {
     });
     assert_eq!(stats.lost, 0, "{stats:?}");
     near.aggctl("detach agg0").ok();
+    // Whether the far host uses the port with the address, now that neither speaks LACP, is its own choice.
     before.expect_again(&near, "attach and detach");
-    ping.wait_for_answer(SOON * 3);
 }
 
 #[test]
