@@ -1,6 +1,9 @@
-//! `cargo xtask demo`: an aggregate from attach to detach, over a live connection, in namespaces of its own.
+//! `cargo xtask demo`: an aggregate from attach to detach, over a live connection, in namespaces of its own; and where
+//! the kernel has bonding, the same over a bond that is there.
 
 mod host;
+mod over;
+mod own;
 mod timeline;
 mod topology;
 
@@ -17,8 +20,6 @@ use aggctl_tools::{build, interrupt::Interrupt, process, workspace::Workspace};
 use timeline::Timeline;
 use topology::{HOST, Topology};
 
-/// The aggregate.
-const NAME: &str = "agg0";
 /// Time between echo requests.
 const INTERVAL: Duration = Duration::from_millis(5);
 /// What the TCP connection carries: this many bytes, in this rhythm, which leaves the machine time for what is measured
@@ -41,65 +42,66 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let begin = Instant::now();
 
     let interrupt = Interrupt::catch()?;
-    // Dropped last: the processes that the product left in it end with it.
-    let topology = Topology::new()?;
-    let product = Product { binary: &binary, namespace: &topology.host, aggregate: NAME };
-    let shown = show(&topology, &product, &interrupt);
-    // Whatever happened: the aggregate goes before its namespace does.
-    let cleaned = product.clean_up().context("cleaning up");
-    if let Err(error) = &shown
-        && let Err(cleaning) = &cleaned
-    {
-        return Err(anyhow::anyhow!("{error:#}; and then: {cleaning:#}"));
+    let play = |topology: Topology, aggregate: &str, show: fn(&Act<'_>) -> Result<()>| {
+        // The topology is dropped last: the processes that the product left in it end with it.
+        let product = Product { binary: &binary, namespace: &topology.host, aggregate };
+        let shown = show(&Act { topology: &topology, product: &product, interrupt: &interrupt });
+        // Whatever happened: the aggregate goes before its namespace does.
+        let cleaned = product.clean_up().context("cleaning up");
+        if let Err(error) = &shown
+            && let Err(cleaning) = &cleaned
+        {
+            return Err(anyhow::anyhow!("{error:#}; and then: {cleaning:#}"));
+        }
+        shown.and(cleaned)
+    };
+    play(Topology::new()?, own::NAME, own::show)?;
+    match Topology::with_bond(over::NAME)? {
+        Some(topology) => play(topology, over::NAME, over::show)?,
+        None => println!("\nthis kernel has no bonding driver: the second act, over a bond that is there, is left out"),
     }
-    shown.and(cleaned)?;
-    drop(topology);
     println!("the demo took {:.0} s and left nothing behind", begin.elapsed().as_secs_f64());
     Ok(())
 }
 
-fn show(topology: &Topology, product: &Product<'_>, interrupt: &Interrupt) -> Result<()> {
-    println!(
-        "host (eth0, eth1) ── switch ── client, in network namespaces.\n\
-         The client pings {HOST} every {} ms and talks TCP with it all the time; both connections are the same from\n\
-         the first line to the last. \"gap\" is the longest time without an answer, \"lost\" what the network lost.\n",
-        INTERVAL.as_millis()
-    );
-    interrupt.pause(SETTLE)?;
-    let pings = Ping::start(&topology.client, &topology.host, HOST.into(), None, INTERVAL)?;
-    let stream = TcpSession::start(&topology.host, &topology.client, HOST.into(), CHUNK, PAUSE)?;
-    let before = host::picture(&topology.host)?;
+/// Who plays in an act.
+struct Act<'a> {
+    topology: &'a Topology,
+    product: &'a Product<'a>,
+    interrupt: &'a Interrupt,
+}
 
-    let mut timeline = Timeline::begin(&pings, &stream, interrupt)?;
-    let none = || Ok(None);
-    let active = || product.active_port();
-    let becomes = |port: &str| {
+impl Act<'_> {
+    /// Begins to ping and to talk, and remembers what the host looks like.
+    fn traffic(&self) -> Result<Traffic> {
+        let Topology { host, client, .. } = self.topology;
+        self.interrupt.pause(SETTLE)?;
+        Ok(Traffic {
+            pings: Ping::start(client, host, HOST.into(), None, INTERVAL)?,
+            stream: TcpSession::start(host, client, HOST.into(), CHUNK, PAUSE)?,
+            before: host::picture(host)?,
+        })
+    }
+
+    /// Waits until a port is active.
+    fn becomes_active(&self, port: &str) -> Result<()> {
         let what = format!("{port} becomes the active port");
-        interrupt.wait_until(&what, || Ok(product.active_port()?.as_deref() == Some(port)))
-    };
+        self.interrupt.wait_until(&what, || Ok(self.product.active_port()?.as_deref() == Some(port)))
+    }
+}
 
-    timeline.step("before: the address is on eth0", || Ok(()), none)?;
-    timeline.step("attach agg0 --port eth0 --port eth1", || attach(product), active)?;
-    println!("\n{}", product.run(&format!("show {NAME}"))?);
-    timeline.step("cut the cable of eth0", || topology.cable("eth0", false).and_then(|()| becomes("eth1")), active)?;
-    timeline.step("plug it in again", || topology.cable("eth0", true), active)?;
-    timeline.step("set agg0 active-port=eth0", || switch(product, "eth0"), active)?;
-    timeline.step("kill -9 the controller", || kill_controller(product, interrupt), active)?;
-    timeline.step("kill -9 guardian and controller", || kill_both(product, interrupt), active)?;
-    timeline.step("adopt agg0", || product.run(&format!("adopt {NAME}")).map(drop), active)?;
-    timeline.step(
-        "cut the cable of eth0 again",
-        || topology.cable("eth0", false).and_then(|()| becomes("eth1")),
-        active,
-    )?;
-    timeline.step("plug it in again, once more", || topology.cable("eth0", true), active)?;
-    println!("\n{}", product.run(&format!("show {NAME}"))?);
-    timeline.step("detach agg0", || product.run(&format!("detach {NAME}")).map(drop), none)?;
-    timeline.finish();
+/// What runs all the time.
+struct Traffic {
+    pings: Ping,
+    stream: TcpSession,
+    /// The host at the beginning.
+    before: Vec<String>,
+}
 
-    compare(topology, &before, interrupt)?;
-    println!("links, addresses and routes of the host are as they were before attach");
-    Ok(())
+impl Traffic {
+    fn timeline<'a>(&'a self, interrupt: &'a Interrupt) -> Result<Timeline<'a>> {
+        Timeline::begin(&self.pings, &self.stream, interrupt)
+    }
 }
 
 /// Compares the host with what it was before. IPv6 addresses that came back are tentative for a moment.
@@ -110,14 +112,6 @@ fn compare(topology: &Topology, before: &[String], interrupt: &Interrupt) -> Res
         Ok(differences.is_empty())
     });
     same.with_context(|| format!("before and after differ:\n{}\n", differences.join("\n")))
-}
-
-fn attach(product: &Product<'_>) -> Result<()> {
-    product.run(&format!("attach {NAME} --port eth0 --port eth1")).map(drop)
-}
-
-fn switch(product: &Product<'_>, port: &str) -> Result<()> {
-    product.run(&format!("set {NAME} active-port={port}")).map(drop)
 }
 
 /// Kills the controller and waits until the guardian has started another.

@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde_json::Value;
 
 use aggctl_testbed::{netns::Namespace, traffic::unsent::keep_queues_short};
 
@@ -16,7 +17,7 @@ pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// host eth1 ── port1
 /// ```
 pub struct Topology {
-    /// Has `eth0` with the addresses and a default route, and `eth1` with nothing.
+    /// Has `eth0` with the addresses and a default route, and `eth1` with nothing; or a bond of both with them.
     pub host: Namespace,
     /// A bridge; taking one of its ports down is pulling the cable.
     pub switch: Namespace,
@@ -31,6 +32,44 @@ impl Topology {
     ///
     /// When the system does not let us.
     pub fn new() -> Result<Self> {
+        let topology = Self::without_addresses()?;
+        topology.address("eth0")?;
+        Ok(topology)
+    }
+
+    /// Makes it with `eth0` and `eth1` in a bonding device, mode active-backup, which has the addresses. `None` if the
+    /// kernel has no bonding driver.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let us.
+    pub fn with_bond(bond: &str) -> Result<Option<Self>> {
+        let topology = Self::without_addresses()?;
+        let host = &topology.host;
+        if host.ip(&format!("link add {bond} type bond mode active-backup miimon 100 num_grat_arp 3")).is_err() {
+            return Ok(None);
+        }
+        for port in ["eth0", "eth1"] {
+            host.ip(&format!("link set {port} down"))?;
+            host.ip(&format!("link set {port} master {bond}"))?;
+        }
+        host.ip(&format!("link set {bond} up"))?;
+        topology.address(bond)?;
+        Ok(Some(topology))
+    }
+
+    /// The port by which a bonding device of the host sends, in its driver's words.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, or has none.
+    pub fn active_of_bond(&self, bond: &str) -> Result<String> {
+        let links: Vec<Value> = serde_json::from_str(&self.host.ip(&format!("-json -details link show {bond}"))?)?;
+        let active = links.first().and_then(|link| link["linkinfo"]["info_data"]["active_slave"].as_str());
+        active.map(str::to_owned).with_context(|| format!("{bond} has no active port"))
+    }
+
+    fn without_addresses() -> Result<Self> {
         let topology = Self {
             host: Namespace::new("host")?,
             switch: Namespace::new("switch")?,
@@ -47,12 +86,16 @@ impl Topology {
             namespace.ip(&format!("link set {name} up"))?;
             keep_queues_short(namespace, name)?;
         }
-        host.ip(&format!("address add {HOST}/24 dev eth0"))?;
-        host.ip("address add 2001:db8::1/64 dev eth0 nodad")?;
-        host.ip("route add default via 192.0.2.254")?;
         client.ip("address add 192.0.2.2/24 dev eth0")?;
         client.ip("address add 2001:db8::2/64 dev eth0 nodad")?;
         Ok(topology)
+    }
+
+    fn address(&self, device: &str) -> Result<()> {
+        self.host.ip(&format!("address add {HOST}/24 dev {device}"))?;
+        self.host.ip(&format!("address add 2001:db8::1/64 dev {device} nodad"))?;
+        self.host.ip("route add default via 192.0.2.254")?;
+        Ok(())
     }
 
     /// Pulls the cable of `eth0` or `eth1` of the host, or puts it back.
