@@ -30,7 +30,10 @@ use tokio::{
 use crate::{
     error::{CallFailure, KernelError},
     netlink::{
-        genl::{Family, team},
+        genl::{
+            Family,
+            team::{self, ToldOptions},
+        },
         listener::{self, DATAGRAM},
         socket::{HEADER, Socket, split},
         tlv::{Attributes, align, u32_of},
@@ -94,10 +97,10 @@ impl EventBatch {
     }
 
     /// Takes in what a datagram of the team driver tells.
-    fn read_teams(&mut self, mut datagram: &[u8]) {
+    fn read_teams(&mut self, told: &mut ToldOptions, mut datagram: &[u8]) {
         while let Some((_, body)) = split(datagram) {
             datagram = datagram.get(align(HEADER + body.len())..).unwrap_or_default();
-            self.changed.extend(team::changed(body));
+            self.changed.extend(told.changed(body));
         }
     }
 
@@ -120,6 +123,7 @@ pub struct Watcher {
     socket: AsyncFd<NetlinkSocket>,
     /// What the team driver tells, and when to listen to it again.
     teams: Option<(AsyncFd<NetlinkSocket>, Instant)>,
+    told: ToldOptions,
     buffer: Vec<u8>,
     pause: Pause,
 }
@@ -145,7 +149,7 @@ impl Watcher {
     pub fn open() -> Result<Self, KernelError> {
         let socket = listen(NETLINK_ROUTE, &GROUPS);
         let socket = socket.map_err(|error| KernelError::refused("netlink events", "open", error))?;
-        Ok(Self { socket, teams: None, buffer: vec![0; DATAGRAM], pause: Pause::None })
+        Ok(Self { socket, teams: None, told: ToldOptions::default(), buffer: vec![0; DATAGRAM], pause: Pause::None })
     }
 
     /// Also tells, from now on, which team devices have another active port, or other options, than before: they count
@@ -181,14 +185,15 @@ impl Watcher {
             self.pause = Pause::None;
         }
         loop {
-            let (mut ready, read): (_, fn(&mut EventBatch, &[u8])) = tokio::select! {
-                ready = self.socket.readable() => (ready.map_err(refused)?, EventBatch::read),
-                ready = readable(self.teams.as_mut()) => (ready.map_err(refused)?, EventBatch::read_teams),
+            let (mut ready, is_of_teams) = tokio::select! {
+                ready = self.socket.readable() => (ready.map_err(refused)?, false),
+                ready = readable(self.teams.as_mut()) => (ready.map_err(refused)?, true),
             };
             let mut batch = EventBatch::default();
             for _ in 0..MOST {
                 match rustix::net::recv(ready.get_inner(), &mut self.buffer[..], RecvFlags::DONTWAIT) {
-                    Ok((length, _)) => read(&mut batch, &self.buffer[..length]),
+                    Ok((length, _)) if is_of_teams => batch.read_teams(&mut self.told, &self.buffer[..length]),
+                    Ok((length, _)) => batch.read(&self.buffer[..length]),
                     Err(Errno::INTR) => {}
                     Err(Errno::NOBUFS) => batch.overrun = true,
                     Err(Errno::AGAIN) => {
@@ -198,6 +203,7 @@ impl Watcher {
                     Err(error) => return Err(refused(error.into())),
                 }
             }
+            self.told.retain(|team| !batch.overrun && !batch.deleted.contains_key(&team));
             if !batch.is_empty() {
                 self.pause = Pause::Due;
                 return Ok(batch);
@@ -289,7 +295,7 @@ mod tests {
         event.resize(HEADER, 0);
         event.extend(options);
         let mut told = EventBatch::default();
-        told.read_teams(&[event.clone(), event, end].concat());
+        told.read_teams(&mut ToldOptions::default(), &[event.clone(), event, end].concat());
         assert_eq!(told, EventBatch { changed: BTreeSet::from([IfIndex(7)]), ..EventBatch::default() });
     }
 

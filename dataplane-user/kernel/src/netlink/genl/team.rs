@@ -132,14 +132,34 @@ impl TeamSocket {
     }
 }
 
-/// The device of which a message tells something that we ask for: of a port, or of an option that we know. Of the
-/// counters of its balancer, which are options, too, it may tell all the time.
-pub(crate) fn changed(message: &[u8]) -> Option<IfIndex> {
-    let attributes = Attributes::after(message, HEADER);
-    let list = Attributes::nested(attributes.find(attr::OPTIONS).unwrap_or_default());
-    let mut names = list.filter_map(|(_, item)| Attributes::nested(item).string(attr::OPTION_NAME));
-    let matters = attributes.find(attr::PORTS).is_some() || names.any(|name| option::ALL.contains(&name.as_str()));
-    attributes.u32(attr::TEAM).map(IfIndex).filter(|_| matters)
+/// What the driver told of options that we ask for, by device, option and port. A daemon may set the same value a
+/// thousand times a second.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ToldOptions(BTreeMap<(IfIndex, String, Option<IfIndex>), Option<Vec<u8>>>);
+
+impl ToldOptions {
+    /// The device of which a message tells something new that we ask for: of a port, or of an option that we know. Of
+    /// the counters of its balancer, which are options, too, it may tell all the time.
+    pub(crate) fn changed(&mut self, message: &[u8]) -> Option<IfIndex> {
+        let attributes = Attributes::after(message, HEADER);
+        let team = attributes.u32(attr::TEAM).map(IfIndex)?;
+        let mut matters = attributes.find(attr::PORTS).is_some();
+        for (_, item) in Attributes::nested(attributes.find(attr::OPTIONS).unwrap_or_default()) {
+            let item = Attributes::nested(item);
+            let Some(name) = item.string(attr::OPTION_NAME).filter(|name| option::ALL.contains(&name.as_str())) else {
+                continue;
+            };
+            let value = item.find(attr::OPTION_DATA).map(<[u8]>::to_vec);
+            let port = item.u32(attr::OPTION_PORT).map(IfIndex);
+            matters |= self.0.insert((team, name, port), value.clone()) != Some(value);
+        }
+        matters.then_some(team)
+    }
+
+    /// Forgets what was told of devices that are gone.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(IfIndex) -> bool) {
+        self.0.retain(|(team, ..), _| is_there(*team));
+    }
 }
 
 fn report(options: &[Vec<u8>], ports: &[Vec<u8>]) -> Option<TeamReport> {
@@ -223,9 +243,25 @@ mod tests {
 
     #[test]
     fn only_what_is_asked_for_is_a_change() {
-        let told = |name| changed(&message(attr::OPTIONS, &[option("other", None, None), option(name, None, None)]));
+        let told = |name| {
+            let options = [option("other", None, None), option(name, None, None)];
+            ToldOptions::default().changed(&message(attr::OPTIONS, &options))
+        };
         assert_eq!((told(option::ACTIVE), told("lb_port_stats")), (Some(IfIndex(9)), None));
-        assert_eq!(changed(&ports(&[])[0]), Some(IfIndex(9)));
+        assert_eq!(ToldOptions::default().changed(&ports(&[])[0]), Some(IfIndex(9)));
+    }
+
+    #[test]
+    fn the_same_value_again_is_no_change() {
+        let mut told = ToldOptions::default();
+        let mut changed = |port, value: Option<&[u8]>| {
+            told.changed(&message(attr::OPTIONS, &[option(option::ENABLED, Some(port), value)])).is_some()
+        };
+        let sequence = [(ETH0, true), (ETH0, true), (ETH1, true), (ETH0, false), (ETH0, false), (ETH0, true)];
+        let seen = sequence.map(|(port, on)| changed(port, on.then_some(&[])));
+        assert_eq!(seen, [true, false, true, true, false, true]);
+        told.retain(|team| team != IfIndex(9));
+        assert!(told.changed(&message(attr::OPTIONS, &[option(option::ENABLED, Some(ETH0), Some(&[]))])).is_some());
     }
 
     #[test]
