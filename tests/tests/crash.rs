@@ -89,7 +89,13 @@ fn killing_both_loses_nothing_and_adopt_recovers(case: Case) {
     assert_eq!(show.active(), Some("eth0"));
 
     lab.cut("eth0");
-    ping.expect_silence();
+    if lab.host.show("agg0").0["failover_path"] == "kernel" {
+        // The programs see the link themselves, and take the next port.
+        ping.wait_for_answer(SOON);
+        assert_eq!(lab.host.show("agg0").controller(), None);
+    } else {
+        ping.expect_silence();
+    }
     lab.host.aggctl("adopt agg0").ok();
     ping.wait_for_answer(SOON);
     lab.host.wait_for_controller("agg0");

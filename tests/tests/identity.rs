@@ -317,6 +317,7 @@ fn a_rename_onto_the_name_of_what_was_left_is_followed(case: Case) {
     wait_for("nothing is left under the old name", SOON, || states().all(|root| !root.join("agg0").exists()));
     lab.cut("eth0");
     ping.wait_for_answer(SOON);
+    lab.host.wait_for_show("lan0", "eth1 took over", |show| show.active() == Some("eth1"));
     lab.restore("eth0");
     lab.host.wait_for_show("lan0", "eth0 waits", |show| show.state("eth0") == "standby");
     lab.host.aggctl("detach lan0").ok();

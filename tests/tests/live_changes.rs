@@ -106,6 +106,7 @@ fn ports_come_and_go_under_traffic(case: Case) {
     });
     lab.cut("eth0");
     pings.iter().for_each(|ping| ping.wait_for_answer(SOON));
+    lab.host.wait_for_show("agg0", "eth1 took over", |show| show.active() == Some("eth1"));
     lab.restore("eth0");
     lab.host.wait_for_show("agg0", "eth0 waits", |show| show.state("eth0") == "standby");
     lab.host.aggctl("detach agg0").ok();

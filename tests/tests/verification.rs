@@ -104,6 +104,7 @@ fn traffic_survives_the_bpffs_and_it_is_mounted_again(case: Case) {
     assert_eq!(stats.lost, 0, "{stats:?}");
     apart.lab.cut("eth0");
     ping.wait_for_answer(SOON);
+    apart.wait_for("eth1 took over", |show| show["active_port"] == "eth1");
     apart.lab.restore("eth0");
     apart.wait_for("eth0 waits", |show| state(show, "eth0") == "standby");
     apart.run.aggctl(&apart.lab.host, "detach agg0").ok();
