@@ -5,11 +5,12 @@ use aggctl_engine::{config, settings::Settings};
 use aya::programs::ProgramInfo;
 
 use super::{
-    Ends, PortsTable, ProgramRole, bound,
+    Ends, PortsTable, ProgramRole,
+    attached::on_port,
+    bound,
     error::{DataplaneError, is_not_found},
     hook::{AttachPoint, HookPoint},
     maps::{self, Condition},
-    on_port,
     pins::{self, Pins},
     stamp, tables, wiring,
 };

@@ -3,6 +3,7 @@
 //! Everything is pinned in one bpffs directory, so it outlives the process; a [`Dataplane`] is no more than the path of
 //! that directory. Every call says what shall be, and succeeds if it is so already.
 
+mod attached;
 mod bound;
 mod bpf;
 mod create;
@@ -29,7 +30,6 @@ mod tables;
 mod wiring;
 
 use std::{
-    os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
     sync::{
         Arc,
@@ -39,18 +39,17 @@ use std::{
 };
 
 use aggctl_common::{
-    IfIndex, MAX_PORTS, PortId,
+    IfIndex, PortId,
     ports::slots,
-    programs::RELAY,
     spread::{MAX_FALLBACKS, Rotation},
 };
 use aggctl_engine::{
-    config::{Device, Hook, Wiring, XdpMode},
+    config::{Device, Wiring, XdpMode},
     settings::Settings,
 };
-use tracing::warn;
 
 pub(crate) use self::pins::is_bpffs;
+use self::{attached::check, pins::Pins};
 pub use self::{
     bound::BoundTable,
     defects::{DataplaneDefect, Expected},
@@ -64,11 +63,6 @@ pub use self::{
     program::name as program_name,
     stamp::Stamper,
     table::PortsTable,
-};
-use self::{
-    hook::{AttachPoint, HookPoint, Side},
-    pins::Pins,
-    wiring::Delivery,
 };
 use crate::netns::Namespace;
 
@@ -208,81 +202,6 @@ impl Dataplane {
     /// If a file cannot be removed.
     pub fn remove(&self) -> Result<(), DataplaneError> {
         pins::remove_all(self.pins.dir())
-    }
-
-    /// Attaches the sending program to the pair, where the wiring has it. If one of ours is attached there it is
-    /// swapped, without a gap.
-    ///
-    /// # Errors
-    ///
-    /// If the interface is not there or the kernel refuses.
-    pub fn attach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        let program = object::sender(&self.settings);
-        let place = wiring::of(ends.wiring).sending(ends, hook);
-        if self.attach(ProgramRole::Tx, &place, &program, None)? {
-            pins::make_mark(&self.pins.asks_mark())
-        } else {
-            pins::remove_mark(&self.pins.asks_mark())
-        }
-    }
-
-    /// Takes the sending program off; fine if it is not attached there.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses.
-    pub fn detach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        self.detach(ProgramRole::Tx, &wiring::of(ends.wiring).sending(ends, hook))
-    }
-
-    /// Attaches the relay to a peer in a namespace of its own; nothing in a wiring that has none. If one of ours
-    /// is attached there it is swapped, without a gap.
-    ///
-    /// # Errors
-    ///
-    /// If the namespace or the interface is not there or the kernel refuses.
-    pub fn attach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        let relay = wiring::of(ends.wiring).relay(ends, hook);
-        relay.map_or(Ok(()), |place| self.attach(ProgramRole::Relay, &place, RELAY, None).map(drop))
-    }
-
-    /// Takes the relay off; fine if it is not attached there.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses.
-    pub fn detach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        let relay = wiring::of(ends.wiring).relay(ends, hook);
-        relay.map_or(Ok(()), |place| self.detach(ProgramRole::Relay, &place))
-    }
-
-    /// Attaches the receiving program to a port of this pair. If one of ours is attached there it is swapped, without a
-    /// gap. Also notes the interface in the table, and starts the port's drop counters from zero if it is new there.
-    ///
-    /// # Errors
-    ///
-    /// If the interface is not there or the kernel refuses.
-    pub fn attach_rx(&self, port: PortId, index: IfIndex, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        check(port)?;
-        let joins = !self.pins.program(ProgramRole::Rx(port)).exists();
-        if self.table()?.set_interface(port, index) != index || joins {
-            drops::reset(&self.pins, port)?;
-        }
-        let delivery = wiring::of(ends.wiring).delivery(ends);
-        let program = object::receiver(&self.settings);
-        self.attach(ProgramRole::Rx(port), &on_port(index, hook), &program, Some((port, Some(delivery)))).map(drop)
-    }
-
-    /// Takes the receiving program off a port; fine if it is not attached there. [`IfIndex::NONE`]: the interface is
-    /// gone from this network namespace; it may live on in another one. The table stays as it is: the aggregate may go
-    /// on sending through the port.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses.
-    pub fn detach_rx(&self, port: PortId, index: IfIndex, hook: Hook) -> Result<(), DataplaneError> {
-        check(port)?;
-        self.detach(ProgramRole::Rx(port), &on_port(index, hook))
     }
 
     /// Attaches the program that drops early to a port that has the receiving one. If one of ours is attached in the
@@ -465,68 +384,4 @@ impl Dataplane {
     pub fn pin_again(&self, held: &mut OpenPins) -> Result<(), DataplaneError> {
         held.pin_again(&self.pins)
     }
-
-    /// Loads the program of this name and attaches it. `port` is as [`object::load`] has it. Says whether the program
-    /// asks the kernel for the links of the ports.
-    fn attach(
-        &self,
-        role: ProgramRole,
-        place: &HookPoint,
-        program: &str,
-        port: Option<(PortId, Option<Delivery>)>,
-    ) -> Result<bool, DataplaneError> {
-        self.changed.store(true, Ordering::Relaxed);
-        // The loader would make a map that is missing, and nobody would know its layout.
-        let stamp = self.settings.over.then_some(pins::STAMP);
-        let all = [pins::PORTS, pins::BOUND, pins::DROPS, pins::TURN, pins::TABLE, pins::ROWS];
-        for map in all.into_iter().chain(stamp) {
-            maps::id(&self.pins, map)?;
-        }
-        let (fd, asks) = self.load(program, port)?;
-        place.attach(AttachPoint::new(&self.pins, role, place), fd.as_fd())?;
-        let path = self.pins.program(role);
-        let fresh = path.with_file_name(format!("{role}-new"));
-        pins::unpin(&fresh)?;
-        bpf::pin(fd.as_fd(), &fresh).map_err(|error| DataplaneError::pin(&fresh, "pin", error))?;
-        pins::rename(&fresh, &path)?;
-        Ok(asks)
-    }
-
-    /// Loads the program of this name. Says whether it asks the kernel: where the kernel refuses one that does, there is
-    /// one that does not.
-    fn load(&self, name: &str, port: Option<(PortId, Option<Delivery>)>) -> Result<(OwnedFd, bool), DataplaneError> {
-        let load = |asked| object::load_program(&self.pins, &self.settings, port, asked, name);
-        if let Some(types) = self.asked_types() {
-            match load(Some(types)) {
-                Err(error @ DataplaneError::Refused { .. }) => {
-                    warn!(%error, "it is loaded without asking the kernel for the link of a port: that is polled");
-                }
-                loaded => return Ok((loaded?, true)),
-            }
-        }
-        Ok((load(None)?, false))
-    }
-
-    /// The types of the kernel that is asked, if one is.
-    fn asked_types(&self) -> Option<&KernelTypes> {
-        match &self.asked {
-            Asked::Present => device::present().map(|kernel| &kernel.types),
-            Asked::Types(types) => types.as_ref(),
-        }
-    }
-
-    fn detach(&self, role: ProgramRole, place: &HookPoint) -> Result<(), DataplaneError> {
-        self.changed.store(true, Ordering::Relaxed);
-        place.detach(AttachPoint::new(&self.pins, role, place))?;
-        pins::unpin(&self.pins.program(role))
-    }
-}
-
-/// Where the receiving program of a port is attached.
-fn on_port(index: IfIndex, hook: Hook) -> HookPoint {
-    HookPoint::new(index, Side::Ingress, hook::of(hook))
-}
-
-fn check(port: PortId) -> Result<(), DataplaneError> {
-    if port.index() < MAX_PORTS { Ok(()) } else { Err(DataplaneError::NoSlot(port)) }
 }
