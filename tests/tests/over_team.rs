@@ -334,8 +334,8 @@ fn the_daemon_that_keeps_one_port_active_is_told_and_followed() {
     let show = net.attach("");
     net.expect_active(show.active().unwrap());
     let ping = net.ping();
-    // The daemon disables the ports that wait, and finds another one active than it chose. (The far bond receives nothing
-    // by that one.)
+    // The daemon disables the ports that wait, and finds another one active than it chose. (The far bond receives
+    // nothing by that one.)
     let (from, to) = if show.active() == Some("eth0") { (0, 1) } else { (1, 0) };
     net.set(&format!("active-port=eth{to}"));
     net.expect_active(&format!("eth{to}"));

@@ -117,10 +117,10 @@ fn print(figures: &[Figure]) {
     }
     println!("\n{table}");
     println!(
-        "\nMedians of {REPEATS} rounds; the ratio is the median of the ratios of the rounds. Each round takes every figure\n\
-         over a bare veth pair and over agg0 (active-backup, two veth ports), in alternating order. One TCP connection\n\
-         for {} s, counted by the receiver; datagrams of 64 bytes, one at a time, for {} s. Wall clock on {}:\n\
-         only the ratios mean something, and only large ones.",
+        "\nMedians of {REPEATS} rounds; the ratio is the median of the ratios of the rounds. Each round takes every\n\
+         figure over a bare veth pair and over agg0 (active-backup, two veth ports), in alternating order. One TCP\n\
+         connection for {} s, counted by the receiver; datagrams of 64 bytes, one at a time, for {} s. Wall clock on\n\
+         {}: only the ratios mean something, and only large ones.",
         TCP.as_secs_f64(),
         ROUND_TRIPS.as_secs_f64(),
         machine(),

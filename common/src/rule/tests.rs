@@ -294,7 +294,8 @@ proptest! {
 
     #[test]
     fn no_table_and_no_octets_make_the_rule_panic(
-        ports in any_table(), order in proptest::array::uniform32(any::<u8>()), slot in any::<u8>(), octets in any::<[u8; 6]>()
+        ports in any_table(), order in proptest::array::uniform32(any::<u8>()), slot in any::<u8>(),
+        octets in any::<[u8; 6]>()
     ) {
         let mut ports = ports;
         ports.order[..32].copy_from_slice(&order);

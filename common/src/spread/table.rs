@@ -25,8 +25,8 @@ pub trait TableView {
 }
 
 /// The port that carries the flows of a bucket now: the primary while it is usable and alive, else the first of the
-/// bucket's order that is. If no usable port is alive, the first usable one of the order. `None` if no port of the order
-/// is usable.
+/// bucket's order that is. If no usable port is alive, the first usable one of the order. `None` if no port of the
+/// order is usable.
 ///
 /// If ports only became unusable since the table was published, this is what the next table says. Where a port came
 /// back meanwhile, its buckets wait for that table, unless the port that has them now is gone too.

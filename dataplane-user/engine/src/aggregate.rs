@@ -12,8 +12,8 @@
 //!   up-delay is skipped, for one port: the one that waited longest, or of several the most preferred (bonding's rule).
 //!   A port in its down-delay is still usable.
 //! - **Watches.** A port needs its link, and what its other watches say counts by
-//!   [`WatchPolicy`](crate::watches::WatchPolicy). What is found at the start, and what a change of the options adds, is
-//!   taken to be well until a watch says otherwise; after its link was lost a port must be found well anew.
+//!   [`WatchPolicy`](crate::watches::WatchPolicy). What is found at the start, and what a change of the options adds,
+//!   is taken to be well until a watch says otherwise; after its link was lost a port must be found well anew.
 //! - **By hand.** A port chosen with [`Event::Activate`] stays until it fails, or until a preferred port *becomes*
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new

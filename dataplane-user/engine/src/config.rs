@@ -233,8 +233,8 @@ pub enum Partner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wiring {
-    /// `over` if the aggregate's name is that of a bonding or team device, else `shared`. An aggregate that runs has one
-    /// of the others.
+    /// `over` if the aggregate's name is that of a bonding or team device, else `shared`. An aggregate that runs has
+    /// one of the others.
     #[default]
     Auto,
     /// The aggregate is the device of a kernel driver (bonding, team), and its members are the ports. The sending

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Mode;
 
-/// The ethtool features by which cards encrypt for TLS and for IPsec: bonding sends each of these flows by the card that
-/// has its keys.
+/// The ethtool features by which cards encrypt for TLS and for IPsec: bonding sends each of these flows by the card
+/// that has its keys.
 pub const CRYPTO_FEATURES: [&str; 3] = [TLS_OFFLOAD, "esp-hw-offload", "esp-tx-csum-hw-offload"];
 /// The one for TLS. In mode active-backup bonding has the keys of IPsec, unlike those of TLS, follow the active port.
 pub const TLS_OFFLOAD: &str = "tls-hw-tx-offload";
@@ -27,8 +27,8 @@ pub enum UnfitDriver {
     },
     /// Others can.
     #[error(
-        "mode {mode} does not go with {name}, whose driver's mode is {driver}; choose {fit}, or give the driver another \
-         mode"
+        "mode {mode} does not go with {name}, whose driver's mode is {driver}; choose {fit}, or give the driver \
+         another mode"
     )]
     OtherModes {
         /// The device.
@@ -189,7 +189,8 @@ impl DriverState {
 /// What a driver says of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
-    /// Its link is up, by the driver's own watch and delays (bonding), or by what the driver or its daemon found (team).
+    /// Its link is up, by the driver's own watch and delays (bonding), or by what the driver or its daemon found
+    /// (team).
     pub link: bool,
     /// The driver sends and receives by it: it is the active one, or one of several; with LACP, it is in the active
     /// aggregator and the partner agreed; with team, it is enabled. (teamd also disables the standby ports of

@@ -96,8 +96,8 @@ fn is_source_specific(group: IpAddr) -> bool {
     }
 }
 
-/// The records of a report. Outside of the range for it, a group is reported as received from everybody: the kernel does
-/// not say whether somebody else on this host asked for that, and filters what nobody asked for itself.
+/// The records of a report. Outside of the range for it, a group is reported as received from everybody: the kernel
+/// does not say whether somebody else on this host asked for that, and filters what nobody asked for itself.
 fn records(groups: &[&Membership]) -> Vec<u8> {
     let mut records = Vec::new();
     for Membership { group, sources } in groups {

@@ -332,7 +332,8 @@ impl Prober {
         own.chain(self.counters_due()).min()
     }
 
-    /// What each watch of each port has seen, for people. `now_ms`: the same moment in milliseconds since the Unix epoch.
+    /// What each watch of each port has seen, for people. `now_ms`: the same moment in milliseconds since the Unix
+    /// epoch.
     #[must_use]
     pub fn seen(&self, now: Duration, now_ms: u64) -> BTreeMap<PortId, Vec<Seen>> {
         let ago = |at: Duration| u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);

@@ -1,5 +1,5 @@
-//! Watches beyond the link, at work: on a thread of their own, so that they keep their time whatever else the controller
-//! is busy with.
+//! Watches beyond the link, at work: on a thread of their own, so that they keep their time whatever else the
+//! controller is busy with.
 //!
 //! Each port that asks has a packet socket. It receives before any program on the port's hooks does, so also on ports
 //! whose programs drop what they receive; a filter lets nothing but ARP and neighbour discovery wake the thread.

@@ -14,8 +14,9 @@ pub const NAME: &str = "bond0";
 /// When a step fails.
 pub fn show(act: &Act<'_>) -> Result<()> {
     println!(
-        "\nThe same, but {HOST} is on a bond that is there: bond0 of the kernel's bonding driver, active-backup, miimon 100.\n\
-         Nothing of it is changed; only the choice of the port is ours, as long as a controller is at work.\n"
+        "\nThe same, but {HOST} is on a bond that is there: bond0 of the kernel's bonding driver, active-backup, \
+         miimon 100.\nNothing of it is changed; only the choice of the port is ours, as long as a controller is at \
+         work.\n"
     );
     let Act { topology, product, interrupt } = act;
     let traffic = act.traffic()?;

@@ -108,14 +108,22 @@ fn name_of(id: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn only_tests_are_taken() {
         let line = |test: bool| {
-            format!(
-                r#"{{"reason":"compiler-artifact","package_id":"path+file:///w/tests#aggctl-tests@0.1.0","manifest_path":"/w/tests/Cargo.toml","target":{{"kind":["test"],"name":"s1"}},"profile":{{"test":{test}}},"executable":"/t/s1-0"}}"#
-            )
+            let message = json!({
+                "reason": "compiler-artifact",
+                "package_id": "path+file:///w/tests#aggctl-tests@0.1.0",
+                "manifest_path": "/w/tests/Cargo.toml",
+                "target": { "kind": ["test"], "name": "s1" },
+                "profile": { "test": test },
+                "executable": "/t/s1-0",
+            });
+            message.to_string()
         };
         let found = Message::read(&line(true)).and_then(Message::executable);
         let expected = Executable {

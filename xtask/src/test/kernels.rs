@@ -25,10 +25,10 @@ const HEAD: &str = "\
 This page is made by `cargo xtask kernels` from the report of the last `cargo xtask test`; do not edit it. It says what
 was tried, on which kernel, and what aggctl used there when it was left to choose.
 
-A test is written once. Its cases are kinds of ports (veth, tap, emulated cards) and hooks (tcx, clsact); on a kernel that
-lacks the hook of a case, the case runs on the hook that is there, unless the test has that case anyway. With tcx, the
-aggregate's device is the one that `attach` takes; with clsact it is veth; unless the case says otherwise. Emulated machines
-run a part of the cases, see `xtask/src/test/choice.rs`.
+A test is written once. Its cases are kinds of ports (veth, tap, emulated cards) and hooks (tcx, clsact); on a kernel
+that lacks the hook of a case, the case runs on the hook that is there, unless the test has that case anyway. With tcx,
+the aggregate's device is the one that `attach` takes; with clsact it is veth; unless the case says otherwise. Emulated
+machines run a part of the cases, see `xtask/src/test/choice.rs`.
 ";
 
 /// Writes the page.

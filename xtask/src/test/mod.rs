@@ -5,6 +5,7 @@ mod checks;
 mod choice;
 mod executables;
 mod kernels;
+mod lines;
 mod listener;
 mod machines;
 mod report;

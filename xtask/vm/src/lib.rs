@@ -73,7 +73,8 @@ pub struct Wish {
           value_parser = clap::value_parser!(u8).range(1..=64))]
     pub cpus: u8,
     /// Memory in MiB; what is written in the machine takes up to four fifths of it
-    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(LEAST_MEMORY..))]
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY,
+          value_parser = clap::value_parser!(u32).range(LEAST_MEMORY..))]
     pub memory: u32,
     /// Network cards nic0, nic1, …, each wired to a card partner0, partner1, …
     #[arg(long, value_name = "e1000e:N")]

@@ -91,8 +91,8 @@ impl Aggregate {
             None => "it is no port of the driver's device",
             Some(Membership { link: false, .. }) => "link is down, by the driver's watch",
             Some(_) => {
-                "the driver does not use it (LACP: not in the active aggregator, or the partner did not agree; team: not \
-                 enabled)"
+                "the driver does not use it (LACP: not in the active aggregator, or the partner did not agree; team: \
+                 not enabled)"
             }
         })
     }

@@ -17,9 +17,9 @@ use crate::{
 /// `IFA_F_TENTATIVE`: it is not known yet whether somebody else has the address.
 const TENTATIVE: u32 = 0x40;
 
-/// The frames that report again all groups that are received through `aggregate`: first what the host itself receives by
-/// the aggregate (if `own`) and by devices above it, from their addresses; then, for the machines behind a bridge above
-/// it, what the bridge has learnt of them, from nobody's address.
+/// The frames that report again all groups that are received through `aggregate`: first what the host itself receives
+/// by the aggregate (if `own`) and by devices above it, from their addresses; then, for the machines behind a bridge
+/// above it, what the bridge has learnt of them, from nobody's address.
 pub fn rejoin(aggregate: IfIndex, picture: &Topology, addresses: &[Address], own: bool) -> Vec<Vec<u8>> {
     let walk = Walk::of(aggregate, picture);
     let mut frames = Vec::new();

@@ -43,8 +43,8 @@ pub enum Refusal {
     },
     /// The ports of a driver's device are the driver's.
     #[error(
-        "the ports of {name} are its driver's, and are followed: use 'ip link set {port} master {name}' or 'ip link set \
-         {port} nomaster'"
+        "the ports of {name} are its driver's, and are followed: use 'ip link set {port} master {name}' or 'ip link \
+         set {port} nomaster'"
     )]
     PortsOfDriver {
         /// The device.

@@ -88,8 +88,8 @@ impl fmt::Display for Warning {
             }
             Self::QdiscBypassed { aggregate, qdisc } => write!(
                 f,
-                "the queueing discipline {qdisc} of {aggregate} has no effect on what is sent from now on; those of its \
-                 ports have"
+                "the queueing discipline {qdisc} of {aggregate} has no effect on what is sent from now on; those of \
+                 its ports have"
             ),
             Self::NoPort { aggregate } => write!(f, "{aggregate} has no port yet"),
             Self::NoLink { aggregate, ports } => write!(f, "no port of {aggregate} has a link yet: {ports}"),

@@ -92,10 +92,15 @@ fn a_failing_port_is_the_last_resort() {
 type Made = (PortConfig, [bool; 3], Option<u32>);
 
 prop_compose! {
-    fn some_ports()(made in prop::collection::vec((-2..3_i32, any::<bool>(), any::<[bool; 3]>(), prop::option::of(1..3_u32)), 1..9))
-        -> Vec<Made> {
+    fn some_ports()(
+        made in prop::collection::vec(
+            (-2..3_i32, any::<bool>(), any::<[bool; 3]>(), prop::option::of(1..3_u32)),
+            1..9,
+        )
+    ) -> Vec<Made> {
+        let settings = |id, priority, sticky| PortConfig { priority, sticky, ..config(id) };
         let ports = (0..).zip(made);
-        ports.map(|(id, (priority, sticky, flags, speed))| (PortConfig { priority, sticky, ..config(id) }, flags, speed)).collect()
+        ports.map(|(id, (priority, sticky, flags, speed))| (settings(id, priority, sticky), flags, speed)).collect()
     }
 }
 
@@ -114,7 +119,9 @@ fn candidates(made: &[Made]) -> Vec<Candidate<'_>> {
 
 proptest! {
     #[test]
-    fn one_is_chosen_while_any_is_usable_and_it_is_usable(ports in some_ports(), active in 0..9_u8, reselect in 0..3_u8) {
+    fn one_is_chosen_while_any_is_usable_and_it_is_usable(
+        ports in some_ports(), active in 0..9_u8, reselect in 0..3_u8
+    ) {
         let ports = candidates(&ports);
         let reselect = [Reselect::Always, Reselect::Better, Reselect::Failure][usize::from(reselect)];
         let rules = Rules { primary: Some("eth1"), reselect };

@@ -122,7 +122,8 @@ fn what_is_no_frame_is_not_sent() {
 proptest! {
     #[test]
     fn a_list_has_what_was_written_and_is_read_back(
-        ranges in proptest::collection::vec((1..=4094_u16, 0..300_u16), 1..20), native in proptest::option::of(1..=4094_u16)
+        ranges in proptest::collection::vec((1..=4094_u16, 0..300_u16), 1..20),
+        native in proptest::option::of(1..=4094_u16)
     ) {
         let ranges: Vec<_> = ranges.into_iter().map(|(first, more)| (first, (first + more).min(4094))).collect();
         let texts: Vec<_> = ranges.iter().map(|(first, last)| format!("{first}-{last}")).collect();

@@ -121,8 +121,8 @@ impl Dataplane {
         Ok(asks)
     }
 
-    /// Loads the program of this name. Says whether it asks the kernel: where the kernel refuses one that does, there is
-    /// one that does not.
+    /// Loads the program of this name. Says whether it asks the kernel: where the kernel refuses one that does, there
+    /// is one that does not.
     fn load(&self, name: &str, port: Option<(PortId, Option<Delivery>)>) -> Result<(OwnedFd, bool), DataplaneError> {
         let load = |asked| object::load_program(&self.pins, &self.settings, port, asked, name);
         if let Some(types) = self.asked_types() {

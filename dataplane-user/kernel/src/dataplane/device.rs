@@ -71,8 +71,8 @@ impl AskedKernel {
 #[derive(Debug)]
 struct Finder(OwnedFd);
 
-/// `struct __sk_buff` of linux/bpf.h: what the program is given, and gives back. There is room for what later kernels may
-/// add: the kernel wants to write all of it.
+/// `struct __sk_buff` of linux/bpf.h: what the program is given, and gives back. There is room for what later kernels
+/// may add: the kernel wants to write all of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 struct Context {

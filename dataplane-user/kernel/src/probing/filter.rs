@@ -1,4 +1,5 @@
-//! Which frames wake the watches: a program of the kernel's classic BPF, which runs for each frame that a port receives.
+//! Which frames wake the watches: a program of the kernel's classic BPF, which runs for each frame that a port
+//! receives.
 
 use aggctl_common::Mac;
 use aggctl_engine::probe::ETHERTYPES;

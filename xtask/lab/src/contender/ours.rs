@@ -18,8 +18,8 @@ const NOT_BUILT: i32 = 2;
 /// An aggregate of ours. Dropping it detaches it.
 pub struct Ours<'a>(Product<'a>);
 
-/// Attaches all ports, or in wiring `over` the bond or team that is there. What is refused as not built comes back as the
-/// reason.
+/// Attaches all ports, or in wiring `over` the bond or team that is there. What is refused as not built comes back as
+/// the reason.
 ///
 /// # Errors
 ///

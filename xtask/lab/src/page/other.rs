@@ -34,8 +34,8 @@ const EVEN: &str =
 const PARITY: &str = "With `--table kernel-compat`: flows that take the same port as with bonding.";
 const FAILOVER: &str = "Active-backup over 2 ports; the cable of the active one is cut at its far end while numbered \
                         datagrams are sent. *Gap* is from the last frame on that port to the first on the other one, \
-                        *lost* what never arrived. *No controller*: it and its guardian \
-                        were killed before; over a driver that one then chooses. The clock is the machine's: a processor of a thousand million \
+                        *lost* what never arrived. *No controller*: it and its guardian were killed before; over a \
+                        driver that one then chooses. The clock is the machine's: a processor of a thousand million \
                         instructions a second. A cut *veth* cable tells the kernel at once. Real cards need not do \
                         that, and *tap* devices do not: the kernel gathers the news of lost carriers for up to a \
                         second, except for ports of its own drivers (bonding, team).";

@@ -75,7 +75,9 @@ proptest! {
 
     /// A order has each member once, in an order to which the others do not matter.
     #[test]
-    fn a_member_more_or_less_changes_no_order_among_the_others(members in members(64, 2..=64), at: prop::sample::Index) {
+    fn a_member_more_or_less_changes_no_order_among_the_others(
+        members in members(64, 2..=64), at: prop::sample::Index
+    ) {
         let mut fewer = members.clone();
         let gone = fewer.remove(at.index(members.len())).id.0;
         fewer.reverse();

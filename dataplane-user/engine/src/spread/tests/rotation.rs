@@ -54,7 +54,9 @@ fn weights_that_do_not_fit_are_met_as_closely_as_they_can_be() {
 proptest! {
     /// In each stretch of the rotation, repeated, a port has its part of the turns, give or take less than two.
     #[test]
-    fn turns_are_evenly_spread_over_time(weights in prop::collection::vec(1..=20_u8, 1..=8), start: u32, length in 1..500_u32) {
+    fn turns_are_evenly_spread_over_time(
+        weights in prop::collection::vec(1..=20_u8, 1..=8), start: u32, length in 1..500_u32
+    ) {
         let members: Vec<SpreadMember> = (0..).zip(&weights).map(|(slot, weight)| share(slot, *weight)).collect();
         let rotation = rotation(&members, true);
         let start = start % 1_000_000;
@@ -105,7 +107,8 @@ proptest! {
         let rotation = rotation(&members, true);
         let now = ports(rotation.usable & !1);
         let round = rotation.count - counts(rotation.entries())[0];
-        let taken: Vec<u8> = (0..round).map(|number| pick(&now, &rotation, number).map_or(END, |port| port.0)).collect();
+        let taken = |number| pick(&now, &rotation, number).map_or(END, |port| port.0);
+        let taken: Vec<u8> = (0..round).map(taken).collect();
         prop_assert_eq!(counts(&taken)[0], 0);
         prop_assert_eq!(&counts(&taken)[1..], &counts(rotation.entries())[1..]);
     }
