@@ -1,4 +1,4 @@
-//! Lines that are too long: rustfmt does not break comments, texts and the arguments of macros, and says nothing of them.
+//! Lines that are too long: rustfmt does not break comments, texts and the arguments of macros, and says nothing of it.
 
 use std::{
     fs, io,
