@@ -128,11 +128,6 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// How many frames were sent.
-    pub fn sent(&self) -> u64 {
-        self.next
-    }
-
     /// Sends the next frame, as one of this flow.
     pub fn send(&mut self, flow: u16) {
         let mut frame = Vec::with_capacity(LENGTH);
@@ -155,8 +150,20 @@ impl Sender {
         }
     }
 
-    /// Sends so many frames a second of these flows in turn, until told to end. A busy machine may send fewer.
-    pub fn send_until(&mut self, ended: &AtomicBool, rate: u32, flows: u16) {
+    /// Sends so many frames a second of these flows in turn while something happens, and says how many it were. A busy
+    /// machine may send fewer a second.
+    pub fn during(&mut self, rate: u32, flows: u16, happens: impl FnOnce()) -> u64 {
+        let (begin, ended) = (self.next, AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            // Also where what happens panics: the scope ends with the thread.
+            let _end = End(&ended);
+            scope.spawn(|| self.send_until(&ended, rate, flows));
+            happens();
+        });
+        self.next - begin
+    }
+
+    fn send_until(&mut self, ended: &AtomicBool, rate: u32, flows: u16) {
         /// How often frames are sent, times a second.
         const BEATS: u32 = 500;
         let mut next = Instant::now();
@@ -172,6 +179,15 @@ impl Sender {
     }
 }
 
+/// Ends a sender when it is dropped.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// What came out of the cables.
 #[derive(Debug)]
 pub struct Receivers {
@@ -181,13 +197,28 @@ pub struct Receivers {
 impl Receivers {
     /// The flow and the number of each frame that came out of each cable, once nothing more comes.
     pub fn received(&self) -> Vec<Vec<(u16, u64)>> {
-        let count = || self.receivers.iter().map(|receiver| receiver.received.lock().unwrap().len()).sum::<usize>();
         let mut before = usize::MAX;
-        while count() != before {
-            before = count();
+        while self.count() != before {
+            before = self.count();
             std::thread::sleep(wait::patient(SILENCE));
         }
         self.receivers.iter().map(|receiver| receiver.received.lock().unwrap().clone()).collect()
+    }
+
+    /// How many frames came out of all cables.
+    fn count(&self) -> usize {
+        self.receivers.iter().map(|receiver| receiver.received.lock().unwrap().len()).sum()
+    }
+
+    /// Waits until so many more frames came out of the cables.
+    ///
+    /// # Panics
+    ///
+    /// If they do not come soon.
+    #[track_caller]
+    pub fn wait_for_more(&self, frames: usize) {
+        let enough = self.count() + frames;
+        wait_for(&format!("{frames} more frames"), SOON, || self.count() >= enough);
     }
 
     /// The cable that each flow came out of.

@@ -1,12 +1,7 @@
 //! Failover inside the kernel: what frames do when a link is lost and nobody is left who could tell the programs.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
-use std::{
-    collections::BTreeSet,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use aggctl_tests::{
     Case, Lab, Namespace, Ping, cases, feature::READABLE_DEVICES, group::Group, holds_for, lab::CLIENT_V4,
@@ -15,6 +10,10 @@ use aggctl_tests::{
 
 /// Frames a second.
 const RATE: u32 = 10_000;
+/// Frames that arrive before the cut: by then all flows pass.
+const BEFORE: usize = 2_000;
+/// Frames that arrive after it: many more than may be lost.
+const AFTER: usize = 4_000;
 /// Frames that may be lost when a port itself is taken down: those of two bursts of the sender, which may be on the
 /// wire. A tenth of a second of black hole are a thousand.
 const ITSELF: usize = 40;
@@ -40,20 +39,13 @@ fn asks(host: &Namespace) -> bool {
 /// Sends at a steady rate, has something happen meanwhile, and counts what did not arrive behind the far aggregate.
 fn lost(group: &Group, happens: impl FnOnce()) -> usize {
     let receivers = group.listen_behind();
-    let (ended, mut sender) = (AtomicBool::new(false), group.sender());
-    let sent = thread::scope(|scope| {
-        let sending = scope.spawn(|| {
-            sender.send_until(&ended, RATE, FLOWS);
-            usize::try_from(sender.sent()).unwrap()
-        });
-        thread::sleep(Duration::from_millis(200));
+    let sent = group.sender().during(RATE, FLOWS, || {
+        receivers.wait_for_more(BEFORE);
         happens();
-        thread::sleep(Duration::from_millis(400));
-        ended.store(true, Ordering::Release);
-        sending.join().unwrap()
+        receivers.wait_for_more(AFTER);
     });
     let arrived: BTreeSet<u64> = receivers.received().concat().into_iter().map(|(_, number)| number).collect();
-    sent - arrived.len()
+    usize::try_from(sent).unwrap() - arrived.len()
 }
 
 /// Both ends are aggregates that nobody controls any more, so one has to receive where the other sends.

@@ -232,6 +232,7 @@ fn the_next_frame_takes_another_member() {
             }
             let socket = &sockets[usize::from(number) % sockets.len()];
             socket.send_to(&number.to_be_bytes(), (FAR, 9)).unwrap();
+            // The pace of the sender: nothing is waited for.
             std::thread::sleep(Duration::from_millis(1));
             arrived += come();
         }

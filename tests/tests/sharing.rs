@@ -1,14 +1,7 @@
 //! Modes in which all ports carry traffic, and changes of the mode while frames pass.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use aggctl_tests::{
     Case, HostState, Lab, Ping, TcpSession, cases,
@@ -216,21 +209,12 @@ fn a_hundred_changes_lose_nothing_and_double_nothing(case: Case) {
     let group = Group::new(case, 3);
     group.attach(&group.near, "--mode hash");
     let receivers = group.listen();
-    let mut sender = group.sender();
-    let ended = Arc::new(AtomicBool::new(false));
-    let sending = std::thread::spawn({
-        let ended = Arc::clone(&ended);
-        move || {
-            // An emulated machine is slower than the frames.
-            sender.send_until(&ended, 20_000 / wait::patience(), 500);
-            sender.sent()
+    // An emulated machine is slower than the frames.
+    let sent = group.sender().during(20_000 / wait::patience(), 500, || {
+        for wish in WISHES.iter().cycle().take(CHANGES) {
+            group.near.aggctl(wish).ok();
         }
     });
-    for wish in WISHES.iter().cycle().take(CHANGES) {
-        group.near.aggctl(wish).ok();
-    }
-    ended.store(true, Ordering::Release);
-    let sent = sending.join().unwrap();
     let mut numbers: Vec<u64> = receivers.received().into_iter().flatten().map(|(_, number)| number).collect();
     numbers.sort_unstable();
     let total = numbers.len() as u64;
