@@ -11,7 +11,7 @@ use aggctl_engine::{
 use crate::{
     hosts,
     model::{World, v4},
-    transaction::{NONE, Promise, run},
+    promises::{NONE, Promise, run},
     wire,
 };
 

@@ -8,7 +8,7 @@ use aggctl_engine::{
     record::{Phase, Record},
 };
 
-use crate::{hosts, model::World, transaction::run};
+use crate::{hosts, model::World, promises::run};
 
 const CARD: XdpState = XdpState { program: None, native: Some(true), joins: false };
 

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use crate::{
     hosts::{self, HostSpec},
     model::World,
-    transaction::{NONE, Promise, run},
+    promises::{self, NONE, run},
 };
 
 /// A random host of which a bond is made: the first port carries nothing and has a link.
@@ -84,20 +84,7 @@ proptest! {
     fn making_a_bond_is_undone_from_every_prefix(spec in spec()) {
         let before = hosts::build(&spec);
         let record = planned(&before, &spec);
-        let promise = Promise::of(&before, &record);
-        for end in 0..=record.journal.len() {
-            let (mut world, mut record) = (before.clone(), record.clone());
-            run(&mut world, &mut record, end);
-            if let Some(last) = end.checked_sub(1) {
-                promise.check(&world, &record.journal[last].step);
-            }
-            for step in plan::rollback(&record).map(|step| step.inverse().unwrap()) {
-                world.apply(&step);
-                promise.check(&world, &step);
-            }
-            prop_assert_eq!(world.differences(&before), NONE, "after {} steps", end);
-            prop_assert!(world.is_bare());
-        }
+        promises::is_undone_from_every_prefix(&before, &record)?;
     }
 
     /// A step that was journalled as begun but had no effect is undone without harm.
@@ -105,13 +92,7 @@ proptest! {
     fn a_step_that_failed_is_undone_too(spec in spec()) {
         let before = hosts::build(&spec);
         let record = planned(&before, &spec);
-        for end in 0..record.journal.len() {
-            let (mut world, mut record) = (before.clone(), record.clone());
-            run(&mut world, &mut record, end);
-            record.journal[end].begun = true;
-            plan::rollback(&record).for_each(|step| world.undo(step));
-            prop_assert_eq!(world.differences(&before), NONE, "step {} failed", end);
-        }
+        promises::is_undone_after_a_step_failed(&before, &record)?;
     }
 
     /// What the ports carried is on the bond, whose members they are.
@@ -141,45 +122,22 @@ proptest! {
     /// Made and detached: the host is as before, and nothing is lost on the way.
     #[test]
     fn a_detach_gives_everything_back(spec in spec()) {
-        let (before, mut world, record) = made(&spec);
-        let promise = Promise::of(&before, &record);
-        for step in plan::detach(&world.host, &record, true).unwrap() {
-            world.apply(&step);
-            promise.check(&world, &step);
-        }
-        prop_assert_eq!(world.differences(&before), NONE);
-        prop_assert!(world.is_bare());
+        let (before, world, record) = made(&spec);
+        promises::gives_everything_back(&before, &world, &record)?;
     }
 
     /// A detach that died is completed by planning again.
     #[test]
     fn a_detach_is_completed_from_every_prefix(spec in spec()) {
-        let (before, start, mut record) = made(&spec);
-        let promise = Promise::of(&before, &record);
-        record.phase = Phase::Detaching;
-        let steps = plan::detach(&start.host, &record, false).unwrap();
-        for end in 0..=steps.len() {
-            let mut world = start.clone();
-            steps[..end].iter().for_each(|step| world.apply(step));
-            for step in plan::detach(&world.host, &record, false).unwrap() {
-                world.apply(&step);
-                promise.check(&world, &step);
-            }
-            prop_assert_eq!(world.differences(&before), NONE, "died after {} steps", end);
-        }
+        let (before, attached, record) = made(&spec);
+        promises::is_completed_from_every_prefix(&before, &attached, &record)?;
     }
 
     /// Undoing an undoing is doing.
     #[test]
     fn the_inverse_of_the_inverse_is_the_step(spec in spec()) {
         let (_, world, record) = made(&spec);
-        let detach = plan::detach(&world.host, &record, true).unwrap();
-        for step in steps(&record).into_iter().chain(&detach) {
-            match step.inverse() {
-                Some(inverse) => prop_assert_eq!(inverse.inverse(), Some(step.clone())),
-                None => prop_assert!(matches!(step, Step::OneWay(_))),
-            }
-        }
+        promises::inverses_are_inverse(&world, &record)?;
     }
 }
 

@@ -10,6 +10,7 @@ mod hosts;
 mod made;
 mod model;
 mod over;
+mod promises;
 mod records;
 mod refusals;
 mod transaction;

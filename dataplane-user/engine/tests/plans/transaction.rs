@@ -13,69 +13,19 @@ use proptest::prelude::*;
 use crate::{
     hosts::{self, HostSpec},
     model::{World, v4},
+    promises::{self, NONE, run},
     wire,
 };
 
-/// No differences.
-pub const NONE: Vec<String> = Vec::new();
-
-/// What must stay reachable: what the ports had.
-pub struct Promise {
-    addresses: Vec<(IpAddr, IfIndex)>,
-    routes: Vec<Route>,
-}
-
-impl Promise {
-    /// Everything that the ports have which was not made by the kernel.
-    pub fn of(world: &World, record: &Record) -> Self {
-        let ports = record.ports.iter().map(|port| port.before.index).collect::<Vec<_>>();
-        let is_given = |a: &&Address| ports.contains(&a.link) && a.protocol != Some(3);
-        let by_port = |r: &&Route| r.gateway && r.links.iter().any(|link| ports.contains(link)) && r.protocol != 9;
-        Self {
-            addresses: world.host.addresses.iter().filter(is_given).map(|a| (a.local, a.link)).collect(),
-            routes: world.host.routes.iter().filter(by_port).cloned().collect(),
-        }
-    }
-
-    /// Panics if the host lost an address or a way out, or receives nothing for an address that is only on a port.
-    pub fn check(&self, world: &World, after: &Step) {
-        let aggregate = world.aggregate().map(|link| link.index);
-        for (address, port) in &self.addresses {
-            let on = |link: IfIndex| world.host.addresses.iter().any(|a| a.link == link && a.local == *address);
-            let there = on(*port) || aggregate.is_some_and(on);
-            assert!(there, "{address} is nowhere after {after:?}");
-            if world.rx.contains(port) {
-                assert!(aggregate.is_some_and(on), "{address}: frames go to the aggregate too early, {after:?}");
-            }
-        }
-        for route in &self.routes {
-            let same = |r: &Route| {
-                let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, r.nexthop);
-                key(r) == key(route) && r.wire == route.wire
-            };
-            assert!(world.host.routes.iter().any(same), "{route:?} is nowhere after {after:?}");
-        }
-    }
-}
-
-/// Carries out the journal up to `end` and remembers how far it got, as an executor does.
-pub fn run(world: &mut World, record: &mut Record, end: usize) {
-    for entry in &mut record.journal[..end] {
-        entry.begun = true;
-        world.apply(&entry.step);
-    }
-    record.index = world.aggregate().map_or(IfIndex::NONE, |link| link.index);
-}
-
-/// A host with the aggregate attached; `None` if the attach is rightly refused because it would cut the host off.
-pub fn attached(spec: &HostSpec) -> Option<(World, World, Record)> {
+/// The host before, and with the aggregate attached.
+fn attached(spec: &HostSpec) -> (World, World, Record) {
     let before = hosts::build(spec);
     let (mut record, _) = plan::attach(&before.host, &hosts::config(spec), &OtherAggregates::default()).unwrap();
     let mut world = before.clone();
     let end = record.journal.len();
     run(&mut world, &mut record, end);
     record.phase = Phase::Attached;
-    Some((before, world, record))
+    (before, world, record)
 }
 
 proptest! {
@@ -91,20 +41,7 @@ proptest! {
     fn an_attach_is_undone_from_every_prefix(spec in hosts::host()) {
         let before = hosts::build(&spec);
         let (record, _) = plan::attach(&before.host, &hosts::config(&spec), &OtherAggregates::default()).unwrap();
-        let promise = Promise::of(&before, &record);
-        for end in 0..=record.journal.len() {
-            let (mut world, mut record) = (before.clone(), record.clone());
-            run(&mut world, &mut record, end);
-            if let Some(last) = end.checked_sub(1) {
-                promise.check(&world, &record.journal[last].step);
-            }
-            for step in plan::rollback(&record).map(|step| step.inverse().unwrap()) {
-                world.apply(&step);
-                promise.check(&world, &step);
-            }
-            prop_assert_eq!(world.differences(&before), NONE, "after {} steps", end);
-            prop_assert!(world.is_bare());
-        }
+        promises::is_undone_from_every_prefix(&before, &record)?;
     }
 
     /// A step that was journalled as begun but had no effect is undone without harm.
@@ -112,19 +49,13 @@ proptest! {
     fn a_step_that_failed_is_undone_too(spec in hosts::host()) {
         let before = hosts::build(&spec);
         let (record, _) = plan::attach(&before.host, &hosts::config(&spec), &OtherAggregates::default()).unwrap();
-        for end in 0..record.journal.len() {
-            let (mut world, mut record) = (before.clone(), record.clone());
-            run(&mut world, &mut record, end);
-            record.journal[end].begun = true;
-            plan::rollback(&record).for_each(|step| world.undo(step));
-            prop_assert_eq!(world.differences(&before), NONE, "step {} failed", end);
-        }
+        promises::is_undone_after_a_step_failed(&before, &record)?;
     }
 
     /// What a port carried is on the aggregate afterwards, and the port keeps nothing.
     #[test]
     fn an_attach_moves_everything(spec in hosts::host()) {
-        let Some((before, world, record)) = attached(&spec) else { return Ok(()) };
+        let (before, world, record) = attached(&spec);
         let aggregate = world.aggregate().unwrap();
         for port in &record.ports {
             let index = port.before.index;
@@ -147,52 +78,29 @@ proptest! {
     /// Attach and detach: the host is as before, and nothing is lost on the way.
     #[test]
     fn a_detach_gives_everything_back(spec in hosts::host()) {
-        let Some((before, mut world, record)) = attached(&spec) else { return Ok(()) };
-        let promise = Promise::of(&before, &record);
-        for step in plan::detach(&world.host, &record, true).unwrap() {
-            world.apply(&step);
-            promise.check(&world, &step);
-        }
-        prop_assert_eq!(world.differences(&before), NONE);
-        prop_assert!(world.is_bare());
+        let (before, world, record) = attached(&spec);
+        promises::gives_everything_back(&before, &world, &record)?;
     }
 
     /// A detach that died is completed by planning again.
     #[test]
     fn a_detach_is_completed_from_every_prefix(spec in hosts::host()) {
-        let Some((before, start, mut record)) = attached(&spec) else { return Ok(()) };
-        let promise = Promise::of(&before, &record);
-        record.phase = Phase::Detaching;
-        let steps = plan::detach(&start.host, &record, false).unwrap();
-        for end in 0..=steps.len() {
-            let mut world = start.clone();
-            steps[..end].iter().for_each(|step| world.apply(step));
-            for step in plan::detach(&world.host, &record, false).unwrap() {
-                world.apply(&step);
-                promise.check(&world, &step);
-            }
-            prop_assert_eq!(world.differences(&before), NONE, "died after {} steps", end);
-        }
+        let (before, attached, record) = attached(&spec);
+        promises::is_completed_from_every_prefix(&before, &attached, &record)?;
     }
 
     /// Undoing an undoing is doing.
     #[test]
     fn the_inverse_of_the_inverse_is_the_step(spec in hosts::host()) {
-        let Some((_, world, record)) = attached(&spec) else { return Ok(()) };
-        let detach = plan::detach(&world.host, &record, true).unwrap();
-        for step in record.journal.iter().map(|entry| &entry.step).chain(&detach) {
-            match step.inverse() {
-                Some(inverse) => prop_assert_eq!(inverse.inverse(), Some(step.clone())),
-                None => prop_assert!(matches!(step, Step::OneWay(_))),
-            }
-        }
+        let (_, world, record) = attached(&spec);
+        promises::inverses_are_inverse(&world, &record)?;
     }
 
     /// What was added to the aggregate while it ran goes to a port too: to the one whose subnet leads to the gateway,
     /// else to the first that had addresses.
     #[test]
     fn live_changes_go_to_a_port(spec in hosts::host(), pick in 0..3_usize) {
-        let Some((before, mut world, mut record)) = attached(&spec) else { return Ok(()) };
+        let (before, mut world, mut record) = attached(&spec);
         let aggregate = world.aggregate().unwrap().index;
         let mut added = wire::address(v4(10, 99, 0, 1), 24);
         added.label = Some("agg0:new".to_owned());
