@@ -20,6 +20,12 @@ pub enum Failure {
     /// It was refused, or failed and was undone (exit 1).
     #[error("{0}")]
     Refused(String),
+    /// What was to be looked at cannot be looked at (exit 2).
+    #[error("{0}")]
+    Unseen(String),
+    /// Something was found, and is told already (exit 1).
+    #[error("something was found")]
+    Found,
     /// The reader of our output went away: there is no one to tell.
     #[error("the output was closed")]
     OutputClosed,
@@ -29,8 +35,8 @@ impl Failure {
     /// Prints the line.
     pub fn report(&self) {
         match self {
-            Self::OutputClosed => {}
-            Self::Usage(_) | Self::Refused(_) => {
+            Self::OutputClosed | Self::Found => {}
+            Self::Usage(_) | Self::Refused(_) | Self::Unseen(_) => {
                 // Whatever went into it, people and scripts get one line.
                 // The log of a background process may be full: its exit code tells the same.
                 let _ = writeln!(std::io::stderr(), "aggctl: {}", one_line(&self.to_string()));
@@ -41,8 +47,8 @@ impl Failure {
     /// The process's exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Refused(_) => ExitCode::from(1),
+            Self::Usage(_) | Self::Unseen(_) => ExitCode::from(2),
+            Self::Refused(_) | Self::Found => ExitCode::from(1),
             Self::OutputClosed => ExitCode::SUCCESS,
         }
     }

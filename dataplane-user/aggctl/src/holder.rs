@@ -74,7 +74,8 @@ pub fn end(store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_guardian(pid: u32) -> bool {
+/// Whether a process is a guardian of ours.
+pub fn is_guardian(pid: u32) -> bool {
     process::own_arguments(pid).is_some_and(|words| words.first().is_some_and(|word| word == "guardian"))
 }
 

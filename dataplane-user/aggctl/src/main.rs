@@ -13,6 +13,7 @@ mod background;
 mod cli;
 mod commands;
 mod controller;
+mod diagnosis;
 mod elsewhere;
 mod failure;
 mod guardian;

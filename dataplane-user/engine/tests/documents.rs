@@ -7,6 +7,7 @@ use std::{env, fs, path::Path};
 
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
+    doctor::{FindingKind, KINDS},
     options::{GROUPS, HasOptions, Live, OptionGroup, OptionRow, Orders, find},
     watches::{WatchConfig, WatchKind},
 };
@@ -17,6 +18,7 @@ type Table = (&'static str, fn() -> String);
 /// The tables of each page.
 const PAGES: &[(&str, &[Table])] = &[
     ("command-line.md", &[("options", options), ("ports", ports), ("orders", orders), ("names", names)]),
+    ("doctor.md", &[("findings", findings)]),
     ("watches.md", &[("settings", watches)]),
     ("json.md", &[("options", json::<AggregateConfig>), ("ports", json::<PortConfig>)]),
 ];
@@ -70,6 +72,15 @@ fn watches() -> String {
     };
     let lines: String = WatchConfig::rows().map(line).collect();
     format!("| setting | what it is | values | default | other names |\n| --- | --- | --- | --- | --- |\n{lines}")
+}
+
+fn findings() -> String {
+    let line = |kind: &&FindingKind| {
+        let severities = kind.severities.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        format!("| `{}` | {severities} | {} | {} |\n", kind.id, escaped(kind.looks_at), escaped(kind.remedy))
+    };
+    let lines: String = KINDS.iter().map(line).collect();
+    format!("| id | severity | what is looked at | what to do |\n| --- | --- | --- | --- |\n{lines}")
 }
 
 fn orders() -> String {

@@ -9,7 +9,7 @@
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
 //! - [`probing`] asks neighbours by the ports, and reads counters, for watches beyond the link.
-//! - [`early`] says what ports have of XDP.
+//! - [`early`] says what ports have of XDP, [`vitals`] what `doctor` looks at and nobody else.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
 //!
 //! All but [`watch`] is synchronous: it must run in a process without a runtime, too.
@@ -43,4 +43,5 @@ pub mod transaction;
 pub mod udev;
 pub mod undo;
 pub mod verify;
+pub mod vitals;
 pub mod watch;

@@ -12,6 +12,10 @@ use clap::{Parser, Subcommand};
 pub use flow::FlowFields;
 pub use limit::Limit;
 
+/// What the exit status of `doctor` means.
+const DOCTOR_EXIT: &str =
+    "Exit status: 0, nothing was found but hints; 1, errors or warnings were; 2, it could not look.";
+
 /// Link aggregation whose choice of the port is an eBPF program.
 #[derive(Debug, Parser)]
 #[command(name = "aggctl", version, max_term_width = 110, disable_help_subcommand = true)]
@@ -58,6 +62,15 @@ pub enum Command {
         /// Also the port of each bucket of the hash table
         #[arg(long, requires = "name")]
         buckets: bool,
+    },
+    /// Look for what bites people, and say what to do about it
+    #[command(after_help = DOCTOR_EXIT)]
+    Doctor {
+        /// Only this aggregate
+        name: Option<String>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Say which port a flow takes, and which it would take if ports failed
     Explain {

@@ -3,6 +3,7 @@
 mod attach;
 mod await_ports;
 mod detach;
+mod doctor;
 mod explain;
 mod internal;
 mod live;
@@ -44,6 +45,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Adopt { name, foreground } => prepare().and_then(|()| attach::adopt(&store(&name)?, foreground)),
         Command::Confirm { name } => prepare().and_then(|()| live::confirm(&store(&name)?)),
         Command::Show { name, json, buckets } => prepare().and_then(|()| show::run(name.as_deref(), json, buckets)),
+        Command::Doctor { name, json } => doctor::run(name.as_deref(), json),
         Command::Explain { name, flow, json } => prepare().and_then(|()| explain::run(&store(&name)?, &flow, json)),
         Command::Port { action } => prepare().and_then(|()| port(action)),
         Command::Monitor { name, json } => prepare().and_then(|()| monitor::run(name.as_deref(), json)),
@@ -60,7 +62,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 fn check_names(command: &Command) -> Result<(), Failure> {
     let (aggregate, port) = match command {
         Command::Attach(_) => return Ok(()), // its request is checked as a whole
-        Command::Show { name, .. } | Command::Monitor { name, .. } => (name.as_deref(), None),
+        Command::Show { name, .. } | Command::Doctor { name, .. } | Command::Monitor { name, .. } => {
+            (name.as_deref(), None)
+        }
         Command::Detach { name, .. }
         | Command::Adopt { name, .. }
         | Command::Confirm { name }

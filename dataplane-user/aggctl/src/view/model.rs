@@ -11,7 +11,7 @@ use aggctl_engine::{
     foreign::Foreign,
     host::Link,
     options,
-    record::{PortRecord, Record},
+    record::{Phase, PortRecord, Record},
     status::{AggregateStatus, PortState, PortStatus, RepairStatus},
 };
 use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters, state::Store};
@@ -31,6 +31,9 @@ pub struct AggregateView {
     pub schema: u32,
     /// Its name.
     pub name: String,
+    /// Where in its life it is.
+    #[serde(skip)]
+    pub phase: Phase,
     /// Number of its interface; null if that is gone.
     pub ifindex: Option<u32>,
     /// Whether its interface is there.
@@ -215,6 +218,7 @@ impl AggregateView {
         Self {
             schema: SCHEMA,
             name: name.to_owned(),
+            phase: record.phase,
             ifindex: interface.map(|link| link.index.0),
             present: interface.is_some(),
             admin_up: interface.map(|link| link.admin_up),

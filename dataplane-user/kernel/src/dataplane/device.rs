@@ -31,22 +31,32 @@ pub(super) struct AskedKernel {
 ///
 /// Minimum kernel version: 6.2.
 pub(super) fn present() -> Option<&'static AskedKernel> {
-    static PRESENT: LazyLock<Option<AskedKernel>> = LazyLock::new(|| {
+    looked_at().as_ref().ok()
+}
+
+/// Why programs cannot ask the present kernel for the link of a port; `None`: they can. Looked at once.
+#[must_use]
+pub fn unasked() -> Option<&'static str> {
+    looked_at().as_ref().err().map(String::as_str)
+}
+
+fn looked_at() -> &'static Result<AskedKernel, String> {
+    static PRESENT: LazyLock<Result<AskedKernel, String>> = LazyLock::new(|| {
         let types = fs::read(VMLINUX).map_err(|error| format!("{VMLINUX}: {error}"));
         let types = match types.and_then(|octets| KernelTypes::parse(&octets)) {
             Ok(types) => types,
             Err(why) => {
                 info!(%why, "programs cannot ask this kernel for the link of a port: it is polled");
-                return None;
+                return Err(why);
             }
         };
         let kernel = AskedKernel::new(types);
         if let Err(why) = &kernel {
             warn!(%why, "this kernel does not let programs ask for the link of a port: it is polled");
         }
-        kernel.ok()
+        kernel
     });
-    PRESENT.as_ref()
+    &PRESENT
 }
 
 impl AskedKernel {

@@ -53,6 +53,7 @@ use self::{attached::check, pins::Pins};
 pub use self::{
     bound::BoundTable,
     defects::{DataplaneDefect, Expected},
+    device::unasked,
     drops::DropCount,
     early::EarlyPort,
     error::DataplaneError,

@@ -1,0 +1,244 @@
+//! `aggctl doctor`: silent where all is well, one finding for each thing that bites, gone once it is mended.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end at the first surprise")]
+
+use aggctl_tests::{
+    Case, Lab, Outcome, cases,
+    matrix::SOON,
+    processes::{kill, stop},
+    wait_for,
+};
+use serde_json::Value;
+
+/// What `doctor --json` printed, and its outcome.
+struct Report(Value, Outcome);
+
+impl Report {
+    fn of(lab: &Lab, arguments: &str) -> Self {
+        let outcome = lab.host.aggctl(&format!("doctor {arguments} --json"));
+        Self(serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome}")), outcome)
+    }
+
+    /// What was found of aggregates: what this kernel lacks is found on old ones everywhere.
+    fn findings(&self) -> impl Iterator<Item = &Value> {
+        self.0["findings"].as_array().unwrap().iter().filter(|finding| !finding["aggregate"].is_null())
+    }
+
+    fn ids(&self) -> Vec<&str> {
+        self.findings().map(|finding| finding["id"].as_str().unwrap()).collect()
+    }
+}
+
+/// Waits until exactly these are found, in this order, and the exit status is as it must be then.
+#[track_caller]
+fn expect(lab: &Lab, ids: &[&str]) -> Report {
+    let mut last = Report::of(lab, "");
+    wait_for(&format!("doctor finds {ids:?}"), SOON, || {
+        let found = last.ids() == ids;
+        if !found {
+            last = Report::of(lab, "");
+            println!("found: {:?}", last.ids());
+        }
+        found
+    });
+    let serious = last.findings().any(|finding| finding["severity"] != "hint");
+    assert_eq!(last.1.code, Some(i32::from(serious)), "{}", last.1);
+    assert_eq!(last.1.stderr, "", "{}", last.1);
+    for finding in last.findings() {
+        assert_eq!(finding["aggregate"], "agg0", "{finding:#}");
+        for text in ["seen", "remedy"] {
+            let line = finding[text].as_str().unwrap();
+            assert!(!line.is_empty() && !line.contains('\n'), "{finding:#}");
+        }
+    }
+    last
+}
+
+fn attached(case: Case, options: &str) -> Lab {
+    let lab = Lab::two_ports(case);
+    lab.attach(options);
+    expect(&lab, &[]);
+    lab
+}
+
+/// What one must find is told with these words in what was seen.
+#[track_caller]
+fn expect_one(lab: &Lab, id: &str, words: &[&str]) {
+    let report = expect(lab, &[id]);
+    let seen = report.findings().next().unwrap()["seen"].as_str().unwrap().to_owned();
+    assert!(words.iter().all(|word| seen.contains(word)), "{seen}");
+}
+
+cases!(where_all_is_well_nothing_is_found: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
+fn where_all_is_well_nothing_is_found(case: Case) {
+    let lab = Lab::two_ports(case);
+    let none = Report::of(&lab, "");
+    assert_eq!((none.1.code, &none.0["aggregates"]), (Some(0), &Value::Array(Vec::new())), "{}", none.1);
+    for mode in ["active-backup", "hash", "round-robin"] {
+        lab.attach(&format!("--mode {mode}"));
+        let report = expect(&lab, &[]);
+        assert_eq!(report.0["aggregates"][0], "agg0");
+        assert_eq!(Report::of(&lab, "agg0").1.code, Some(0));
+        let text = lab.host.aggctl("doctor agg0");
+        assert_eq!((text.code, text.stderr.as_str()), (Some(0), ""), "{text}");
+        if report.0["findings"].as_array().unwrap().is_empty() {
+            assert!(text.stdout.starts_with("nothing found") && text.stdout.contains("agg0"), "{text}");
+        }
+        lab.host.aggctl("detach agg0").ok();
+    }
+}
+
+cases!(what_cannot_be_looked_at_is_no_finding: VETH_TCX);
+fn what_cannot_be_looked_at_is_no_finding(case: Case) {
+    let lab = Lab::two_ports(case);
+    for (line, part) in [("doctor agg0", "no aggregate agg0"), ("doctor agg0 --json", "no aggregate agg0")] {
+        let outcome = lab.host.aggctl(line);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{outcome}");
+        assert!(matches!(&outcome.complaints()[..], [one] if one.contains(part)), "{outcome}");
+    }
+    let powerless = lab.host.exec(&format!("setpriv --bounding-set=-net_admin --reuid=65534 {} doctor", binary()));
+    assert_eq!(powerless.code, Some(2), "{powerless}");
+}
+
+fn binary() -> String {
+    aggctl_tests::aggctl::binary().display().to_string()
+}
+
+cases!(a_finding_is_for_people_too: VETH_TCX);
+fn a_finding_is_for_people_too(case: Case) {
+    let lab = attached(case, "");
+    lab.cut("eth1");
+    expect_one(&lab, "port-no-carrier", &["eth1"]);
+    let text = lab.host.aggctl("doctor");
+    assert_eq!((text.code, text.stderr.as_str()), (Some(1), ""), "{text}");
+    let lines: Vec<_> = text.stdout.lines().filter(|line| !line.contains("kernel")).collect();
+    let [seen, remedy] = lines[..] else { panic!("{text}") };
+    assert!(seen.starts_with("warning: agg0: eth1 ") && seen.ends_with("[port-no-carrier]"), "{text}");
+    assert!(remedy.starts_with("  do: ") && remedy.contains("ethtool eth1"), "{text}");
+}
+
+cases!(ports_that_carry_nothing_are_found: VETH_TCX, TAP_CLSACT);
+fn ports_that_carry_nothing_are_found(case: Case) {
+    let lab = attached(case, "");
+    lab.cut("eth1");
+    expect_one(&lab, "port-no-carrier", &["eth1"]);
+    lab.restore("eth1");
+    expect(&lab, &[]);
+    lab.host.ip("link set eth1 down");
+    expect_one(&lab, "port-down", &["eth1"]);
+    lab.host.ip("link set eth1 up");
+    expect(&lab, &[]);
+    lab.host.aggctl("set agg0 min-ports=2").ok();
+    lab.cut("eth1");
+    expect(&lab, &["too-few-ports", "port-no-carrier"]);
+    lab.restore("eth1");
+    expect(&lab, &[]);
+    lab.host.aggctl("set agg0 min-ports=1").ok();
+    lab.host.aggctl("port remove agg0 eth1").ok();
+    expect_one(&lab, "port-alone", &["eth0"]);
+    lab.host.aggctl("port add agg0 eth1").ok();
+    expect(&lab, &[]);
+    lab.host.ip("link set agg0 down");
+    expect_one(&lab, "aggregate-down", &["agg0"]);
+    lab.host.ip("link set agg0 up");
+    expect(&lab, &[]);
+}
+
+cases!(a_port_that_a_watch_does_not_find_well_is_found: VETH_TCX);
+fn a_port_that_a_watch_does_not_find_well_is_found(case: Case) {
+    let lab = attached(case, "");
+    lab.host.aggctl("set agg0 min-ports=1 watch=arp,target=10.0.0.77,interval=20 up-delay=0").ok();
+    let ids = ["too-few-ports", "port-unusable", "port-unusable"];
+    expect(&lab, &ids);
+    lab.host.aggctl("set agg0 watch=link").ok();
+    expect(&lab, &[]);
+}
+
+cases!(a_missing_controller_or_guardian_is_found: VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_missing_controller_or_guardian_is_found(case: Case) {
+    let lab = attached(case, "");
+    lab.host.kill_all();
+    expect_one(&lab, "controller-absent", &["no controller"]);
+    lab.host.aggctl("adopt agg0").ok();
+    expect(&lab, &[]);
+    let controller = lab.host.wait_for_controller("agg0");
+    kill(controller.guardian);
+    expect_one(&lab, "guardian-absent", &["guardian"]);
+    kill(controller.pid);
+    expect_one(&lab, "controller-absent", &["no controller"]);
+    lab.host.aggctl("adopt agg0").ok();
+    expect(&lab, &[]);
+    let controller = lab.host.wait_for_controller("agg0");
+    stop(controller.guardian);
+    stop(controller.pid);
+    expect_one(&lab, "controller-silent", &[&controller.pid.as_raw_pid().to_string()]);
+    lab.host.aggctl("adopt agg0").ok();
+    expect(&lab, &[]);
+}
+
+cases!(an_attach_that_nobody_confirms_is_found: VETH_TCX);
+fn an_attach_that_nobody_confirms_is_found(case: Case) {
+    let lab = Lab::two_ports(case);
+    lab.attach("--confirm 1000");
+    expect_one(&lab, "unconfirmed", &[" s"]);
+    lab.host.aggctl("confirm agg0").ok();
+    expect(&lab, &[]);
+}
+
+cases!(another_mtu_is_found: VETH_TCX, DIRECT_VETH_CLSACT);
+fn another_mtu_is_found(case: Case) {
+    let lab = attached(case, "");
+    // A controller would put it back.
+    lab.host.kill_all();
+    lab.host.ip("link set eth1 mtu 1400");
+    let report = expect(&lab, &["controller-absent", "mtu-differs"]);
+    let seen = report.findings().nth(1).unwrap()["seen"].as_str().unwrap();
+    assert!(seen.contains("1400") && seen.contains("1500"), "{seen}");
+    lab.host.ip("link set eth1 mtu 1500");
+    expect(&lab, &["controller-absent"]);
+}
+
+cases!(other_offloads_are_found: VETH_TCX);
+fn other_offloads_are_found(case: Case) {
+    let lab = attached(case, "");
+    lab.host.exec("ethtool -K eth1 tx-udp-segmentation off").ok();
+    expect_one(&lab, "offload-differs", &["on for eth0", "off for eth1"]);
+    lab.host.exec("ethtool -K eth1 tx-udp-segmentation on").ok();
+    expect(&lab, &[]);
+}
+
+cases!(another_speed_and_half_duplex_are_found: TAP_TCX);
+fn another_speed_and_half_duplex_are_found(case: Case) {
+    let lab = attached(case, "--mode hash");
+    lab.host.exec("ethtool -s eth1 speed 1000 duplex full").ok();
+    lab.host.exec("ethtool -s eth0 speed 100 duplex full").ok();
+    expect_one(&lab, "speed-differs", &["eth0 100 Mbit/s", "eth1 1000 Mbit/s"]);
+    lab.host.aggctl("set agg0 mode=active-backup").ok();
+    assert_eq!(expect(&lab, &["speed-differs"]).1.code, Some(0), "a hint");
+    lab.host.exec("ethtool -s eth0 speed 1000 duplex half").ok();
+    expect_one(&lab, "half-duplex", &["eth0"]);
+    lab.host.exec("ethtool -s eth0 speed 1000 duplex full").ok();
+    expect(&lab, &[]);
+}
+
+cases!(a_strict_rp_filter_that_drops_is_found: VETH_TCX, DIRECT_VETH_TCX);
+fn a_strict_rp_filter_that_drops_is_found(case: Case) {
+    let lab = attached(case, "");
+    lab.host.ip("link add other0 type veth peer name other1");
+    lab.host.ip("link set other0 up");
+    lab.host.ip("link set other1 up");
+    lab.host.set_sysctl("net/ipv4/conf/agg0/rp_filter", "1");
+    expect(&lab, &[]);
+    lab.host.ip("route prepend 10.0.0.0/24 dev other0");
+    expect_one(&lab, "rp-filter", &["10.0.0.0/24", "other0"]);
+    let reaches = || lab.client.exec("ping -c 1 -W 1 10.0.0.2").succeeded();
+    assert!(!reaches(), "what is found is so");
+    lab.host.ip("route del 10.0.0.0/24 dev other0");
+    expect(&lab, &[]);
+    assert!(reaches());
+    // The client's other address is behind a router.
+    lab.host.ip("route prepend default dev other0");
+    assert!(!lab.client.exec("ping -c 1 -W 1 -I 198.51.100.1 10.0.0.2").succeeded());
+    expect_one(&lab, "rp-filter-default", &["other0", "packets"]);
+    lab.host.set_sysctl("net/ipv4/conf/agg0/rp_filter", "2");
+    expect(&lab, &[]);
+}
