@@ -116,6 +116,17 @@ pub enum Notice {
         /// Why, in words.
         why: String,
     },
+    /// A port is held down from now on, since it changed too often.
+    HeldDown {
+        /// Name of the port.
+        port: String,
+        /// How many times its link, or the verdict of its watches, changed.
+        changes: u8,
+        /// In which time, seconds.
+        window_s: u32,
+        /// For how long it is not taken, seconds.
+        for_s: u32,
+    },
     /// Another port is active now.
     Active {
         /// The port that was, if one was.

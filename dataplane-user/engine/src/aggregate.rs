@@ -14,6 +14,8 @@
 //! - **Watches.** A port needs its link, and what its other watches say counts by
 //!   [`WatchPolicy`](crate::watches::WatchPolicy). What is found at the start, and what a change of the options adds,
 //!   is taken to be well until a watch says otherwise; after its link was lost a port must be found well anew.
+//! - **Flap damping.** A port that is held down is not usable, unless no other port has a link: then one such port is,
+//!   until another has. A port whose up-delay runs does not count as another.
 //! - **By hand.** A port chosen with [`Event::Activate`] stays until it fails, or until a preferred port *becomes*
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
@@ -37,6 +39,7 @@ use crate::{
     changes::LastChanges,
     config::{AggregateConfig, Partner},
     event::{AggregateState, Event, LinkState, Member},
+    hold_down::{Damper, Hold},
     select::Rules,
     status::{AggregateStatus, PortStatus},
 };
@@ -45,6 +48,7 @@ mod configure;
 mod driver;
 mod explain;
 mod flag;
+mod hold_down;
 mod mtu;
 mod port;
 mod reconcile;
@@ -92,6 +96,10 @@ pub struct Memory {
     /// The ports whose watches beyond the link did not find them well.
     #[serde(default)]
     pub unwell: BTreeSet<PortId>,
+    /// The ports that are held down. Their times are those of [`Aggregate::on_event`], whose clock must go on from one
+    /// controller to the next.
+    #[serde(default)]
+    pub held: BTreeMap<PortId, Hold>,
     /// When things changed last. The controller keeps it: there is no clock here.
     #[serde(default)]
     pub changes: LastChanges,
@@ -116,6 +124,8 @@ pub struct Aggregate {
     /// Before the aggregate is settled: the remembered one.
     active: Option<PortId>,
     by_hand: bool,
+    /// The port that is usable although it is held down.
+    spare: Option<PortId>,
     /// A bit for each port that was usable when the owner passed it over, and has been since.
     passed_over: u64,
     /// A port that must become active now, if usable.
@@ -163,7 +173,9 @@ impl Aggregate {
         let trusted = |id| !memory.unwell.contains(&id);
         let port = |member: Member| {
             let id = member.id;
-            Port::new(member, failures(id), left(id), trusted(id))
+            let mut port = Port::new(member, failures(id), left(id), trusted(id));
+            port.damper = Damper::remembered(memory.held.get(&id).copied());
+            port
         };
         Self {
             config,
@@ -176,6 +188,7 @@ impl Aggregate {
             settled: false,
             active,
             by_hand: memory.by_hand && active.is_some(),
+            spare: None,
             passed_over: 0,
             demand: None,
             carrier: None,
@@ -229,8 +242,9 @@ impl Aggregate {
     pub fn deadline(&self) -> Option<Duration> {
         let watches = self.ports.iter().filter_map(|port| port.watch.deadline(&self.config.link_watch));
         let graces = self.ports.iter().filter_map(|port| port.accept_until);
+        let holds = self.ports.iter().filter_map(|port| port.damper.until(self.config.hold_down));
         let rounds = self.rounds.and_then(|rounds| rounds.deadline());
-        watches.chain(graces).chain(rounds).chain(self.driver.deadline()).min()
+        watches.chain(graces).chain(holds).chain(rounds).chain(self.driver.deadline()).min()
     }
 
     /// The state, for people. Before every member was reported no port is active.
@@ -269,6 +283,7 @@ impl Aggregate {
             mtu: self.mtu.agreed(),
             flags: self.ports.iter().map(|port| (port.id, port.left_flags())).collect(),
             unwell: self.ports.iter().filter(|port| !self.is_well(port)).map(|port| port.id).collect(),
+            held: self.ports.iter().filter_map(|port| Some((port.id, port.damper.hold()?))).collect(),
             changes: LastChanges::default(),
         }
     }
@@ -289,6 +304,7 @@ impl Aggregate {
             state: self.state_of(port),
             link_failures: port.link_failures,
             why: self.why(port),
+            held: self.held_status(port),
             changed_ms: None,
             watches: self.watch_statuses(port),
         }

@@ -61,6 +61,7 @@ mod tests {
             state: if id == active { PortState::Active } else { PortState::Standby },
             link_failures: 0,
             why: String::new(),
+            held: None,
             changed_ms: None,
             watches: Vec::new(),
         };

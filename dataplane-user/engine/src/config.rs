@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bond::LacpConfig,
+    hold_down::HoldDown,
     vlan::VlanConfig,
     watches::{WatchPolicy, Watches},
 };
@@ -49,6 +50,8 @@ pub struct AggregateConfig {
     pub watches: Watches,
     /// How many of its watches must find a port well.
     pub watch_policy: WatchPolicy,
+    /// Whether ports that change too often are not taken for a while.
+    pub hold_down: HoldDown,
     /// In wiring `over`: for how long no controller may have been at work, in milliseconds, before the programs leave
     /// the choice of the port to the driver.
     pub dead_after_ms: u32,
@@ -89,6 +92,7 @@ impl Default for AggregateConfig {
             link_watch: LinkWatch::default(),
             watches: Watches::default(),
             watch_policy: WatchPolicy::default(),
+            hold_down: HoldDown::default(),
             dead_after_ms: 250,
             lacp: LacpConfig::default(),
             announce: Announce::default(),

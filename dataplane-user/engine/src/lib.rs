@@ -10,6 +10,7 @@
 //! - [`doctor`]: what bites people, found in a picture of aggregates and host.
 //! - [`foreign`]: what others put on a port.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
+//! - [`hold_down`]: ports whose links change too often.
 //! - [`identity`]: who a port is, apart from the index that its interface has at the moment.
 //! - [`ledger`]: what was found wrong, when to repair it, and when to repair it less often.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
@@ -28,6 +29,7 @@ pub mod downstream;
 pub mod driver;
 pub mod event;
 pub mod foreign;
+pub mod hold_down;
 pub mod host;
 pub mod identity;
 pub mod ledger;

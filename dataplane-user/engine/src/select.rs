@@ -29,6 +29,8 @@ pub struct Candidate<'a> {
     pub usable: bool,
     /// Whether its link is down and only its down-delay keeps it usable.
     pub failing: bool,
+    /// Whether it is held down, and usable only while no other port has a link.
+    pub held: bool,
     /// Whether the owner passed it over when choosing the active port by hand.
     pub passed_over: bool,
     /// Megabits per second, if known.
@@ -63,6 +65,8 @@ pub enum Waits {
     PassedOver,
     /// It is preferred, but its link is failing.
     Failing,
+    /// It is preferred, but held down.
+    Held,
 }
 
 impl Rules<'_> {
@@ -98,7 +102,10 @@ impl Rules<'_> {
         if other.passed_over {
             return Some(Waits::PassedOver);
         }
-        other.failing.then_some(Waits::Failing)
+        if other.failing {
+            return Some(Waits::Failing);
+        }
+        other.held.then_some(Waits::Held)
     }
 }
 

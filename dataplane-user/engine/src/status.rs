@@ -1,6 +1,6 @@
 //! What the engine knows, for `show`.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr, time::Duration};
 
 use aggctl_common::{Mac, PortId};
 use serde::{Deserialize, Serialize};
@@ -69,12 +69,34 @@ pub struct PortStatus {
     pub link_failures: u64,
     /// Why it is, or is not, in use: a phrase for people.
     pub why: String,
+    /// That it is held down, if it is.
+    #[serde(default)]
+    pub held: Option<HeldStatus>,
     /// When its link or its part in the aggregate changed last: milliseconds since the Unix epoch.
     #[serde(default)]
     pub changed_ms: Option<u64>,
     /// What each of its watches says.
     #[serde(default)]
     pub watches: Vec<WatchStatus>,
+}
+
+/// That a port is held down. Displayed as the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldStatus {
+    /// Until when, by the engine's clock.
+    pub until: Duration,
+    /// The same in milliseconds since the Unix epoch. The controller writes it: there is no such clock here.
+    pub until_ms: Option<u64>,
+    /// How many times its link, or the verdict of its watches, changed.
+    pub changes: u8,
+    /// In which time, seconds.
+    pub window_s: u32,
+}
+
+impl fmt::Display for HeldStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} changes in {} s", self.changes, self.window_s)
+    }
 }
 
 /// What a watch of a port says.

@@ -35,6 +35,8 @@ struct Explanation {
     why: String,
     /// Where it would go if one port failed.
     failures: Vec<Failing>,
+    /// Ports that are held down: if no other has a link, one of them is used.
+    held_down: Vec<String>,
 }
 
 /// What one failure would mean.
@@ -84,6 +86,8 @@ fn explain(store: &Store, record: &Record, flow: &FlowFields) -> Result<Explanat
         .filter(|_| !matches!(choice, FlowChoice::Turns))
         .map(|port| Failing { port: name(port.id), then: choice.port(&table.without(port.id)).map(name) })
         .collect();
+    let held = operation::memory(store).held;
+    let held_down = held.into_keys().filter(|id| table.usable & id.bit() == 0).map(name).collect();
     let why = match (place, &choice, port) {
         (Err(why), ..) => why,
         (Ok(()), FlowChoice::Turns, _) => "each packet takes the next port".to_owned(),
@@ -105,6 +109,7 @@ fn explain(store: &Store, record: &Record, flow: &FlowFields) -> Result<Explanat
         port: port.map(name),
         why,
         failures,
+        held_down,
     })
 }
 
@@ -202,6 +207,10 @@ fn in_words(explanation: &Explanation) -> String {
             None => "dropped".to_owned(),
         };
         lines.push(format!("if {} fails: {then}", failing.port));
+    }
+    if !explanation.held_down.is_empty() {
+        let ports = explanation.held_down.join(", ");
+        lines.push(format!("held down  {ports}: used only while no other port has a link"));
     }
     lines.join("\n")
 }

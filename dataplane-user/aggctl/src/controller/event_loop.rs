@@ -156,7 +156,7 @@ impl Controller {
             .record
             .confirm_by
             .map(|at| Instant::now() + Duration::from_nanos(at.saturating_sub(operation::boot_time())));
-        let engine = self.engine.deadline().map(|at| self.clock + at);
+        let engine = self.engine.deadline().map(|at| self.clock + at.saturating_sub(self.began));
         let leaving = self.leaving.iter().map(|leaving| leaving.at);
         [confirm, engine, self.links.due(), self.members_due()].into_iter().flatten().chain(leaving).min()
     }

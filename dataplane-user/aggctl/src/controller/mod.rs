@@ -33,7 +33,7 @@ mod start;
 mod verify;
 mod watching;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aggctl_engine::{
     Action, Event,
@@ -97,6 +97,8 @@ struct Controller {
     place: OwnNamespace,
     heartbeat: Heartbeat,
     clock: Instant,
+    /// Since boot, when the clock began: the engine's time goes on from one controller to the next.
+    began: Duration,
     signals: Signals,
     lock: Lock,
 }
@@ -156,6 +158,7 @@ impl Controller {
             place: OwnNamespace::here(heartbeat.has_guardian())?,
             heartbeat,
             clock: Instant::now(),
+            began: Duration::from_nanos(operation::boot_time()),
             signals,
             store,
             record,
@@ -171,7 +174,7 @@ impl Controller {
     }
 
     fn try_feed(&mut self, event: Event) -> Result<(), aggctl_engine::aggregate::EventRefusal> {
-        let actions = self.engine.on_event(self.clock.elapsed(), event)?;
+        let actions = self.engine.on_event(self.began + self.clock.elapsed(), event)?;
         let mut refused = None;
         for action in actions {
             // An MTU that one port does not take the others are not asked to take.
@@ -187,10 +190,20 @@ impl Controller {
         refused.map_or(Ok(()), |event| self.try_feed(event))
     }
 
+    /// Writes the time of day until which ports are held down.
+    fn date_holds(&self, status: &mut AggregateStatus) {
+        let (now, now_ms) = (self.began + self.clock.elapsed(), clock::now_ms());
+        for held in status.ports.iter_mut().filter_map(|port| port.held.as_mut()) {
+            let left = u64::try_from(held.until.saturating_sub(now).as_millis()).unwrap_or(u64::MAX);
+            held.until_ms = Some(now_ms.saturating_add(left));
+        }
+    }
+
     /// The state, for people.
     fn present_status(&self) -> AggregateStatus {
         let mut status = self.engine.status();
         self.changes.date(&mut status);
+        self.date_holds(&mut status);
         self.watching.complete(&mut status);
         status.defects = self.verifier.defects(self.clock);
         status.repairs = self.verifier.repairs(self.clock);

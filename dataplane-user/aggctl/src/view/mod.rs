@@ -2,6 +2,7 @@
 
 mod driver;
 mod early;
+mod held;
 mod lost;
 mod model;
 pub mod notice;
@@ -184,6 +185,7 @@ fn orphaned(
                 },
                 link_failures: memory.link_failures.get(&port.id).copied().unwrap_or_default(),
                 why: why.to_owned(),
+                held: None,
                 changed_ms: None,
                 watches: Vec::new(),
             }

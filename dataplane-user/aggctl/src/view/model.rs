@@ -18,7 +18,7 @@ use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
-use super::{ControllerReply, EarlyView, driver::DriverView, time::rfc3339, watches::WatchView};
+use super::{ControllerReply, EarlyView, driver::DriverView, held::HeldView, time::rfc3339, watches::WatchView};
 use crate::{controller::Behind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
@@ -176,6 +176,8 @@ pub struct PortView {
     pub link_failures: u64,
     /// Why it is, or is not, in use.
     pub why: String,
+    /// That it is held down, if it is.
+    pub held_down: Option<HeldView>,
     /// What each of its watches says; empty if no controller tells.
     pub watches: Vec<WatchView>,
     /// When its link or its state changed last, as RFC 3339 has it.
@@ -271,6 +273,7 @@ impl PortView {
     ) -> Self {
         let rx_drops = reasons(drops, Some(port.id));
         let ours: u64 = rx_drops.values().sum();
+        let held_down = told.and_then(|told| told.held).map(HeldView::of);
         Self {
             name: link.map_or_else(|| port.config.name.clone(), |link| link.name.clone()),
             ifindex: link.map(|link| link.index.0),
@@ -288,7 +291,12 @@ impl PortView {
             permanent_mac: port.before.permanent_mac.unwrap_or(port.before.mac),
             promisc: link.map(|link| link.promisc),
             link_failures: told.map_or(0, |told| told.link_failures),
-            why: told.map_or_else(String::new, |told| told.why.clone()),
+            why: match (told, &held_down) {
+                (None, _) => String::new(),
+                (Some(told), None) => told.why.clone(),
+                (Some(told), Some(held)) => format!("{}; {held}", told.why),
+            },
+            held_down,
             watches: told.map(|told| told.watches.iter().map(WatchView::of).collect()).unwrap_or_default(),
             last_change: told.and_then(|told| told.changed_ms).map(rfc3339),
             last_change_ms: told.and_then(|told| told.changed_ms),

@@ -20,6 +20,9 @@ fn words(notice: &Notice) -> String {
         Notice::Usable { port, usable: false, why } => format!("{port} is not usable: {why}"),
         Notice::Watch { port, watch, up: true, why } => format!("{watch} finds {port} well: {why}"),
         Notice::Watch { port, watch, up: false, why } => format!("{watch} does not find {port} well: {why}"),
+        Notice::HeldDown { port, changes, window_s, for_s } => {
+            format!("{port} is held down for {for_s} s: {changes} changes in {window_s} s")
+        }
         Notice::Active { from, to: Some(to), why } => match from {
             Some(from) => format!("active port {from} -> {to}: {why}"),
             None => format!("active port {to}: {why}"),

@@ -148,6 +148,7 @@ mod tests {
             state,
             link_failures: 0,
             why: "carries the traffic".into(),
+            held: None,
             changed_ms: None,
             watches: Vec::new(),
         }

@@ -44,10 +44,11 @@ impl Aggregate {
         // Looks at what is true now, without changing anything if it is refused.
         let mut present = self.clone();
         present.end_delays();
+        present.update_usable(&mut Vec::new());
         let port = present.port(id).ok_or(EventRefusal::NoSuchPort(id))?;
         let why = if !present.settled {
             String::from("the ports have only just been asked for their state, try again")
-        } else if !port.watch.is_up() || port.is_failing() || !present.is_well(port) {
+        } else if !port.able || port.is_failing() || present.is_held(port) {
             present.health(port)
         } else {
             self.demand = Some(Demand::ByHand(id));
@@ -68,6 +69,9 @@ impl Aggregate {
         if self.settled {
             // A watch that is new to a port begins with what its others say.
             self.ports.iter_mut().for_each(|port| port.trusted = port.usable);
+        }
+        if self.config.hold_down != config.hold_down {
+            self.ports.iter_mut().for_each(|port| port.damper.forget());
         }
         self.config = config;
         let changed = self.reconfigure_ports();

@@ -31,7 +31,7 @@ impl Aggregate {
         }
     }
 
-    /// Why a port is, or is not, in use.
+    /// Why a port is, or is not, in use; but for its being held down, which has a time of day.
     pub(super) fn why(&self, port: &Port) -> String {
         match (self.state_of(port), self.active_port()) {
             (PortState::Active, _) => {
@@ -39,24 +39,35 @@ impl Aggregate {
                 if self.by_hand {
                     why += ", chosen by hand";
                 }
+                why += self.only_link(port);
                 if port.is_failing() {
-                    why = format!("{why}; {}", self.health(port));
+                    why = format!("{why}; {}", self.condition(port));
                 }
                 why
             }
             (PortState::Sharing, _) => {
                 let designated = self.designated().is_some_and(|designated| designated.id == port.id);
                 let also = if designated { ", and accepts broadcast and multicast" } else { "" };
-                let health = if port.is_failing() { format!("; {}", self.health(port)) } else { String::new() };
-                format!("carries its share of the traffic{also}{health}")
+                let condition = if port.is_failing() { format!("; {}", self.condition(port)) } else { String::new() };
+                format!("carries its share of the traffic{also}{}{condition}", self.only_link(port))
             }
             (PortState::Standby, Some(active)) => self.why_waiting(port, active),
-            (PortState::Standby | PortState::Down | PortState::Disabled, _) => self.health(port),
+            (PortState::Standby | PortState::Down | PortState::Disabled, _) => self.condition(port),
         }
     }
 
     /// Why a port is usable, or is not.
     pub(super) fn health(&self, port: &Port) -> String {
+        self.why_held(port).unwrap_or_else(|| self.condition(port))
+    }
+
+    /// Why a port that is held down is used all the same, where one is.
+    fn only_link(&self, port: &Port) -> &'static str {
+        if self.spare == Some(port.id) { ", since no other port has a link" } else { "" }
+    }
+
+    /// The state of a port, whether it is held down or not.
+    fn condition(&self, port: &Port) -> String {
         let why = self.why_unwell(port).filter(|_| port.watch.is_up() && !port.is_failing());
         why.unwrap_or_else(|| self.link_health(port))
     }
@@ -92,12 +103,12 @@ impl Aggregate {
         let waits = rules.waits(&active.candidate(self.passed_over), &port.candidate(self.passed_over));
         let reason = match waits {
             Some(Waits::LessPreferred) => format!("is active and {}", self.preferred(&active.config, &port.config)),
-            Some(Waits::Equal) | None => String::from("is active"),
+            Some(Waits::Equal | Waits::Held) | None => String::from("is active"),
             Some(Waits::Sticky) => String::from("is active and sticky"),
             Some(Waits::UntilFailure) => String::from("is active until it fails (reselect failure)"),
             Some(Waits::NotBetter) => String::from("is active and not slower (reselect better)"),
             Some(Waits::PassedOver) => String::from("was chosen by hand"),
-            Some(Waits::Failing) => return format!("waits: {}", self.health(port)),
+            Some(Waits::Failing) => return format!("waits: {}", self.condition(port)),
         };
         format!("waits: {name} {reason}")
     }

@@ -13,6 +13,7 @@ use crate::{
     },
     config::PortConfig,
     event::{LinkState, Member, OwnFlags},
+    hold_down::Damper,
     prober::Finding,
     select::Candidate,
     watch::{Watch, WatchedLink},
@@ -45,9 +46,13 @@ pub(super) struct Port {
     /// How often its link was lost for good.
     pub epoch: u64,
     pub link_failures: u64,
+    /// Whether it changes too often.
+    pub damper: Damper,
+    /// Whether it could be used when the last table was made, but for being held down.
+    pub able: bool,
     /// Whether it was usable when the last table was made.
     pub usable: bool,
-    /// Until when it accepts unicast although it is not active any more.
+    /// Until when it accepts unicast although it is not active any more. Only while it could be used.
     pub accept_until: Option<Duration>,
     promisc: Flag,
     allmulti: Flag,
@@ -77,6 +82,8 @@ impl Port {
             trusted,
             epoch: 0,
             link_failures,
+            damper: Damper::default(),
+            able: false,
             usable: false,
             accept_until: None,
             promisc: Flag::new(member.own.promisc, left.promisc),
@@ -156,6 +163,7 @@ impl Port {
             config: &self.config,
             usable: self.usable,
             failing: self.is_failing(),
+            held: self.damper.hold().is_some(),
             passed_over: passed_over & self.id.bit() != 0,
             speed_mbps: state.and_then(|state| state.speed_mbps),
             full_duplex: state.and_then(|state| state.full_duplex),

@@ -6,7 +6,7 @@ use crate::{
     action::{Action, Notice},
     aggregate::{
         ACCEPT_GRACE, Aggregate, Circumstances, Demand,
-        port::{Presence, WantedSettings},
+        port::{Port, Presence, WantedSettings},
         rounds::Rounds,
         table,
     },
@@ -20,7 +20,8 @@ impl Aggregate {
     pub(super) fn reconcile(&mut self, circumstances: &Circumstances, actions: &mut Vec<Action>) {
         let first_table = !self.settled && self.ports.iter().all(|port| port.presence != Presence::Unknown);
         self.settled |= first_table;
-        self.end_delays();
+        let held = self.end_delays();
+        actions.append(&mut self.tell_held(&held));
         if !self.settled {
             self.settle_settings(circumstances.fresh, actions);
             return;
@@ -54,8 +55,9 @@ impl Aggregate {
         self.announce(actions);
     }
 
-    /// Ends the delays whose time has come, and one up-delay early if no port is usable.
-    pub(super) fn end_delays(&mut self) {
+    /// Ends the delays whose time has come, and one up-delay early if no port is usable. Returns which ports are held
+    /// down from now on.
+    pub(super) fn end_delays(&mut self) -> Vec<PortId> {
         let (now, settings) = (self.now, self.config.link_watch);
         for port in &mut self.ports {
             port.watch.advance(now, &settings);
@@ -63,28 +65,34 @@ impl Aggregate {
                 port.forget_if_lost();
             }
         }
+        let held = self.damp();
         if !self.settled || self.ports.iter().any(|port| port.watch.is_up() && self.is_well(port)) {
-            return;
+            return held;
         }
         let order = self.order();
         let rank = |id: PortId| order.iter().position(|other| *other == id);
         let well = self.ports.iter().filter(|port| self.is_well(port));
         let rising = well.filter_map(|port| match port.watch.link() {
-            WatchedLink::Rising { since } => Some((since, rank(port.id), port.id)),
+            WatchedLink::Rising { since } => Some((port.damper.hold().is_some(), since, rank(port.id), port.id)),
             WatchedLink::Down | WatchedLink::Up | WatchedLink::Failing { .. } => None,
         });
-        let longest = rising.min().map(|(_, _, id)| id);
+        let longest = rising.min().map(|(.., id)| id);
         if let Some(port) = longest.and_then(|id| self.port_mut(id)) {
             port.watch.trust_now();
         }
+        held
     }
 
-    fn update_usable(&mut self, notices: &mut Vec<Action>) {
+    pub(super) fn update_usable(&mut self, notices: &mut Vec<Action>) {
         let mut changed = Vec::new();
         let fits = self.fits_driver();
-        let well: Vec<_> = self.ports.iter().map(|port| self.is_well(port)).collect();
-        for (port, well) in self.ports.iter_mut().zip(well) {
-            let usable = fits && port.watch.is_up() && well;
+        let is_able = |port: &Port| fits && port.watch.is_up() && self.is_well(port);
+        let able: Vec<_> = self.ports.iter().map(is_able).collect();
+        let spare = self.find_spare(is_able);
+        self.spare = spare;
+        for (port, able) in self.ports.iter_mut().zip(able) {
+            let usable = able && (port.damper.hold().is_none() || spare == Some(port.id));
+            port.able = able;
             if port.usable != usable {
                 port.usable = usable;
                 changed.push(port.id);
@@ -136,11 +144,11 @@ impl Aggregate {
         next.is_some()
     }
 
-    /// Ends the graces that are over, or pointless: the port is unusable, or active again.
+    /// Ends the graces that are over, or pointless: the port cannot be used, or is active again.
     fn end_graces(&mut self) {
         let (now, active) = (self.now, self.active);
         for port in &mut self.ports {
-            if !port.usable || active == Some(port.id) {
+            if !port.able || active == Some(port.id) {
                 port.accept_until = None;
             }
             port.accept_until = port.accept_until.filter(|until| *until > now);
@@ -225,7 +233,7 @@ impl Aggregate {
         self.ports.iter().map(|port| port.candidate(self.passed_over)).collect()
     }
 
-    fn order(&self) -> Vec<PortId> {
+    pub(super) fn order(&self) -> Vec<PortId> {
         select::order(&self.rules(), &self.candidates())
     }
 }

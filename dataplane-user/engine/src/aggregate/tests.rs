@@ -12,6 +12,7 @@ mod adopt;
 mod announcements;
 mod choice;
 mod flags;
+mod held;
 mod mtu;
 mod over;
 mod settings;

@@ -15,6 +15,7 @@ mod difference;
 mod error;
 mod given;
 mod group;
+mod hold_down_text;
 mod kinds;
 mod row;
 mod table;

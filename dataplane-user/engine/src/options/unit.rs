@@ -9,10 +9,14 @@ pub enum Unit {
     None,
     /// Milliseconds; `2s` and `1min` are understood, too.
     Milliseconds,
+    /// Seconds; `2s` and `1min` are understood, too.
+    Seconds,
 }
 
 /// The units of time, and how many milliseconds each has.
 const TIMES: [(&str, i64); 3] = [("ms", 1), ("s", 1_000), ("min", 60_000)];
+/// Those that are whole seconds, and how many each has.
+const WHOLE_SECONDS: [(&str, i64); 2] = [("s", 1), ("min", 60)];
 
 impl Unit {
     /// What stands for such a number in a syntax.
@@ -21,6 +25,7 @@ impl Unit {
         match self {
             Self::None => "N",
             Self::Milliseconds => "MS",
+            Self::Seconds => "S",
         }
     }
 
@@ -30,6 +35,7 @@ impl Unit {
         match self {
             Self::None => "",
             Self::Milliseconds => " ms",
+            Self::Seconds => " s",
         }
     }
 
@@ -44,13 +50,18 @@ impl Unit {
         if digits == 0 {
             return Err(Invalid::NotANumber { typed: quote(text), range: range.to_owned() });
         }
-        let factor = match (self, unit) {
-            (_, "") => 1,
-            (Self::Milliseconds, unit) => match TIMES.iter().find(|(name, _)| *name == unit) {
-                Some((_, factor)) => *factor,
-                None => return Err(Invalid::WrongUnit { typed: quote(text), known: "ms, s, min" }),
-            },
-            (Self::None, _) => return Err(Invalid::NotANumber { typed: quote(text), range: range.to_owned() }),
+        let (units, known): (&[(&str, i64)], _) = match self {
+            Self::None => (&[], ""),
+            Self::Milliseconds => (&TIMES, "ms, s, min"),
+            Self::Seconds => (&WHOLE_SECONDS, "s, min"),
+        };
+        let factor = match (unit, units.iter().find(|(name, _)| *name == unit)) {
+            ("", _) => 1,
+            (_, Some((_, factor))) => *factor,
+            (_, None) if units.is_empty() => {
+                return Err(Invalid::NotANumber { typed: quote(text), range: range.to_owned() });
+            }
+            (_, None) => return Err(Invalid::WrongUnit { typed: quote(text), known }),
         };
         Ok(number.parse::<i64>().ok().and_then(|number| number.checked_mul(factor)))
     }

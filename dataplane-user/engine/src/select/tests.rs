@@ -13,6 +13,7 @@ fn port(id: u8, config: &PortConfig) -> Candidate<'_> {
         config,
         usable: true,
         failing: false,
+        held: false,
         passed_over: false,
         speed_mbps: Some(1000),
         full_duplex: Some(true),
@@ -71,11 +72,12 @@ fn who_takes_over_from_a_usable_port() {
 }
 
 #[test]
-fn a_port_that_was_passed_over_or_is_failing_does_not_take_over() {
+fn a_port_that_was_passed_over_or_is_failing_or_held_down_does_not_take_over() {
     let (one, two) = (config(0), PortConfig { priority: 10, ..config(1) });
     let passed_over = Candidate { passed_over: true, ..port(1, &two) };
     let failing = Candidate { failing: true, ..port(1, &two) };
-    for other in [passed_over, failing] {
+    let held = Candidate { held: true, ..port(1, &two) };
+    for other in [passed_over, failing, held] {
         assert_eq!(choose(&ALWAYS, Some(PortId(0)), &[port(0, &one), other]), Some(PortId(0)));
     }
 }

@@ -8,6 +8,7 @@ use aggctl_engine::{
     aggregate::Memory,
     config::{AggregateConfig, Announce, LinkWatch, PortConfig, Reselect, Toggle},
     event::{AggregateState, LinkState, Member, OwnFlags},
+    hold_down::{FlapRule, HoldDown},
     host::MtuLimits,
     prober::{Finding, News},
     watches::{WatchConfig, WatchPolicy, Watches},
@@ -144,6 +145,12 @@ impl World {
             interval_ms: rng.pick(&[0, 1, 100, 100, 300]),
             groups: rng.pick(&[0, 1, 1, 2]),
         };
+        let rule = FlapRule {
+            changes: rng.pick(&[2, 3, 5]),
+            window_s: rng.pick(&[1, 3, 60]),
+            for_s: rng.pick(&[1, 2, 10, 120]),
+        };
+        config.hold_down = if rng.once_in(2) { HoldDown::Off } else { HoldDown::By(rule) };
         config.watches = watches(rng);
         config.watch_policy = rng.pick(&[WatchPolicy::All, WatchPolicy::Any]);
         config.promisc = rng.pick(&[Toggle::Auto, Toggle::Auto, Toggle::On, Toggle::Off]);

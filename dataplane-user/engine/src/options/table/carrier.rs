@@ -5,9 +5,10 @@ use aggctl_common::MAX_PORTS;
 use super::OptionRow;
 use crate::{
     config::{AggregateConfig, Reselect},
+    hold_down::HoldDown,
     options::{
         Live, ShowPart, Shown, Unit,
-        kinds::{Absent, Choice, Name, NamedValue, Number, WatchList, field},
+        kinds::{Absent, Choice, Name, NamedValue, Number, Parsed, WatchList, field},
     },
     watches::{WatchPolicy, Watches},
 };
@@ -106,6 +107,21 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
         live: Live::Controller,
         json: "link_watch.poll_ms",
         shown: Shown::In(ShowPart::Settings, |_| true),
+        page: "active-backup.md",
+    },
+    OptionRow {
+        name: "hold-down",
+        aliases: &[],
+        help: "Flap damping: a port whose link, or verdict of its watches, changed so many times in the window is not \
+               taken for so long, unless no other port has a link",
+        kind: &Parsed::<_, HoldDown> {
+            field: field!(AggregateConfig.hold_down),
+            syntax: "off|changes=N,window=S,for=S",
+            samples: &["off", "changes=2,window=1,for=1", "changes=255,window=3600,for=86400"],
+        },
+        live: Live::Controller,
+        json: "hold_down",
+        shown: Shown::In(ShowPart::Settings, |config| config.hold_down != HoldDown::Off),
         page: "active-backup.md",
     },
     OptionRow {
