@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use super::{super::error, FieldAccess, Invalid, ValueKind};
 use crate::options::{same, text::quote};
 
@@ -51,20 +49,8 @@ impl<C: fmt::Debug, T: Clone + PartialEq + fmt::Debug + Sync> ValueKind<C> for C
         self.words.iter().find(|word| word.0 == value).map_or_else(String::new, |word| word.name().to_owned())
     }
 
-    fn json(&self, config: &C) -> Value {
-        self.text(config).into()
-    }
-
-    fn json_type(&self) -> &'static str {
-        "string"
-    }
-
     fn metavar(&self) -> String {
         self.words.iter().map(NamedValue::name).collect::<Vec<_>>().join("|")
-    }
-
-    fn range(&self) -> String {
-        String::new()
     }
 
     fn samples(&self) -> Vec<String> {

@@ -42,17 +42,23 @@ pub trait ValueKind<C>: fmt::Debug + Sync {
         self.text(config)
     }
 
-    /// The present value, for programs.
-    fn json(&self, config: &C) -> Value;
+    /// The present value, for programs. A kind for which that is no string says its type, too.
+    fn json(&self, config: &C) -> Value {
+        self.text(config).into()
+    }
 
     /// The type of [`ValueKind::json`].
-    fn json_type(&self) -> &'static str;
+    fn json_type(&self) -> &'static str {
+        "string"
+    }
 
     /// A word in capitals that stands for the value, or the value itself if there is but one.
     fn metavar(&self) -> String;
 
     /// The values: words, or a range. Empty if the syntax says all.
-    fn range(&self) -> String;
+    fn range(&self) -> String {
+        String::new()
+    }
 
     /// Values that are worth a try.
     fn samples(&self) -> Vec<String>;

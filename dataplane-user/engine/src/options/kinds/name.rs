@@ -59,10 +59,6 @@ impl<C: fmt::Debug> ValueKind<C> for Name<C> {
         .to_owned()
     }
 
-    fn range(&self) -> String {
-        String::new()
-    }
-
     fn samples(&self) -> Vec<String> {
         vec!["eth0".to_owned()]
     }

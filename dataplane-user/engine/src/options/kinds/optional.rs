@@ -51,10 +51,6 @@ where
         format!("{}|{NONE}", self.syntax)
     }
 
-    fn range(&self) -> String {
-        String::new()
-    }
-
     fn samples(&self) -> Vec<String> {
         self.samples.iter().map(|text| (*text).to_owned()).collect()
     }

@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-use serde_json::Value;
-
 use super::{FieldAccess, Invalid, ValueKind};
 use crate::options::text::short_words;
 
@@ -35,20 +33,8 @@ where
         (self.field.get)(config).to_string()
     }
 
-    fn json(&self, config: &C) -> Value {
-        self.text(config).into()
-    }
-
-    fn json_type(&self) -> &'static str {
-        "string"
-    }
-
     fn metavar(&self) -> String {
         self.syntax.to_owned()
-    }
-
-    fn range(&self) -> String {
-        String::new()
     }
 
     fn samples(&self) -> Vec<String> {

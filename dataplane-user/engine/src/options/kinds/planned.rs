@@ -30,10 +30,6 @@ impl<C> ValueKind<C> for Planned {
         "…".to_owned()
     }
 
-    fn range(&self) -> String {
-        String::new()
-    }
-
     fn samples(&self) -> Vec<String> {
         Vec::new()
     }

@@ -46,10 +46,6 @@ impl<C: fmt::Debug> ValueKind<C> for Switch<C> {
         "on|off".to_owned()
     }
 
-    fn range(&self) -> String {
-        String::new()
-    }
-
     fn samples(&self) -> Vec<String> {
         WORDS.iter().flat_map(|(names, _)| *names).map(|name| (*name).to_owned()).collect()
     }

@@ -50,10 +50,6 @@ impl ValueKind<WatchConfig> for Targets {
         "IP".to_owned()
     }
 
-    fn range(&self) -> String {
-        String::new()
-    }
-
     fn samples(&self) -> Vec<String> {
         Vec::new()
     }

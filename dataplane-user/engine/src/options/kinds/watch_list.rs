@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use super::{FieldAccess, Invalid, ValueKind};
 use crate::{options::watch_text::BETWEEN, watches::Watches};
 
@@ -34,20 +32,8 @@ impl<C: fmt::Debug> ValueKind<C> for WatchList<C> {
         (self.field.get)(config).to_string()
     }
 
-    fn json(&self, config: &C) -> Value {
-        self.text(config).into()
-    }
-
-    fn json_type(&self) -> &'static str {
-        "string"
-    }
-
     fn metavar(&self) -> String {
         "WATCH[+WATCH]…".to_owned()
-    }
-
-    fn range(&self) -> String {
-        String::new()
     }
 
     fn samples(&self) -> Vec<String> {
@@ -78,20 +64,8 @@ impl<C: fmt::Debug> ValueKind<C> for OwnWatches<C> {
             .map_or_else(|| INHERITED.to_owned(), |watches: Watches| watches.to_string().replace(',', "/"))
     }
 
-    fn json(&self, config: &C) -> Value {
-        self.text(config).into()
-    }
-
-    fn json_type(&self) -> &'static str {
-        "string"
-    }
-
     fn metavar(&self) -> String {
         format!("WATCH[+WATCH]…|{INHERITED}")
-    }
-
-    fn range(&self) -> String {
-        String::new()
     }
 
     fn samples(&self) -> Vec<String> {
