@@ -4,7 +4,7 @@ mod interfaces;
 mod migrate;
 mod remains;
 
-use aggctl_common::{IfIndex, Mac, PortId};
+use aggctl_common::{IfIndex, LAYOUT_VERSION, Mac, PortId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -68,6 +68,30 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record of an attach that begins, in [`Phase::Attaching`], with this wish, hook and MAC: it has no device, no
+    /// ports and no steps yet.
+    #[must_use]
+    pub fn begin(config: AggregateConfig, hook: Hook, mac: Mac) -> Self {
+        Self {
+            version: RECORD_VERSION,
+            sequence: 0,
+            layout: LAYOUT_VERSION,
+            phase: Phase::Attaching,
+            config,
+            device: Device::Auto,
+            hook,
+            index: IfIndex::NONE,
+            peer_index: IfIndex::NONE,
+            peer: String::new(),
+            made: false,
+            mac,
+            ports: Vec::new(),
+            journal: Vec::new(),
+            last_seen: Layer3::default(),
+            confirm_by: None,
+        }
+    }
+
     /// Takes back what was changed since it was `former`. That does not make it an older copy.
     pub fn take_back(&mut self, former: Self) {
         *self = Self { sequence: self.sequence, ..former };
@@ -138,6 +162,14 @@ pub struct JournalEntry {
     pub step: Step,
     /// Whether carrying it out has begun (it may have taken effect).
     pub begun: bool,
+}
+
+impl JournalEntry {
+    /// A step that is to be carried out.
+    #[must_use]
+    pub const fn planned(step: Step) -> Self {
+        Self { step, begun: false }
+    }
 }
 
 /// What lives on an interface above the link.

@@ -207,7 +207,7 @@ impl Controller {
         let before = self.record.clone();
         self.record.config.ports.push(port.config.clone());
         self.record.ports.push(port);
-        self.record.journal.extend(steps.into_iter().map(|step| JournalEntry { step, begun: false }));
+        self.record.journal.extend(steps.into_iter().map(JournalEntry::planned));
         if let Err(error) = self.store.save(&mut self.record) {
             self.record.take_back(before);
             return Err(Failure::Refused(format!("{error}; nothing was changed, a port is added when there is room")));

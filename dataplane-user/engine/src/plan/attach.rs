@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
+use aggctl_common::{IfIndex, PortId};
 
 use crate::{
     bond::NoBond,
@@ -13,10 +13,10 @@ use crate::{
         Change, LinkStep, OneWayStep, OtherAggregates, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
         Warning, candidate, join::Joining, made, over, port::PlannedPort, port_settings, validate, wiring,
     },
-    record::{JournalEntry, Layer3, Phase, RECORD_VERSION, Record},
+    record::{JournalEntry, Record},
 };
 
-/// Plans an attach. The record is in [`Phase::Attaching`] and nothing of its journal has begun.
+/// Plans an attach. The record is that of an [attach that begins](Record::begin): nothing of its journal has begun.
 ///
 /// # Errors
 ///
@@ -58,22 +58,11 @@ pub fn attach(
     ports.iter().try_for_each(|port| candidate::check_mtu(port.link, source.link))?;
     let plan = AttachPlan { host, config, device, hook, ports: &ports, source };
     let record = Record {
-        version: RECORD_VERSION,
-        sequence: 0,
-        layout: LAYOUT_VERSION,
-        phase: Phase::Attaching,
-        config: config.clone(),
         device,
-        hook,
-        index: IfIndex::NONE,
-        peer_index: IfIndex::NONE,
-        made: false,
-        mac: plan.source.link.mac,
         ports: ports.iter().zip(&config.ports).map(|(port, wish)| port.record(wish)).collect(),
-        journal: plan.steps(&peer).into_iter().map(|step| JournalEntry { step, begun: false }).collect(),
+        journal: plan.steps(&peer).into_iter().map(JournalEntry::planned).collect(),
         peer,
-        last_seen: Layer3::default(),
-        confirm_by: None,
+        ..Record::begin(config.clone(), hook, source.link.mac)
     };
     Ok((record, plan.warnings()))
 }
@@ -87,10 +76,8 @@ pub fn rollback(record: &Record) -> impl Iterator<Item = &Step> {
 
 /// The name of the peer, if both names are free.
 fn free_names(host: &Host, config: &AggregateConfig, taken: &OtherAggregates) -> Result<String, Refusal> {
+    taken.check_free(&config.name)?;
     let name = config.name.clone();
-    if taken.names.contains(&name) {
-        return Err(Refusal::NameTaken { name, by: "another aggregate" });
-    }
     if host.link(&name).is_some() {
         return Err(Refusal::NameTaken { name, by: "an interface" });
     }

@@ -20,6 +20,16 @@ pub struct OtherAggregates {
     pub names: BTreeSet<String>,
 }
 
+impl OtherAggregates {
+    /// Refuses the name of another aggregate.
+    pub(super) fn check_free(&self, name: &str) -> Result<(), Refusal> {
+        if self.names.contains(name) {
+            return Err(Refusal::NameTaken { name: name.to_owned(), by: "another aggregate" });
+        }
+        Ok(())
+    }
+}
+
 /// Whether `link` may become a port of whatever device.
 pub(super) fn check(host: &Host, link: &Link, taken: &OtherAggregates) -> Result<(), Refusal> {
     let port = link.name.clone();

@@ -3,7 +3,7 @@
 //! A port must go down to become the device's. So one that carries nothing does first, and only when the driver sends
 //! and receives by it everything moves from the others to the device.
 
-use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
+use aggctl_common::PortId;
 
 use crate::{
     bond::{BondSettings, NoBond, driver_mode},
@@ -19,7 +19,7 @@ use crate::{
         port::PlannedPort,
         port_settings, wiring,
     },
-    record::{JournalEntry, Layer3, Phase, RECORD_VERSION, Record},
+    record::{JournalEntry, Record},
 };
 
 /// Plans an attach.
@@ -30,9 +30,7 @@ pub(super) fn attach(
     taken: &OtherAggregates,
 ) -> Result<(Record, Vec<Warning>), Refusal> {
     let name = || config.name.clone();
-    if taken.names.contains(&config.name) {
-        return Err(Refusal::NameTaken { name: name(), by: "another aggregate" });
-    }
+    taken.check_free(&config.name)?;
     if !host.capabilities.bonding {
         return Err(NoBond::NoDriver { name: name() }.into());
     }
@@ -60,22 +58,10 @@ pub(super) fn attach(
     plan.check_reachable()?;
     let warnings = ports.iter().flat_map(|port| plan.joining().warnings(port)).collect();
     let record = Record {
-        version: RECORD_VERSION,
-        sequence: 0,
-        layout: LAYOUT_VERSION,
-        phase: Phase::Attaching,
-        config: config.clone(),
-        device: Device::Auto,
-        hook,
-        index: IfIndex::NONE,
-        peer_index: IfIndex::NONE,
-        peer: String::new(),
         made: true,
-        mac: source.link.mac,
         ports: ports.iter().zip(&config.ports).map(|(port, wish)| port.record(wish)).collect(),
-        journal: plan.steps().into_iter().map(|step| JournalEntry { step, begun: false }).collect(),
-        last_seen: Layer3::default(),
-        confirm_by: None,
+        journal: plan.steps().into_iter().map(JournalEntry::planned).collect(),
+        ..Record::begin(config.clone(), hook, source.link.mac)
     };
     Ok((record, warnings))
 }

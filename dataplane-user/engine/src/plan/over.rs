@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId, ports::slots};
+use aggctl_common::{IfIndex, PortId, ports::slots};
 
 use crate::{
     bond::NoBond,
@@ -11,7 +11,7 @@ use crate::{
     driver::{CRYPTO_FEATURES, DriverMode, TLS_OFFLOAD},
     host::{Host, Link},
     plan::{Change, OtherAggregates, ProgramStep, Refusal, Step, Warning, port::PlannedPort},
-    record::{JournalEntry, Layer3, Phase, PortRecord, RECORD_VERSION, Record},
+    record::{JournalEntry, PortRecord, Record},
 };
 
 /// What is wished for, with what the driver's device says where nothing was: `auto` is resolved, the device's members
@@ -79,9 +79,7 @@ pub(super) fn attach(
     taken: &OtherAggregates,
 ) -> Result<(Record, Vec<Warning>), Refusal> {
     let name = || config.name.clone();
-    if taken.names.contains(&config.name) {
-        return Err(Refusal::NameTaken { name: name(), by: "another aggregate" });
-    }
+    taken.check_free(&config.name)?;
     let device = host.link(&config.name);
     let (Some(device), Some(driver)) = (device, device.and_then(|device| device.driver)) else {
         return Err(Refusal::NoDriver { name: name() });
@@ -106,22 +104,10 @@ pub(super) fn attach(
     let is_bypassed = !matches!(&*device.qdisc, "" | "noqueue" | "noop");
     let bypassed = Warning::QdiscBypassed { aggregate: name(), qdisc: device.qdisc.clone() };
     let record = Record {
-        version: RECORD_VERSION,
-        sequence: 0,
-        layout: LAYOUT_VERSION,
-        phase: Phase::Attaching,
-        config: config.clone(),
-        device: Device::Auto,
-        hook,
         index: device.index,
-        peer_index: IfIndex::NONE,
-        peer: String::new(),
-        made: false,
-        mac: device.mac,
         ports,
-        journal: steps.into_iter().map(|step| JournalEntry { step: step.into(), begun: false }).collect(),
-        last_seen: Layer3::default(),
-        confirm_by: None,
+        journal: steps.into_iter().map(|step| JournalEntry::planned(step.into())).collect(),
+        ..Record::begin(config.clone(), hook, device.mac)
     };
     Ok((record, is_bypassed.then_some(bypassed).into_iter().collect()))
 }

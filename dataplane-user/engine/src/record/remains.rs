@@ -1,8 +1,8 @@
 //! What can be told of an aggregate whose record is lost: enough to take off what is left of it, and what is not known.
 
-use aggctl_common::{IfIndex, LAYOUT_VERSION, PortId};
+use aggctl_common::{IfIndex, PortId};
 
-use super::{Layer3, Phase, PortRecord, RECORD_VERSION, Record};
+use super::{Phase, PortRecord, Record};
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig, Wiring, XdpMode},
     host::{DISABLE_IPV6, GEN_EUI64, GEN_NONE, Host, Link},
@@ -47,22 +47,13 @@ impl Remains {
             _ => Device::Veth,
         };
         let record = Record {
-            version: RECORD_VERSION,
-            sequence: 0,
-            layout: LAYOUT_VERSION,
             phase: Phase::Detaching,
-            config,
             device,
-            hook: self.hook,
             index: aggregate.map_or(IfIndex::NONE, |link| link.index),
             peer_index: host.link(&peer).map_or(IfIndex::NONE, |link| link.index),
             peer,
-            made: false,
-            mac: aggregate.map(|link| link.mac).unwrap_or_default(),
             ports,
-            journal: Vec::new(),
-            last_seen: Layer3::default(),
-            confirm_by: None,
+            ..Record::begin(config, self.hook, aggregate.map(|link| link.mac).unwrap_or_default())
         };
         (record, unknown)
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig},
     identity::Identity,
-    record::{Layer3, Phase, RECORD_VERSION},
+    record::Phase,
 };
 
 const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -33,22 +33,13 @@ fn record(links: &[&Link]) -> Record {
         addresses: Vec::new(),
     });
     Record {
-        version: RECORD_VERSION,
-        sequence: 0,
-        layout: 0,
         phase: Phase::Attached,
-        config: AggregateConfig::new("agg0", Vec::new()),
         device: Device::Veth,
-        hook: Hook::Tcx,
         index: IfIndex(100),
         peer_index: IfIndex(101),
         peer: "agg0-peer".into(),
-        made: false,
-        mac: AGGREGATE,
         ports: ports.collect(),
-        journal: Vec::new(),
-        last_seen: Layer3::default(),
-        confirm_by: None,
+        ..Record::begin(AggregateConfig::new("agg0", Vec::new()), Hook::Tcx, AGGREGATE)
     }
 }
 
