@@ -2,11 +2,17 @@
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    config::AggregateConfig,
+    config::{AggregateConfig, Hook},
     doctor::{AggregateFacts, Controller, Guardian, PortFacts, WrongPart},
     record::Phase,
 };
-use aggctl_kernel::{netlink::Netlink, process, state::Store, vitals};
+use aggctl_kernel::{
+    conflicts,
+    netlink::Netlink,
+    process,
+    state::Store,
+    vitals::{self, PortQuestions},
+};
 
 use crate::{
     failure::Failure,
@@ -18,19 +24,23 @@ use crate::{
 ///
 /// # Errors
 /// If the system cannot be asked.
-pub fn look(store: &Store, netlink: &mut Netlink) -> Result<Option<AggregateFacts>, Failure> {
+pub fn look(store: &Store, netlink: &mut Netlink, ask: &PortQuestions) -> Result<Option<AggregateFacts>, Failure> {
     match (view::look(store, netlink, false), store.find()) {
         (Err(_), Err(problem)) => Ok(Some(unreadable(store.name(), problem.to_string()))),
-        (seen, _) => seen?.map(|view| of(view, netlink)).transpose(),
+        (seen, _) => seen?.map(|view| of(view, netlink, ask)).transpose(),
     }
 }
 
-fn of(view: AggregateView, netlink: &mut Netlink) -> Result<AggregateFacts, Failure> {
+fn of(view: AggregateView, netlink: &mut Netlink, ask: &PortQuestions) -> Result<AggregateFacts, Failure> {
     let link = view.ifindex.map(|index| netlink.link(IfIndex(index))).transpose()?.flatten();
     let rp_filter = link.as_ref().map(|link| vitals::rp_filter(&link.name)).transpose()?.flatten();
-    let ports = view.ports.into_iter().map(|port| port_of(port, netlink)).collect::<Result<_, Failure>>()?;
+    let ports = view.ports.into_iter().map(|port| port_of(port, netlink, ask)).collect::<Result<Vec<_>, Failure>>()?;
+    let name = link.as_ref().map_or(view.name, |link| link.name.clone());
+    let present: Vec<_> =
+        ports.iter().filter_map(|port| Some((port.link.as_ref()?.index, port.name.clone()))).collect();
+    let conflicts = conflicts::find(&present, &name)?;
     Ok(AggregateFacts {
-        name: link.as_ref().map_or(view.name, |link| link.name.clone()),
+        name,
         unreadable: None,
         phase: view.phase,
         link,
@@ -47,14 +57,19 @@ fn of(view: AggregateView, netlink: &mut Netlink) -> Result<AggregateFacts, Fail
             .map(|defect| WrongPart { kind: defect.defect, what: defect.what, done: defect.done })
             .collect(),
         rp_filter,
+        hook: view.config.hook,
+        conflicts,
         ports,
         config: view.config,
     })
 }
 
-fn port_of(port: PortView, netlink: &mut Netlink) -> Result<PortFacts, Failure> {
+fn port_of(port: PortView, netlink: &mut Netlink, ask: &PortQuestions) -> Result<PortFacts, Failure> {
+    let link = port.ifindex.map(|index| ask.link(netlink, IfIndex(index))).transpose()?.flatten();
+    let ours = port.early.is_some_and(|early| early.mode != "off");
     Ok(PortFacts {
-        link: port.ifindex.map(|index| vitals::link(netlink, IfIndex(index))).transpose()?.flatten(),
+        foreign_xdp: link.as_ref().and_then(|link| link.xdp.program.clone()).filter(|_| !ours),
+        link,
         name: port.name,
         usable: port.usable,
         state: port.state,
@@ -62,6 +77,7 @@ fn port_of(port: PortView, netlink: &mut Netlink) -> Result<PortFacts, Failure> 
         speed_mbps: port.speed_mbps,
         full_duplex: port.duplex.map(|duplex| duplex == "full"),
         link_failures: port.link_failures,
+        foreign: port.foreign,
     })
 }
 
@@ -102,6 +118,8 @@ fn unreadable(name: &str, problem: String) -> AggregateFacts {
         asks_kernel: false,
         wrong: Vec::new(),
         rp_filter: None,
+        hook: Hook::Auto,
+        conflicts: Vec::new(),
         ports: Vec::new(),
     }
 }

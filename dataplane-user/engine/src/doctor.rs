@@ -9,6 +9,7 @@ mod facts;
 mod kernel;
 mod kinds;
 mod life;
+mod others;
 mod ports;
 mod reverse_path;
 
@@ -99,6 +100,9 @@ const CHECKS: &[Check] = &[
     ports::enough,
     ports::each,
     reverse_path::look,
+    others::programs,
+    others::put_on_ports,
+    others::conflicts,
     alike::mtu,
     alike::offloads,
     alike::links,

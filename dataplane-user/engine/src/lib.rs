@@ -7,6 +7,7 @@
 //! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is
 //!   behind it.
 //! - [`arrivals`]: what others do to addresses and routes while we move them.
+//! - [`conflict`]: who else works on the ports.
 //! - [`doctor`]: what bites people, found in a picture of aggregates and host.
 //! - [`foreign`]: what others put on a port.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
@@ -24,6 +25,7 @@ pub mod arrivals;
 pub mod bond;
 pub mod changes;
 pub mod config;
+pub mod conflict;
 pub mod doctor;
 pub mod downstream;
 pub mod driver;

@@ -93,24 +93,23 @@ fn complete(
         } else {
             (BTreeMap::new(), XdpState::default())
         };
-        let filters = netlink.ingress_filters(link.index)?;
-        Ok((features, xdp, sysctl::read_essential(&link.name)?, filters))
+        Ok((features, xdp, sysctl::read_essential(&link.name)?, hooks(netlink, &link, chains)?))
     };
     match look() {
-        Ok((features, xdp, sysctls, filters)) => {
-            let hooks = Hooks {
-                clsact_ingress: filters.iter().filter(|filter| !is_ours(filter)).map(describe).collect(),
-                nft_ingress: chains
-                    .iter()
-                    .filter(|chain| chain.hooks(&link.name))
-                    .map(|chain| chain.name.clone())
-                    .collect(),
-            };
-            Ok(Some(Link { features, xdp, sysctls, hooks, ..link }))
-        }
+        Ok((features, xdp, sysctls, hooks)) => Ok(Some(Link { features, xdp, sysctls, hooks, ..link })),
         Err(error) if error.errno() == Some(Errno::NODEV) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What others have attached to an interface's ingress hooks; `chains` are all of nftables on ingress hooks.
+pub(crate) fn hooks(netlink: &mut Netlink, link: &Link, chains: &[IngressChain]) -> Result<Hooks, KernelError> {
+    let filters = netlink.ingress_filters(link.index)?;
+    let chains = chains.iter().filter(|chain| chain.hooks(&link.name));
+    Ok(Hooks {
+        clsact_ingress: filters.iter().filter(|filter| !is_ours(filter)).map(describe).collect(),
+        nft_ingress: chains.map(|chain| chain.name.clone()).collect(),
+    })
 }
 
 /// Whether a filter is one of our programs.

@@ -8,7 +8,17 @@ use aggctl_engine::{
     host::{Link, RP_FILTER},
 };
 
-use crate::{dataplane, error::KernelError, ethtool, netlink::Netlink, sysctl};
+use rustix::io::Errno;
+
+use crate::{
+    dataplane,
+    early::XdpDrivers,
+    error::KernelError,
+    ethtool,
+    netlink::Netlink,
+    nft::{self, IngressChain},
+    snapshot, sysctl,
+};
 
 /// The counters of the present network namespace beyond those of SNMP: for each protocol a line of names and one of
 /// values.
@@ -37,17 +47,42 @@ pub fn rp_filter(link: &str) -> Result<Option<u8>, KernelError> {
     Ok(own.max(value("all")?).filter(|_| own.is_some()))
 }
 
-/// An interface, with the features that are compared among ports; `None` if there is none of this number.
-///
-/// # Errors
-///
-/// If the kernel cannot be asked.
-pub fn link(netlink: &mut Netlink, index: IfIndex) -> Result<Option<Link>, KernelError> {
-    let Some(link) = netlink.link(index)? else { return Ok(None) };
-    match ethtool::features(&link.name, &doctor::features()) {
-        Ok(features) => Ok(Some(Link { features, ..link })),
-        Err(error) if error.errno() == Some(rustix::io::Errno::NODEV) => Ok(None),
-        Err(error) => Err(error),
+/// What is asked once for all ports.
+#[derive(Debug)]
+pub struct PortQuestions {
+    chains: Vec<IngressChain>,
+    drivers: XdpDrivers,
+}
+
+impl PortQuestions {
+    /// Asks for what the kernel tells of all interfaces of this network namespace.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn ask() -> Result<Self, KernelError> {
+        Ok(Self { chains: nft::ingress_chains()?, drivers: XdpDrivers::ask()? })
+    }
+
+    /// An interface, with the features that are compared among ports, and all that is attached to it; `None` if there
+    /// is none of this number.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn link(&self, netlink: &mut Netlink, index: IfIndex) -> Result<Option<Link>, KernelError> {
+        let Some(link) = netlink.link(index)? else { return Ok(None) };
+        match self.complete(netlink, link) {
+            Ok(link) => Ok(Some(link)),
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn complete(&self, netlink: &mut Netlink, link: Link) -> Result<Link, KernelError> {
+        let features = ethtool::features(&link.name, &doctor::features())?;
+        let hooks = snapshot::hooks(netlink, &link, &self.chains)?;
+        Ok(Link { features, hooks, xdp: self.drivers.look(&link)?, ..link })
     }
 }
 

@@ -47,6 +47,17 @@ pub fn set_receive_buffer(socket: &impl AsRawFd, octets: i32) -> io::Result<()> 
     set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, octets)
 }
 
+/// Binds a socket to an interface of its network namespace, by its number.
+///
+/// Minimum kernel version: 5.0.
+///
+/// # Errors
+///
+/// As setsockopt(2).
+pub fn bind_to_interface(socket: &impl AsRawFd, index: u32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, index.cast_signed())
+}
+
 /// How many messages a socket has lost because there was no room for them.
 ///
 /// # Errors

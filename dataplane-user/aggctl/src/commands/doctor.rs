@@ -1,7 +1,12 @@
 //! `doctor`.
 
 use aggctl_engine::doctor::{self, Facts, Finding};
-use aggctl_kernel::{netlink::Netlink, netns, snapshot, state::Store, vitals};
+use aggctl_kernel::{
+    netlink::Netlink,
+    netns, snapshot,
+    state::Store,
+    vitals::{self, PortQuestions},
+};
 use serde::Serialize;
 
 use super::prepare;
@@ -50,16 +55,17 @@ pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
 fn collect(name: Option<&str>) -> Result<Facts, Failure> {
     prepare()?;
     let mut netlink = Netlink::open()?;
+    let ask = PortQuestions::ask()?;
     let mut aggregates = Vec::new();
     match name {
         Some(name) => {
-            let seen = diagnosis::look(&operation::store(name)?, &mut netlink)?;
+            let seen = diagnosis::look(&operation::store(name)?, &mut netlink, &ask)?;
             aggregates.push(seen.ok_or_else(|| operation::not_there(name))?);
         }
         None => {
             let cookie = netns::cookie()?;
             for name in Store::names(cookie)? {
-                aggregates.extend(diagnosis::look(&Store::new(cookie, name), &mut netlink)?);
+                aggregates.extend(diagnosis::look(&Store::new(cookie, name), &mut netlink, &ask)?);
             }
         }
     }

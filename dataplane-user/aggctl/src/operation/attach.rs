@@ -4,12 +4,13 @@ use aggctl_common::IfIndex;
 use aggctl_engine::{
     aggregate::Memory,
     config::AggregateConfig,
+    conflict::Conflict,
     host::{Host, Link},
     plan,
     record::{Layer3, Phase, Record},
 };
 use aggctl_kernel::{
-    conflicts::{self, Conflict},
+    conflicts,
     execute::Executor,
     gather,
     netlink::{Netlink, listener::ChangeListener},

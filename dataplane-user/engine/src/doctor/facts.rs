@@ -1,10 +1,14 @@
 //! What the checks look at.
 
+use std::collections::BTreeSet;
+
 use aggctl_common::IfIndex;
 
 use crate::{
-    config::AggregateConfig,
-    host::{Host, Link},
+    config::{AggregateConfig, Hook},
+    conflict::Conflict,
+    foreign::Foreign,
+    host::{Host, Link, XdpProgram},
     record::Phase,
     status::PortState,
 };
@@ -70,6 +74,10 @@ pub struct AggregateFacts {
     pub wrong: Vec<WrongPart>,
     /// The stricter of its own `rp_filter` and that of `all`: 0 off, 1 strict, 2 loose; `None`: no IPv4.
     pub rp_filter: Option<u8>,
+    /// The hook that its programs are attached to.
+    pub hook: Hook,
+    /// Who else works on its ports.
+    pub conflicts: Vec<Conflict>,
     /// Its ports, in the order in which they joined.
     pub ports: Vec<PortFacts>,
 }
@@ -124,7 +132,7 @@ pub struct WrongPart {
 pub struct PortFacts {
     /// Its name.
     pub name: String,
-    /// Its interface, with all its ethtool features; `None`: gone.
+    /// Its interface, with [its features](super::features) and what is attached to it; `None`: gone.
     pub link: Option<Link>,
     /// Whether it may carry traffic.
     pub usable: bool,
@@ -138,4 +146,8 @@ pub struct PortFacts {
     pub full_duplex: Option<bool>,
     /// How often its link went down since attach.
     pub link_failures: u64,
+    /// The XDP program of others that it runs.
+    pub foreign_xdp: Option<XdpProgram>,
+    /// What others put on it.
+    pub foreign: BTreeSet<Foreign>,
 }

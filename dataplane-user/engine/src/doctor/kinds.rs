@@ -1,6 +1,6 @@
 //! The table of all that can be found.
 
-use super::{Severity, alike, control, kernel, life, ports, reverse_path};
+use super::{Severity, alike, control, kernel, life, others, ports, reverse_path};
 
 /// Something that can be found: a row of the table in the documents.
 #[derive(Debug)]
@@ -47,6 +47,23 @@ pub const KINDS: &[&FindingKind] = &[
     &ports::FLAPS,
     &reverse_path::STRICT,
     &reverse_path::OTHER_WAY,
+    &others::XDP,
+    &others::BYPASSED,
+    &others::PUT,
+    &others::RULE,
+    &others::NFTABLES,
+    &others::FLOWTABLE,
+    &others::IPTABLES,
+    &others::TC_FILTER,
+    &others::TUNNEL,
+    &others::SOCKET,
+    &others::DHCP,
+    &others::GROUP,
+    &others::NETWORK_MANAGER,
+    &others::NETWORKD,
+    &others::PACKET_SOCKET,
+    &others::MANAGER,
+    &others::UNSEEN,
     &alike::MTU,
     &alike::OFFLOADS,
     &alike::SPEED,

@@ -1,10 +1,12 @@
 //! Pictures for the tests of the checks.
 
+use std::collections::BTreeSet;
+
 use aggctl_common::IfIndex;
 
 use super::{AggregateFacts, Controller, Facts, Guardian, KernelFacts, PortFacts, examine};
 use crate::{
-    config::{AggregateConfig, PortConfig, Wiring},
+    config::{AggregateConfig, Hook, PortConfig, Wiring},
     host::{Host, Link},
     record::Phase,
     status::PortState,
@@ -30,6 +32,8 @@ pub(super) fn healthy() -> AggregateFacts {
         speed_mbps: Some(1000),
         full_duplex: Some(true),
         link_failures: 0,
+        foreign_xdp: None,
+        foreign: BTreeSet::new(),
     };
     AggregateFacts {
         name: "agg0".to_owned(),
@@ -46,6 +50,8 @@ pub(super) fn healthy() -> AggregateFacts {
         asks_kernel: true,
         wrong: Vec::new(),
         rp_filter: Some(0),
+        hook: Hook::Tcx,
+        conflicts: Vec::new(),
         ports: (0..).zip(names.into_iter().zip(states)).map(port).collect(),
     }
 }

@@ -2,13 +2,38 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fmt, fs,
     os::unix::fs::MetadataExt,
     time::Instant,
 };
 
 use super::{ConflictKind, Search};
-use crate::{error::KernelError, managers, netns};
+use crate::{error::KernelError, managers, netns, process::own_arguments};
+
+/// A process that holds a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pid: u32,
+    name: String,
+}
+
+impl Holder {
+    /// Whether it is a process of ours: a watch has sockets on the ports.
+    pub fn is_ours(&self) -> bool {
+        own_arguments(self.pid).is_some()
+    }
+
+    /// Whether it is a program that configures interfaces on its own.
+    pub fn is_manager(&self) -> bool {
+        MANAGERS.contains(&self.name.as_str())
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.name, self.pid)
+    }
+}
 
 /// Programs that configure interfaces on their own (names as the kernel cuts them, to 15 octets), and do not say which.
 const MANAGERS: [&str; 7] = ["dhclient", "dhcpcd", "udhcpc", "connmand", "wickedd", "wickedd-dhcp4", "wickedd-dhcp6"];
@@ -37,7 +62,7 @@ pub(super) fn look_for_managers(search: &mut Search) -> Result<bool, KernelError
 
 /// The processes that hold these sockets, which are known by their inodes. A process may hold a socket of another
 /// namespace than its own, so all are looked at, as long as there is time. A socket of nobody is the kernel's.
-pub(super) fn holders(sockets: &BTreeSet<u64>, end: Instant) -> BTreeMap<u64, String> {
+pub(super) fn holders(sockets: &BTreeSet<u64>, end: Instant) -> BTreeMap<u64, Holder> {
     let mut holders = BTreeMap::new();
     if sockets.is_empty() {
         return holders;
@@ -49,7 +74,7 @@ pub(super) fn holders(sockets: &BTreeSet<u64>, end: Instant) -> BTreeMap<u64, St
         }
         for inode in open_inodes(pid).filter(|inode| sockets.contains(inode)) {
             let name = name_of(pid).unwrap_or_else(|| "a process".to_owned());
-            holders.entry(inode).or_insert_with(|| format!("{name} (process {pid})"));
+            holders.entry(inode).or_insert(Holder { pid, name });
         }
     }
     holders

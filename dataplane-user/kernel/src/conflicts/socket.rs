@@ -10,7 +10,10 @@ use aggctl_common::IfIndex;
 use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
 use rustix::io::Errno;
 
-use super::{ConflictKind, Search, process};
+use super::{
+    ConflictKind, Search,
+    process::{self, Holder},
+};
 use crate::{
     error::KernelError,
     netlink::{
@@ -31,6 +34,8 @@ const BYTECODE: u16 = 1;
 const JUMP: u8 = 1;
 /// `INET_DIAG_BC_DEV_COND`.
 const DEVICE: u8 = 9;
+/// Who holds a socket that no process has open.
+const SOMEBODY: &str = "somebody";
 /// All states of TCP but those without a socket of their own (`TCP_TIME_WAIT` 6, `TCP_NEW_SYN_RECV` 12).
 const STATES: u32 = 0xfff & !(1 << 6);
 /// `TCP_ESTABLISHED`.
@@ -72,7 +77,11 @@ pub(super) fn look(search: &mut Search) -> Result<bool, KernelError> {
     let holders = process::holders(&found.iter().map(|(_, bound)| bound.inode).collect(), search.end);
     for (name, bound) in found {
         let port = search.interfaces.port(bound.interface).map(|port| port.name.clone()).unwrap_or_default();
-        let holder = holders.get(&bound.inode).map_or("somebody", String::as_str);
+        let holder = holders.get(&bound.inode);
+        if holder.is_some_and(Holder::is_ours) {
+            continue;
+        }
+        let holder = holder.map_or_else(|| SOMEBODY.to_owned(), ToString::to_string);
         let state = if bound.established { ", connected" } else { "" };
         search.note(ConflictKind::Socket, &port, format!("a {name} socket of {holder}{state}"));
     }
@@ -88,8 +97,12 @@ pub(super) fn look_for_packet_sockets(search: &mut Search) -> Result<bool, Kerne
         .collect();
     let holders = process::holders(&sockets.keys().copied().collect::<BTreeSet<_>>(), search.end);
     for (inode, port) in sockets {
-        let holder = holders.get(&inode).cloned().unwrap_or_else(|| "somebody".to_owned());
-        search.note(ConflictKind::PacketSocket, &port, holder);
+        match holders.get(&inode) {
+            Some(holder) if holder.is_ours() => {}
+            Some(holder) if holder.is_manager() => search.note(ConflictKind::DhcpClient, &port, holder.to_string()),
+            Some(holder) => search.note(ConflictKind::PacketSocket, &port, holder.to_string()),
+            None => search.note(ConflictKind::PacketSocket, &port, SOMEBODY.to_owned()),
+        }
     }
     Ok(!search.is_over())
 }

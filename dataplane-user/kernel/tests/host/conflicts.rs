@@ -5,10 +5,8 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use aggctl_kernel::{
-    conflicts::{Conflict, ConflictKind, find},
-    netlink::Netlink,
-};
+use aggctl_engine::conflict::{Conflict, ConflictKind};
+use aggctl_kernel::{conflicts::find, netlink::Netlink};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::{
