@@ -48,6 +48,10 @@ impl Kind {
     }
 }
 
+/// How many things somebody adds at most: on a machine where moving one takes longer than adding one, as many again
+/// would come while these are moved.
+const MOST: usize = 400;
+
 /// Somebody who adds one thing after the other to an interface until told to stop.
 struct Adder {
     stop: Arc<AtomicBool>,
@@ -61,7 +65,7 @@ impl Adder {
         let stopped = stop.clone();
         let work = thread::spawn(move || {
             let mut added = BTreeSet::new();
-            for number in 0.. {
+            for number in 0..MOST {
                 if stopped.load(Ordering::Relaxed) {
                     break;
                 }

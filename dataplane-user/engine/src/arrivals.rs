@@ -5,13 +5,15 @@
 //! secondary ones, with IPv6 all of IPv6, and it does not say so of each. It does tell of all that is added, and who
 //! asked for it. So what was added and not taken away by anybody but us is still wanted, wherever it is now.
 
+mod items;
+
 use std::{collections::BTreeSet, net::IpAddr};
 
 use aggctl_common::IfIndex;
 
+use self::items::Items;
 use crate::{
     host::{Address, Host, Neighbour, Route},
-    plan::layer3,
     record::Layer3,
 };
 
@@ -73,19 +75,19 @@ pub enum ChangeEvent {
 }
 
 /// What came to interfaces and was not taken from them by their owner since.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Arrivals {
-    came: Layer3,
-    went: Layer3,
+    came: Items,
+    went: Items,
     /// What a step of ours removed.
-    moved: Layer3,
+    moved: Items,
     down: BTreeSet<IfIndex>,
 }
 
 impl Arrivals {
     /// A step of ours is about to remove this from the interface that it names.
     pub fn will_move(&mut self, what: &ChangedItem) {
-        put(&mut self.moved, what);
+        self.moved.put(what.clone());
     }
 
     /// Takes in what was told. `flushing`: a step of ours was being carried out of which the kernel removes more than
@@ -94,13 +96,13 @@ impl Arrivals {
         match news {
             ChangeEvent::Link { index, up: true } => _ = self.down.remove(&index),
             ChangeEvent::Link { index, up: false } => _ = self.down.insert(index),
-            ChangeEvent::Added { what, instead, by } => self.added(&what, instead, by),
+            ChangeEvent::Added { what, instead, by } => self.added(what, instead, by),
             ChangeEvent::Removed { what, by } => {
-                if has(&self.moved, &what) {
-                    take(&mut self.came, &what);
+                if self.moved.has(&what) {
+                    self.came.take(&what);
                 } else if self.is_owners(&what, by, flushing) {
-                    take(&mut self.came, &what);
-                    put(&mut self.went, &what);
+                    self.came.take(&what);
+                    self.went.put(what);
                 }
             }
         }
@@ -108,11 +110,11 @@ impl Arrivals {
 
     /// Has what is on an interface, and shall stay there, looked after like what comes.
     pub fn keep(&mut self, there: &Layer3) {
-        each(there, |what| self.added(&what, false, Author::Others));
+        items::each(there).for_each(|what| self.added(what, false, Author::Others));
     }
 
-    fn added(&mut self, what: &ChangedItem, instead: bool, by: Author) {
-        let counts = match what {
+    fn added(&mut self, what: ChangedItem, instead: bool, by: Author) {
+        let counts = match &what {
             ChangedItem::Address(_) => by != Author::Us,
             // Prefix routes come and go with their addresses.
             ChangedItem::Route(route) => {
@@ -121,7 +123,7 @@ impl Arrivals {
             ChangedItem::Neighbour(neighbour) => {
                 if !is_lasting(neighbour) && by == Author::Others {
                     // A neighbour that is deleted is first told of as one that failed.
-                    take(&mut self.came, what);
+                    self.came.take(&what);
                 }
                 by != Author::Us && is_lasting(neighbour)
             }
@@ -129,12 +131,11 @@ impl Arrivals {
         if !counts {
             return;
         }
-        if let (true, ChangedItem::Route(route)) = (instead, what) {
-            self.came.routes.retain(|other| !layer3::is_rival(other, route) || other.links != route.links);
+        if let (true, ChangedItem::Route(route)) = (instead, &what) {
+            self.came.take_rivals(route);
         }
-        take(&mut self.went, what);
-        take(&mut self.came, what);
-        put(&mut self.came, what);
+        self.went.take(&what);
+        self.came.put(what);
     }
 
     /// Whether a removal is its owner's wish, and not what the kernel makes of something else.
@@ -151,7 +152,7 @@ impl Arrivals {
     /// What came to an interface and is still wanted.
     #[must_use]
     pub fn of(&self, link: IfIndex) -> Layer3 {
-        of(&self.came, link)
+        self.came.of(link)
     }
 
     /// Whether nothing came to any of these interfaces.
@@ -162,95 +163,35 @@ impl Arrivals {
 
     /// Makes `seen`, which `link` had before, what it must have been since.
     pub fn bring_up_to_date(&self, link: IfIndex, seen: &mut Layer3) {
-        let went = of(&self.went, link);
-        each(&went, |what| take(seen, &what));
-        let came = of(&self.came, link);
-        each(&came, |what| {
-            take(seen, &what);
-            put(seen, &what);
-        });
+        items::retain(seen, |key| !self.went.has_key(key) && !self.came.has_key(key));
+        items::append(seen, self.came.of(link));
     }
 
     /// Puts what is wanted and vanished back into a picture of the host, where it was.
     pub fn complete(&self, host: &mut Host) {
-        let mut all = Layer3 {
+        let mut missing = self.came.clone();
+        let there = Layer3 {
             addresses: std::mem::take(&mut host.addresses),
             routes: std::mem::take(&mut host.routes),
             nexthops: Vec::new(),
             neighbours: std::mem::take(&mut host.neighbours),
         };
-        each(&self.came, |what| {
-            if !has(&all, &what) {
-                put(&mut all, &what);
-            }
-        });
+        missing.take_all(&there);
+        let mut all = there;
+        items::append(&mut all, missing.all());
         (host.addresses, host.routes, host.neighbours) = (all.addresses, all.routes, all.neighbours);
     }
 
     /// Forgets what was looked after: all that `taken` has of this interface.
     pub fn forget(&mut self, taken: &Self, link: IfIndex) {
-        each(&taken.of(link), |what| take(&mut self.came, &what));
-        each(&of(&taken.moved, link), |what| take(&mut self.moved, &what));
+        self.came.take_all(&taken.came.of(link));
+        self.moved.take_all(&taken.moved.of(link));
     }
 }
 
 /// Whether a neighbour was put there by somebody.
 fn is_lasting(neighbour: &Neighbour) -> bool {
     neighbour.state & PERMANENT != 0 || neighbour.flags & PROXY != 0
-}
-
-fn each(all: &Layer3, mut act: impl FnMut(ChangedItem)) {
-    all.addresses.iter().cloned().map(ChangedItem::Address).for_each(&mut act);
-    all.routes.iter().cloned().map(ChangedItem::Route).for_each(&mut act);
-    all.neighbours.iter().cloned().map(ChangedItem::Neighbour).for_each(&mut act);
-}
-
-fn of(all: &Layer3, link: IfIndex) -> Layer3 {
-    Layer3 {
-        addresses: all.addresses.iter().filter(|address| address.link == link).cloned().collect(),
-        routes: all.routes.iter().filter(|route| route.links.contains(&link)).cloned().collect(),
-        nexthops: Vec::new(),
-        neighbours: all.neighbours.iter().filter(|neighbour| neighbour.link == link).cloned().collect(),
-    }
-}
-
-fn has(all: &Layer3, what: &ChangedItem) -> bool {
-    match what {
-        ChangedItem::Address(address) => all.addresses.iter().any(|other| is_same_address(other, address)),
-        ChangedItem::Route(route) => all.routes.iter().any(|other| is_same_route(other, route)),
-        ChangedItem::Neighbour(neighbour) => all.neighbours.iter().any(|other| is_same_neighbour(other, neighbour)),
-    }
-}
-
-fn put(all: &mut Layer3, what: &ChangedItem) {
-    match what {
-        ChangedItem::Address(address) => all.addresses.push(address.clone()),
-        ChangedItem::Route(route) => all.routes.push(route.clone()),
-        ChangedItem::Neighbour(neighbour) => all.neighbours.push(neighbour.clone()),
-    }
-}
-
-fn take(all: &mut Layer3, what: &ChangedItem) {
-    match what {
-        ChangedItem::Address(address) => all.addresses.retain(|other| !is_same_address(other, address)),
-        ChangedItem::Route(route) => all.routes.retain(|other| !is_same_route(other, route)),
-        ChangedItem::Neighbour(neighbour) => all.neighbours.retain(|other| !is_same_neighbour(other, neighbour)),
-    }
-}
-
-fn is_same_address(one: &Address, other: &Address) -> bool {
-    let key = |a: &Address| (a.link, a.local, a.peer, a.prefix_len);
-    key(one) == key(other)
-}
-
-fn is_same_neighbour(one: &Neighbour, other: &Neighbour) -> bool {
-    let key = |n: &Neighbour| (n.link, n.address, n.flags & PROXY);
-    key(one) == key(other)
-}
-
-fn is_same_route(one: &Route, other: &Route) -> bool {
-    let leaves_alike = |r: &Route| (r.links.clone(), r.kind, r.nexthop, layer3::gateway(r), layer3::type_of_service(r));
-    layer3::is_rival(one, other) && leaves_alike(one) == leaves_alike(other)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
+    arrivals::Arrivals,
     host::Host,
     plan::{self, Layer3Step, LinkStep, ProgramStep, Step},
     record::{JournalEntry, Layer3, Phase, PortRecord, Record},
@@ -17,7 +18,8 @@ use crate::{
     transaction::{self, TransactionError},
 };
 
-/// How often is looked again at most. Somebody who never stops adding is waited for by nobody.
+/// How often is looked again at most, as long as each time less has come than the time before: somebody who adds faster
+/// than it can be moved, or never stops, is waited for by nobody.
 pub const ROUNDS: usize = 4;
 
 /// What came of looking again.
@@ -53,6 +55,7 @@ pub fn to_aggregate(
     };
     let mut failed = Vec::new();
     let mut left = Vec::new();
+    let mut fewest = usize::MAX;
     for _ in 0..rounds {
         let (mut host, arrivals) = executor.look()?;
         failed.iter().for_each(|step| leave_out(&mut host, step));
@@ -61,6 +64,10 @@ pub fn to_aggregate(
             return Ok(Gathered { left, complete: true });
         }
         debug!(steps = steps.len(), "more came to the ports");
+        if steps.len() >= fewest {
+            break;
+        }
+        fewest = steps.len();
         let count = record.journal.len();
         plan::note_origins(record, &steps);
         record.journal.extend(steps.into_iter().map(|step| JournalEntry { step, begun: false }));
@@ -108,9 +115,15 @@ pub fn to_ports(record: &mut Record, steps: &[Step], executor: &mut Executor, le
     left.carry_out(moves, executor);
     let is_device = |step: &Step| matches!(step, Step::Link(LinkStep::Pair { .. } | LinkStep::Bond { .. }));
     let exists = removal.iter().any(is_device);
+    let mut fewest = usize::MAX;
     for _ in 0..ROUNDS {
         match more_to_move(record, executor) {
-            Ok(Some(more)) if exists => left.carry_out(&more, executor),
+            // What is not moved now is given to the ports when the device is gone.
+            Ok(Some((more, arrivals))) if exists && more.len() < fewest => {
+                executor.forget(&arrivals, record.index);
+                left.carry_out(&more, executor);
+                fewest = more.len();
+            }
             Ok(_) => break,
             Err(error) => {
                 left.note_error(&error);
@@ -125,16 +138,15 @@ pub fn to_ports(record: &mut Record, steps: &[Step], executor: &mut Executor, le
     restore(record, &record.ports, executor, left);
 }
 
-/// The steps that are needed because something came to the aggregate; `None` if nothing did.
-fn more_to_move(record: &Record, executor: &mut Executor) -> Result<Option<Vec<Step>>, KernelError> {
+/// The steps that are needed because something came to the aggregate, and all that came; `None` if nothing did.
+fn more_to_move(record: &Record, executor: &mut Executor) -> Result<Option<(Vec<Step>, Arrivals)>, KernelError> {
     let (host, arrivals) = executor.look()?;
     if !plan::is_left(&host, record) {
         return Ok(None);
     }
-    executor.forget(&arrivals, record.index);
     let steps = moves(&host, record);
     debug!(steps = steps.len(), "more came to the aggregate");
-    Ok(Some(steps))
+    Ok(Some((steps, arrivals)))
 }
 
 /// Gives to the ports what came to the aggregate after the last look, and went with it.

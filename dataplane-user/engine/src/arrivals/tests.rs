@@ -96,9 +96,9 @@ fn a_route_that_takes_the_place_of_another_leaves_one() {
 #[test]
 fn a_former_look_is_brought_up_to_date() {
     let [old, gone, new] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|local| address(local, AGG0));
-    let mut seen = Layer3::default();
-    put(&mut seen, &old);
-    put(&mut seen, &gone);
+    let mut before = Items::default();
+    [&old, &gone].into_iter().for_each(|what| before.put(what.clone()));
+    let mut seen = before.all();
     let mut arrivals = Arrivals::default();
     arrivals.tell(removed(&gone, Author::Others), false);
     arrivals.tell(added(&new, Author::Others), false);
@@ -107,4 +107,13 @@ fn a_former_look_is_brought_up_to_date() {
     [&old, &new].into_iter().for_each(|what| arrivals.tell(removed(what, Author::Kernel), false));
     arrivals.bring_up_to_date(AGG0, &mut seen);
     assert_eq!(seen.addresses.iter().map(|a| a.local.to_string()).collect::<Vec<_>>(), ["10.0.0.1", "10.0.0.3"]);
+}
+
+#[test]
+fn things_are_kept_in_the_order_in_which_they_came() {
+    let [first, second, third] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|local| address(local, ETH0));
+    let mut items = Items::default();
+    [&first, &second, &third, &first].into_iter().for_each(|what| items.put(what.clone()));
+    let locals = items.of(ETH0).addresses.iter().map(|a| a.local.to_string()).collect::<Vec<_>>();
+    assert_eq!(locals, ["10.0.0.2", "10.0.0.3", "10.0.0.1"]);
 }

@@ -7,14 +7,17 @@
 use aggctl_common::IfIndex;
 
 use crate::{
-    host::{Address, DISABLE_IPV6, Host, Link, Neighbour, Nexthop, RP_FILTER, Route},
+    host::{Address, DISABLE_IPV6, Host, Link, RP_FILTER, Route},
     names,
     plan::{
         Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Refusal, Setting, Step, Subject, early,
         layer3::{self, Transfer},
-        made, over, port, port_settings, wiring,
+        made,
+        order::RouteOrder,
+        origins::Origins,
+        over, port, port_settings, wiring,
     },
-    record::{JournalEntry, Layer3, Phase, PortRecord, Record},
+    record::{Layer3, Phase, PortRecord, Record},
 };
 
 /// Plans a detach, or the rest of one. If the aggregate's interface is gone, what it had when last seen is given back.
@@ -33,8 +36,9 @@ pub fn detach(host: &Host, record: &Record, force: bool) -> Result<Vec<Step>, Re
     let aggregate = record.aggregate_of(host);
     // A former attempt may have put routes on the ports: what counts is the order as it was without them.
     let is_on_port = |route: &&Route| ports.iter().any(|(_, link)| route.links.contains(&link.index));
-    let order = host.routes.iter().filter(|route| !is_on_port(route)).cloned().collect();
-    let mut plan = DetachPlan { host, record, aggregate, order, shares: Vec::new() };
+    let order = RouteOrder::of(host.routes.iter().filter(|route| !is_on_port(route)));
+    let origins = Origins::of(&record.journal);
+    let mut plan = DetachPlan { host, record, aggregate, order, origins, shares: Vec::new() };
     plan.shares = plan.share(&ports);
     if !force && record.phase != Phase::Detaching {
         plan.check()?;
@@ -73,7 +77,8 @@ struct DetachPlan<'a> {
     record: &'a Record,
     aggregate: Option<&'a Link>,
     /// The host's routes but for those of the ports.
-    order: Vec<Route>,
+    order: RouteOrder<'a>,
+    origins: Origins,
     shares: Vec<Recipient<'a>>,
 }
 
@@ -117,12 +122,12 @@ impl<'a> DetachPlan<'a> {
             }
         }
         for nexthop in all.nexthops {
-            let to = position(&shares, self.origin_of_nexthop(&nexthop)).unwrap_or(home);
+            let to = position(&shares, self.origins.of_nexthop(&nexthop)).unwrap_or(home);
             shares[to].what.nexthops.push(nexthop);
         }
         for neighbour in all.neighbours {
-            let from = self.origins_of_neighbour(&neighbour).filter_map(|from| position(&shares, Some(from)));
-            let mut to = from.collect::<Vec<_>>();
+            let origins = self.origins.of_neighbour(&neighbour).iter();
+            let mut to = origins.filter_map(|link| position(&shares, Some(*link))).collect::<Vec<_>>();
             if to.is_empty() {
                 to.push(position(&shares, reaches(&shares, neighbour.address)).unwrap_or(home));
             }
@@ -169,46 +174,13 @@ impl<'a> DetachPlan<'a> {
         if !there.is_empty() {
             return there;
         }
-        let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric, layer3::gateway(r));
-        let origin = |entry: &JournalEntry| match &entry.step {
-            Step::Layer3(Layer3Step::Route {
-                link: Subject::Aggregate,
-                route: moved,
-                described_on,
-                present: Change::ON,
-                ..
-            }) if key(moved) == key(route) => position(shares, Some(*described_on)),
-            _ => None,
-        };
-        let mut ports = self.record.journal.iter().filter_map(origin).collect::<Vec<_>>();
+        let origins = self.origins.of_route(route).iter();
+        let mut ports = origins.filter_map(|link| position(shares, Some(*link))).collect::<Vec<_>>();
         if ports.is_empty() {
             let from = layer3::gateway(route).and_then(|gateway| reaches(shares, gateway));
             ports.push(position(shares, from).unwrap_or(home));
         }
         ports
-    }
-
-    /// The ports that the neighbour was copied from.
-    fn origins_of_neighbour(&self, neighbour: &Neighbour) -> impl Iterator<Item = IfIndex> {
-        self.record.journal.iter().filter_map(|entry| match &entry.step {
-            Step::Layer3(Layer3Step::Neighbour {
-                link: Subject::Aggregate,
-                neighbour: copied,
-                present: Change::ON,
-            }) if copied.address == neighbour.address => Some(copied.link),
-            _ => None,
-        })
-    }
-
-    /// The port that the nexthop object was moved from.
-    fn origin_of_nexthop(&self, nexthop: &Nexthop) -> Option<IfIndex> {
-        self.record.journal.iter().find_map(|entry| match &entry.step {
-            Step::Layer3(Layer3Step::Nexthop {
-                nexthop: moved,
-                link: Change { from: Subject::Port { index, .. }, .. },
-            }) if moved.id == nexthop.id => Some(*index),
-            _ => None,
-        })
     }
 
     /// Whether the host would be cut off, or lose devices.

@@ -10,6 +10,7 @@ use crate::{
         Change, Layer3Step, Step, Subject,
         join::as_on_aggregate,
         layer3::{self, Transfer},
+        order::RouteOrder,
         port,
         port::PlannedPort,
     },
@@ -45,8 +46,9 @@ fn move_rest(host: &Host, known: &PortRecord, link: &Link, aggregate: &Link) -> 
         return Vec::new();
     }
     let mut port = PlannedPort::known(host, known, link);
+    let order = RouteOrder::of(&host.routes);
     let transfer = Transfer {
-        order: &host.routes,
+        order: &order,
         crowded: false,
         what: &what,
         made_for: &all.addresses,
@@ -129,8 +131,9 @@ pub fn hand_back(host: &Host, record: &Record, from: IfIndex, what: &Layer3) -> 
         address.label = address.label.take().map(|label| names::relabel(&label, &record.config.name, &link.name));
     }
     let subject = port::subject(port.id, &port.identity, link);
+    let order = RouteOrder::of(&host.routes);
     let transfer = Transfer {
-        order: &host.routes,
+        order: &order,
         crowded: false,
         what: &what,
         made_for: &made_for,
@@ -171,12 +174,14 @@ pub fn restore_arrivals(
 fn restore_on(host: &Host, port: &PortRecord, link: &Link, mut came: Layer3) -> Vec<Step> {
     let here = Layer3::of(host, link.index);
     came.addresses.retain(|address| layer3::is_given(address, link) && !layer3::has(host, link.index, address));
-    came.routes.retain(|route| !here.routes.iter().any(|other| layer3::is_rival(other, route)));
+    let routes_here = RouteOrder::of(&here.routes);
+    came.routes.retain(|route| !routes_here.has(route));
     came.neighbours.retain(|neighbour| !here.neighbours.iter().any(|other| other.address == neighbour.address));
     let made_for = here.addresses.into_iter().chain(came.addresses.iter().cloned()).collect::<Vec<_>>();
     let subject = port::subject(port.id, &port.identity, link);
+    let order = RouteOrder::of(&host.routes);
     let transfer = Transfer {
-        order: &host.routes,
+        order: &order,
         crowded: false,
         what: &came,
         made_for: &made_for,

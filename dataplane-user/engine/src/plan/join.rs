@@ -9,6 +9,7 @@ use crate::{
     plan::{
         Change, Layer3Step, ProgramStep, Setting, Step, Subject, Warning, early,
         layer3::{self, IFA_F_TEMPORARY, Transfer},
+        order::RouteOrder,
         port::PlannedPort,
         port_settings,
     },
@@ -49,8 +50,9 @@ impl Joining<'_> {
     /// there, and before anything leaves by the aggregate, `receive` is done.
     pub fn move_layer3(&self, port: &PlannedPort<'_>, given: &mut Vec<Address>, receive: Vec<Step>) -> Vec<Step> {
         let what = &port.layer3;
+        let order = RouteOrder::of(&self.host.routes);
         let transfer = Transfer {
-            order: &self.host.routes,
+            order: &order,
             crowded: false,
             what,
             made_for: &what.addresses,

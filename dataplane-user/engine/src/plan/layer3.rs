@@ -11,7 +11,7 @@ use aggctl_common::{IfIndex, Mac};
 
 use crate::{
     host::{Address, Host, Link, Neighbour, Nexthop, Route},
-    plan::{Change, Layer3Step, Step, Subject},
+    plan::{Change, Layer3Step, Step, Subject, order::RouteOrder},
     record::Layer3,
 };
 
@@ -143,7 +143,7 @@ pub(super) fn in_adding_order(addresses: &[Address]) -> impl DoubleEndedIterator
 /// Where layer 3 goes: from the descriptions of interface `from` (which is `source`) to `to`.
 pub(super) struct Transfer<'a> {
     /// All routes of the host whose order counts.
-    pub order: &'a [Route],
+    pub order: &'a RouteOrder<'a>,
     /// Whether others get routes to the same destinations too, so that each must be put ahead, rival or not.
     pub crowded: bool,
     /// What moves, as it is on `from`.
@@ -167,7 +167,7 @@ impl Transfer<'_> {
     /// Adds the routes: those without gateway first, because the gateways are reached through them; and then puts the
     /// prefix routes that stood before another interface's back in that place, for the kernel put them last.
     pub fn add_routes(&self) -> impl Iterator<Item = Step> {
-        let add = |route: &Route| self.add(route, &self.to, is_first(self.order, route));
+        let add = |route: &Route| self.add(route, &self.to, self.order.is_first(route));
         let promote = |route: &Route| [self.delete(route, &self.to, false), self.add(route, &self.to, true)];
         // IPv6 joins equal routes into one of several ways: then the new interface has it already.
         let is_there = |route: &&Route| matches!(&self.to, Subject::Port { index, .. } if route.links.contains(index));
@@ -196,7 +196,7 @@ impl Transfer<'_> {
     /// prefix routes go behind those of the new interface instead, so that from here on nothing uses the neighbours of
     /// the old one, whose answers it does not receive any more.
     pub fn delete_routes(&self) -> impl Iterator<Item = Step> {
-        let delete = |route: &Route| self.delete(route, &self.source, is_first(self.order, route));
+        let delete = |route: &Route| self.delete(route, &self.source, self.order.is_first(route));
         // Undone, the second step removes what the kernel appended with the address, and the first puts it in its
         // place.
         let demote = |route: &Route| [delete(route), self.add(route, &self.source, false)];
@@ -231,8 +231,8 @@ impl Transfer<'_> {
     /// that the other one would win as soon as this address moves.
     fn contested(&self) -> impl Iterator<Item = &Route> {
         self.prefix_routes().filter(|route| {
-            let is_other = |other: &Route| is_rival(other, route) && !other.links.contains(&self.from);
-            !route.v6 && is_first(self.order, route) && (self.crowded || self.order.iter().any(is_other))
+            let contested = || self.crowded || self.order.has_rival_elsewhere(route, self.from);
+            !route.v6 && self.order.is_first(route) && contested()
         })
     }
 
@@ -258,17 +258,6 @@ impl Transfer<'_> {
 
 fn change_neighbour(link: &Subject, neighbour: &Neighbour, present: Change<bool>) -> Step {
     Layer3Step::Neighbour { link: link.clone(), neighbour: neighbour.clone(), present }.into()
-}
-
-/// Whether two routes differ in nothing but how they leave, so that their order decides.
-pub(crate) fn is_rival(one: &Route, other: &Route) -> bool {
-    let key = |r: &Route| (r.v6, r.table, r.destination, r.prefix_len, r.metric);
-    key(one) == key(other)
-}
-
-/// Whether the route stands before its rivals.
-fn is_first(order: &[Route], route: &Route) -> bool {
-    order.iter().find(|other| is_rival(other, route)).is_none_or(|first| first == route)
 }
 
 /// `RTA_GATEWAY`.

@@ -13,6 +13,8 @@ mod join;
 mod kind;
 pub(crate) mod layer3;
 mod made;
+pub(crate) mod order;
+mod origins;
 mod over;
 mod port;
 mod port_change;

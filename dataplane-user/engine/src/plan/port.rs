@@ -7,7 +7,8 @@ use crate::{
     host::{DISABLE_IPV6, GEN_NONE, Host, Link},
     identity::Identity,
     plan::{
-        Change, LinkStep, Refusal, Setting, Step, Subject, early::early_mode, layer3, layer3::Transfer, port_settings,
+        Change, LinkStep, Refusal, Setting, Step, Subject, early::early_mode, layer3, layer3::Transfer,
+        order::RouteOrder, port_settings,
     },
     record::{Layer3, PortRecord},
 };
@@ -62,8 +63,9 @@ impl<'a> PlannedPort<'a> {
     /// addresses are removed by steps of their own, so that undoing brings them back without new ones being made.
     pub fn strip(&self, host: &Host) -> Vec<Step> {
         let subject = self.subject();
+        let order = RouteOrder::of(&host.routes);
         let transfer = Transfer {
-            order: &host.routes,
+            order: &order,
             crowded: false,
             what: &self.layer3,
             made_for: &self.layer3.addresses,
