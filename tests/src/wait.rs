@@ -29,3 +29,22 @@ pub fn wait_for(what: &str, limit: Duration, mut condition: impl FnMut() -> bool
 pub fn holds_for(what: &str, period: Duration, mut condition: impl FnMut() -> bool) {
     assert!(look_for(period, || (!condition()).then_some(())).is_none(), "no longer true: {what}");
 }
+
+/// Does a scenario until it succeeds once, at most three times: a machine that is busy with other things may hold up
+/// whoever moves a host for longer than nothing is lost.
+///
+/// # Panics
+///
+/// If it succeeds never; with what was said each time.
+#[track_caller]
+pub fn succeeds_once(mut scenario: impl FnMut() -> Result<(), String>) {
+    const ATTEMPTS: usize = 3;
+    let mut said = Vec::new();
+    for _ in 0..ATTEMPTS {
+        match scenario() {
+            Ok(()) => return,
+            Err(why) => said.push(why),
+        }
+    }
+    panic!("{}", said.join("\n"));
+}

@@ -7,7 +7,7 @@ use aggctl_tests::{
     Case, HostState, Lab, Ping, TcpSession, cases, holds_for,
     lab::{CLIENT_V4, CLIENT_V6, HOST_V4, HOST_V6, REMOTE_V4, REMOTE_V6},
     matrix::SOON,
-    wait::lossy,
+    wait::{lossy, succeeds_once},
 };
 
 /// The rhythm of the pings.
@@ -19,6 +19,10 @@ cases!(
     DIRECT_TAP_TCX
 );
 fn a_host_moves_to_an_aggregate_and_back(case: Case) {
+    succeeds_once(|| move_there_and_back(case));
+}
+
+fn move_there_and_back(case: Case) -> Result<(), String> {
     let lab = Lab::two_ports_with_dad(case);
     let before = HostState::of(&lab.host);
     let pings = [
@@ -37,7 +41,7 @@ fn a_host_moves_to_an_aggregate_and_back(case: Case) {
     undisturbed(&pings, "attach", || {
         lab.attach("");
         pings[0].run(30);
-    });
+    })?;
     sessions_live();
     let addresses = lab.host.ip("addr show dev agg0");
     assert!(addresses.contains(HOST_V4) && addresses.contains(HOST_V6), "{addresses}");
@@ -61,19 +65,24 @@ fn a_host_moves_to_an_aggregate_and_back(case: Case) {
         lab.host.wait_for_show("agg0", "eth0 waits", |show| show.state("eth0") == "standby");
         let stays = || lab.host.show("agg0").active() == Some("eth1");
         holds_for("eth1 stays active", Duration::from_millis(300), stays);
-    });
+    })?;
 
     undisturbed(&pings, "detach", || {
         lab.host.aggctl("detach agg0").ok();
         pings[0].run(30);
-    });
+    })?;
     sessions_live();
     before.expect_again(&lab.host, "attach and detach");
     assert!(pings.iter().all(|ping| ping.total().doubled == 0));
+    Ok(())
 }
 
 cases!(a_host_with_much_configuration_is_as_before: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn a_host_with_much_configuration_is_as_before(case: Case) {
+    succeeds_once(|| move_much_there_and_back(case));
+}
+
+fn move_much_there_and_back(case: Case) -> Result<(), String> {
     let lab = Lab::two_ports_with_dad(case).with_port("eth2");
     for line in [
         "addr add 10.8.0.2/24 dev eth2",
@@ -120,7 +129,7 @@ fn a_host_with_much_configuration_is_as_before(case: Case) {
     undisturbed(&pings, "attach", || {
         lab.attach("");
         pings[0].run(20);
-    });
+    })?;
     let routes = lab.host.ip("route show table all");
     let routes6 = lab.host.ip("-6 route show table all");
     for part in
@@ -141,8 +150,9 @@ fn a_host_with_much_configuration_is_as_before(case: Case) {
     undisturbed(&pings, "detach", || {
         lab.host.aggctl("detach agg0").ok();
         pings[0].run(20);
-    });
+    })?;
     before.expect_again(&lab.host, "attach and detach");
+    Ok(())
 }
 
 cases!(what_changed_meanwhile_goes_to_the_ports: VETH_TCX, DIRECT_VETH_TCX);
@@ -181,11 +191,11 @@ fn detach_to_a_port_without_link_wants_force(case: Case) {
     before.expect_again(&lab.host, "detach --force");
 }
 
-/// Does `work`; no ping may be lost, but for one that a busy machine delays too long.
-#[track_caller]
-fn undisturbed(pings: &[Ping], what: &str, work: impl FnOnce()) {
+/// Does `work`; no ping may be lost, but for one that a busy machine delays too long. (With clsact the kernel stops the
+/// port's queue for a grace period, which takes long on such a machine: `qdisc_graft`, net/sched/sch_api.c.)
+fn undisturbed(pings: &[Ping], what: &str, work: impl FnOnce()) -> Result<(), String> {
     let marks: Vec<_> = pings.iter().map(Ping::mark).collect();
     work();
     let stats: Vec<_> = pings.iter().zip(marks).map(|(ping, mark)| ping.since(mark)).collect();
-    assert!(stats.iter().all(|stats| stats.lost <= lossy(1)), "{what}: {stats:#?}");
+    if stats.iter().all(|stats| stats.lost <= lossy(1)) { Ok(()) } else { Err(format!("{what}: {stats:#?}")) }
 }

@@ -3,7 +3,14 @@
 
 use std::time::Duration;
 
-use aggctl_tests::{Case, HostState, Lab, cases, guest, lab::HOST_V4, matrix::SOON, skip, wait::lossy, wait_for};
+use aggctl_tests::{
+    Case, HostState, Lab, cases, guest,
+    lab::HOST_V4,
+    matrix::SOON,
+    skip,
+    wait::{lossy, succeeds_once},
+    wait_for,
+};
 
 cases!(success_is_quiet: VETH_TCX, TAP_CLSACT);
 fn success_is_quiet(case: Case) {
@@ -132,6 +139,10 @@ fn a_dhcp_client_on_a_port_is_warned_about(case: Case) {
 
 cases!(the_port_that_has_the_address_comes_first: VETH_TCX, TAP_CLSACT);
 fn the_port_that_has_the_address_comes_first(case: Case) {
+    succeeds_once(|| port_with_address_comes_first(case));
+}
+
+fn port_with_address_comes_first(case: Case) -> Result<(), String> {
     let lab = Lab::bare(case);
     lab.host.ip(&format!("addr add {HOST_V4}/24 dev eth1"));
     let mac = lab.host.link("eth1")["address"].clone();
@@ -140,12 +151,15 @@ fn the_port_that_has_the_address_comes_first(case: Case) {
         lab.attach("");
         ping.run(20);
     });
-    assert!(stats.lost <= lossy(1), "{stats:?}");
+    if stats.lost > lossy(1) {
+        return Err(format!("{stats:?}"));
+    }
     let show = lab.host.show("agg0");
     assert_eq!((show.active(), &show.0["mac"]), (Some("eth1"), &mac));
     lab.host.aggctl("detach agg0").ok();
     assert!(lab.host.ip("-4 addr show dev eth1").contains(HOST_V4));
     ping.wait_for_answer(SOON);
+    Ok(())
 }
 
 /// The attach succeeded, and one warning names what it must.

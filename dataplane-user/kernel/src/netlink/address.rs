@@ -1,6 +1,11 @@
 //! Addresses.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use aggctl_common::IfIndex;
 use aggctl_engine::host::Address;
@@ -28,6 +33,8 @@ mod attr {
     pub(super) const PROTO: u16 = 11;
 }
 
+/// `IFA_F_TENTATIVE`: the kernel does not answer for the address yet, nor send from it.
+const TENTATIVE: u32 = libc::IFA_F_TENTATIVE;
 /// `IFA_F_NODAD`.
 const NODAD: u32 = libc::IFA_F_NODAD;
 /// The flags that an owner can set: nodad, optimistic, home address, manage temporary addresses, no prefix route,
@@ -35,6 +42,11 @@ const NODAD: u32 = libc::IFA_F_NODAD;
 const OWNERS_IPV6: u32 = NODAD | 0x04 | 0x10 | 0x100 | 0x200 | 0x400;
 /// The same for IPv4, which would keep any other bit as given.
 const OWNERS_IPV4: u32 = 0x200 | 0x400;
+/// How long an IPv6 address may stay tentative that skips detection. A worker of the kernel's makes it usable
+/// (`addrconf_dad_work`, net/ipv6/addrconf.c), at once unless the machine is very busy.
+const SETTLED: Duration = Duration::from_secs(2);
+/// How often is looked whether it still is.
+const PAUSE: Duration = Duration::from_micros(200);
 /// A lifetime without end.
 const FOREVER: u32 = u32::MAX;
 
@@ -96,6 +108,10 @@ impl Netlink {
         let wanted = wanted_flags(address);
         let without_detection = if address.local.is_ipv6() { wanted | NODAD } else { wanted };
         let mut result = unless(self.new_address(index, address, without_detection, CREATE | EXCL), &[Errno::EXIST]);
+        if result.is_ok() && address.local.is_ipv6() {
+            // What is done next may rely on it; and without the flag the worker would begin a detection.
+            result = self.await_settled(index, address);
+        }
         if result.is_ok() && without_detection != wanted {
             result = self.new_address(index, address, wanted, CREATE | REPLACE);
         }
@@ -103,6 +119,27 @@ impl Netlink {
             let subject = self.about(index, address);
             KernelError::refused(subject, "add address", failure)
         })
+    }
+
+    /// Waits until an address is not tentative any more, or is gone; not without end.
+    fn await_settled(&mut self, index: IfIndex, address: &Address) -> Result<(), CallFailure> {
+        // A question that says more of the address is refused.
+        let mut header = [0; HEADER];
+        header[0] = INET6;
+        header[4..].copy_from_slice(&index.0.to_ne_bytes());
+        let question = Builder::new(&header).push(attr::LOCAL, &ip_octets(address.local)).finish();
+        let until = Instant::now() + SETTLED;
+        loop {
+            let is_tentative = match self.socket.get(libc::RTM_GETADDR, &question) {
+                Ok(message) => parse(&message).is_some_and(|address| address.flags & TENTATIVE != 0),
+                Err(failure) if failure.is(&[Errno::ADDRNOTAVAIL, Errno::NODEV]) => false,
+                Err(failure) => return Err(failure),
+            };
+            if !is_tentative || Instant::now() >= until {
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     fn new_address(&mut self, index: IfIndex, address: &Address, flags: u32, how: u16) -> Result<(), CallFailure> {
