@@ -12,7 +12,9 @@
 
 mod ask;
 mod errors;
+mod exchange;
 mod traffic;
+mod watching;
 
 use std::{
     collections::BTreeMap,
@@ -21,99 +23,16 @@ use std::{
 };
 
 use aggctl_common::{IfIndex, Mac, PortId};
-use ask::Asking;
-use errors::Counting;
-use traffic::{Listening, Reception};
+use traffic::Reception;
+use watching::Watching;
 
 use crate::{
     probe::{Asker, Heard},
-    status::TargetStatus,
     vlan::VlanConfig,
-    watches::{Counts, WatchConfig, WatchKind},
+    watches::WatchConfig,
 };
 
-/// All that shall be watched.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProbeWish {
-    /// What becomes of tags on the wire.
-    pub vlan: VlanConfig,
-    /// The aggregate's MAC.
-    pub mac: Mac,
-    /// The ports.
-    pub ports: Vec<ProbedPort>,
-}
-
-/// A port, as far as its watches depend on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbedPort {
-    /// Its slot.
-    pub id: PortId,
-    /// Its interface.
-    pub ifindex: IfIndex,
-    /// The MAC from which it asks.
-    pub mac: Mac,
-    /// Whether its link is up now.
-    pub up: bool,
-    /// Whether it carries traffic, rather than wait.
-    pub carries: bool,
-    /// How often its link was lost for good.
-    pub epoch: u64,
-    /// Whether a watch that begins now is well until it has found otherwise.
-    pub trusted: bool,
-    /// Its watches beyond the link.
-    pub watches: Vec<WatchConfig>,
-}
-
-/// What an interface has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Frames received.
-    pub received: u64,
-    /// Errors, in both directions.
-    pub errors: u64,
-}
-
-/// A frame to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToSend {
-    /// By which port.
-    pub port: PortId,
-    /// The frame, as it is on the wire.
-    pub frame: Vec<u8>,
-}
-
-/// What the watches of a port say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// The port.
-    pub port: PortId,
-    /// The epoch that this is about.
-    pub epoch: u64,
-    /// What each says.
-    pub findings: Vec<Finding>,
-}
-
-/// What a watch says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The watch.
-    pub watch: WatchConfig,
-    /// Whether it finds the port well.
-    pub up: bool,
-    /// Why, in words.
-    pub why: String,
-}
-
-/// What a watch has seen, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The watch.
-    pub watch: WatchConfig,
-    /// Why it says what it says, in words.
-    pub why: String,
-    /// What it saw of each target.
-    pub targets: Vec<TargetStatus>,
-}
+pub use exchange::{Counted, Finding, News, ProbeWish, ProbedPort, Seen, ToSend};
 
 /// The watches of all ports.
 #[derive(Debug, Default)]
@@ -134,61 +53,6 @@ struct Probed {
     received: Reception,
     /// What was told of it last.
     told: Vec<bool>,
-}
-
-/// A watch at work.
-#[derive(Debug)]
-enum Watching {
-    Asking(Asking),
-    Listening(Listening),
-    Counting(Counting),
-}
-
-impl Watching {
-    fn begin(now: Duration, watch: &WatchConfig, port: &ProbedPort) -> Self {
-        match watch.kind {
-            WatchKind::Arp | WatchKind::Ns => Self::Asking(Asking::begin(now, watch.clone(), port.trusted)),
-            WatchKind::Traffic | WatchKind::Link => Self::Listening(Listening::begin(watch.clone())),
-            WatchKind::Errors => Self::Counting(Counting::begin(watch.clone())),
-        }
-    }
-
-    fn watch(&self) -> &WatchConfig {
-        match self {
-            Self::Asking(asking) => asking.watch(),
-            Self::Listening(listening) => listening.watch(),
-            Self::Counting(counting) => counting.watch(),
-        }
-    }
-
-    fn is_up(&self) -> bool {
-        match self {
-            Self::Asking(asking) => asking.is_up(),
-            Self::Listening(listening) => listening.is_up(),
-            Self::Counting(counting) => counting.is_up(),
-        }
-    }
-
-    fn why(&self) -> String {
-        match self {
-            Self::Asking(asking) => asking.why(),
-            Self::Listening(listening) => listening.why(),
-            Self::Counting(counting) => counting.why(),
-        }
-    }
-
-    /// How often it wants counters.
-    fn period(&self, carries: bool) -> Option<Duration> {
-        match self {
-            Self::Asking(asking) if asking.watch().validate.on(carries) == Counts::Anything => {
-                // More often than it judges.
-                Some(asking.interval() / 2)
-            }
-            Self::Asking(_) => None,
-            Self::Listening(listening) => Some(listening.period()),
-            Self::Counting(counting) => Some(counting.period()),
-        }
-    }
 }
 
 impl Prober {
