@@ -1,7 +1,14 @@
+use std::net::IpAddr;
+
+use aggctl_common::{Mac, vlan::VlanId};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{membership::Membership, samples};
+use crate::{
+    membership::{Membership, Memberships},
+    samples,
+    tag::Tag,
+};
 
 const DOT1Q: u16 = 0x8100;
 const AGG: IfIndex = IfIndex(1);
@@ -278,7 +285,7 @@ proptest! {
             picture = picture.with(index, kind, Some(IfIndex(lower)), Some(IfIndex(master)));
         }
         let taught = picture.taught();
-        prop_assert!(taught.len() <= WAYS);
+        prop_assert!(taught.len() <= walk::WAYS);
     }
 }
 
