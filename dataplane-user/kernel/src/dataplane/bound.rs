@@ -7,20 +7,16 @@ use std::{
 };
 
 use aggctl_common::{Bound, EtherTypes, MAX_PORTS};
-use aya::maps::MapType;
-use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
-    bpf::{self, Form},
     error::DataplaneError,
     mapped::Mapped,
-    maps::{self, Shape},
+    maps::SharedMap,
     pins::{self, Pins},
 };
 
-/// The size of the value.
-#[allow(clippy::cast_possible_truncation, reason = "a small constant")]
-const OCTETS: u32 = size_of::<Bound>() as u32;
+/// The map. Data paths that earlier versions left have none, which is nothing against their other maps.
+pub(super) const MAP: SharedMap = SharedMap::of::<Bound>(pins::BOUND, "BOUND");
 
 /// [`Bound`] word by word, as the programs read it.
 #[repr(C)]
@@ -36,22 +32,6 @@ const _: () = assert!(
         && offset_of!(BoundWords, any) == offset_of!(Bound, any)
         && offset_of!(BoundWords, slots) == offset_of!(Bound, slots)
 );
-
-/// Whether the map is pinned and has the shape that it must have. Data paths that earlier versions left have none,
-/// which is nothing against their other maps.
-pub(super) fn is_good(pins: &Pins) -> Result<bool, DataplaneError> {
-    let shape = Shape { kind: MapType::Array, key: 4, value: OCTETS, entries: 1, flags: BPF_F_MMAPABLE };
-    Ok(maps::found(pins, pins::BOUND)? == Some(shape))
-}
-
-/// Makes and pins the map, with nothing in it, unless it is there.
-pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
-    if is_good(pins)? {
-        return Ok(());
-    }
-    let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: OCTETS, entries: 1, flags: BPF_F_MMAPABLE };
-    maps::replace(pins, pins::BOUND, || bpf::create_map("BOUND", form, None))
-}
 
 /// The mapped table. One process at a time may write to it: the one that holds the aggregate's lock.
 ///

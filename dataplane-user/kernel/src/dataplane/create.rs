@@ -26,7 +26,7 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
     pins.remove_marks("layout-")?;
     create_apart(pins, settings)?;
     tables::create(pins, settings)?;
-    maps::create_ports(pins)?;
+    maps::PORTS.create(pins)?;
     // Makes and pins the others.
     object::load(pins, settings, None, None)?;
     // Last, so that maps of an interrupted start are made again.
@@ -36,7 +36,7 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
 /// The maps whose shape is judged apart from that of the others.
 fn create_apart(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
     if settings.over {
-        stamp::create(pins)?;
+        stamp::MAP.ensure(pins)?;
     }
-    bound::create(pins)
+    bound::MAP.ensure(pins)
 }

@@ -106,10 +106,10 @@ pub(super) fn of_maps(
     expected: &Expected,
 ) -> Result<Vec<DataplaneDefect>, DataplaneError> {
     match maps::condition(pins)? {
-        Condition::Good if settings.over && !stamp::is_good(pins)? => {
+        Condition::Good if settings.over && !stamp::MAP.is_good(pins)? => {
             return Ok(vec![DataplaneDefect::MapMissing(pins::STAMP)]);
         }
-        Condition::Good if !bound::is_good(pins)? => return Ok(vec![DataplaneDefect::MapMissing(pins::BOUND)]),
+        Condition::Good if !bound::MAP.is_good(pins)? => return Ok(vec![DataplaneDefect::MapMissing(pins::BOUND)]),
         Condition::Good if tables::are_for(pins, settings)? => {}
         Condition::Good => return Ok(vec![DataplaneDefect::MapDifferent(pins::TABLE)]),
         Condition::Missing(map) => return Ok(vec![DataplaneDefect::MapMissing(map)]),

@@ -17,22 +17,56 @@ use super::{
 
 /// The shape of a map.
 #[derive(Debug, PartialEq)]
-pub(super) struct Shape {
-    pub(super) kind: MapType,
-    pub(super) key: u32,
-    pub(super) value: u32,
-    pub(super) entries: u32,
-    pub(super) flags: u32,
+struct Shape {
+    kind: MapType,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+}
+
+/// A map with one value, which processes can map into their memory.
+#[derive(Debug)]
+pub(super) struct SharedMap {
+    pin: &'static str,
+    name: &'static str,
+    octets: u32,
+}
+
+impl SharedMap {
+    /// One with a value of type `T`, pinned as `pin`, which the kernel calls `name`.
+    #[allow(clippy::cast_possible_truncation, reason = "sizes of values are small constants")]
+    pub(super) const fn of<T>(pin: &'static str, name: &'static str) -> Self {
+        Self { pin, name, octets: size_of::<T>() as u32 }
+    }
+
+    const fn shape(&self) -> Shape {
+        Shape { kind: MapType::Array, key: 4, value: self.octets, entries: 1, flags: BPF_F_MMAPABLE }
+    }
+
+    /// Whether the map is pinned and has the shape that it must have.
+    pub(super) fn is_good(&self, pins: &Pins) -> Result<bool, DataplaneError> {
+        Ok(found(pins, self.pin)? == Some(self.shape()))
+    }
+
+    /// Makes and pins the map, with nothing in it.
+    pub(super) fn create(&self, pins: &Pins) -> Result<(), DataplaneError> {
+        let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: self.octets, entries: 1, flags: BPF_F_MMAPABLE };
+        replace(pins, self.pin, || bpf::create_map(self.name, form, None))
+    }
+
+    /// The same, unless it is there and good.
+    pub(super) fn ensure(&self, pins: &Pins) -> Result<(), DataplaneError> {
+        if self.is_good(pins)? { Ok(()) } else { self.create(pins) }
+    }
 }
 
 /// The table of ports.
-#[allow(clippy::cast_possible_truncation, reason = "the size is a small constant")]
-const PORTS: Shape =
-    Shape { kind: MapType::Array, key: 4, value: size_of::<PortsMap>() as u32, entries: 1, flags: BPF_F_MMAPABLE };
+pub(super) const PORTS: SharedMap = SharedMap::of::<PortsMap>(pins::PORTS, "PORTS");
 
 /// What each map must look like. The same table for people is in docs/maps.md.
 const SHAPES: [(&str, Shape); 3] = [
-    (pins::PORTS, PORTS),
+    (pins::PORTS, PORTS.shape()),
     (pins::DROPS, Shape { kind: MapType::PerCpuArray, key: 4, value: 8, entries: DropReason::COUNTERS, flags: 0 }),
     (pins::TURN, Shape { kind: MapType::PerCpuArray, key: 4, value: 4, entries: 1, flags: 0 }),
 ];
@@ -61,7 +95,7 @@ pub(super) fn condition(pins: &Pins) -> Result<Condition, DataplaneError> {
 }
 
 /// The shape of the map that is pinned by this name, if one is.
-pub(super) fn found(pins: &Pins, name: &'static str) -> Result<Option<Shape>, DataplaneError> {
+fn found(pins: &Pins, name: &'static str) -> Result<Option<Shape>, DataplaneError> {
     match MapInfo::from_pin(pins.map(name)) {
         Ok(info) => shape_of(name, &info).map(Some),
         Err(error) if is_not_found(&error) => Ok(None),
@@ -72,12 +106,6 @@ pub(super) fn found(pins: &Pins, name: &'static str) -> Result<Option<Shape>, Da
 /// Removes the pins of the maps. The maps stay in use by the programs that have them, and go with the last of those.
 pub(super) fn unpin(pins: &Pins) -> Result<(), DataplaneError> {
     SHAPES.iter().try_for_each(|(name, _)| pins::unpin(&pins.map(name)))
-}
-
-/// Makes and pins an empty table of ports.
-pub(super) fn create_ports(pins: &Pins) -> Result<(), DataplaneError> {
-    let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: PORTS.value, entries: PORTS.entries, flags: PORTS.flags };
-    replace(pins, pins::PORTS, || bpf::create_map("PORTS", form, None))
 }
 
 /// Makes a map and pins it in the place of the one that is pinned by that name, if there is one.

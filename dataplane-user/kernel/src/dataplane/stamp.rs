@@ -4,38 +4,21 @@
 use std::{io, os::fd::AsFd as _, time::Duration};
 
 use aggctl_common::Stamp;
-use aya::{Ebpf, TestRun as _, TestRunOptions, maps::MapType, programs::SchedClassifier};
-use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
+use aya::{Ebpf, TestRun as _, TestRunOptions, programs::SchedClassifier};
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
 use super::{
-    bpf::{self, Form},
+    bpf,
     error::DataplaneError,
-    maps::{self, Shape},
+    maps::{self, SharedMap},
     object,
     pins::{self, Pins},
 };
 
-/// The size of the value.
-#[allow(clippy::cast_possible_truncation, reason = "a small constant")]
-const OCTETS: u32 = size_of::<Stamp>() as u32;
+/// The map.
+pub(super) const MAP: SharedMap = SharedMap::of::<Stamp>(pins::STAMP, "STAMP");
 /// Octets of the frame that the program is run with, which the kernel wants and the program does not look at.
 const FRAME: [u8; 14] = [0; 14];
-
-/// Whether the map is pinned and has the shape that it must have.
-pub(super) fn is_good(pins: &Pins) -> Result<bool, DataplaneError> {
-    let shape = Shape { kind: MapType::Array, key: 4, value: OCTETS, entries: 1, flags: BPF_F_MMAPABLE };
-    Ok(maps::found(pins, pins::STAMP)? == Some(shape))
-}
-
-/// Makes and pins the map, never stamped, unless it is there.
-pub(super) fn create(pins: &Pins) -> Result<(), DataplaneError> {
-    if is_good(pins)? {
-        return Ok(());
-    }
-    let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: OCTETS, entries: 1, flags: BPF_F_MMAPABLE };
-    maps::replace(pins, pins::STAMP, || bpf::create_map("STAMP", form, None))
-}
 
 /// The stamp as it is now.
 pub(super) fn read(pins: &Pins) -> Result<Stamp, DataplaneError> {
