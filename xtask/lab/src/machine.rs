@@ -19,7 +19,7 @@ use super::{
 };
 use aggctl_tools::workspace::Workspace;
 
-use aggctl_vm::{self as vm, Choice, Outcome, Streams};
+use aggctl_vm::{self as vm, Choice, Lines, Outcome, Streams};
 
 /// Our own program in a machine: its first process.
 const AGENT: &str = "/proc/1/exe";
@@ -88,7 +88,7 @@ struct Listener(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    rest: Vec<u8>,
+    lines: Lines,
     words: Vec<Message>,
 }
 
@@ -101,11 +101,8 @@ impl Listener {
 impl Write for Listener {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.rest.extend_from_slice(bytes);
-        while let Some(end) = state.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = state.rest.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line[..end]);
-            match Message::read(line.trim_end_matches('\r')) {
+        for line in state.lines.take_in(bytes) {
+            match Message::read(&line) {
                 Some(word) => {
                     word.show();
                     state.words.push(word);

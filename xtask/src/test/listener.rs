@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use aggctl_vm::Lines;
+
 use super::{
     agent::{Message, Run},
     scan::{Scanner, Tally},
@@ -55,7 +57,7 @@ struct State {
     counts: BTreeMap<String, usize>,
     /// How many tests are left.
     left: usize,
-    rest: Vec<u8>,
+    lines: Lines,
     scanner: Scanner,
     received: Received,
 }
@@ -67,7 +69,7 @@ impl Listener {
             label: label.to_owned(),
             counts: runs.iter().map(|run| (run.name.clone(), run.tests)).collect(),
             left: runs.iter().map(|run| run.tests).sum(),
-            rest: Vec::new(),
+            lines: Lines::default(),
             scanner: Scanner::default(),
             received: Received::default(),
         };
@@ -89,10 +91,8 @@ impl Listener {
 impl Write for Listener {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.rest.extend_from_slice(bytes);
-        while let Some(end) = state.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = state.rest.drain(..=end).collect();
-            state.line(String::from_utf8_lossy(&line[..end]).trim_end_matches('\r'));
+        for line in state.lines.take_in(bytes) {
+            state.line(&line);
         }
         Ok(bytes.len())
     }

@@ -11,6 +11,7 @@ mod cpio;
 mod guest;
 mod initramfs;
 mod kernel;
+mod lines;
 mod machine;
 mod message;
 mod modules;
@@ -47,6 +48,7 @@ use self::{
 };
 pub use self::{
     kernel::{Choice, Series},
+    lines::Lines,
     nic::Cards,
     outcome::Outcome,
 };
