@@ -1,8 +1,8 @@
 //! Flap damping: a port that changed too often is left alone for a while.
 //!
 //! A [`Damper`] is told of a port whether it is sound: its link is up, without any delay, and its other watches let it
-//! be used. It counts how often that changed. What it finds at first is no change. While a port is held down, each change
-//! that is again one too many makes the time begin anew.
+//! be used. It counts how often that changed. What it finds at first is no change. While a port is held down, each
+//! change that is again one too many makes the time begin anew.
 
 use std::{collections::VecDeque, time::Duration};
 
