@@ -1,22 +1,38 @@
 //! `aggctl doctor`: silent where all is well, one finding for each thing that bites, gone once it is mended.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end at the first surprise")]
 
-use std::{net::UdpSocket, process::Stdio};
+use std::{
+    net::UdpSocket,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use aggctl_tests::{
-    Capture, Case, Lab, Outcome, cases, guest,
+    Capture, Case, Lab, Namespace, Outcome, cases,
+    group::Group,
+    guest,
     matrix::SOON,
     processes::{kill, stop},
-    skip, sys, wait_for,
+    skip,
+    sys::{self, PacketSocket},
+    wait_for,
 };
 use serde_json::Value;
+
+/// How long what is found may take to be as it should: each look takes a second and more.
+const WHILE: Duration = SOON.saturating_mul(4);
 
 /// What `doctor --json` printed, and its outcome.
 struct Report(Value, Outcome);
 
 impl Report {
-    fn of(lab: &Lab, arguments: &str) -> Self {
-        let outcome = lab.host.aggctl(&format!("doctor {arguments} --json"));
+    fn of(host: &Namespace, arguments: &str) -> Self {
+        let outcome = host.aggctl(&format!("doctor {arguments} --json"));
         Self(serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome}")), outcome)
     }
 
@@ -33,11 +49,17 @@ impl Report {
 /// Waits until exactly these are found, in this order, and the exit status is as it must be then.
 #[track_caller]
 fn expect(lab: &Lab, ids: &[&str]) -> Report {
-    let mut last = Report::of(lab, "");
-    wait_for(&format!("doctor finds {ids:?}"), SOON, || {
+    expect_on(&lab.host, ids)
+}
+
+/// As [`expect`], of any host.
+#[track_caller]
+fn expect_on(host: &Namespace, ids: &[&str]) -> Report {
+    let mut last = Report::of(host, "");
+    wait_for(&format!("doctor finds {ids:?}"), WHILE, || {
         let found = last.ids() == ids;
         if !found {
-            last = Report::of(lab, "");
+            last = Report::of(host, "");
             println!("found: {:?}", last.ids());
         }
         found
@@ -73,13 +95,14 @@ fn expect_one(lab: &Lab, id: &str, words: &[&str]) {
 cases!(where_all_is_well_nothing_is_found: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
 fn where_all_is_well_nothing_is_found(case: Case) {
     let lab = Lab::two_ports(case);
-    let none = Report::of(&lab, "");
+    let none = Report::of(&lab.host, "");
     assert_eq!((none.1.code, &none.0["aggregates"]), (Some(0), &Value::Array(Vec::new())), "{}", none.1);
     for mode in ["active-backup", "hash", "round-robin"] {
-        lab.attach(&format!("--mode {mode}"));
+        // The switch floods, also what we sent.
+        lab.attach(&format!("--mode {mode} --partner plain"));
         let report = expect(&lab, &[]);
         assert_eq!(report.0["aggregates"][0], "agg0");
-        assert_eq!(Report::of(&lab, "agg0").1.code, Some(0));
+        assert_eq!(Report::of(&lab.host, "agg0").1.code, Some(0));
         let text = lab.host.aggctl("doctor agg0");
         assert_eq!((text.code, text.stderr.as_str()), (Some(0), ""), "{text}");
         if report.0["findings"].as_array().unwrap().is_empty() {
@@ -210,7 +233,7 @@ fn other_offloads_are_found(case: Case) {
 
 cases!(another_speed_and_half_duplex_are_found: TAP_TCX);
 fn another_speed_and_half_duplex_are_found(case: Case) {
-    let lab = attached(case, "--mode hash");
+    let lab = attached(case, "--mode hash --partner plain");
     lab.host.exec("ethtool -s eth1 speed 1000 duplex full").ok();
     lab.host.exec("ethtool -s eth0 speed 100 duplex full").ok();
     expect_one(&lab, "speed-differs", &["eth0 100 Mbit/s", "eth1 1000 Mbit/s"]);
@@ -345,4 +368,139 @@ fn programs_of_others_on_a_port_are_found(case: Case) {
     expect_one(&lab, id, &[part]);
     lab.host.tc("filter del dev eth1 ingress prio 7").ok();
     expect(&lab, &[]);
+}
+
+/// Sends a frame over and over, until it is dropped.
+struct Stream {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    /// Out of this interface, one at a time with this pause.
+    fn of(host: &Namespace, interface: &str, frame: Vec<u8>, pause: Duration) -> Self {
+        let socket = host.enter(|| PacketSocket::open(interface, 0)).unwrap();
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                // A full queue is no matter.
+                let _ = socket.send(&frame);
+                thread::sleep(pause);
+            }
+        });
+        Self { ended, thread: Some(thread) }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// The MAC of an interface.
+fn mac(host: &Namespace, interface: &str) -> [u8; 6] {
+    let text = host.link(interface)["address"].as_str().unwrap().to_owned();
+    let octets: Vec<_> = text.split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
+    octets.try_into().unwrap()
+}
+
+/// A frame of an EtherType for experiments (IEEE 802, clause 9.2.3).
+fn frame(to: [u8; 6], from: [u8; 6]) -> Vec<u8> {
+    [&to[..], &from, &[0x88, 0xb5], &[0; 46]].concat()
+}
+
+const STRANGER: [u8; 6] = [2, 0, 0, 0, 0, 9];
+const BROADCAST: [u8; 6] = [0xff; 6];
+/// Some hundred frames a second, on an idle machine.
+const OFTEN: Duration = Duration::from_millis(2);
+
+cases!(a_switch_with_a_group_that_we_do_not_have_is_found: VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_switch_with_a_group_that_we_do_not_have_is_found(case: Case) {
+    let lab = attached(case, "");
+    let stream = Stream::of(&lab.switch, "sw1", frame(mac(&lab.host, "agg0"), STRANGER), OFTEN);
+    expect_one(&lab, "partner-is-lag", &["standby port eth1"]);
+    drop(stream);
+    expect(&lab, &[]);
+    let stream = Stream::of(&lab.switch, "sw1", frame(BROADCAST, STRANGER), OFTEN);
+    assert!(stream.thread.is_some());
+    expect(&lab, &[]);
+}
+
+cases!(a_switch_without_the_group_that_we_have_is_found: VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_switch_without_the_group_that_we_have_is_found(case: Case) {
+    let lab = attached(case, "--mode hash --partner plain");
+    lab.host.aggctl("set agg0 partner=lag").ok();
+    let stream = Stream::of(&lab.host, "agg0", frame(BROADCAST, mac(&lab.host, "agg0")), OFTEN);
+    expect_one(&lab, "partner-is-plain", &["came back"]);
+    lab.host.aggctl("set agg0 partner=plain").ok();
+    expect(&lab, &[]);
+    drop(stream);
+}
+
+cases!(duplicates_that_are_none_are_found: VETH_TCX, DIRECT_VETH_CLSACT);
+fn duplicates_that_are_none_are_found(case: Case) {
+    let group = Group::new(case, 2);
+    group.attach(&group.near, "--mode hash --partner plain");
+    expect_on(&group.near, &[]);
+    let show = group.near.show("agg0");
+    let other = if show.0["designated_port"] == "eth0" { "eth1" } else { "eth0" };
+    let stream = Stream::of(&group.far, other, frame(BROADCAST, STRANGER), OFTEN);
+    expect_on(&group.near, &["partner-is-lag"]);
+    group.near.aggctl("set agg0 partner=lag").ok();
+    expect_on(&group.near, &[]);
+    drop(stream);
+}
+
+cases!(a_hash_that_collapses_is_found: VETH_TCX, DIRECT_VETH_CLSACT);
+fn a_hash_that_collapses_is_found(case: Case) {
+    let group = Group::new(case, 2);
+    group.attach(&group.near, "--mode hash --partner lag --hash layer2");
+    expect_on(&group.near, &[]);
+    let stream = Stream::of(&group.near, "agg0", frame(STRANGER, mac(&group.near, "agg0")), Duration::ZERO);
+    let report = expect_on(&group.near, &["hash-collapse"]);
+    assert_eq!(report.1.code, Some(1), "a finer hash may help");
+    group.near.aggctl("set agg0 hash=layer3+4").ok();
+    let report = expect_on(&group.near, &["hash-collapse"]);
+    assert_eq!(report.1.code, Some(0), "nothing helps against one flow");
+    group.near.aggctl("set agg0 mode=round-robin").ok();
+    expect_on(&group.near, &[]);
+    drop(stream);
+}
+
+cases!(a_port_that_receives_nothing_is_found: VETH_TCX);
+fn a_port_that_receives_nothing_is_found(case: Case) {
+    let lab = attached(case, "");
+    // Neither this end nor the other says anything by itself.
+    lab.host.set_sysctl("net/ipv6/conf/default/disable_ipv6", "1");
+    lab.switch.ip(&format!("link add sw9 type veth peer name eth9 netns {}", lab.host.name()));
+    lab.switch.ip("link set sw9 up");
+    lab.host.ip("link set eth9 up");
+    lab.host.exec("ping -c 120 -i 0.002 -q 10.0.0.1").ok();
+    lab.host.aggctl("port add agg0 eth9").ok();
+    expect_one(&lab, "one-way", &["eth9", "no frame", "eth0"]);
+    lab.switch.ip("link set sw9 master br0");
+    let stream = Stream::of(&lab.client, "eth0", frame(BROADCAST, STRANGER), OFTEN);
+    expect(&lab, &[]);
+    drop(stream);
+}
+
+cases!(another_vlan_is_found: VETH_TCX, DIRECT_VETH_CLSACT);
+fn another_vlan_is_found(case: Case) {
+    let lab = attached(case, "");
+    // The switch sends without tag.
+    lab.host.aggctl("set agg0 vlan=trunk=10").ok();
+    let stream = Stream::of(&lab.switch, "sw0", frame(mac(&lab.host, "agg0"), STRANGER), OFTEN);
+    let report = expect(&lab, &["vlan-other"]);
+    let finding = report.findings().next().unwrap();
+    assert_eq!((&finding["severity"], &finding["ports"][0]), (&Value::from("warning"), &Value::from("eth0")));
+    drop(stream);
+    expect(&lab, &[]);
+    let stream = Stream::of(&lab.host, "agg0", frame(STRANGER, mac(&lab.host, "agg0")), OFTEN);
+    expect_one(&lab, "vlan-sent", &["trunk"]);
+    lab.host.aggctl("set agg0 vlan=off").ok();
+    expect(&lab, &[]);
+    drop(stream);
 }

@@ -10,21 +10,27 @@ mod kernel;
 mod kinds;
 mod life;
 mod others;
+mod partner;
 mod ports;
 mod reverse_path;
+mod traffic;
 
 #[cfg(test)]
 mod samples;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
 pub use self::{
     alike::features,
-    facts::{AggregateFacts, Controller, Facts, Guardian, KernelFacts, PortFacts, WrongPart},
+    facts::{AggregateFacts, Controller, Counters, Facts, Guardian, KernelFacts, PortFacts, Sample, WrongPart},
     kinds::{FindingKind, KINDS},
+    partner::{FramesOfInterest, frames_of_interest},
 };
+
+/// How long a [`Sample`] takes.
+pub const SAMPLE: Duration = Duration::from_secs(1);
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -100,6 +106,10 @@ const CHECKS: &[Check] = &[
     ports::enough,
     ports::each,
     reverse_path::look,
+    partner::look,
+    partner::vlans,
+    traffic::one_way,
+    traffic::spread,
     others::programs,
     others::put_on_ports,
     others::conflicts,

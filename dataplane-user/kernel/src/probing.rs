@@ -28,8 +28,10 @@ use tracing::debug;
 use crate::{error::KernelError, netlink::Netlink};
 
 mod filter;
+mod sample;
 mod socket;
 
+pub use sample::FrameSample;
 use socket::{ProbeSocket, Purpose};
 
 /// How often a socket that could not be opened is tried again.

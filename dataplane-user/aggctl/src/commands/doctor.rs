@@ -1,5 +1,7 @@
 //! `doctor`.
 
+use std::thread;
+
 use aggctl_engine::doctor::{self, Facts, Finding};
 use aggctl_kernel::{
     netlink::Netlink,
@@ -10,7 +12,7 @@ use aggctl_kernel::{
 use serde::Serialize;
 
 use super::prepare;
-use crate::{diagnosis, failure::Failure, operation, output::print};
+use crate::{diagnosis::Examination, failure::Failure, operation, output::print};
 
 /// Version of the JSON. It changes when a field changes its meaning or goes; new fields may come without.
 const SCHEMA: u32 = 1;
@@ -51,23 +53,31 @@ pub fn run(name: Option<&str>, json: bool) -> Result<(), Failure> {
     if serious { Err(Failure::Found) } else { Ok(()) }
 }
 
-/// Takes the picture.
+/// Takes the picture, which takes a while.
 fn collect(name: Option<&str>) -> Result<Facts, Failure> {
     prepare()?;
     let mut netlink = Netlink::open()?;
-    let ask = PortQuestions::ask()?;
-    let mut aggregates = Vec::new();
-    match name {
-        Some(name) => {
-            let seen = diagnosis::look(&operation::store(name)?, &mut netlink, &ask)?;
-            aggregates.push(seen.ok_or_else(|| operation::not_there(name))?);
-        }
+    let stores = match name {
+        Some(name) => vec![operation::store(name)?],
         None => {
             let cookie = netns::cookie()?;
-            for name in Store::names(cookie)? {
-                aggregates.extend(diagnosis::look(&Store::new(cookie, name), &mut netlink, &ask)?);
-            }
+            Store::names(cookie)?.into_iter().map(|name| Store::new(cookie, name)).collect()
         }
+    };
+    let mut begun = Vec::new();
+    for store in stores {
+        begun.extend(Examination::begin(store, &mut netlink)?);
+    }
+    if let (Some(name), true) = (name, begun.is_empty()) {
+        return Err(operation::not_there(name));
+    }
+    if !begun.is_empty() {
+        thread::sleep(doctor::SAMPLE);
+    }
+    let ask = PortQuestions::ask()?;
+    let mut aggregates = Vec::new();
+    for examination in begun {
+        aggregates.extend(examination.end(&mut netlink, &ask)?);
     }
     Ok(Facts { kernel: vitals::kernel(), host: snapshot::glance(&mut netlink)?, aggregates })
 }

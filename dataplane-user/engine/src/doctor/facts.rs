@@ -1,6 +1,6 @@
 //! What the checks look at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aggctl_common::IfIndex;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The picture.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// The kernel.
     pub kernel: KernelFacts,
@@ -44,7 +44,7 @@ pub struct KernelFacts {
 }
 
 /// An aggregate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AggregateFacts {
     /// Its name.
     pub name: String,
@@ -78,6 +78,10 @@ pub struct AggregateFacts {
     pub hook: Hook,
     /// Who else works on its ports.
     pub conflicts: Vec<Conflict>,
+    /// Frames of the host that programs dropped since attach, by reason ([`aggctl_common::DropReason::name`]).
+    pub tx_drops: BTreeMap<&'static str, u64>,
+    /// How many of them for their VLAN, while it was looked ([`SAMPLE`](super::SAMPLE)).
+    pub vlan_drops_now: u64,
     /// Its ports, in the order in which they joined.
     pub ports: Vec<PortFacts>,
 }
@@ -128,7 +132,7 @@ pub struct WrongPart {
 }
 
 /// A port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PortFacts {
     /// Its name.
     pub name: String,
@@ -146,8 +150,39 @@ pub struct PortFacts {
     pub full_duplex: Option<bool>,
     /// How often its link went down since attach.
     pub link_failures: u64,
+    /// The part of the traffic that the table gives it, 0 to 1, where several carry traffic.
+    pub share: Option<f64>,
+    /// What passed it since its interface was made.
+    pub counters: Option<Counters>,
+    /// Frames received on it that programs dropped since it joined, by reason.
+    pub rx_drops: BTreeMap<&'static str, u64>,
+    /// What passed it while it was looked; `None`: that is not known.
+    pub sample: Option<Sample>,
     /// The XDP program of others that it runs.
     pub foreign_xdp: Option<XdpProgram>,
     /// What others put on it.
     pub foreign: BTreeSet<Foreign>,
+}
+
+/// What passed an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames sent.
+    pub sent: u64,
+    /// Frames received.
+    pub received: u64,
+}
+
+/// What passed a port while it was looked, for [`SAMPLE`](super::SAMPLE).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Frames sent.
+    pub sent: u64,
+    /// Frames received.
+    pub received: u64,
+    /// Of these, the ones that programs dropped for their VLAN.
+    pub vlan_drops: u64,
+    /// The frames of interest ([`frames_of_interest`](super::frames_of_interest)) that came in, as far as there was
+    /// room to count them; 0 if none are of interest.
+    pub frames: u64,
 }

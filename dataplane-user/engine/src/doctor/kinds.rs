@@ -1,6 +1,6 @@
 //! The table of all that can be found.
 
-use super::{Severity, alike, control, kernel, life, others, ports, reverse_path};
+use super::{Severity, alike, control, kernel, life, others, partner, ports, reverse_path, traffic};
 
 /// Something that can be found: a row of the table in the documents.
 #[derive(Debug)]
@@ -47,6 +47,12 @@ pub const KINDS: &[&FindingKind] = &[
     &ports::FLAPS,
     &reverse_path::STRICT,
     &reverse_path::OTHER_WAY,
+    &partner::IS_PLAIN,
+    &partner::IS_LAG,
+    &partner::VLAN,
+    &partner::VLAN_SENT,
+    &traffic::ONE_WAY,
+    &traffic::COLLAPSE,
     &others::XDP,
     &others::BYPASSED,
     &others::PUT,

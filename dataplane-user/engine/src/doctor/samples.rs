@@ -1,10 +1,10 @@
 //! Pictures for the tests of the checks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aggctl_common::IfIndex;
 
-use super::{AggregateFacts, Controller, Facts, Guardian, KernelFacts, PortFacts, examine};
+use super::{AggregateFacts, Controller, Counters, Facts, Guardian, KernelFacts, PortFacts, Sample, examine};
 use crate::{
     config::{AggregateConfig, Hook, PortConfig, Wiring},
     host::{Host, Link},
@@ -32,6 +32,10 @@ pub(super) fn healthy() -> AggregateFacts {
         speed_mbps: Some(1000),
         full_duplex: Some(true),
         link_failures: 0,
+        share: None,
+        counters: Some(Counters { sent: 1000, received: 1000 }),
+        rx_drops: BTreeMap::new(),
+        sample: Some(Sample::default()),
         foreign_xdp: None,
         foreign: BTreeSet::new(),
     };
@@ -52,6 +56,8 @@ pub(super) fn healthy() -> AggregateFacts {
         rp_filter: Some(0),
         hook: Hook::Tcx,
         conflicts: Vec::new(),
+        tx_drops: BTreeMap::new(),
+        vlan_drops_now: 0,
         ports: (0..).zip(names.into_iter().zip(states)).map(port).collect(),
     }
 }

@@ -2,7 +2,7 @@
 //! receives.
 
 use aggctl_common::Mac;
-use aggctl_engine::probe::ETHERTYPES;
+use aggctl_engine::{doctor::FramesOfInterest, probe::ETHERTYPES};
 
 /// `BPF_LD | BPF_ABS` with a word, a half word and an octet.
 const LOAD_WORD: u16 = 0x20;
@@ -17,6 +17,9 @@ const RETURN: u16 = 0x06;
 
 /// Octets of a frame that are received: more than a question or an answer has.
 pub(super) const MOST_OCTETS: usize = 256;
+
+/// Octets of the two addresses that a frame begins with.
+pub(super) const ADDRESSES: usize = 12;
 
 /// Where a frame without tag has its EtherType, an IPv6 header its next header, and what follows it its type.
 const ETHERTYPE_AT: u32 = 12;
@@ -66,6 +69,23 @@ pub(super) fn program(to: &[Mac]) -> Vec<libc::sock_filter> {
     }
     program.extend(protocols);
     program
+}
+
+/// A program that passes the addresses of all frames to, or from, this one.
+pub(super) fn addressed(frames: FramesOfInterest, mac: Mac) -> [libc::sock_filter; 6] {
+    let at = match frames {
+        FramesOfInterest::ToUs => 0,
+        FramesOfInterest::FromUs => 6,
+    };
+    let [a, b, c, d, e, f] = mac.0;
+    [
+        step(LOAD_WORD, at),
+        jump(u32::from_be_bytes([a, b, c, d]), 0, 3),
+        step(LOAD_HALF, at + 4),
+        jump(u16::from_be_bytes([e, f]).into(), 0, 1),
+        step(RETURN, 12),
+        step(RETURN, 0),
+    ]
 }
 
 const fn step(code: u16, k: u32) -> libc::sock_filter {

@@ -21,7 +21,7 @@ use crate::error::KernelError;
 /// `SOL_PACKET` option: deliver the VLAN tag beside a frame.
 const PACKET_AUXDATA: libc::c_int = 8;
 /// `SOL_PACKET` option: do not deliver what the host sends (Linux 4.20).
-const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+pub(super) const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 /// `PACKET_MR_UNICAST`: the interface receives frames to one more address while the socket is open.
 const PACKET_MR_UNICAST: u16 = 3;
 /// `TP_STATUS_VLAN_VALID`: there was a tag.
@@ -151,7 +151,7 @@ fn padded(Mac([a, b, c, d, e, f]): Mac) -> [libc::c_uchar; 8] {
     [a, b, c, d, e, f, 0, 0]
 }
 
-fn set_option<T>(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
+pub(super) fn set_option<T>(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
     let size = size_of::<T>() as libc::socklen_t;
     // SAFETY: `value` is live and of the size that is given.
     let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(value).cast(), size) };
@@ -166,7 +166,7 @@ pub(super) fn attach(socket: &OwnedFd, program: &[libc::sock_filter]) -> io::Res
 }
 
 /// From here on it receives all frames of the interface: those that wait for one protocol come too late.
-fn bind(socket: &OwnedFd, index: IfIndex) -> io::Result<()> {
+pub(super) fn bind(socket: &OwnedFd, index: IfIndex) -> io::Result<()> {
     // SAFETY: all zeros is a valid sockaddr_ll.
     let mut address: libc::sockaddr_ll = unsafe { zeroed() };
     address.sll_family = libc::AF_PACKET as libc::sa_family_t;
