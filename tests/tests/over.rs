@@ -304,6 +304,41 @@ fn the_driver_is_told_which_port_is_active_and_followed_where_it_chose_another()
 }
 
 #[test]
+fn members_may_be_preferred_before_they_join_held_down_and_disabled() {
+    needs!(BOND);
+    let bonds = Bonds::new(2, "mode active-backup miimon 10");
+    let noted = bonds.near.aggctl("attach bond0 --primary eth2 --hold-down changes=4,window=3600,for=3600");
+    assert!(noted.succeeded() && noted.stderr.contains("eth2 is no port of bond0 yet"), "{noted}");
+    let is_active = |port: &str| {
+        bonds.near.wait_for_show("bond0", &format!("{port} is active"), |show| show.active() == Some(port));
+        wait_for("the driver has it too", SOON, || bonds.active().as_deref() == Some(port));
+    };
+    bonds.add_cable(2);
+    is_active("eth2");
+    bonds.near.aggctl("set bond0 active-port=eth1").ok();
+    is_active("eth1");
+    bonds.near.aggctl("set bond0 active-port=none").ok();
+    is_active("eth2");
+    for state in ["down", "up", "down", "up"] {
+        bonds.far.ip(&format!("link set eth2 {state}"));
+        let sees = |show: &Show| show.port("eth2")["watches"][0]["up"] == (state == "up");
+        bonds.near.wait_for_show("bond0", &format!("eth2 is {state}"), sees);
+    }
+    let show = bonds.near.wait_for_show("bond0", "eth2 is held down", |show| !show.port("eth2")["held_down"].is_null());
+    assert_eq!((&show.port("eth2")["link"], &show.port("eth2")["usable"]), (&"up".into(), &false.into()));
+    // The driver may have chosen either of the others by itself.
+    bonds.near.aggctl("set bond0 active-port=eth0").ok();
+    is_active("eth0");
+    bonds.near.aggctl("port set bond0 eth0,enabled=off").ok();
+    is_active("eth1");
+    assert_eq!(bonds.near.show("bond0").state("eth0"), "disabled");
+    bonds.cut(1);
+    is_active("eth2");
+    let why = bonds.near.show("bond0").port("eth2")["why"].as_str().unwrap().to_owned();
+    assert!(why.contains("since no other port has a link; held down until "), "{why}");
+}
+
+#[test]
 fn members_that_the_driver_gains_or_loses_are_followed() {
     needs!(BOND);
     let bonds = Bonds::new(2, "mode balance-xor miimon 10");

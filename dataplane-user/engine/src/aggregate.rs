@@ -144,12 +144,15 @@ enum Demand {
     ByHand(PortId),
     /// It was made the primary port.
     Primary(PortId),
+    /// Whichever the rule chooses when none is active.
+    ByRule,
 }
 
 impl Demand {
-    fn port(self) -> PortId {
+    fn port(self) -> Option<PortId> {
         match self {
-            Self::ByHand(id) | Self::Primary(id) => id,
+            Self::ByHand(id) | Self::Primary(id) => Some(id),
+            Self::ByRule => None,
         }
     }
 }
@@ -230,6 +233,7 @@ impl Aggregate {
             Event::PortAdded(member) => self.add(member)?,
             Event::PortRemoved { port } => circumstances.removed = self.remove(port),
             Event::Activate { port } => self.activate(port)?,
+            Event::ChooseAgain => self.choose_again()?,
             Event::Configure(config) => self.configure(config),
             Event::Tick => {}
         }

@@ -37,8 +37,8 @@ pub struct AggregateConfig {
     pub hook: Hook,
     /// Whether the ports drop what must not be received before the kernel makes a packet of it.
     pub xdp: Xdp,
-    /// Name of the port that is preferred over all others, whatever their priority. One that was removed may be none of
-    /// `ports`.
+    /// Name of the port that is preferred over all others, whatever their priority. It may be none of `ports`, yet or
+    /// any more.
     pub primary: Option<String>,
     /// When a better port than the active one takes over.
     pub reselect: Reselect,
@@ -151,12 +151,14 @@ pub struct PortConfig {
     pub weight: u8,
     /// What it is watched by; `None`: as the aggregate's other ports.
     pub watches: Option<Watches>,
+    /// Whether it may be used. team: `enabled`.
+    pub enabled: bool,
 }
 
 impl Default for PortConfig {
     /// What a setting is unless it is given.
     fn default() -> Self {
-        Self { name: String::new(), priority: 0, sticky: false, weight: 1, watches: None }
+        Self { name: String::new(), priority: 0, sticky: false, weight: 1, watches: None, enabled: true }
     }
 }
 

@@ -45,6 +45,9 @@ pub enum Event {
         /// The chosen port.
         port: PortId,
     },
+    /// The owner gives up a choice by hand: the rule chooses as if no port were active, whatever
+    /// [`Reselect`](crate::config::Reselect) says. Refused where all ports carry traffic.
+    ChooseAgain,
     /// The live options of the aggregate and its ports changed (name, mode, wiring, hook and the set of ports are as
     /// before).
     Configure(AggregateConfig),

@@ -145,6 +145,6 @@ pub enum PortState {
     Standby,
     /// It is not usable: its link is down, in a delay, or it is gone.
     Down,
-    /// It is administratively down.
+    /// It is administratively down, or disabled by hand.
     Disabled,
 }

@@ -1,6 +1,8 @@
 //! The messages on a control socket.
 
-use aggctl_engine::{action::Notice, config::PortConfig, plan::LiveChange, record::Record, status::AggregateStatus};
+use aggctl_engine::{
+    action::Notice, config::PortConfig, options::ActivePort, plan::LiveChange, record::Record, status::AggregateStatus,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::controller::Behind;
@@ -11,14 +13,14 @@ use crate::controller::Behind;
 pub enum Request {
     /// What the engine knows.
     Status,
-    /// Change live options, and then make a port active. All or nothing. (Under the name `set` others meant another
-    /// layout.)
-    #[serde(rename = "set_options")]
+    /// Change live options, and then make a port active. All or nothing. (Under the names `set` and `set_options`
+    /// others meant other layouts.)
+    #[serde(rename = "change")]
     Set {
         /// The options.
         change: LiveChange,
-        /// Name of the port.
-        active_port: Option<String>,
+        /// The port.
+        active_port: Option<ActivePort>,
     },
     /// Add a port.
     AddPort {

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use aggctl_engine::{
     Event,
-    plan::{self, LiveChange},
+    options::ActivePort,
+    plan::{self, LiveChange, Warning},
     record::Record,
 };
 
@@ -24,7 +25,7 @@ impl Controller {
         let answer = match asked.request {
             Request::Status => Ok(self.status()),
             Request::Set { change, active_port } => {
-                self.set(&change, active_port.as_deref()).map(|warnings| self.warned(warnings))
+                self.set(&change, active_port.as_ref()).map(|warnings| self.warned(warnings))
             }
             Request::AddPort { port } => {
                 self.change_ports(ports::PortChange::Add(port, asked.answer));
@@ -71,23 +72,30 @@ impl Controller {
     }
 
     /// Changes options and then the active port; nothing if one of them is refused. Returns what the owner should know.
-    fn set(&mut self, change: &LiveChange, active_port: Option<&str>) -> Result<Vec<String>, Failure> {
+    fn set(&mut self, change: &LiveChange, active_port: Option<&ActivePort>) -> Result<Vec<String>, Failure> {
         let config = plan::set(&self.record, change)?;
         let former = self.record.config.clone();
-        let active = active_port.map(|name| self.port_named(name)).transpose()?;
-        if active.is_some() && config.mode.shares() {
+        let order = active_port.map(|active| match active {
+            ActivePort::Named(name) => Ok(Event::Activate { port: self.port_named(name)? }),
+            ActivePort::ByRule => Ok::<_, Failure>(Event::ChooseAgain),
+        });
+        let order = order.transpose()?;
+        if order.is_some() && config.mode.shares() {
             // Before the programs are changed, and changed back.
             return Err(aggctl_engine::aggregate::EventRefusal::NoActivePort.into());
         }
-        let (modes, warnings) = self.modes_of(&config)?;
+        let (modes, mut warnings) = self.modes_of(&config)?;
+        if config.primary != former.primary {
+            warnings.extend(Warning::of_primary(&config).map(|warning| warning.to_string()));
+        }
         let former_modes = self.present_modes();
         self.change(&config)?;
         if let Err(failure) = self.drop_early(&modes) {
             self.change_back(&config, &former)?;
             return Err(failure);
         }
-        if let Some(port) = active
-            && let Err(refusal) = self.try_feed(Event::Activate { port })
+        if let Some(order) = order
+            && let Err(refusal) = self.try_feed(order)
         {
             self.drop_early(&former_modes)?;
             self.change_back(&config, &former)?;

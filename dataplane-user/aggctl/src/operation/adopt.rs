@@ -104,7 +104,8 @@ fn stopgap(record: &Record, host: &Host, memory: Memory) -> Ports {
     let has_link = |link: &&Link| link.admin_up && link.carrier;
     let linked = || {
         let link_of = |port: &PortRecord| record.interface_of(host, port).filter(has_link);
-        record.ports.iter().filter_map(move |port| Some((port.id, link_of(port)?.index)))
+        let enabled = record.ports.iter().filter(|port| port.config.enabled);
+        enabled.filter_map(move |port| Some((port.id, link_of(port)?.index)))
     };
     let Some((id, index)) = linked().find(|(id, _)| Some(*id) == memory.active).or_else(|| linked().next()) else {
         return table;

@@ -180,6 +180,7 @@ fn orphaned(
                     (_, true) if record.config.mode.shares() => PortState::Sharing,
                     (true, _) => PortState::Active,
                     (false, true) => PortState::Standby,
+                    (false, false) if !port.config.enabled => PortState::Disabled,
                     (false, false) if link.is_some_and(|link| !link.admin_up) => PortState::Disabled,
                     (false, false) => PortState::Down,
                 },

@@ -132,11 +132,7 @@ fn settings(view: &AggregateView) -> String {
     lines.push(rules.join(", "));
     lines.extend((view.config.xdp != Xdp::Off).then(|| format!("xdp {}: {}", view.word("xdp"), early(view))));
     let absent = view.config.absent_primary();
-    lines.extend(
-        absent.map(|primary| {
-            format!("primary {primary} is no port at present; it is the primary again once it is added")
-        }),
-    );
+    lines.extend(absent.map(|primary| format!("primary {primary}: not a port yet; it is preferred once it is one")));
     lines.extend(view.last_change.as_ref().map(|at| format!("last change {at}")));
     lines.push(match view.controller.pid {
         Some(pid) if view.controller.answers == Some(false) => {

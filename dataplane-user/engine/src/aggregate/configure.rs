@@ -48,13 +48,22 @@ impl Aggregate {
         let port = present.port(id).ok_or(EventRefusal::NoSuchPort(id))?;
         let why = if !present.settled {
             String::from("the ports have only just been asked for their state, try again")
-        } else if !port.able || port.is_failing() || present.is_held(port) {
+        } else if !port.able || !port.config.enabled || port.is_failing() || present.is_held(port) {
             present.health(port)
         } else {
             self.demand = Some(Demand::ByHand(id));
             return Ok(());
         };
         Err(EventRefusal::NotUsable { port: port.config.name.clone(), why })
+    }
+
+    /// Gives up a choice by hand.
+    pub(super) fn choose_again(&mut self) -> Result<(), EventRefusal> {
+        if self.config.mode.shares() {
+            return Err(EventRefusal::NoActivePort);
+        }
+        self.demand = Some(Demand::ByRule);
+        Ok(())
     }
 
     /// Takes over the live options.

@@ -18,7 +18,7 @@ use crate::{
 impl Aggregate {
     /// A port's part in the aggregate.
     pub(super) fn state_of(&self, port: &Port) -> PortState {
-        if port.reported().is_some_and(|state| !state.admin_up) {
+        if !port.config.enabled || port.reported().is_some_and(|state| !state.admin_up) {
             PortState::Disabled
         } else if !port.usable {
             PortState::Down
@@ -68,6 +68,9 @@ impl Aggregate {
 
     /// The state of a port, whether it is held down or not.
     fn condition(&self, port: &Port) -> String {
+        if !port.config.enabled {
+            return format!("disabled by hand (enabled=off); {}", self.link_health(port));
+        }
         let why = self.why_unwell(port).filter(|_| port.watch.is_up() && !port.is_failing());
         why.unwrap_or_else(|| self.link_health(port))
     }

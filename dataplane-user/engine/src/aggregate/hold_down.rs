@@ -77,7 +77,7 @@ impl Aggregate {
 
     /// Why a port is not used, or used all the same, if it could be used but is held down.
     pub(super) fn why_held(&self, port: &Port) -> Option<String> {
-        let held = self.held_status(port).filter(|_| port.able)?;
+        let held = self.held_status(port).filter(|_| port.able && port.config.enabled)?;
         Some(if port.usable {
             format!("no other port has a link; this one is held down: {held}")
         } else {

@@ -48,7 +48,7 @@ pub(super) struct Port {
     pub link_failures: u64,
     /// Whether it changes too often.
     pub damper: Damper,
-    /// Whether it could be used when the last table was made, but for being held down.
+    /// Whether it could be used when the last table was made, but for being held down, or disabled by hand.
     pub able: bool,
     /// Whether it was usable when the last table was made.
     pub usable: bool,

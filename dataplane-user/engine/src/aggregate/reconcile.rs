@@ -66,13 +66,13 @@ impl Aggregate {
             }
         }
         let held = self.damp();
-        if !self.settled || self.ports.iter().any(|port| port.watch.is_up() && self.is_well(port)) {
+        let may_be_used = |port: &&Port| port.config.enabled && self.is_well(port);
+        if !self.settled || self.ports.iter().filter(may_be_used).any(|port| port.watch.is_up()) {
             return held;
         }
         let order = self.order();
         let rank = |id: PortId| order.iter().position(|other| *other == id);
-        let well = self.ports.iter().filter(|port| self.is_well(port));
-        let rising = well.filter_map(|port| match port.watch.link() {
+        let rising = self.ports.iter().filter(may_be_used).filter_map(|port| match port.watch.link() {
             WatchedLink::Rising { since } => Some((port.damper.hold().is_some(), since, rank(port.id), port.id)),
             WatchedLink::Down | WatchedLink::Up | WatchedLink::Failing { .. } => None,
         });
@@ -88,10 +88,10 @@ impl Aggregate {
         let fits = self.fits_driver();
         let is_able = |port: &Port| fits && port.watch.is_up() && self.is_well(port);
         let able: Vec<_> = self.ports.iter().map(is_able).collect();
-        let spare = self.find_spare(is_able);
+        let spare = self.find_spare(|port| port.config.enabled && is_able(port));
         self.spare = spare;
         for (port, able) in self.ports.iter_mut().zip(able) {
-            let usable = able && (port.damper.hold().is_none() || spare == Some(port.id));
+            let usable = able && port.config.enabled && (port.damper.hold().is_none() || spare == Some(port.id));
             port.able = able;
             if port.usable != usable {
                 port.usable = usable;
@@ -110,13 +110,16 @@ impl Aggregate {
     /// Chooses the active port. Says whether it is another one, and there is one.
     fn select(&mut self, removed: Option<&str>, notices: &mut Vec<Action>) -> bool {
         let before = self.active;
-        let demand = self.demand.take().filter(|demand| demand.port().bit() & self.usable_mask() != 0);
+        let is_usable = |id: PortId| id.bit() & self.usable_mask() != 0;
+        let demand = self.demand.filter(|demand| demand.port().is_none_or(is_usable));
+        self.demand = None;
         let (next, by_hand) = match demand {
             Some(Demand::ByHand(id)) => {
                 self.passed_over = self.usable_mask();
                 (Some(id), true)
             }
             Some(Demand::Primary(id)) => (Some(id), false),
+            Some(Demand::ByRule) => (select::choose(&self.rules(), None, &self.candidates()), false),
             None => {
                 let next = select::choose(&self.rules(), before, &self.candidates());
                 (next, self.by_hand && next == before && next.is_some())
@@ -131,7 +134,11 @@ impl Aggregate {
             return false;
         }
         let from = before.and_then(|id| self.name(id).or(removed.map(str::to_owned)));
-        let (to, why) = (next.and_then(|id| self.name(id)), self.why_changed(before));
+        let to = next.and_then(|id| self.name(id));
+        let why = match demand {
+            Some(Demand::ByRule) => String::from("the choice by hand was given up"),
+            Some(Demand::ByHand(_) | Demand::Primary(_)) | None => self.why_changed(before),
+        };
         match (self.config.mode.shares(), self.config.partner()) {
             (false, _) => notices.push(Action::Notice(Notice::Active { from, to, why })),
             (true, Partner::Plain) => notices.push(Action::Notice(Notice::Designated { from, to, why })),

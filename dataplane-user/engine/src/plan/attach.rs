@@ -27,6 +27,13 @@ pub fn attach(
     taken: &OtherAggregates,
 ) -> Result<(Record, Vec<Warning>), Refusal> {
     validate(config)?;
+    let (record, mut warnings) = planned(host, config, taken)?;
+    warnings.extend(Warning::of_primary(config));
+    Ok((record, warnings))
+}
+
+/// Plans to attach what is valid in itself.
+fn planned(host: &Host, config: &AggregateConfig, taken: &OtherAggregates) -> Result<(Record, Vec<Warning>), Refusal> {
     if config.wiring == Wiring::Over {
         let (hook, is_there) = (resolve(host, config.hook)?, host.link(&config.name).is_some());
         let plan = if is_there { over::attach } else { made::attach };
@@ -216,7 +223,8 @@ impl AttachPlan<'_> {
     /// The port that carried the addresses, if it has a link; else the best that has one. A preferred one takes over
     /// later, when everything has moved.
     fn first_active(&self) -> Option<&PlannedPort<'_>> {
-        let linked = || self.ports.iter().filter(|port| port.link.has_link());
+        let enabled = |port: &PlannedPort<'_>| self.config.ports[port.id.index()].enabled;
+        let linked = || self.ports.iter().filter(|port| port.link.has_link() && enabled(port));
         let addressed = linked().find(|port| port.has_addresses()).or_else(|| linked().find(|port| port.carries()));
         let rank = |port: &&PlannedPort<'_>| {
             let wish = &self.config.ports[port.id.index()];

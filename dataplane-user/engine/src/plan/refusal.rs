@@ -116,14 +116,6 @@ pub enum Refusal {
         /// How many ports there are.
         ports: usize,
     },
-    /// The primary is not among the ports.
-    #[error("primary {primary} is no port of {name}; choose one of its ports, or none")]
-    PrimaryIsNoPort {
-        /// The aggregate.
-        name: String,
-        /// What was wished.
-        primary: String,
-    },
     /// bonding knows of no seed.
     #[error(
         "table kernel-compat chooses the port that the kernel's bonding would: it has no seed; leave the seed out or 0"

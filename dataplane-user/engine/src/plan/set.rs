@@ -25,8 +25,7 @@ pub struct LiveChange {
 ///
 /// # Errors
 ///
-/// If the result would not be valid, or a port is named that the aggregate does not have. The primary that is there may
-/// be one that was removed.
+/// If the result would not be valid, or a port is named that the aggregate does not have.
 pub fn set(record: &Record, change: &LiveChange) -> Result<AggregateConfig, Refusal> {
     let mut config = record.config.clone();
     options::apply(&mut config, &change.options)?;
@@ -36,16 +35,13 @@ pub fn set(record: &Record, change: &LiveChange) -> Result<AggregateConfig, Refu
         };
         options::apply(port, settings)?;
     }
-    validate::check(&config)?;
+    validate(&config)?;
     if !config.wiring.has_pair() && config.mode.shares() != record.config.mode.shares() {
         let option = "a change between active-backup and modes in which several ports carry traffic";
         return Err(Refusal::NotOver { option, instead: "give the driver another mode, and attach again" });
     }
     if config.lacp.on != record.config.lacp.on {
         return Err(NoBond::LacpElsewhere { name: config.name }.into());
-    }
-    if config.primary != record.config.primary {
-        validate::check_primary(&config)?;
     }
     Ok(config)
 }

@@ -12,20 +12,13 @@ use crate::{
     vlan::VlanConfig,
 };
 
-/// Checks what needs no host of an aggregate that is wished for: each option by its row, what they say together, and
-/// that its primary is one of its ports.
+/// Checks each option by its row, and what they say together: names, number of ports, `min_ports`, ports named twice,
+/// table and seed. The primary may be no port yet.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong.
 pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
-    check(config)?;
-    check_primary(config)
-}
-
-/// Checks each option by its row, and what they say together: names, number of ports, `min_ports`, ports named twice,
-/// table and seed.
-pub(super) fn check(config: &AggregateConfig) -> Result<(), Refusal> {
     names::check(&config.name)?;
     options::check(config)?;
     // The ports of a driver's device are its members, if it has any.
@@ -80,14 +73,6 @@ fn check_over(config: &AggregateConfig) -> Result<(), Refusal> {
         return Err(Refusal::NotOver { option: "xdp", instead: "what a port receives is the driver's; leave it off" });
     }
     Ok(())
-}
-
-/// Checks that the primary is a port. One that was removed is not, until it is added again; but nobody else is named.
-pub(super) fn check_primary(config: &AggregateConfig) -> Result<(), Refusal> {
-    match config.absent_primary() {
-        Some(primary) => Err(Refusal::PrimaryIsNoPort { name: config.name.clone(), primary: primary.to_owned() }),
-        None => Ok(()),
-    }
 }
 
 /// Checks what is wished of one port.

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use aggctl_common::Mac;
 
-use crate::host::Link;
+use crate::{config::AggregateConfig, host::Link};
 
 /// Something to know. Displayed as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,13 @@ pub enum Warning {
         aggregate: String,
         /// Its ports.
         ports: String,
+    },
+    /// The primary is no port yet.
+    PrimaryNotYet {
+        /// The aggregate.
+        aggregate: String,
+        /// The primary.
+        primary: String,
     },
     /// This port has no link, others have.
     PortNoLink {
@@ -80,6 +87,15 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// What to say of the primary.
+    #[must_use]
+    pub fn of_primary(config: &AggregateConfig) -> Option<Self> {
+        let primary = config.absent_primary()?.to_owned();
+        Some(Self::PrimaryNotYet { aggregate: config.name.clone(), primary })
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,6 +109,9 @@ impl fmt::Display for Warning {
             ),
             Self::NoPort { aggregate } => write!(f, "{aggregate} has no port yet"),
             Self::NoLink { aggregate, ports } => write!(f, "no port of {aggregate} has a link yet: {ports}"),
+            Self::PrimaryNotYet { aggregate, primary } => {
+                write!(f, "{primary} is no port of {aggregate} yet: it is the primary once it is one")
+            }
             Self::PortNoLink { port } => write!(f, "{port} has no link yet: it carries nothing until it has"),
             Self::MtuChanges { port, from, to } => write!(f, "the MTU of {port} changes from {from} to {to}"),
             Self::MacChanges { port } => {

@@ -4,7 +4,7 @@ use aggctl_common::PortId;
 use aggctl_engine::{
     config::{PortConfig, Reselect, Toggle},
     options::{Assignment, GivenOptions, GivenPort},
-    plan::{self, LiveChange, OtherAggregates, Refusal},
+    plan::{self, LiveChange, OtherAggregates, Refusal, Warning},
     record::{Phase, Record},
 };
 
@@ -64,8 +64,19 @@ fn a_primary_that_was_removed_stays_the_primary() {
     let config = plan::set(&record, &change(&["reselect=failure"], &[])).unwrap();
     assert_eq!(config.absent_primary(), Some("eth1"));
     assert_eq!(plan::set(&record, &change(&["primary=eth0"], &[])).unwrap().absent_primary(), None);
-    let refusal = Refusal::PrimaryIsNoPort { name: "agg0".to_owned(), primary: "eth7".to_owned() };
-    assert_eq!(plan::set(&record, &change(&["primary=eth7"], &[])), Err(refusal));
+}
+
+#[test]
+fn a_primary_may_be_named_before_it_is_a_port_and_that_is_said() {
+    let (_, record) = attached();
+    let config = plan::set(&record, &change(&["primary=eth7"], &[])).unwrap();
+    let told = Warning::PrimaryNotYet { aggregate: "agg0".to_owned(), primary: "eth7".to_owned() };
+    assert_eq!(Warning::of_primary(&config), Some(told.clone()));
+    let (world, mut wish) = hosts::plain();
+    let warned = |wish: &_| plan::attach(&world.host, wish, &OtherAggregates::default()).unwrap().1.contains(&told);
+    assert!(!warned(&wish));
+    wish.primary = Some("eth7".to_owned());
+    assert!(warned(&wish));
 }
 
 #[test]

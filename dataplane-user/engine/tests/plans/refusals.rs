@@ -57,7 +57,6 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("MTU", |w, _, _| link(w).mtu_limits.max = 1400, &["eth1", "0 to 1400", "1500", "eth0 mtu 1400"]),
     ("min-ports 0", |_, c, _| c.min_ports = 0, &["min-ports=0", "1 to 64"]),
     ("min-ports 3", |_, c, _| c.min_ports = 3, &["min-ports 3", "1 to 2"]),
-    ("primary", |_, c, _| c.primary = Some("eth7".into()), &["eth7", "no port"]),
     ("poll 0", |_, c, _| c.link_watch.poll_ms = 0, &["poll=0", "1 to 60000"]),
     ("long poll", |_, c, _| c.link_watch.poll_ms = u32::MAX, &["poll=4294967295", "60000"]),
     ("up-delay", |_, c, _| c.link_watch.up_delay_ms = 300_001, &["up-delay=300001", "300000"]),

@@ -6,7 +6,7 @@ use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     Event,
     aggregate::Memory,
-    config::AggregateConfig,
+    config::{AggregateConfig, PortConfig},
     event::{LinkState, Member},
     hold_down::HoldDown,
     prober::Finding,
@@ -104,6 +104,7 @@ impl Model {
             Event::Aggregate(_)
             | Event::MtuRefused { .. }
             | Event::Activate { .. }
+            | Event::ChooseAgain
             | Event::Driver(_)
             | Event::Tick => {}
         }
@@ -226,7 +227,8 @@ impl Model {
             }
         }
         self.count_changes(now, config);
-        let well: BTreeMap<_, _> = self.ports.keys().map(|id| (*id, self.is_well(*id, config))).collect();
+        let may_be_used = |id: PortId| settings(id, config).enabled && self.is_well(id, config);
+        let well: BTreeMap<_, _> = self.ports.keys().map(|id| (*id, may_be_used(*id))).collect();
         let nothing_usable = self.ports.iter().all(|(id, known)| !known.up || !well[id]);
         let is_waiting =
             |id: &PortId, known: &Known| known.link.is_some_and(|link| link.admin_up && link.carrier) && well[id];
@@ -258,8 +260,11 @@ impl Model {
     }
 }
 
+fn settings(id: PortId, config: &AggregateConfig) -> &PortConfig {
+    config.ports.iter().find(|port| port.name == name(id)).expect("settings of each port")
+}
+
 /// What a port is watched by.
 fn watches_of(id: PortId, config: &AggregateConfig) -> &Watches {
-    let port = config.ports.iter().find(|port| port.name == name(id)).expect("settings of each port");
-    port.watches.as_ref().unwrap_or(&config.watches)
+    settings(id, config).watches.as_ref().unwrap_or(&config.watches)
 }

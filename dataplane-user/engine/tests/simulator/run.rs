@@ -23,6 +23,7 @@ pub struct Trace {
     pub failovers: u64,
     pub by_hand: u64,
     pub preferred: u64,
+    pub again: u64,
     pub announcements: u64,
     pub skipped_delays: u64,
     pub unwell: u64,
@@ -39,6 +40,7 @@ impl Sum for Trace {
             failovers: a.failovers + b.failovers,
             by_hand: a.by_hand + b.by_hand,
             preferred: a.preferred + b.preferred,
+            again: a.again + b.again,
             announcements: a.announcements + b.announcements,
             skipped_delays: a.skipped_delays + b.skipped_delays,
             unwell: a.unwell + b.unwell,
@@ -336,7 +338,8 @@ impl Run {
             assert_eq!(port.state == PortState::Active, active);
             assert!(!active || port.usable, "an unusable port is active: {status:?}");
             let accepts = table.accept & port.id.bit() != 0;
-            assert!(!accepts || port.usable || port.held.is_some(), "an unusable port accepts: {status:?}");
+            let is_left_alone = port.held.is_some() || !self.settings(port.id).enabled;
+            assert!(!accepts || port.usable || is_left_alone, "an unusable port accepts: {status:?}");
             assert_eq!(table.usable & port.id.bit() != 0, port.usable);
             assert!(!port.why.is_empty());
         }
@@ -353,7 +356,7 @@ impl Run {
             Event::Activate { .. } => {
                 self.passed_over = after.ports.iter().filter(|port| port.usable).map(|port| port.id).collect();
             }
-            Event::Configure(_) => self.passed_over.clear(),
+            Event::Configure(_) | Event::ChooseAgain => self.passed_over.clear(),
             _ => self.passed_over.retain(|id| usable(*id)),
         }
         let replugged = match event {
@@ -383,6 +386,12 @@ impl Run {
         let primary = |id| config.primary == Some(name(id));
         match event {
             Event::Activate { .. } => {}
+            Event::ChooseAgain => {
+                self.trace.again += 1;
+                let merit = |id| (link(id), primary(id), self.settings(id).priority);
+                let usable = after.ports.iter().filter(|port| port.usable);
+                assert!(usable.map(|port| merit(port.id)).all(|other| other <= merit(to)), "{to} is not the best");
+            }
             Event::Configure(_) if primary(to) => {}
             _ => {
                 self.trace.preferred += 1;

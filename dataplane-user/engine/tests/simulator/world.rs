@@ -129,7 +129,13 @@ impl World {
     fn port_config(&mut self, id: PortId) -> PortConfig {
         let priority = self.rng.pick(&[0, 0, 0, -5, 10, 100]);
         let watches = self.rng.once_in(4).then(|| watches(&mut self.rng));
-        PortConfig { priority, sticky: self.rng.once_in(8), watches, ..PortConfig::new(name(id)) }
+        PortConfig {
+            priority,
+            sticky: self.rng.once_in(8),
+            watches,
+            enabled: !self.rng.once_in(8),
+            ..PortConfig::new(name(id))
+        }
     }
 
     fn randomise_config(&mut self) {
@@ -212,7 +218,8 @@ impl World {
                 }
                 Event::Aggregate(self.interface)
             }
-            79..88 => Event::Activate { port: PortId(self.rng.below(8) as u8) },
+            79..87 => Event::Activate { port: PortId(self.rng.below(8) as u8) },
+            87..88 => Event::ChooseAgain,
             88..91 => self.configure(),
             91..95 => self.add_or_remove(nic),
             _ => Event::Tick,

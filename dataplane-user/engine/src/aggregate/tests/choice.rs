@@ -253,3 +253,85 @@ fn time_that_runs_backwards_does_no_harm() {
     bench.link(ETH1, UP);
     assert_eq!(bench.aggregate.deadline(), deadline);
 }
+
+#[test]
+fn a_choice_by_hand_is_given_up_and_the_rule_chooses_as_if_no_port_were_active() {
+    for reselect in [Reselect::Always, Reselect::Failure] {
+        let mut bench = Bench::up(AggregateConfig { reselect, ..config(3) });
+        bench.configure(|config| config.ports[0].sticky = true);
+        bench.activate(ETH1).unwrap();
+        let actions = bench.event(Event::ChooseAgain);
+        assert_eq!((bench.active(), announced(&actions)), (Some(ETH0), vec![ETH0]));
+        let told = actions.iter().any(|action| {
+            matches!(action, Action::Notice(Notice::Active { why, .. }) if why == "the choice by hand was given up")
+        });
+        assert!(told, "{actions:?}");
+        assert_eq!(bench.why(ETH0), "carries the traffic");
+        assert_eq!(bench.event(Event::ChooseAgain), [], "it is chosen already");
+    }
+}
+
+#[test]
+fn a_port_that_is_chosen_by_hand_and_by_the_rule_is_not_chosen_by_hand_any_more() {
+    let mut bench = Bench::up(config(2));
+    bench.activate(ETH0).unwrap();
+    bench.event(Event::ChooseAgain);
+    assert_eq!((bench.active(), bench.why(ETH0).as_str()), (Some(ETH0), "carries the traffic"));
+    assert!(!bench.aggregate.memory().by_hand);
+}
+
+#[test]
+fn where_all_ports_carry_traffic_there_is_no_choice_to_give_up() {
+    let mut bench = Bench::up(AggregateConfig { mode: crate::config::Mode::Hash, ..config(2) });
+    let refused = bench.aggregate.on_event(bench.now, Event::ChooseAgain);
+    assert_eq!(refused, Err(EventRefusal::NoActivePort));
+}
+
+#[test]
+fn a_primary_that_joins_later_takes_over_when_it_is_usable() {
+    let mut bench = Bench::up(AggregateConfig { primary: Some(String::from("eth9")), ..config(2) });
+    assert_eq!(bench.active(), Some(ETH0));
+    bench.event(Event::PortAdded(member(ETH2, &PortConfig::new("eth9"))));
+    assert_eq!(bench.active(), Some(ETH0), "its link is not known yet");
+    bench.link(ETH2, UP);
+    assert_eq!(bench.active(), Some(ETH2));
+    assert_eq!(bench.why(ETH0), "waits: eth9 is active and preferred (primary)");
+}
+
+#[test]
+fn a_port_that_is_disabled_by_hand_is_not_used_whatever_its_link() {
+    let mut bench = Bench::up(config(2));
+    bench.configure(|config| config.ports[0].enabled = false);
+    assert_eq!((bench.active(), bench.aggregate.table().usable), (Some(ETH1), ETH1.bit()));
+    assert_eq!(bench.aggregate.table().accept, ETH0.bit(), "what is still on its way to it is not lost");
+    let why = "disabled by hand (enabled=off); link is up";
+    assert_eq!((bench.state(ETH0), bench.why(ETH0).as_str()), (PortState::Disabled, why));
+    assert!(bench.activate(ETH0).unwrap_err().to_string().ends_with(why));
+    bench.link(ETH1, DOWN);
+    assert_eq!((bench.active(), bench.aggregate.table().usable), (None, 0));
+    bench.link(ETH0, DOWN);
+    bench.link(ETH0, UP);
+    assert_eq!(bench.active(), None);
+    bench.configure(|config| config.ports[0].enabled = true);
+    assert_eq!(bench.active(), Some(ETH0));
+}
+
+#[test]
+fn no_up_delay_is_skipped_for_a_disabled_port_and_a_disabled_one_is_no_other() {
+    let mut bench = Bench::up(with_up_delay(2));
+    bench.configure(|config| config.ports[0].enabled = false);
+    bench.link(ETH1, DOWN);
+    bench.link(ETH1, UP);
+    assert_eq!(bench.active(), Some(ETH1), "eth0 has a link but does not count");
+    bench.link(ETH1, DOWN);
+    bench.link(ETH0, DOWN);
+    bench.link(ETH0, UP);
+    assert_eq!(bench.active(), None);
+}
+
+#[test]
+fn where_all_share_a_disabled_port_has_no_share() {
+    let mut bench = Bench::up(AggregateConfig { mode: crate::config::Mode::Hash, ..config(3) });
+    bench.configure(|config| config.ports[1].enabled = false);
+    assert_eq!(bench.aggregate.table().usable, 0b101);
+}

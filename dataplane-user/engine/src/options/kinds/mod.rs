@@ -13,7 +13,7 @@ mod watch_list;
 use std::fmt;
 
 pub use choice::{Choice, NamedValue};
-pub use name::{Absent, Name};
+pub use name::Name;
 pub use number::{Number, Only};
 pub use optional::Optional;
 pub use parsed::Parsed;

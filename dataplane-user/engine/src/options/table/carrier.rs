@@ -8,7 +8,7 @@ use crate::{
     hold_down::HoldDown,
     options::{
         Live, ShowPart, Shown, Unit,
-        kinds::{Absent, Choice, Name, NamedValue, Number, Parsed, WatchList, field},
+        kinds::{Choice, Name, NamedValue, Number, Parsed, WatchList, field},
     },
     watches::{WatchPolicy, Watches},
 };
@@ -39,7 +39,7 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
         name: "primary",
         aliases: &[],
         help: "The port that is preferred over all others",
-        kind: &Name { field: field!(AggregateConfig.primary), absent: Absent::None },
+        kind: &Name { field: field!(AggregateConfig.primary) },
         live: Live::Controller,
         json: "primary",
         shown: Shown::In(ShowPart::Settings, |config| config.primary.is_some()),

@@ -13,7 +13,7 @@ use crate::{
     config::{AggregateConfig, PortConfig},
     watches::WatchConfig,
 };
-pub use ports::Orders;
+pub use ports::{ActivePort, Orders};
 
 impl HasOptions for AggregateConfig {
     const OPTION: &'static str = "option";

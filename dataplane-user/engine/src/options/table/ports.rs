@@ -1,11 +1,13 @@
 //! Settings of a port, and what can be asked of a running aggregate about its ports.
 
+use serde::{Deserialize, Serialize};
+
 use super::OptionRow;
 use crate::{
     config::PortConfig,
     options::{
         Live, Shown, Unit,
-        kinds::{Absent, Name, Number, OwnWatches, Planned, Switch, field},
+        kinds::{FieldAccess, Name, Number, OwnWatches, Planned, Switch, field},
     },
 };
 
@@ -57,6 +59,17 @@ pub(super) static ROWS: &[OptionRow<PortConfig>] = &[
         page: "watches.md",
     },
     OptionRow {
+        name: "enabled",
+        aliases: &[],
+        help: "Whether it may be used; off: nothing is sent through it and it is not chosen to receive, whatever its \
+               link",
+        kind: &Switch { field: field!(PortConfig.enabled) },
+        live: Live::Controller,
+        json: "enabled",
+        shown: Shown::No,
+        page: "active-backup.md",
+    },
+    OptionRow {
         name: "queue-id",
         aliases: &[],
         help: "The queue whose frames take this port",
@@ -72,14 +85,37 @@ pub(super) static ROWS: &[OptionRow<PortConfig>] = &[
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orders {
     /// The port to make active.
-    pub active_port: Option<String>,
+    pub active_port: Option<ActivePort>,
+}
+
+/// Which port shall be active now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivePort {
+    /// The one of this name.
+    Named(String),
+    /// The one that the rule chooses when no port is active.
+    ByRule,
+}
+
+impl Orders {
+    fn named(&self) -> Option<String> {
+        match &self.active_port {
+            Some(ActivePort::Named(name)) => Some(name.clone()),
+            Some(ActivePort::ByRule) | None => None,
+        }
+    }
+
+    fn set_named(&mut self, name: Option<String>) {
+        self.active_port = Some(name.map_or(ActivePort::ByRule, ActivePort::Named));
+    }
 }
 
 pub(super) static ORDERS: &[OptionRow<Orders>] = &[OptionRow {
     name: "active-port",
     aliases: &["active_slave"],
-    help: "The port that shall carry the traffic now",
-    kind: &Name { field: field!(Orders.active_port), absent: Absent::Never },
+    help: "The port that shall carry the traffic now; none: a choice by hand is given up, and the rule chooses again",
+    kind: &Name { field: FieldAccess { get: Orders::named, set: Orders::set_named } },
     live: Live::After,
     json: "active_port",
     shown: Shown::No,
