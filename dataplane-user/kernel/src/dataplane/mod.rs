@@ -39,17 +39,17 @@ use std::{
 };
 
 use aggctl_common::{
-    IfIndex, PortId,
+    IfIndex,
     ports::slots,
     spread::{MAX_FALLBACKS, Rotation},
 };
 use aggctl_engine::{
-    config::{Device, Wiring, XdpMode},
+    config::{Device, Wiring},
     settings::Settings,
 };
 
+use self::pins::Pins;
 pub(crate) use self::pins::is_bpffs;
-use self::{attached::check, pins::Pins};
 pub use self::{
     bound::BoundTable,
     defects::{DataplaneDefect, Expected},
@@ -203,49 +203,6 @@ impl Dataplane {
     /// If a file cannot be removed.
     pub fn remove(&self) -> Result<(), DataplaneError> {
         pins::remove_all(self.pins.dir())
-    }
-
-    /// Attaches the program that drops early to a port that has the receiving one. If one of ours is attached in the
-    /// same mode it is swapped, without a gap; one in the other mode is taken off first. Where there is nothing that it
-    /// could drop ([`Settings::early_program`]) none is attached.
-    ///
-    /// Minimum kernel version: 5.18 (`BPF_F_XDP_HAS_FRAGS`).
-    ///
-    /// # Errors
-    ///
-    /// [`DataplaneError::ForeignXdp`] if somebody else's is attached, [`DataplaneError::NoNativeXdp`] if the driver
-    /// takes none; if the interface is not there or the kernel refuses.
-    pub fn attach_early(&self, port: PortId, early: &EarlyPort) -> Result<(), DataplaneError> {
-        check(port)?;
-        early::attach(self, port, early)
-    }
-
-    /// Takes the program that drops early off a port, wherever that is; fine if it is not attached.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses.
-    pub fn detach_early(&self, port: PortId) -> Result<(), DataplaneError> {
-        check(port)?;
-        early::detach(self, port)
-    }
-
-    /// In which mode the program that drops early is attached to a port, as the kernel has it; `None`: it is not.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel cannot be asked.
-    pub fn early_mode(&self, port: PortId, index: IfIndex) -> Result<Option<XdpMode>, DataplaneError> {
-        early::mode(&self.pins, port, index)
-    }
-
-    /// What is not as expected of the program that drops early on a port.
-    ///
-    /// # Errors
-    ///
-    /// If something cannot be looked at.
-    pub fn defect_of_early(&self, port: PortId, early: &EarlyPort) -> Result<Option<DataplaneDefect>, DataplaneError> {
-        early::defect(self, port, early)
     }
 
     /// Maps the table of ports into this process.
