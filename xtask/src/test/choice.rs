@@ -63,7 +63,7 @@ pub const PORTIONS: &[Portion] = &[
             (OVER_MADE, &["taken_apart_again"]),
             ("vm_vlan", &[]),
         ],
-        absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, "views", "warnings"],
+        absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, DOCTOR, "views", "warnings"],
         without: &[TAP, DIRECT, CONFIRM, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
         full: &[FAILOVER, WIRING_DIRECT, OVER, OVER_MADE],
     },
@@ -94,6 +94,7 @@ pub const PORTIONS: &[Portion] = &[
             LOADS,
             ADOPTION,
             HOOKS,
+            DOCTOR,
             "announcements",
             "frames",
             "guests",
@@ -119,6 +120,7 @@ pub const PORTIONS: &[Portion] = &[
             CRASH,
             FAILOVER,
             VLAN_GUESTS,
+            DOCTOR,
             "announcements",
             "device",
             "guests",
@@ -163,6 +165,9 @@ const WIRING_DIRECT: &str = "direct";
 const SPANNING_TREE: &str = "stp";
 /// attach that fails at each of its steps.
 const TRANSACTION: &str = "transaction";
+/// What `doctor` finds: each look takes a second, and asks nothing that other kernels tell otherwise. Of bonds, which
+/// only they may have, it is tried in [`OVER`].
+const DOCTOR: &str = "doctor";
 /// Guests on VLAN devices.
 const VLAN_GUESTS: &str = "vm_guests";
 

@@ -78,7 +78,7 @@ pub(super) fn one_way(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
             received(most)
         );
         let remedy = format!(
-            "look at its receiving side and the switch's port; `aggctl set {} watch=link+traffic`",
+            "look at its receiving side and the switch's port; `aggctl set {} watch=link watch=traffic`",
             aggregate.name
         );
         Finding::new(&ONE_WAY, aggregate, seen, remedy).on([name.as_str()])
