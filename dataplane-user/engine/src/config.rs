@@ -1,6 +1,8 @@
 //! What the owner wishes an aggregate to be.
 
-use aggctl_common::{hash::Policy, spread::DEFAULT_BUCKETS};
+mod mode;
+mod wiring;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,6 +11,9 @@ use crate::{
     vlan::VlanConfig,
     watches::{WatchPolicy, Watches},
 };
+
+pub use mode::{HashConfig, Mode, Partner, TableKind};
+pub use wiring::{Device, Hook, Wiring, Xdp, XdpMode};
 
 /// Everything that can be chosen about an aggregate. Two attaches with equal configurations mean the same aggregate.
 ///
@@ -167,167 +172,6 @@ impl PortConfig {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
-    }
-}
-
-/// How a port is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// One port carries everything, the others wait.
-    #[default]
-    ActiveBackup,
-    /// All ports carry traffic; a hash of each frame's addresses chooses its port, so a flow stays on one. bonding:
-    /// `balance-xor`, team: `loadbalance`.
-    Hash,
-    /// All ports carry traffic, packet by packet in turn. bonding: `balance-rr`, team: `roundrobin`.
-    RoundRobin,
-    /// All ports carry traffic, each packet on a port at random. team: `random`.
-    Random,
-}
-
-impl Mode {
-    /// Whether all usable ports carry traffic, rather than one.
-    #[must_use]
-    pub const fn shares(self) -> bool {
-        !matches!(self, Self::ActiveBackup)
-    }
-}
-
-/// How flows are told apart and spread over the ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HashConfig {
-    /// Which fields of a frame make its hash.
-    pub policy: Policy,
-    /// What the hash is mixed with, so that aggregates in a row do not all decide alike. 0: nothing.
-    pub seed: u32,
-    /// How many buckets the table has ([`aggctl_common::spread::is_table_size`]).
-    pub buckets: u32,
-    /// How a hash leads to a port.
-    pub table: TableKind,
-}
-
-impl Default for HashConfig {
-    fn default() -> Self {
-        Self { policy: Policy::Layer34, seed: 0, buckets: DEFAULT_BUCKETS, table: TableKind::Stable }
-    }
-}
-
-/// How a hash leads to a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TableKind {
-    /// Through buckets, of which a port that comes or goes moves no more than its share.
-    #[default]
-    Stable,
-    /// Modulo the number of usable ports: the port that the kernel's bonding driver would choose.
-    KernelCompat,
-}
-
-/// What the ports are connected to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Partner {
-    /// One group of ports at the other end: it sends each frame to one of them.
-    Lag,
-    /// A switch that knows of no group: it floods to all of them, also what we sent.
-    Plain,
-}
-
-/// How the aggregate device, the ports and the programs are connected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wiring {
-    /// `over` if the aggregate's name is that of a bonding or team device, else `shared`. An aggregate that runs has
-    /// one of the others.
-    #[default]
-    Auto,
-    /// The aggregate is the device of a kernel driver (bonding, team), and its members are the ports. The sending
-    /// program is attached to its egress hook; all else is the driver's.
-    Over,
-    /// The peer of the device and the ports share the host's namespace; everything stays visible.
-    Shared,
-    /// The peer is in a network namespace of the aggregate's own. What is sent leaves from the aggregate's egress
-    /// hook, before the device; what is received takes the short way through both ends.
-    Direct,
-}
-
-impl Wiring {
-    /// Whether the peer is in a network namespace of the aggregate's own. Then a program of its own is there,
-    /// too, which passes on what the ports received.
-    #[must_use]
-    pub const fn has_namespace(self) -> bool {
-        matches!(self, Self::Direct)
-    }
-
-    /// Whether the aggregate is a pair of devices of our own, and ports are ours to set up.
-    #[must_use]
-    pub const fn has_pair(self) -> bool {
-        !matches!(self, Self::Over)
-    }
-}
-
-/// What the pair of the aggregate's interface and its peer is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Device {
-    /// netkit where the kernel has what we need of it, else veth.
-    #[default]
-    Auto,
-    /// A netkit pair (Linux 6.7; its MAC can be set since 6.11): the sending program is attached to the aggregate's own
-    /// transmit.
-    Netkit,
-    /// A veth pair: the sending program is attached to the peer's ingress.
-    Veth,
-}
-
-/// The kernel hook that the programs are attached to. The sending program of a netkit device has netkit's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hook {
-    /// tcx where the kernel has it, else clsact.
-    #[default]
-    Auto,
-    /// tcx links (Linux 6.6).
-    Tcx,
-    /// Filters of the clsact qdisc (Linux 4.5).
-    Clsact,
-}
-
-/// Whether the ports drop by an XDP program what must not be received.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Xdp {
-    /// Not: the receiving program drops it.
-    #[default]
-    Off,
-    /// In the driver of each port, before there is a packet.
-    Native,
-    /// Before anybody else sees the packet; every driver has that.
-    Generic,
-    /// In the driver, of each port that has it and where nothing is lost by it.
-    Auto,
-}
-
-/// Where an XDP program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum XdpMode {
-    /// In the driver.
-    Native,
-    /// In the kernel, just behind the driver.
-    Generic,
-}
-
-impl XdpMode {
-    /// The word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Generic => "generic",
-        }
     }
 }
 
