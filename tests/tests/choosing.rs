@@ -111,6 +111,7 @@ fn whoever_takes_over_holds_down_what_was_held_down(case: Case) {
 cases!(a_primary_that_joins_later_takes_over: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX);
 fn a_primary_that_joins_later_takes_over(case: Case) {
     let lab = Lab::two_ports(case).with_port("eth2").with_port("eth3");
+    lab.wait_for_dad();
     let before = HostState::of(&lab.host);
     let noted = lab.try_attach("--primary eth2");
     assert!(noted.succeeded(), "{noted}");

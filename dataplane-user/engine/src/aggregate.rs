@@ -19,7 +19,8 @@
 //! - **By hand.** A port chosen with [`Event::Activate`] stays until it fails, or until a preferred port *becomes*
 //!   usable that [`Reselect`](crate::config::Reselect) lets take over; a port that was usable when it was passed over
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
-//!   choice; a new `primary` takes over at once if it is usable, whatever `reselect` says (as in bonding).
+//!   choice; a new `primary` takes over at once if it is usable, and one that joins as soon as it is, whatever
+//!   `reselect` says (as in bonding).
 //! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them, the
 //!   modes also while the port's owner wants them. A new MTU of the aggregate that one port does not take is taken by
 //!   none: the aggregate gets the former one again. What was not known yet (the aggregate's MTU and promiscuity before
@@ -130,6 +131,8 @@ pub struct Aggregate {
     passed_over: u64,
     /// A port that must become active now, if usable.
     demand: Option<Demand>,
+    /// The primary that joined, until it was usable.
+    joining: Option<PortId>,
     carrier: Option<bool>,
     published: Ports,
     sharing: Sharing,
@@ -194,6 +197,7 @@ impl Aggregate {
             spare: None,
             passed_over: 0,
             demand: None,
+            joining: None,
             carrier: None,
             published: Ports::EMPTY,
             sharing: Sharing::default(),

@@ -17,6 +17,9 @@ impl Aggregate {
         if let Some(port) = self.name(member.id) {
             return Err(EventRefusal::SlotTaken { slot: member.id, port });
         }
+        if self.rules().is_primary(&member.config) {
+            self.joining = Some(member.id);
+        }
         self.config.ports.push(member.config.clone());
         self.ports.push(Port::new(member, 0, LeftFlags::default(), false));
         Ok(())
@@ -28,6 +31,7 @@ impl Aggregate {
         self.config.ports.retain(|port| port.name != name);
         self.ports.retain(|port| port.id != id);
         self.passed_over &= !id.bit();
+        self.joining = self.joining.filter(|joining| *joining != id);
         if !self.settled && self.active == Some(id) {
             // What was remembered of it is worth nothing now.
             (self.active, self.by_hand) = (None, false);
@@ -93,6 +97,7 @@ impl Aggregate {
             self.passed_over = 0;
         }
         if primary != old_primary {
+            self.joining = None;
             let sound = |id: &PortId| self.port(*id).is_some_and(|port| !port.is_failing());
             self.demand = primary.filter(sound).map(Demand::Primary);
         }

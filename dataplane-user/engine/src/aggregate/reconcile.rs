@@ -111,8 +111,11 @@ impl Aggregate {
     fn select(&mut self, removed: Option<&str>, notices: &mut Vec<Action>) -> bool {
         let before = self.active;
         let is_usable = |id: PortId| id.bit() & self.usable_mask() != 0;
+        let is_sound = |id: &PortId| self.port(*id).is_some_and(|port| port.usable && !port.is_failing());
+        let joined = self.joining.filter(is_sound);
         let demand = self.demand.filter(|demand| demand.port().is_none_or(is_usable));
-        self.demand = None;
+        let demand = demand.or(joined.map(Demand::Primary));
+        (self.demand, self.joining) = (None, self.joining.filter(|_| joined.is_none()));
         let (next, by_hand) = match demand {
             Some(Demand::ByHand(id)) => {
                 self.passed_over = self.usable_mask();

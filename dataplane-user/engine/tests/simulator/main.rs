@@ -58,7 +58,7 @@ fn invariants_hold_whatever_happens() {
     // A simulator that never gets anywhere proves nothing.
     assert!(seen.failovers > seeds && seen.by_hand > seeds / 2, "{seen:?}");
     assert!(seen.skipped_delays > seeds / 4 && seen.preferred > seeds / 4, "{seen:?}");
-    assert!(seen.unwell > seeds && seen.again > seeds / 20, "{seen:?}");
+    assert!(seen.unwell > seeds && seen.again > seeds / 20 && seen.joined > seeds / 200, "{seen:?}");
     assert!(seen.held > seeds && seen.spared > seeds, "{seen:?}");
     eprintln!("{seeds} seeds: {seen:?}");
 }

@@ -24,6 +24,7 @@ pub struct Trace {
     pub by_hand: u64,
     pub preferred: u64,
     pub again: u64,
+    pub joined: u64,
     pub announcements: u64,
     pub skipped_delays: u64,
     pub unwell: u64,
@@ -41,6 +42,7 @@ impl Sum for Trace {
             by_hand: a.by_hand + b.by_hand,
             preferred: a.preferred + b.preferred,
             again: a.again + b.again,
+            joined: a.joined + b.joined,
             announcements: a.announcements + b.announcements,
             skipped_delays: a.skipped_delays + b.skipped_delays,
             unwell: a.unwell + b.unwell,
@@ -80,6 +82,12 @@ struct Run {
     new_mac: bool,
     /// The ports that the owner passed over, while the choice by hand stands.
     passed_over: BTreeSet<PortId>,
+    /// The primary that joined and was not usable yet.
+    joining: Option<PortId>,
+    /// It, if it was usable for the first time after the present event.
+    joined: Option<PortId>,
+    /// The primary before the present event.
+    primary: Option<String>,
     trace: Trace,
     /// What came of actions, and the engine was not told yet.
     replies: Vec<Event>,
@@ -105,6 +113,9 @@ pub fn run(seed: u64, events: u64) -> Trace {
         mac,
         new_mac: false,
         passed_over: BTreeSet::new(),
+        joining: None,
+        joined: None,
+        primary: None,
         trace: Trace::default(),
         replies: Vec::new(),
     };
@@ -216,6 +227,7 @@ impl Run {
         self.model.check(now, event, &self.world.config, &after);
         self.follow(event, &actions, &after, new_mac);
         self.check_status(&after);
+        self.check_joining(event, &after);
         self.check_choice(event, &table, &before, &after);
         if !was_due {
             self.check_fallback(event, &table, &before, &after);
@@ -349,6 +361,31 @@ impl Run {
         self.world.config.ports.iter().find(|port| port.name == name(id)).expect("settings of each port")
     }
 
+    /// A primary that joined takes over as soon as it is usable, once, unless the owner chose another just then.
+    fn check_joining(&mut self, event: &Event, after: &AggregateStatus) {
+        let primary = self.world.config.primary.clone();
+        let is_port = |name: &String| after.ports.iter().any(|port| port.name == *name);
+        match event {
+            Event::PortAdded(member) if primary.as_ref() == Some(&member.config.name) => {
+                self.joining = Some(member.id);
+            }
+            Event::PortRemoved { port } => self.joining = self.joining.filter(|joining| joining != port),
+            Event::Configure(_) if primary.as_ref().filter(|name| is_port(name)) != self.primary.as_ref() => {
+                self.joining = None;
+            }
+            _ => {}
+        }
+        self.primary = primary.filter(is_port);
+        self.joined = None;
+        let Some(joining) = self.joining.filter(|_| self.model.settled) else { return };
+        if after.ports.iter().any(|port| port.id == joining && port.usable && port.link) {
+            let is_order = matches!(event, Event::Activate { .. } | Event::ChooseAgain);
+            assert!(is_order || after.active == Some(joining), "{joining} joined: {event:?} {after:?}");
+            self.joining = None;
+            self.joined = Some(joining);
+        }
+    }
+
     /// A port that could have stayed active yields only to one that the owner chose, or that is preferred and may.
     fn check_choice(&mut self, event: &Event, table: &Ports, before: &AggregateStatus, after: &AggregateStatus) {
         let usable = |id: PortId| after.ports.iter().any(|port| port.id == id && port.usable);
@@ -393,6 +430,10 @@ impl Run {
                 assert!(usable.map(|port| merit(port.id)).all(|other| other <= merit(to)), "{to} is not the best");
             }
             Event::Configure(_) if primary(to) => {}
+            _ if self.joined == Some(to) => {
+                self.trace.joined += 1;
+                self.passed_over.clear();
+            }
             _ => {
                 self.trace.preferred += 1;
                 let (old, new) = (self.settings(from), self.settings(to));

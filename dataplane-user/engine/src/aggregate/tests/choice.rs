@@ -289,13 +289,19 @@ fn where_all_ports_carry_traffic_there_is_no_choice_to_give_up() {
 
 #[test]
 fn a_primary_that_joins_later_takes_over_when_it_is_usable() {
-    let mut bench = Bench::up(AggregateConfig { primary: Some(String::from("eth9")), ..config(2) });
-    assert_eq!(bench.active(), Some(ETH0));
-    bench.event(Event::PortAdded(member(ETH2, &PortConfig::new("eth9"))));
-    assert_eq!(bench.active(), Some(ETH0), "its link is not known yet");
-    bench.link(ETH2, UP);
-    assert_eq!(bench.active(), Some(ETH2));
-    assert_eq!(bench.why(ETH0), "waits: eth9 is active and preferred (primary)");
+    for reselect in [Reselect::Always, Reselect::Failure] {
+        let mut bench = Bench::up(AggregateConfig { reselect, primary: Some(String::from("eth9")), ..config(2) });
+        assert_eq!(bench.active(), Some(ETH0));
+        bench.event(Event::PortAdded(member(ETH2, &PortConfig::new("eth9"))));
+        assert_eq!(bench.active(), Some(ETH0), "its link is not known yet");
+        bench.link(ETH2, UP);
+        assert_eq!(bench.active(), Some(ETH2));
+        assert_eq!(bench.why(ETH0), "waits: eth9 is active and preferred (primary)");
+        // It joined once; from then on the rule counts.
+        bench.link(ETH2, DOWN);
+        bench.link(ETH2, UP);
+        assert_eq!(bench.active() == Some(ETH2), reselect == Reselect::Always);
+    }
 }
 
 #[test]
