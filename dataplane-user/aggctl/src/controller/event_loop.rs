@@ -208,6 +208,8 @@ impl Controller {
 
     /// Leaves the dataplane to whoever comes next.
     pub(super) fn leave(&mut self) -> LoopControl {
+        // What came to the ports and was flushed nobody else knows of.
+        self.end_late();
         // What was changed just now is news to it.
         self.query_all();
         self.keep_disk();
@@ -217,6 +219,7 @@ impl Controller {
     /// Undoes the aggregate from within.
     pub(super) fn detach(&mut self) -> Result<(), Failure> {
         self.heartbeat.long();
+        self.end_late();
         self.mirror.bring_up_to_date(&mut self.record);
         operation::tear_down(&self.store, self.record.clone(), true)
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aggctl_common::IfIndex;
-use aggctl_kernel::gather;
+use aggctl_kernel::{gather, left::Left};
 use tracing::{info, warn};
 
 use super::Controller;
@@ -50,8 +50,18 @@ impl Controller {
             if !complete {
                 warn!("addresses or routes still come to the ports; from now on they stay there");
             }
-            (self.late, self.executor.listener) = (None, None);
+            self.end_late();
         }
+    }
+
+    /// Listens no longer. What came to a port and was flushed with an address that moved is given back to it.
+    pub(super) fn end_late(&mut self) {
+        if self.late.take().is_some() {
+            let mut left = Left::default();
+            gather::restore(&self.record, &self.record.ports, &mut self.executor, &mut left);
+            left.into_errors().iter().for_each(|error| warn!(error, "cannot give back to a port what came to it"));
+        }
+        self.executor.listener = None;
     }
 
     /// Moves what came so far; the loop must go on, so more than that waits. Says whether nothing came since.
