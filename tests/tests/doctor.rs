@@ -152,6 +152,13 @@ fn ports_that_carry_nothing_are_found(case: Case) {
     expect_one(&lab, "port-down", &["eth1"]);
     lab.host.ip("link set eth1 up");
     expect(&lab, &[]);
+    lab.host.aggctl("port set agg0 eth1,enabled=off").ok();
+    expect_one(&lab, "port-disabled", &["eth1"]);
+    lab.host.aggctl("port set agg0 eth1,enabled=on").ok();
+    lab.host.aggctl("set agg0 primary=eth7").ok();
+    expect_one(&lab, "primary-absent", &["eth7"]);
+    lab.host.aggctl("set agg0 primary=eth0").ok();
+    expect(&lab, &[]);
     lab.host.aggctl("set agg0 min-ports=2").ok();
     lab.cut("eth1");
     expect(&lab, &["too-few-ports", "port-no-carrier"]);

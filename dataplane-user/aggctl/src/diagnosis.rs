@@ -143,6 +143,7 @@ fn port_of(port: PortView, netlink: &mut Netlink, ask: &PortQuestions) -> Result
         foreign_xdp: link.as_ref().and_then(|link| link.xdp.program.clone()).filter(|_| !ours),
         link,
         name: port.name,
+        config: port.config,
         usable: port.usable,
         state: port.state,
         why: port.why,

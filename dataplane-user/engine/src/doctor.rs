@@ -105,6 +105,7 @@ const CHECKS: &[Check] = &[
     control::driver,
     ports::enough,
     ports::each,
+    ports::primary,
     reverse_path::look,
     partner::look,
     partner::vlans,

@@ -107,7 +107,7 @@ pub(super) fn links(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
             let remedy =
                 "if that is not meant so, look at cables and auto-negotiation; `reselect=better` prefers the faster";
             (Severity::Hint, remedy.to_owned())
-        } else if weighted(aggregate, &up) {
+        } else if weighted(&up) {
             (Severity::Hint, "their weights differ, too: see that they go with the speeds".to_owned())
         } else {
             let remedy = format!("`aggctl port set {} IF,weight=N` in proportion to the speeds", aggregate.name);
@@ -125,9 +125,8 @@ pub(super) fn links(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
 }
 
 /// Whether somebody has given these ports different weights.
-fn weighted(aggregate: &AggregateFacts, ports: &[&PortFacts]) -> bool {
-    let weights = aggregate.config.ports.iter().filter(|port| ports.iter().any(|known| known.name == port.name));
-    by(weights.map(|port| (port.weight, &*port.name))).len() > 1
+fn weighted(ports: &[&PortFacts]) -> bool {
+    by(ports.iter().map(|port| (port.config.weight, &*port.name))).len() > 1
 }
 
 /// Whether an interface can do something in one of these ways.
@@ -215,7 +214,7 @@ mod tests {
         let slower = |mode, weight| {
             let mut aggregate = healthy();
             aggregate.config.mode = mode;
-            aggregate.config.ports[1].weight = weight;
+            aggregate.ports[1].config.weight = weight;
             aggregate.ports[1].speed_mbps = Some(100);
             let found = examine(&facts(aggregate));
             let [finding] = found.as_slice() else { panic!("{found:?}") };

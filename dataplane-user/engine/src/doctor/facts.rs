@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aggctl_common::IfIndex;
 
 use crate::{
-    config::{AggregateConfig, Hook},
+    config::{AggregateConfig, Hook, PortConfig},
     conflict::Conflict,
     foreign::Foreign,
     host::{Host, Link, XdpProgram},
@@ -136,6 +136,8 @@ pub struct WrongPart {
 pub struct PortFacts {
     /// Its name.
     pub name: String,
+    /// Its settings.
+    pub config: PortConfig,
     /// Its interface, with [its features](super::features) and what is attached to it; `None`: gone.
     pub link: Option<Link>,
     /// Whether it may carry traffic.

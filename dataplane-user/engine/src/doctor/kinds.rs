@@ -43,6 +43,8 @@ pub const KINDS: &[&FindingKind] = &[
     &ports::GONE,
     &ports::ADMIN_DOWN,
     &ports::NO_CARRIER,
+    &ports::DISABLED,
+    &ports::NO_PRIMARY,
     &ports::UNUSABLE,
     &ports::FLAPS,
     &reverse_path::STRICT,

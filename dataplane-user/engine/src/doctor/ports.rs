@@ -40,6 +40,20 @@ pub(super) const NO_CARRIER: FindingKind = FindingKind {
     looks_at: "whether each port that is up has carrier",
     remedy: "look at cable, transceiver and the switch's port: `ethtool IF`, `ethtool -m IF`",
 };
+/// Somebody disabled a port.
+pub(super) const DISABLED: FindingKind = FindingKind {
+    id: "port-disabled",
+    severities: &[Severity::Hint],
+    looks_at: "whether a port was disabled by hand (`enabled=off`), and is still",
+    remedy: "`aggctl port set NAME IF,enabled=on`, once the work on it is done",
+};
+/// The primary is no port.
+pub(super) const NO_PRIMARY: FindingKind = FindingKind {
+    id: "primary-absent",
+    severities: &[Severity::Hint],
+    looks_at: "whether the primary is one of the ports: it may join later, or its name be mistyped",
+    remedy: "`aggctl port add NAME IF`, or `aggctl set NAME primary=` with one of its ports",
+};
 /// A port has a link and is not usable.
 pub(super) const UNUSABLE: FindingKind = FindingKind {
     id: "port-unusable",
@@ -74,6 +88,14 @@ pub(super) fn enough(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
     Vec::new()
 }
 
+/// Whether the primary is a port.
+pub(super) fn primary(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
+    let Some(primary) = aggregate.config.absent_primary() else { return Vec::new() };
+    let seen = format!("its primary {primary} is none of its ports");
+    let remedy = format!("`aggctl port add {} {primary}`, or choose another primary", aggregate.name);
+    vec![Finding::new(&NO_PRIMARY, aggregate, seen, remedy)]
+}
+
 /// What is to be said of each port.
 pub(super) fn each(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
     let one = |port: &PortFacts| state(aggregate, port).into_iter().chain(flaps(aggregate, port)).collect::<Vec<_>>();
@@ -95,6 +117,11 @@ fn state(aggregate: &AggregateFacts, port: &PortFacts) -> Option<Finding> {
             &NO_CARRIER,
             format!("{name} is up and has no carrier"),
             format!("look at its cable, its transceiver and the other end: `ethtool {name}`"),
+        ),
+        Some(_) if !port.config.enabled => (
+            &DISABLED,
+            format!("{name} was disabled by hand (enabled=off)"),
+            format!("`aggctl port set {aggregate_name} {name},enabled=on`, once the work on it is done"),
         ),
         Some(_) if !port.usable => (
             &UNUSABLE,
@@ -131,9 +158,16 @@ mod tests {
         assert_eq!(port(|port| port.link = None), ["port-gone"]);
         assert_eq!(port(|port| port.link.as_mut().unwrap().admin_up = false), ["port-down"]);
         assert_eq!(port(|port| port.link.as_mut().unwrap().carrier = false), ["port-no-carrier"]);
+        assert_eq!(port(|port| port.config.enabled = false), ["port-disabled"]);
         assert_eq!(port(|_| ()), ["port-unusable"]);
         assert_eq!(port(|port| (port.usable, port.link_failures) = (true, 10)), ["port-flaps"]);
         assert_eq!(port(|port| (port.usable, port.link_failures) = (true, 9)), [""; 0]);
+    }
+
+    #[test]
+    fn a_primary_that_is_no_port_is_told() {
+        assert_eq!(found(|facts| facts.config.primary = Some("eth7".into())), ["primary-absent"]);
+        assert_eq!(found(|facts| facts.config.primary = Some("eth1".into())), [""; 0]);
     }
 
     #[test]

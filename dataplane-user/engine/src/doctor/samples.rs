@@ -25,6 +25,7 @@ pub(super) fn healthy() -> AggregateFacts {
     let states = [PortState::Active, PortState::Standby];
     let port = |(at, (name, state)): (u32, (&str, PortState))| PortFacts {
         name: name.to_owned(),
+        config: PortConfig::new(name),
         link: Some(link(IfIndex(2 + at), name)),
         usable: true,
         state,
