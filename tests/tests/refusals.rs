@@ -120,7 +120,11 @@ const IN_USE: &[(&[&str], Bad)] = &[
         &["nft add table netdev t", "nft add chain netdev t c { type filter hook ingress device eth1 priority 0 ; }"],
         (REFUSED, "eth1", "attach agg0 --port eth0 --port eth1"),
     ),
-    (&["ip link add br7 type bridge", "ip link set br7 up"], (REFUSED, "br7", "attach agg0 --port eth0 --port br7")),
+    (
+        // Without an address of its own, which would change by itself while the host is compared.
+        &["ip link add br7 type bridge", "ip link set br7 addrgenmode none up"],
+        (REFUSED, "br7", "attach agg0 --port eth0 --port br7"),
+    ),
     (
         &["ip link add vx7 type vxlan id 7 remote 10.0.0.1 dstport 4789"],
         (REFUSED, "--force", "attach agg0 --port eth0 --port vx7"),
