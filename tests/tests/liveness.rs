@@ -253,7 +253,7 @@ fn the_socket_bears_what_is_sent_to_it(case: Case) {
     // Whatever is asked is checked as if it was typed.
     let set = |key: &str, value: &str| {
         let change = json!({"options": [{"key": key, "value": value}], "ports": {}});
-        json!({"request": "set_options", "change": change, "active_port": null})
+        json!({"request": "change", "change": change, "active_port": null})
     };
     for (request, complaint) in [
         (

@@ -362,6 +362,8 @@ fn a_program_of_somebody_else_is_not_replaced() {
             }
             assert_eq!(shown("p1"), shows);
             stranger.detach(link).unwrap();
+            // Whoever looks through all links of the kernel in this moment keeps it for as long.
+            wait_for("the stranger's program gone", SOON, || shown("p1").is_empty());
         }
         dataplane.attach_early(P1, &early("p1", XdpMode::Native, false)).unwrap();
         for theirs in [xdp::XdpMode::Skb, xdp::XdpMode::Driver] {
