@@ -20,7 +20,7 @@ use aggctl_engine::{
     spread::{SpreadMember, fallback_orders, primaries, rotation},
 };
 use aggctl_kernel::dataplane::{Dataplane, KernelTypes};
-use aggctl_tests::feature::READABLE_DEVICES;
+use aggctl_tests::{feature::READABLE_DEVICES, matrix::SOON, wait_for};
 use support::{
     attached::{Case, P0, P1, attach, attach_to, both_ways, each, ends, passes, ports},
     bench, dataplane, index, run,
@@ -41,6 +41,17 @@ fn asks(dataplane: &Dataplane) -> bool {
 
 fn set(interface: &str, state: &str) {
     run(&["ip", "link", "set", interface, state]);
+}
+
+/// Sets an interface up, and waits until the first port sends again: the kernel says of a link that it is back before a
+/// worker has put the port's queue back (`linkwatch_do_dev`, net/core/link_watch.c).
+fn set_up(interface: &str) {
+    set(interface, "up");
+    let sends = || {
+        let shown = run(&["ip", "link", "show", "dev", "p0"]);
+        shown.contains("state UP") && !shown.contains("qdisc noop ")
+    };
+    wait_for("a queue of the port", SOON, sends);
 }
 
 /// Frames that the aggregate sends leave by the port with this far end, each of them.
@@ -83,7 +94,7 @@ fn the_next_frame_takes_another_port() {
         for (cut, text) in CUTS {
             set(cut, "down");
             both_ways("q1", text);
-            set(cut, "up");
+            set_up(cut);
             both_ways("q0", "and back, since the table never changed");
         }
         set("p1", "down");
@@ -127,7 +138,7 @@ fn a_port_that_was_replaced_is_found_again() {
         run(&["ip", "link", "add", "another", "type", "veth", "peer", "name", "other"]);
         run(&["ip", "link", "add", "p0", "index", &number, "type", "veth", "peer", "name", "q0"]);
         set("p0", "up");
-        set("q0", "up");
+        set_up("q0");
         dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
         table.find_devices();
         assert_ne!(table.device(P0), 0);
@@ -139,7 +150,7 @@ fn a_port_that_was_replaced_is_found_again() {
         run(&["ip", "link", "del", "p0"]);
         run(&["ip", "link", "add", "p0", "type", "veth", "peer", "name", "q0"]);
         set("p0", "up");
-        set("q0", "up");
+        set_up("q0");
         dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
         assert_eq!(table.device(P0), 0, "not known yet: the table alone decides");
         both_ways("q0", "before it is known");
@@ -150,7 +161,7 @@ fn a_port_that_was_replaced_is_found_again() {
         both_ways("q1", "it is known now");
 
         // A name says nothing.
-        set("q0", "up");
+        set_up("q0");
         set("p0", "down");
         run(&["ip", "link", "set", "p0", "name", "renamed"]);
         run(&["ip", "link", "set", "renamed", "up"]);
@@ -230,7 +241,7 @@ fn what_is_spread_over_the_ports_takes_those_that_live() {
                     set(cut, "down");
                     assert_eq!(arriving(50), 50, "{settings:?}: {text}");
                     passes("q1", "agg0", text);
-                    set(cut, "up");
+                    set_up(cut);
                 }
                 set("q1", "down");
                 sends_by("q0", "the other one");
@@ -257,7 +268,7 @@ fn broadcast_is_taken_from_the_next_port_that_lives() {
             for (cut, text) in CUTS {
                 set(cut, "down");
                 assert!(broadcast(text), "{settings:?}: {text}");
-                set(cut, "up");
+                set_up(cut);
                 assert!(!broadcast("p0 is back"), "{settings:?}");
             }
         });
