@@ -10,6 +10,7 @@ pub mod aggctl;
 pub mod capture;
 pub mod card;
 pub mod command;
+pub mod doctor;
 pub mod feature;
 pub mod flap;
 pub mod frames;

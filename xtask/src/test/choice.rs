@@ -63,7 +63,19 @@ pub const PORTIONS: &[Portion] = &[
             (OVER_MADE, &["taken_apart_again"]),
             ("vm_vlan", &[]),
         ],
-        absent: &[HARNESS, REFUSALS, SPANNING_TREE, TRANSACTION, VLAN_GUESTS, MILLION, DOCTOR, "views", "warnings"],
+        absent: &[
+            HARNESS,
+            REFUSALS,
+            SPANNING_TREE,
+            TRANSACTION,
+            VLAN_GUESTS,
+            MILLION,
+            DOCTOR,
+            DOCTOR_OTHERS,
+            DOCTOR_TRAFFIC,
+            "views",
+            "warnings",
+        ],
         without: &[TAP, DIRECT, CONFIRM, OF_GUESTS, VIRTIO, PULLED, TEAM, BALANCES, LOADS_DIRECT],
         full: &[FAILOVER, WIRING_DIRECT, OVER, OVER_MADE],
     },
@@ -95,6 +107,8 @@ pub const PORTIONS: &[Portion] = &[
             ADOPTION,
             HOOKS,
             DOCTOR,
+            DOCTOR_OTHERS,
+            DOCTOR_TRAFFIC,
             "announcements",
             "frames",
             "guests",
@@ -121,6 +135,8 @@ pub const PORTIONS: &[Portion] = &[
             FAILOVER,
             VLAN_GUESTS,
             DOCTOR,
+            DOCTOR_OTHERS,
+            DOCTOR_TRAFFIC,
             "announcements",
             "device",
             "guests",
@@ -168,6 +184,10 @@ const TRANSACTION: &str = "transaction";
 /// What `doctor` finds: each look takes a second, and asks nothing that other kernels tell otherwise. Of bonds, which
 /// only they may have, it is tried in [`OVER`].
 const DOCTOR: &str = "doctor";
+/// The same of what others do with ports.
+const DOCTOR_OTHERS: &str = "doctor_others";
+/// The same of what passes the ports.
+const DOCTOR_TRAFFIC: &str = "doctor_traffic";
 /// Guests on VLAN devices.
 const VLAN_GUESTS: &str = "vm_guests";
 
