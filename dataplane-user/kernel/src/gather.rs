@@ -70,7 +70,7 @@ pub fn to_aggregate(
         fewest = steps.len();
         let count = record.journal.len();
         plan::note_origins(record, &steps);
-        record.journal.extend(steps.into_iter().map(|step| JournalEntry { step, begun: false }));
+        record.journal.extend(steps.into_iter().map(JournalEntry::planned));
         write(record)?;
         match carry_out(store, record, executor) {
             Ok(()) => {
