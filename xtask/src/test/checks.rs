@@ -13,7 +13,7 @@ use super::{
 /// Runs all checks that can be run here, and names the others.
 pub fn run(workspace: &Workspace, tools: &Build, report: &mut Report) {
     report.add("format", HOST, suite::check(&mut [format(workspace), format_ebpf(workspace)]));
-    report.add("line length", HOST, lines::check(&workspace.root));
+    report.add("line length", HOST, lines::check(&workspace.root, &workspace.sources()));
     report.add("clippy", HOST, suite::check(&mut [clippy(workspace)]));
     match clippy_ebpf(workspace, tools) {
         Some(command) => report.add("clippy (eBPF)", HOST, suite::check(&mut [command])),

@@ -157,6 +157,12 @@ impl fmt::Display for Report {
                 writeln!(f, "UNSTEADY in {suite} on {kernel}: {}: it failed, and held by itself", test.name)?;
             }
         }
+        for Suite { suite, kernel, tally, .. } in &self.suites {
+            let tests = tally.tests.iter().filter(|test| test.verdict == Verdict::Failed).map(|test| &test.name);
+            for failure in tally.failures.iter().chain(tests) {
+                writeln!(f, "FAILED in {suite} on {kernel}: {failure}")?;
+            }
+        }
         for (suite, reason) in &self.left_out {
             writeln!(f, "left out: {suite}: {reason}")?;
         }

@@ -44,6 +44,9 @@ pub struct Tally {
     pub unsteady: u64,
     /// What was skipped and why, each once.
     pub reasons: Vec<String>,
+    /// What failed that is no test of an executable.
+    #[serde(default)]
+    pub failures: Vec<String>,
     /// The tests that came to an end.
     pub tests: Vec<Test>,
     /// What tests say about the kernel: `uses: hook tcx`, `has: tcx`, `has not: …`, as (key, rest), each once.
@@ -57,6 +60,7 @@ impl Tally {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.unsteady += other.unsteady;
+        self.failures.extend(other.failures);
         self.tests.extend(other.tests);
         extend_once(&mut self.reasons, other.reasons);
         extend_once(&mut self.facts, other.facts);

@@ -34,8 +34,8 @@ pub fn check(commands: &mut [Command]) -> Outcome {
         match process::run(command) {
             Ok(()) => tally.passed += 1,
             Err(error) => {
-                eprintln!("{error:#}");
                 tally.failed += 1;
+                tally.failures.push(format!("{error:#}"));
             }
         }
     }

@@ -15,6 +15,8 @@ pub struct Workspace {
     pub root: PathBuf,
     /// Where cargo puts the user side (honours `CARGO_TARGET_DIR` and cargo's configuration).
     pub target: PathBuf,
+    /// The directories of the workspace's packages. That of the eBPF programs is none of them.
+    pub packages: Vec<PathBuf>,
 }
 
 impl Workspace {
@@ -35,7 +37,18 @@ impl Workspace {
         anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
         let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
         let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-        Ok(Self { root, target: target.into() })
+        let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
+        let manifests = packages.iter().filter_map(|package| package["manifest_path"].as_str());
+        let packages = manifests.filter_map(|manifest| Some(Path::new(manifest).parent()?.to_path_buf())).collect();
+        Ok(Self { root, target: target.into(), packages })
+    }
+
+    /// Where our Rust code is: the directories and files of all packages that cargo looks for code in, if they exist.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let packages = self.packages.iter().cloned().chain([self.ebpf_crate()]);
+        let places =
+            |package: PathBuf| ["src", "tests", "benches", "examples", "build.rs"].map(|place| package.join(place));
+        packages.flat_map(places).filter(|place| place.exists()).collect()
     }
 
     /// The eBPF object, in one place whatever the target directory of the user side is.
@@ -62,4 +75,21 @@ impl Workspace {
 /// The cargo that runs us, so that a toolchain that the caller chose stays the same for what we start.
 pub fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_our_code_is_found_and_nothing_that_was_built() -> Result<()> {
+        let workspace = Workspace::locate()?;
+        let sources = workspace.sources();
+        for ours in ["common/src", "dataplane-ebpf/src", "dataplane-user/kernel/src", "tests/tests", "xtask/tools/src"]
+        {
+            assert!(sources.contains(&workspace.root.join(ours)), "{ours} is not in {sources:?}");
+        }
+        assert!(sources.iter().all(|place| !workspace.target.starts_with(place)), "{sources:?}");
+        Ok(())
+    }
 }
