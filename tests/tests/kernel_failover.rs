@@ -48,29 +48,38 @@ fn lost(group: &Group, happens: impl FnOnce()) -> usize {
     usize::try_from(sent).unwrap() - arrived.len()
 }
 
-/// Both ends are aggregates that nobody controls any more, so one has to receive where the other sends.
-fn nobody_is_needed(case: Case, options: &str) {
+/// Has something happen until it costs no more frames than it may, a few times at most; mends it each time.
+#[track_caller]
+fn costs_at_most(most: usize, group: &Group, what: &str, happens: impl Fn(), mend: impl Fn()) {
+    let mut seen = Vec::new();
+    let is_good = |seen: &mut Vec<usize>| {
+        seen.push(lost(group, &happens));
+        mend();
+        seen.last() <= Some(&most)
+    };
+    assert!((0..ATTEMPTS).any(|_| is_good(&mut seen)), "{what}: more than {most} frames were lost: {seen:?}");
+    println!("{what}: {seen:?}");
+}
+
+/// Two hosts, both ends aggregates that nobody controls any more; none where the programs cannot ask the kernel.
+fn uncontrolled(case: Case, options: &str) -> Option<Group> {
     let group = Group::new(case, 2);
     for end in [&group.near, &group.far] {
         group.attach(end, options);
     }
-    if !asks(&group.near) {
-        return;
-    }
+    let asks = asks(&group.near);
     for end in [&group.near, &group.far] {
         end.kill_all();
     }
-    let most = [("the port itself", &group.near, ITSELF), ("its far end", &group.far, FAR_END)];
-    for (what, end, most) in most {
-        let mut seen = Vec::new();
-        let is_good = |seen: &mut Vec<usize>| {
-            let lost = lost(&group, || drop(end.ip("link set eth0 down")));
-            end.ip("link set eth0 up");
-            seen.push(lost);
-            lost <= most
-        };
-        assert!((0..ATTEMPTS).any(|_| is_good(&mut seen)), "{what}: more than {most} frames were lost: {seen:?}");
-        println!("{what}: {seen:?}");
+    asks.then_some(group)
+}
+
+/// Both ends have to receive where the other sends.
+fn nobody_is_needed(case: Case, options: &str) {
+    let Some(group) = uncontrolled(case, options) else { return };
+    for (what, end, most) in [("the port itself", &group.near, ITSELF), ("its far end", &group.far, FAR_END)] {
+        let set = |state: &str| drop(end.ip(&format!("link set eth0 {state}")));
+        costs_at_most(most, &group, what, || set("down"), || set("up"));
     }
 }
 
@@ -87,6 +96,18 @@ fn hash_goes_on_without_anybody(case: Case) {
 cases!(round_robin_goes_on_without_anybody: VETH_TCX, DIRECT_VETH_TCX);
 fn round_robin_goes_on_without_anybody(case: Case) {
     nobody_is_needed(case, "--mode round-robin");
+}
+
+cases!(a_link_that_comes_back_at_once_loses_no_more: VETH_TCX, DIRECT_VETH_TCX);
+fn a_link_that_comes_back_at_once_loses_no_more(case: Case) {
+    let Some(group) = uncontrolled(case, "") else { return };
+    for _ in 0..3 {
+        let flap = || {
+            group.far.ip("link set eth0 down");
+            group.far.ip("link set eth0 up");
+        };
+        costs_at_most(FAR_END, &group, "down and up", flap, || ());
+    }
 }
 
 /// The host asks the client at a steady rhythm.
