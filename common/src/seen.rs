@@ -4,14 +4,14 @@ use crate::{IfIndex, PortId, Ports, rule::PortsView};
 
 /// A table of which the kernel says which ports are alive.
 #[derive(Clone, Copy)]
-pub struct Seen {
+pub struct PortsWithLiveness {
     /// The table.
     pub ports: Ports,
     /// A bit for each slot whose port is alive.
     pub alive: u64,
 }
 
-impl PortsView for Seen {
+impl PortsView for PortsWithLiveness {
     fn usable(&self) -> u64 {
         self.ports.usable
     }

@@ -1,5 +1,5 @@
-//! `aggctl doctor`: silent where all is well, one finding for each fault of the aggregate, its ports and its controller, gone
-//! once it is mended.
+//! `aggctl doctor`: silent where all is well, one finding for each fault of the aggregate, its ports and its
+//! controller, gone once it is mended.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end at the first surprise")]
 
 use aggctl_tests::{

@@ -3,7 +3,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Destination, Ports, seen::Seen};
+use crate::{Destination, Ports, seen::PortsWithLiveness};
 
 extern crate std;
 
@@ -203,14 +203,14 @@ fn our_own_frames_do_not_come_back() {
 }
 
 /// What a broadcast that arrives on each port comes to.
-fn broadcast_on(seen: &Seen, rx_policy: RxPolicy) -> [Result<Received, DropReason>; 3] {
+fn broadcast_on(seen: &PortsWithLiveness, rx_policy: RxPolicy) -> [Result<Received, DropReason>; 3] {
     [0, 1, 2].map(|slot| received(seen, slot, rx_policy, BROADCAST, NEIGHBOUR))
 }
 
 #[test]
 fn a_dead_port_is_passed_over() {
     let ports = three();
-    let choose = |alive| choose(&Seen { ports, alive });
+    let choose = |alive| choose(&PortsWithLiveness { ports, alive });
     assert_eq!(choose(0b111), Some(PortId(0)));
     assert_eq!(choose(0b110), Some(PortId(2)), "the most preferred one");
     assert_eq!(choose(0b010), Some(PortId(1)));
@@ -221,9 +221,13 @@ fn a_dead_port_is_passed_over() {
 #[test]
 fn only_the_usable_ports_count() {
     let ports = Ports { usable: 0b110, ..three() };
-    assert_eq!(choose(&Seen { ports, alive: 0b011 }), Some(PortId(1)), "that a link is back is for the controller");
-    assert_eq!(choose(&Seen { ports, alive: 0b001 }), Some(PortId(2)), "no usable one is alive");
-    assert_eq!(choose(&Seen { ports: Ports { usable: 0, ..ports }, alive: 0b111 }), None);
+    assert_eq!(
+        choose(&PortsWithLiveness { ports, alive: 0b011 }),
+        Some(PortId(1)),
+        "that a link is back is for the controller"
+    );
+    assert_eq!(choose(&PortsWithLiveness { ports, alive: 0b001 }), Some(PortId(2)), "no usable one is alive");
+    assert_eq!(choose(&PortsWithLiveness { ports: Ports { usable: 0, ..ports }, alive: 0b111 }), None);
 }
 
 #[test]
@@ -232,10 +236,10 @@ fn the_next_living_port_delivers_and_what_the_dead_one_had_received_before_is_no
     for rx_policy in [RxPolicy::Active, RxPolicy::Designated] {
         let unwanted = Err(if rx_policy == RxPolicy::Active { DropReason::Standby } else { DropReason::Duplicate });
         let taken = Ok(Received::Aggregate);
-        assert_eq!(broadcast_on(&Seen { ports, alive: 0b111 }, rx_policy), [taken, unwanted, unwanted]);
-        assert_eq!(broadcast_on(&Seen { ports, alive: 0b110 }, rx_policy), [taken, unwanted, taken]);
-        assert_eq!(broadcast_on(&Seen { ports, alive: 0b010 }, rx_policy), [taken, taken, unwanted]);
-        assert_eq!(broadcast_on(&Seen { ports, alive: 0 }, rx_policy), [taken, unwanted, unwanted]);
+        assert_eq!(broadcast_on(&PortsWithLiveness { ports, alive: 0b111 }, rx_policy), [taken, unwanted, unwanted]);
+        assert_eq!(broadcast_on(&PortsWithLiveness { ports, alive: 0b110 }, rx_policy), [taken, unwanted, taken]);
+        assert_eq!(broadcast_on(&PortsWithLiveness { ports, alive: 0b010 }, rx_policy), [taken, taken, unwanted]);
+        assert_eq!(broadcast_on(&PortsWithLiveness { ports, alive: 0 }, rx_policy), [taken, unwanted, unwanted]);
     }
 }
 
@@ -269,7 +273,7 @@ proptest! {
 
     #[test]
     fn a_port_that_is_not_alive_counts_as_not_usable_while_another_is((ports, alive) in (any_table(), any::<u64>())) {
-        let seen = Seen { ports, alive };
+        let seen = PortsWithLiveness { ports, alive };
         // What is usable and outside the order is only known while it is active.
         let used = (ports.count as usize).min(MAX_PORTS);
         let known = ports.order[..used].iter().fold(1 << (ports.active & 63), |mask, slot| mask | PortId(*slot).bit());

@@ -21,7 +21,7 @@ use crate::{
 /// output.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Report {
+pub enum StartReport {
     /// Something the owner should know.
     Warning(String),
     /// The aggregate is in place and controlled.
@@ -30,7 +30,7 @@ pub enum Report {
     Failed(String),
 }
 
-impl Report {
+impl StartReport {
     /// Tells it. Nobody listening any more is no error: the command was interrupted.
     pub fn send(&self) {
         if let Ok(line) = serde_json::to_string(self) {
@@ -64,9 +64,9 @@ pub fn start(store: &Store, wish: Option<&[u8]>) -> Result<(), Failure> {
     let reports = guardian.stdout.take().map(BufReader::new);
     for line in reports.into_iter().flat_map(BufRead::lines) {
         match serde_json::from_str(&line?) {
-            Ok(Report::Warning(warning)) => output::warn(&warning),
-            Ok(Report::Ready) => return Ok(()),
-            Ok(Report::Failed(reason)) => return Err(Failure::Refused(reason)),
+            Ok(StartReport::Warning(warning)) => output::warn(&warning),
+            Ok(StartReport::Ready) => return Ok(()),
+            Ok(StartReport::Failed(reason)) => return Err(Failure::Refused(reason)),
             Err(error) => return Err(Failure::Refused(format!("the guardian speaks another language: {error}"))),
         }
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use aggctl_common::{DropReason, IfIndex};
 use aggctl_engine::{
     config::{AggregateConfig, Hook},
-    doctor::{AggregateFacts, Controller, Counters, Guardian, PortFacts, Sample, WrongPart, frames_of_interest},
+    doctor::{
+        AggregateFacts, ControllerFacts, FrameCounts, Guardian, PortFacts, Sample, WrongPart, frames_of_interest,
+    },
     record::Phase,
 };
 use aggctl_kernel::{
@@ -152,17 +154,17 @@ fn port_of(port: PortView, netlink: &mut Netlink, ask: &PortQuestions) -> Result
         link_failures: port.link_failures,
         foreign: port.foreign,
         share: port.share,
-        counters: port.tx_packets.zip(port.rx_packets).map(|(sent, received)| Counters { sent, received }),
+        counters: port.tx_packets.zip(port.rx_packets).map(|(sent, received)| FrameCounts { sent, received }),
         rx_drops: port.rx_drops,
         sample: None,
     })
 }
 
-fn controller(view: &ControllerView) -> Controller {
+fn controller(view: &ControllerView) -> ControllerFacts {
     match (view.pid, view.answers) {
-        (None, _) => Controller::None,
-        (Some(pid), Some(true)) => Controller::Answers(pid),
-        (Some(pid), _) => Controller::Silent(pid),
+        (None, _) => ControllerFacts::None,
+        (Some(pid), Some(true)) => ControllerFacts::Answers(pid),
+        (Some(pid), _) => ControllerFacts::Silent(pid),
     }
 }
 
@@ -189,7 +191,7 @@ fn unreadable(name: &str, problem: String) -> AggregateFacts {
         confirm_within: None,
         record_behind: None,
         record_damage: None,
-        controller: Controller::None,
+        controller: ControllerFacts::None,
         guardian: Guardian::None,
         driver_decides: None,
         asks_kernel: false,

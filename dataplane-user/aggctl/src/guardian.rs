@@ -31,7 +31,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    background::{self, Report},
+    background::{self, StartReport},
     failure::Failure,
     operation,
 };
@@ -131,7 +131,7 @@ impl Guardian {
         let record = match self.store.record() {
             Ok(Some(record)) => record,
             Ok(None) => {
-                Report::Failed(format!("the controller ended ({}) before anything was done", ended.status)).send();
+                StartReport::Failed(format!("the controller ended ({}) before anything was done", ended.status)).send();
                 if attaching && ended.in_control.is_none() {
                     self.store.remove()?;
                 }
@@ -164,7 +164,7 @@ impl Guardian {
         warn!("the controller died during attach: undoing it");
         let undone = operation::roll_back(&self.store, record);
         let outcome = undone.map_or_else(|error| error.to_string(), str::to_owned);
-        Report::Failed(format!("the controller died ({status}) during attach; {outcome}")).send();
+        StartReport::Failed(format!("the controller died ({status}) during attach; {outcome}")).send();
     }
 
     /// Starts a controller, and waits for its end. One that is stopped, spins or hangs is ended.

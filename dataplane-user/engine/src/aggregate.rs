@@ -233,7 +233,7 @@ impl Aggregate {
             }
             Event::Driver(state) => self.follow_driver(state),
             Event::MtuRefused { port, mtu, why } => self.refuse_mtu(port, mtu, why, &mut actions),
-            Event::Watched(news) => self.watched(news, &mut actions),
+            Event::Watched(reported) => self.watched(reported, &mut actions),
             Event::PortAdded(member) => self.add(member)?,
             Event::PortRemoved { port } => circumstances.removed = self.remove(port),
             Event::Activate { port } => self.activate(port)?,

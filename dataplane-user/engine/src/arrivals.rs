@@ -13,7 +13,7 @@ use aggctl_common::IfIndex;
 
 use self::items::Items;
 use crate::{
-    host::{Address, Host, Neighbour, Route},
+    host::{Address, Host, NeighbourEntry, Route},
     record::Layer3,
 };
 
@@ -26,7 +26,7 @@ const PROXY: u8 = 0x08;
 
 /// Who asked for a change, as far as the kernel says. Of IPv6 addresses it never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Author {
+pub enum ChangeAuthor {
     /// This process, through the socket that carries out steps.
     Us,
     /// Another process.
@@ -43,7 +43,7 @@ pub enum ChangedItem {
     /// A route.
     Route(Route),
     /// A neighbour.
-    Neighbour(Neighbour),
+    Neighbour(NeighbourEntry),
 }
 
 /// What was told of.
@@ -56,14 +56,14 @@ pub enum ChangeEvent {
         /// Whether it took the place of another one (`NLM_F_REPLACE`).
         instead: bool,
         /// Who asked for it.
-        by: Author,
+        by: ChangeAuthor,
     },
     /// Something was removed.
     Removed {
         /// What.
         what: ChangedItem,
         /// Who asked for it.
-        by: Author,
+        by: ChangeAuthor,
     },
     /// An interface is administratively up, or down: then it has lost what it cannot have.
     Link {
@@ -110,22 +110,22 @@ impl Arrivals {
 
     /// Has what is on an interface, and shall stay there, looked after like what comes.
     pub fn keep(&mut self, there: &Layer3) {
-        items::each(there).for_each(|what| self.added(what, false, Author::Others));
+        items::each(there).for_each(|what| self.added(what, false, ChangeAuthor::Others));
     }
 
-    fn added(&mut self, what: ChangedItem, instead: bool, by: Author) {
+    fn added(&mut self, what: ChangedItem, instead: bool, by: ChangeAuthor) {
         let counts = match &what {
-            ChangedItem::Address(_) => by != Author::Us,
+            ChangedItem::Address(_) => by != ChangeAuthor::Us,
             // Prefix routes come and go with their addresses.
             ChangedItem::Route(route) => {
-                by == Author::Others || by == Author::Kernel && route.protocol != RTPROT_KERNEL
+                by == ChangeAuthor::Others || by == ChangeAuthor::Kernel && route.protocol != RTPROT_KERNEL
             }
             ChangedItem::Neighbour(neighbour) => {
-                if !is_lasting(neighbour) && by == Author::Others {
+                if !is_lasting(neighbour) && by == ChangeAuthor::Others {
                     // A neighbour that is deleted is first told of as one that failed.
                     self.came.take(&what);
                 }
-                by != Author::Us && is_lasting(neighbour)
+                by != ChangeAuthor::Us && is_lasting(neighbour)
             }
         };
         if !counts {
@@ -139,13 +139,13 @@ impl Arrivals {
     }
 
     /// Whether a removal is its owner's wish, and not what the kernel makes of something else.
-    fn is_owners(&self, what: &ChangedItem, by: Author, flushing: bool) -> bool {
+    fn is_owners(&self, what: &ChangedItem, by: ChangeAuthor, flushing: bool) -> bool {
         match (by, what) {
-            (Author::Others, _) => true,
-            (Author::Kernel, ChangedItem::Address(Address { local: IpAddr::V6(_), link, .. })) => {
+            (ChangeAuthor::Others, _) => true,
+            (ChangeAuthor::Kernel, ChangedItem::Address(Address { local: IpAddr::V6(_), link, .. })) => {
                 !flushing && !self.down.contains(link)
             }
-            (Author::Us | Author::Kernel, _) => false,
+            (ChangeAuthor::Us | ChangeAuthor::Kernel, _) => false,
         }
     }
 
@@ -190,7 +190,7 @@ impl Arrivals {
 }
 
 /// Whether a neighbour was put there by somebody.
-fn is_lasting(neighbour: &Neighbour) -> bool {
+fn is_lasting(neighbour: &NeighbourEntry) -> bool {
     neighbour.state & PERMANENT != 0 || neighbour.flags & PROXY != 0
 }
 

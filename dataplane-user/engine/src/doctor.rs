@@ -24,7 +24,7 @@ use serde::Serialize;
 
 pub use self::{
     alike::features,
-    facts::{AggregateFacts, Controller, Counters, Facts, Guardian, KernelFacts, PortFacts, Sample, WrongPart},
+    facts::{AggregateFacts, ControllerFacts, Facts, FrameCounts, Guardian, KernelFacts, PortFacts, Sample, WrongPart},
     kinds::{FindingKind, KINDS},
     partner::{FramesOfInterest, frames_of_interest},
 };
@@ -159,7 +159,7 @@ mod tests {
     fn the_worst_comes_first() {
         let mut aggregate = healthy();
         aggregate.ports.truncate(1);
-        aggregate.controller = Controller::None;
+        aggregate.controller = ControllerFacts::None;
         let found = examine(&facts(aggregate));
         let ids: Vec<_> = found.iter().map(|finding| finding.id).collect();
         assert_eq!(ids, ["controller-absent", "port-alone"]);

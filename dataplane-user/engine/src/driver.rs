@@ -188,7 +188,7 @@ impl DriverState {
 
 /// What a driver says of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Membership {
+pub struct DriverMembership {
     /// Its link is up, by the driver's own watch and delays (bonding), or by what the driver or its daemon found
     /// (team).
     pub link: bool,
@@ -198,7 +198,7 @@ pub struct Membership {
     pub in_use: bool,
 }
 
-impl Membership {
+impl DriverMembership {
     /// Whether we may send by it in this mode.
     #[must_use]
     pub const fn is_usable(self, mode: Mode) -> bool {
@@ -263,9 +263,9 @@ mod tests {
 
     #[test]
     fn a_standby_member_is_usable_only_where_one_carries_everything() {
-        let standby = Membership { link: true, in_use: false };
+        let standby = DriverMembership { link: true, in_use: false };
         assert!(standby.is_usable(Mode::ActiveBackup) && !standby.is_usable(Mode::Hash));
-        let down = Membership { link: false, in_use: true };
+        let down = DriverMembership { link: false, in_use: true };
         assert!(!down.is_usable(Mode::ActiveBackup) && !down.is_usable(Mode::Hash));
     }
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{AggregateConfig, PortConfig},
-    driver::{DriverState, Membership},
+    driver::{DriverMembership, DriverState},
     host::MtuLimits,
-    prober::News,
+    prober::PortFindings,
 };
 
 /// Something that happened. Every event carries the whole present state of its subject, so that one may be told twice,
@@ -32,7 +32,7 @@ pub enum Event {
     /// The driver whose device the aggregate is, as an event or a query showed it. In wiring `over` only.
     Driver(DriverState),
     /// What the watches of a port beyond its link say, all of them.
-    Watched(News),
+    Watched(PortFindings),
     /// A port was added. It is not usable before its first [`Event::Link`].
     PortAdded(Member),
     /// A port is about to be removed: stop using it.
@@ -101,7 +101,7 @@ pub struct LinkState {
     /// Full duplex, if the driver knows.
     pub full_duplex: Option<bool>,
     /// What the driver says of it, in wiring `over`; `None`: it is no member of the driver's device.
-    pub membership: Option<Membership>,
+    pub membership: Option<DriverMembership>,
     /// `rx-vlan-filter` is on and cannot be switched off: only promiscuous mode lets foreign tags in.
     pub vlan_filter_fixed: bool,
 }

@@ -11,7 +11,7 @@ use std::{
 use aggctl_common::{IfIndex, Mac};
 use serde::{Deserialize, Serialize};
 
-use crate::driver::{DriverState, Membership};
+use crate::driver::{DriverMembership, DriverState};
 
 /// Key of [`Link::sysctls`]: takes IPv6 off an interface.
 pub const DISABLE_IPV6: &str = "ipv6/disable_ipv6";
@@ -35,7 +35,7 @@ pub struct Host {
     /// Nexthop objects.
     pub nexthops: Vec<Nexthop>,
     /// Neighbour and proxy entries that are worth keeping (not failed, not multicast).
-    pub neighbours: Vec<Neighbour>,
+    pub neighbours: Vec<NeighbourEntry>,
     /// What the kernel can do.
     pub capabilities: Capabilities,
 }
@@ -89,7 +89,7 @@ pub struct Link {
     pub driver: Option<DriverState>,
     /// What the driver says of it, if it is a member of such a device.
     #[serde(default)]
-    pub membership: Option<Membership>,
+    pub membership: Option<DriverMembership>,
     /// IFLA_LINK within this namespace: the device that a VLAN or macvlan is stacked on. Not set for the other end of a
     /// pair.
     pub lower: Option<IfIndex>,
@@ -120,7 +120,7 @@ pub struct Link {
     #[serde(default)]
     pub token: Option<Ipv6Addr>,
     /// Ethtool features that aggctl may switch, where the interface has them (`rx-vlan-filter`, `rx-lro`).
-    pub features: BTreeMap<String, Feature>,
+    pub features: BTreeMap<String, EthtoolFeature>,
     /// Per-interface sysctls that aggctl may set, as `ipv4/rp_filter`, `ipv6/disable_ipv6`, `ipv4/neigh/locktime`, …
     pub sysctls: BTreeMap<String, String>,
     /// What is attached to the interface's hooks.
@@ -171,7 +171,7 @@ impl fmt::Display for MtuLimits {
 
 /// An ethtool feature of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Feature {
+pub struct EthtoolFeature {
     /// Whether it is on.
     pub on: bool,
     /// Whether it cannot be changed.
@@ -278,7 +278,7 @@ pub struct Nexthop {
 
 /// A neighbour (or proxy) entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Neighbour {
+pub struct NeighbourEntry {
     /// The interface.
     pub link: IfIndex,
     /// The neighbour's address.

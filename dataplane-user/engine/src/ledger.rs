@@ -38,7 +38,7 @@ pub struct Repair {
 
 /// A defect that there is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing<'a, D> {
+pub struct StandingDefect<'a, D> {
     /// What is wrong.
     pub defect: &'a D,
     /// Since when.
@@ -51,7 +51,7 @@ pub struct Standing<'a, D> {
 
 /// What follows from a look.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due<D> {
+pub struct LedgerActions<D> {
     /// To be repaired now, in this order.
     pub repair: Vec<D>,
     /// To be told.
@@ -79,9 +79,9 @@ impl<D> Default for Ledger<D> {
 
 impl<D: Ord + Clone + Display> Ledger<D> {
     /// Takes in all that is wrong now, each with whether it may be repaired.
-    pub fn look(&mut self, now: Duration, found: impl IntoIterator<Item = (D, bool)>) -> Due<D> {
+    pub fn look(&mut self, now: Duration, found: impl IntoIterator<Item = (D, bool)>) -> LedgerActions<D> {
         let found: BTreeMap<D, bool> = found.into_iter().collect();
-        let mut due = Due { repair: Vec::new(), notices: Vec::new() };
+        let mut due = LedgerActions { repair: Vec::new(), notices: Vec::new() };
         for (defect, entry) in &mut self.entries {
             if !found.contains_key(defect) && entry.since.take().is_some() {
                 entry.why = None;
@@ -132,10 +132,10 @@ impl<D: Ord + Clone + Display> Ledger<D> {
     }
 
     /// All that is wrong now.
-    pub fn standing(&self) -> impl Iterator<Item = Standing<'_, D>> {
+    pub fn standing(&self) -> impl Iterator<Item = StandingDefect<'_, D>> {
         self.entries.iter().filter_map(|(defect, entry)| {
             let next = entry.repairable.then_some(entry.next);
-            Some(Standing { defect, since: entry.since?, why: entry.why.as_deref(), next })
+            Some(StandingDefect { defect, since: entry.since?, why: entry.why.as_deref(), next })
         })
     }
 

@@ -36,7 +36,7 @@ pub enum IgmpVersion {
 
 /// A group that is received.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Membership {
+pub struct GroupMembership {
     /// The group.
     pub group: IpAddr,
     /// The sources that were asked for, if only some were.
@@ -49,7 +49,7 @@ pub struct Memberships {
     /// How it says so, for IPv4.
     pub igmp: IgmpVersion,
     /// The groups.
-    pub groups: Vec<Membership>,
+    pub groups: Vec<GroupMembership>,
 }
 
 /// Who reports.
@@ -98,9 +98,9 @@ fn is_source_specific(group: IpAddr) -> bool {
 
 /// The records of a report. Outside of the range for it, a group is reported as received from everybody: the kernel
 /// does not say whether somebody else on this host asked for that, and filters what nobody asked for itself.
-fn records(groups: &[&Membership]) -> Vec<u8> {
+fn records(groups: &[&GroupMembership]) -> Vec<u8> {
     let mut records = Vec::new();
-    for Membership { group, sources } in groups {
+    for GroupMembership { group, sources } in groups {
         let named = if is_source_specific(*group) { &sources[..sources.len().min(SOURCES)] } else { &[] };
         let kind = if named.is_empty() { MODE_IS_EXCLUDE } else { MODE_IS_INCLUDE };
         let count = u8::try_from(named.len()).unwrap_or_default();
@@ -130,7 +130,7 @@ fn igmp(reporter: Reporter, version: IgmpVersion, group: IpAddr) -> Option<Vec<u
 }
 
 /// A report of version 3.
-fn igmpv3(reporter: Reporter, groups: &[&Membership]) -> Option<Vec<u8>> {
+fn igmpv3(reporter: Reporter, groups: &[&GroupMembership]) -> Option<Vec<u8>> {
     let records = records(groups);
     let header = MembershipReportV3Header { flags: [0; 2], num_of_records: u16::try_from(groups.len()).ok()? };
     let builder = ipv4(reporter, ALL_IGMPV3_ROUTERS)?.igmp(IgmpType::MembershipReportV3(header));
@@ -140,7 +140,7 @@ fn igmpv3(reporter: Reporter, groups: &[&Membership]) -> Option<Vec<u8>> {
 }
 
 /// A report of MLD version 2.
-fn mldv2(reporter: Reporter, groups: &[&Membership]) -> Option<Vec<u8>> {
+fn mldv2(reporter: Reporter, groups: &[&GroupMembership]) -> Option<Vec<u8>> {
     /// ICMPv6 type (RFC 3810, 5.2).
     const REPORT: u8 = 143;
     /// Hop-by-hop option "router alert: MLD" (RFC 2711), and padding.

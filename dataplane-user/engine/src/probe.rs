@@ -34,20 +34,20 @@ pub struct Asker {
 
 /// What a frame says that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct ReceivedProbe {
     /// Of which protocol it is.
-    pub protocol: Protocol,
+    pub protocol: ProbeProtocol,
     /// From which MAC.
     pub from: Mac,
     /// The VLAN by its tag; `None`: without tag, or with one that only says how urgent it is.
     pub vlan: Option<VlanId>,
     /// What it answers, if it is an answer.
-    pub answer: Option<Answer>,
+    pub answer: Option<ProbeAnswer>,
 }
 
 /// The protocol of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum ProbeProtocol {
     /// ARP.
     Arp,
     /// Neighbour discovery.
@@ -56,7 +56,7 @@ pub enum Protocol {
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ProbeAnswer {
     /// Whose address was asked for.
     pub target: IpAddr,
     /// The MAC that has it, by what it says.
@@ -145,7 +145,7 @@ fn neighbour_solicitation(mac: Mac, target: Ipv6Addr) -> Option<Vec<u8>> {
 /// Reads a frame of ARP or neighbour discovery whose outer tag, if it had one, is beside it. `None`: it is something
 /// else, or broken.
 #[must_use]
-pub fn hear(frame: &[u8], tci: Option<u16>) -> Option<Heard> {
+pub fn parse(frame: &[u8], tci: Option<u16>) -> Option<ReceivedProbe> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let ethernet = packet.link.as_ref()?.to_header()?.ethernet2()?;
     let from = Mac(ethernet.source);
@@ -153,14 +153,14 @@ pub fn hear(frame: &[u8], tci: Option<u16>) -> Option<Heard> {
     match packet.net? {
         NetSlice::Arp(arp) => {
             let arp = ArpEthIpv4Packet::try_from(arp.to_packet()).ok()?;
-            let answer = Answer {
+            let answer = ProbeAnswer {
                 target: Ipv4Addr::from(arp.sender_ipv4).into(),
                 mac: Mac(arp.sender_mac),
                 asker: Mac(arp.target_mac),
             };
             // What is flooded on its way to somebody else is addressed to them.
             let is_answer = arp.operation == ArpOperation::REPLY && ethernet.destination == arp.target_mac;
-            Some(Heard { protocol: Protocol::Arp, from, vlan, answer: is_answer.then_some(answer) })
+            Some(ReceivedProbe { protocol: ProbeProtocol::Arp, from, vlan, answer: is_answer.then_some(answer) })
         }
         NetSlice::Ipv6(ipv6) => {
             let Some(TransportSlice::Icmpv6(icmp)) = packet.transport else { return None };
@@ -169,12 +169,17 @@ pub fn hear(frame: &[u8], tci: Option<u16>) -> Option<Heard> {
                 && icmp.code_u8() == 0
                 && icmp.is_checksum_valid(header.source(), header.destination());
             let answer = match icmp.icmp_type() {
-                Icmpv6Type::NeighborAdvertisement(header) if header.solicited => advertised(icmp.payload(), from)
-                    .map(|(target, mac)| Answer { target: IpAddr::V6(target), mac, asker: Mac(ethernet.destination) }),
+                Icmpv6Type::NeighborAdvertisement(header) if header.solicited => {
+                    advertised(icmp.payload(), from).map(|(target, mac)| ProbeAnswer {
+                        target: IpAddr::V6(target),
+                        mac,
+                        asker: Mac(ethernet.destination),
+                    })
+                }
                 Icmpv6Type::NeighborAdvertisement(_) | Icmpv6Type::NeighborSolicitation => None,
                 _ => return None,
             };
-            is_sound.then_some(Heard { protocol: Protocol::Nd, from, vlan, answer })
+            is_sound.then_some(ReceivedProbe { protocol: ProbeProtocol::Nd, from, vlan, answer })
         }
         NetSlice::Ipv4(_) => None,
     }

@@ -1,10 +1,10 @@
 //! What watches of ports find out, apart from the state of the link: whom to ask when, and what to make of answers and
 //! counters.
 //!
-//! [`Prober`] has neither clock nor socket: whoever drives it tells what was received ([`Prober::heard`]) and counted
-//! ([`Prober::counted`]), asks it for what to send ([`Prober::turn`]), and hands its findings ([`Prober::news`]) to the
-//! [`Aggregate`](crate::aggregate::Aggregate), which decides. What has arrived must be told before a turn: nobody is
-//! judged by an answer that waits to be read.
+//! [`Prober`] has neither clock nor socket: whoever drives it tells what was received ([`Prober::on_received`]) and
+//! counted ([`Prober::counted`]), asks it for what to send ([`Prober::turn`]), and hands its findings
+//! ([`Prober::findings`]) to the [`Aggregate`](crate::aggregate::Aggregate), which decides. What has arrived must be
+//! told before a turn: nobody is judged by an answer that waits to be read.
 //!
 //! A watch begins anew whenever the link of its port was lost ([`ProbedPort::epoch`]): it is not well then until it has
 //! found the port well. One that begins while its port is at work ([`ProbedPort::trusted`]) is well until it has found
@@ -24,15 +24,15 @@ use std::{
 
 use aggctl_common::{IfIndex, Mac, PortId};
 use traffic::Reception;
-use watching::Watching;
+use watching::RunningWatch;
 
 use crate::{
-    probe::{Asker, Heard},
+    probe::{Asker, ReceivedProbe},
     vlan::VlanConfig,
     watches::WatchConfig,
 };
 
-pub use exchange::{Counted, Finding, News, ProbeWish, ProbedPort, Seen, ToSend};
+pub use exchange::{Counted, PortFindings, ProbeWish, ProbedPort, ToSend, WatchFinding, WatchReport};
 
 /// The watches of all ports.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub struct Prober {
 #[derive(Debug)]
 struct Probed {
     port: ProbedPort,
-    watches: Vec<Watching>,
+    watches: Vec<RunningWatch>,
     /// When it received something last.
     received: Reception,
     /// What was told of it last.
@@ -66,18 +66,18 @@ impl Prober {
             let came_up = port.up && old.as_ref().is_none_or(|old| !old.port.up);
             let kept = old.as_mut().map(|old| std::mem::take(&mut old.watches)).unwrap_or_default();
             let mut kept: Vec<_> = kept.into_iter().map(Some).collect();
-            let take = |watch: &WatchConfig, kept: &mut Vec<Option<Watching>>| {
+            let take = |watch: &WatchConfig, kept: &mut Vec<Option<RunningWatch>>| {
                 kept.iter_mut().find(|old| old.as_ref().is_some_and(|old| old.watch() == watch)).and_then(Option::take)
             };
             let begun = |watch: &WatchConfig| match take(watch, &mut kept) {
-                Some(Watching::Asking(mut asking)) => {
+                Some(RunningWatch::Targets(mut asking)) => {
                     if came_up {
                         asking.go_on(now);
                     }
-                    Watching::Asking(asking)
+                    RunningWatch::Targets(asking)
                 }
                 Some(old) => old,
-                None => Watching::begin(now, watch, &port),
+                None => RunningWatch::begin(now, watch, &port),
             };
             let watches: Vec<_> = port.watches.iter().map(begun).collect();
             let mut received = old.as_ref().map(|old| old.received).unwrap_or_default();
@@ -90,18 +90,18 @@ impl Prober {
     }
 
     /// Takes in a frame that a port received.
-    pub fn heard(&mut self, now: Duration, port: PortId, heard: &Heard) {
+    pub fn on_received(&mut self, now: Duration, port: PortId, received: &ReceivedProbe) {
         let Some(probed) = self.ports.get_mut(&port) else { return };
         // What we sent ourselves proves nothing, from whichever port it comes back.
-        let is_own = heard.from == self.mac || heard.from == probed.port.mac;
+        let is_own = received.from == self.mac || received.from == probed.port.mac;
         if is_own {
             return;
         }
         let (carries, mac) = (probed.port.carries, probed.port.mac);
         for watching in &mut probed.watches {
-            if let Watching::Asking(asking) = watching {
+            if let RunningWatch::Targets(asking) = watching {
                 let asker = asker(asking.watch(), carries, mac, self.mac);
-                asking.heard(now, heard, asker.mac, carries, &self.vlan);
+                asking.on_received(now, received, asker.mac, carries, &self.vlan);
             }
         }
     }
@@ -126,9 +126,9 @@ impl Prober {
             let carries = probed.port.carries;
             for watching in &mut probed.watches {
                 match watching {
-                    Watching::Asking(asking) if grew => asking.received(now, carries),
-                    Watching::Counting(counting) => counting.counted(now, counted.errors),
-                    Watching::Asking(_) | Watching::Listening(_) => {}
+                    RunningWatch::Targets(asking) if grew => asking.received(now, carries),
+                    RunningWatch::Errors(counting) => counting.counted(now, counted.errors),
+                    RunningWatch::Targets(_) | RunningWatch::Traffic(_) => {}
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Prober {
         let all: Vec<_> = up.map(|probed| (probed.port.id, probed.received)).collect();
         for probed in self.ports.values_mut().filter(|probed| probed.port.up) {
             for watching in &mut probed.watches {
-                if let Watching::Listening(listening) = watching {
+                if let RunningWatch::Traffic(listening) = watching {
                     let others = all.iter().filter(|(id, _)| *id != probed.port.id).map(|(_, received)| *received);
                     listening.judge(now, probed.received, others);
                 }
@@ -151,13 +151,13 @@ impl Prober {
             let ProbedPort { id, carries, mac, .. } = probed.port;
             for watching in &mut probed.watches {
                 match watching {
-                    Watching::Asking(asking) => {
+                    RunningWatch::Targets(asking) => {
                         let asker = asker(asking.watch(), carries, mac, self.mac);
                         let questions = asking.turn(now, asker, &self.vlan);
                         frames.extend(questions.into_iter().map(|frame| ToSend { port: id, frame }));
                     }
-                    Watching::Counting(counting) => counting.turn(now),
-                    Watching::Listening(_) => {}
+                    RunningWatch::Errors(counting) => counting.turn(now),
+                    RunningWatch::Traffic(_) => {}
                 }
             }
         }
@@ -165,21 +165,21 @@ impl Prober {
     }
 
     /// What the watches say of each port of which they say something else than they said last.
-    pub fn news(&mut self) -> Vec<News> {
+    pub fn findings(&mut self) -> Vec<PortFindings> {
         let mut all = Vec::new();
         for probed in self.ports.values_mut() {
-            let says: Vec<_> = probed.watches.iter().map(Watching::is_up).collect();
+            let says: Vec<_> = probed.watches.iter().map(RunningWatch::is_up).collect();
             if says == probed.told {
                 continue;
             }
             probed.told = says;
-            let finding = |watching: &Watching| Finding {
+            let finding = |watching: &RunningWatch| WatchFinding {
                 watch: watching.watch().clone(),
                 up: watching.is_up(),
                 why: watching.why(),
             };
             let findings = probed.watches.iter().map(finding).collect();
-            all.push(News { port: probed.port.id, epoch: probed.port.epoch, findings });
+            all.push(PortFindings { port: probed.port.id, epoch: probed.port.epoch, findings });
         }
         all
     }
@@ -189,9 +189,9 @@ impl Prober {
     pub fn deadline(&self) -> Option<Duration> {
         let up = self.ports.values().filter(|probed| probed.port.up);
         let own = up.flat_map(|probed| &probed.watches).filter_map(|watching| match watching {
-            Watching::Asking(asking) => Some(asking.due()),
-            Watching::Counting(counting) => counting.due(),
-            Watching::Listening(_) => None,
+            RunningWatch::Targets(asking) => Some(asking.due()),
+            RunningWatch::Errors(counting) => counting.due(),
+            RunningWatch::Traffic(_) => None,
         });
         own.chain(self.counters_due()).min()
     }
@@ -199,18 +199,18 @@ impl Prober {
     /// What each watch of each port has seen, for people. `now_ms`: the same moment in milliseconds since the Unix
     /// epoch.
     #[must_use]
-    pub fn seen(&self, now: Duration, now_ms: u64) -> BTreeMap<PortId, Vec<Seen>> {
+    pub fn reports(&self, now: Duration, now_ms: u64) -> BTreeMap<PortId, Vec<WatchReport>> {
         let ago = |at: Duration| u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
         let unix = |at: Duration| now_ms.saturating_sub(ago(at));
-        let seen = |watching: &Watching| Seen {
+        let reports = |watching: &RunningWatch| WatchReport {
             watch: watching.watch().clone(),
             why: watching.why(),
             targets: match watching {
-                Watching::Asking(asking) => asking.seen(unix),
-                Watching::Listening(_) | Watching::Counting(_) => Vec::new(),
+                RunningWatch::Targets(asking) => asking.targets(unix),
+                RunningWatch::Traffic(_) | RunningWatch::Errors(_) => Vec::new(),
             },
         };
-        self.ports.iter().map(|(id, probed)| (*id, probed.watches.iter().map(seen).collect())).collect()
+        self.ports.iter().map(|(id, probed)| (*id, probed.watches.iter().map(reports).collect())).collect()
     }
 
     fn counters_due(&self) -> Option<Duration> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{AggregateConfig, Device, Hook, PortConfig, XdpMode},
     event::OwnFlags,
-    host::{Address, Host, Link, Neighbour, Nexthop, Route},
+    host::{Address, Host, Link, NeighbourEntry, Nexthop, Route},
     identity::Identity,
     plan::Step,
 };
@@ -182,7 +182,7 @@ pub struct Layer3 {
     /// Nexthop objects that leave by it.
     pub nexthops: Vec<Nexthop>,
     /// Its neighbours.
-    pub neighbours: Vec<Neighbour>,
+    pub neighbours: Vec<NeighbourEntry>,
 }
 
 impl Layer3 {

@@ -50,7 +50,7 @@ pub struct Rules<'a> {
 
 /// Why a port waits, although it is usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waits {
+pub enum WaitReason {
     /// The active port is preferred to it.
     LessPreferred,
     /// It is not preferred to the active port, nor the other way round.
@@ -83,29 +83,29 @@ impl Rules<'_> {
 
     /// Why `other` does not take over from the usable port `active`; `None` if it does, all else being equal.
     #[must_use]
-    pub fn waits(&self, active: &Candidate<'_>, other: &Candidate<'_>) -> Option<Waits> {
+    pub fn waits(&self, active: &Candidate<'_>, other: &Candidate<'_>) -> Option<WaitReason> {
         let (merit, against) = (self.merit(other.config), self.merit(active.config));
         if merit < against {
-            return Some(Waits::LessPreferred);
+            return Some(WaitReason::LessPreferred);
         }
         if merit == against {
-            return Some(Waits::Equal);
+            return Some(WaitReason::Equal);
         }
         if active.config.sticky {
-            return Some(Waits::Sticky);
+            return Some(WaitReason::Sticky);
         }
         match self.reselect {
-            Reselect::Failure => return Some(Waits::UntilFailure),
-            Reselect::Better if !faster(other, active) => return Some(Waits::NotBetter),
+            Reselect::Failure => return Some(WaitReason::UntilFailure),
+            Reselect::Better if !faster(other, active) => return Some(WaitReason::NotBetter),
             Reselect::Better | Reselect::Always => {}
         }
         if other.passed_over {
-            return Some(Waits::PassedOver);
+            return Some(WaitReason::PassedOver);
         }
         if other.failing {
-            return Some(Waits::Failing);
+            return Some(WaitReason::Failing);
         }
-        other.held.then_some(Waits::Held)
+        other.held.then_some(WaitReason::Held)
     }
 }
 

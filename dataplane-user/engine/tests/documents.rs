@@ -8,7 +8,7 @@ use std::{env, fs, path::Path};
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
     doctor::{FindingKind, KINDS},
-    options::{GROUPS, HasOptions, Live, OptionGroup, OptionRow, Orders, find},
+    options::{GROUPS, HasOptions, Live, LiveRequests, OptionGroup, OptionRow, find},
     watches::{WatchConfig, WatchKind},
 };
 
@@ -84,11 +84,11 @@ fn findings() -> String {
 }
 
 fn orders() -> String {
-    let line = |row: &OptionRow<Orders>| {
+    let line = |row: &OptionRow<LiveRequests>| {
         let syntax = format!("{}={}", row.name, row.kind.metavar());
         format!("| `{syntax}` | {} | {} |\n", explained(row), code(row.aliases.iter().copied()))
     };
-    let lines: String = Orders::rows().map(line).collect();
+    let lines: String = LiveRequests::rows().map(line).collect();
     format!("| key | what it does | other names |\n| --- | --- | --- |\n{lines}")
 }
 
@@ -163,7 +163,7 @@ fn names() -> String {
             head.names.iter().skip(usize::from(head.value.is_none())).map(move |name| value(name))
         })
     });
-    let mut pairs: Vec<_> = of::<AggregateConfig>("").into_iter().chain(heads).chain(of::<Orders>("")).collect();
+    let mut pairs: Vec<_> = of::<AggregateConfig>("").into_iter().chain(heads).chain(of::<LiveRequests>("")).collect();
     pairs.extend(of::<PortConfig>("port: "));
     pairs.extend(of::<WatchConfig>("watch: "));
     let kinds = WatchKind::ALL.iter().filter(|(kind, _)| *kind != WatchKind::Link);

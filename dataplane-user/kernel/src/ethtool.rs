@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, os::fd::AsRawFd, os::fd::OwnedFd};
 
-use aggctl_engine::host::Feature;
+use aggctl_engine::host::EthtoolFeature;
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, socket_with},
@@ -67,7 +67,7 @@ pub fn settings(link: &str) -> Result<Option<LinkSettings>, KernelError> {
 /// # Errors
 ///
 /// What the kernel refuses, but for "not supported".
-pub fn features(link: &str, wanted: &[&str]) -> Result<BTreeMap<String, Feature>, KernelError> {
+pub fn features(link: &str, wanted: &[&str]) -> Result<BTreeMap<String, EthtoolFeature>, KernelError> {
     match Ethtool::open().and_then(|ethtool| ethtool.features(link, wanted)) {
         Ok(features) => Ok(features),
         Err(failure) if failure.is(&[Errno::OPNOTSUPP]) => Ok(BTreeMap::new()),
@@ -150,7 +150,7 @@ impl Ethtool {
         })
     }
 
-    fn features(&self, link: &str, wanted: &[&str]) -> Result<BTreeMap<String, Feature>, CallFailure> {
+    fn features(&self, link: &str, wanted: &[&str]) -> Result<BTreeMap<String, EthtoolFeature>, CallFailure> {
         let names = self.feature_names(link)?;
         let blocks = self.feature_blocks(link, names.len())?;
         let known = names.iter().enumerate().filter(|(_, name)| wanted.contains(&name.as_str()));
@@ -225,7 +225,7 @@ fn word(count: usize) -> u32 {
 }
 
 /// Bit `bit` of the blocks that the kernel described.
-fn feature(blocks: &[u32], bit: usize) -> Feature {
+fn feature(blocks: &[u32], bit: usize) -> EthtoolFeature {
     let is = |field: usize| blocks.get(4 * (bit / 32) + field).is_some_and(|block| block >> (bit % 32) & 1 == 1);
-    Feature { on: is(2), fixed: !is(0) || is(3) }
+    EthtoolFeature { on: is(2), fixed: !is(0) || is(3) }
 }

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use crate::{
     error::KernelError,
     execute::Executor,
-    left::Left,
+    left::Leftovers,
     snapshot::glance,
     state::Store,
     transaction::{self, TransactionError},
@@ -110,7 +110,7 @@ fn leave_out(host: &mut Host, step: &Step) {
 /// Carries out the steps of a detach up to the removal of the aggregate, looks again until the aggregate has nothing
 /// that a port should get, removes it, and gives to the ports what came to it at the last moment. Never stops at an
 /// error.
-pub fn to_ports(record: &mut Record, steps: &[Step], executor: &mut Executor, left: &mut Left) {
+pub fn to_ports(record: &mut Record, steps: &[Step], executor: &mut Executor, left: &mut Leftovers) {
     let (moves, removal) = steps.split_at(removal_of(steps));
     left.carry_out(moves, executor);
     let is_device = |step: &Step| matches!(step, Step::Link(LinkStep::Pair { .. } | LinkStep::Bond { .. }));
@@ -150,7 +150,7 @@ fn more_to_move(record: &Record, executor: &mut Executor) -> Result<Option<(Vec<
 }
 
 /// Gives to the ports what came to the aggregate after the last look, and went with it.
-fn last_moment(record: &mut Record, executor: &mut Executor, left: &mut Left) -> Result<(), KernelError> {
+fn last_moment(record: &mut Record, executor: &mut Executor, left: &mut Leftovers) -> Result<(), KernelError> {
     let (_, arrivals) = executor.look()?;
     let host = glance(&mut executor.netlink)?;
     record.last_seen = plan::given(&host, record, record.index, &arrivals.of(record.index));
@@ -197,7 +197,7 @@ impl Return {
     }
 
     /// Gives to a port what the aggregate, of which all that is ours was taken, still has or had.
-    pub fn hand_back(&mut self, record: &Record, executor: &mut Executor, left: &mut Left) {
+    pub fn hand_back(&mut self, record: &Record, executor: &mut Executor, left: &mut Leftovers) {
         if self.aggregate == IfIndex::NONE {
             return;
         }
@@ -220,7 +220,7 @@ impl Return {
 }
 
 /// Gives to ports again what came to them and was flushed.
-pub fn restore(record: &Record, ports: &[PortRecord], executor: &mut Executor, left: &mut Left) {
+pub fn restore(record: &Record, ports: &[PortRecord], executor: &mut Executor, left: &mut Leftovers) {
     executor.receive_events(false);
     let arrivals = executor.arrivals();
     match glance(&mut executor.netlink) {

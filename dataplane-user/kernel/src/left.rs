@@ -16,14 +16,14 @@ use crate::{
 
 /// What is left to be undone.
 #[derive(Debug, Default)]
-pub struct Left {
+pub struct Leftovers {
     /// The steps, in the order in which it was tried.
     steps: Vec<Step>,
     /// Why they could not be undone, and what else went wrong.
     errors: Vec<String>,
 }
 
-impl Left {
+impl Leftovers {
     /// Carries out steps of which each undoes something, and never stops at an error.
     pub fn carry_out(&mut self, steps: &[Step], executor: &mut Executor) {
         for step in steps {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aggctl_common::IfIndex;
-use aggctl_engine::membership::{IgmpVersion, Membership, Memberships};
+use aggctl_engine::membership::{GroupMembership, IgmpVersion, Memberships};
 
 use crate::error::KernelError;
 
@@ -29,7 +29,7 @@ pub fn memberships() -> Result<BTreeMap<IfIndex, Memberships>, KernelError> {
     sources.extend(self::sources(&read("mcfilter6")?, v6));
     let mut all = igmp(&read("igmp")?);
     for (index, group) in read("igmp6")?.lines().filter_map(igmp6) {
-        all.entry(index).or_default().groups.push(Membership { group, sources: Vec::new() });
+        all.entry(index).or_default().groups.push(GroupMembership { group, sources: Vec::new() });
     }
     for (index, memberships) in &mut all {
         for membership in &mut memberships.groups {
@@ -70,7 +70,7 @@ fn igmp(text: &str) -> BTreeMap<IfIndex, Memberships> {
             && let Some(group) = first.and_then(|group| u32::from_str_radix(group, 16).ok())
         {
             let group = IpAddr::from(group.to_ne_bytes());
-            all.entry(index).or_default().groups.push(Membership { group, sources: Vec::new() });
+            all.entry(index).or_default().groups.push(GroupMembership { group, sources: Vec::new() });
         }
     }
     all
@@ -123,7 +123,7 @@ mod tests {
         );
         let all = igmp(&text);
         assert_eq!(all.keys().copied().collect::<Vec<_>>(), [IfIndex(1), IfIndex(4)]);
-        let expected = Membership { group: IpAddr::from([239, 1, 2, 3]), sources: Vec::new() };
+        let expected = GroupMembership { group: IpAddr::from([239, 1, 2, 3]), sources: Vec::new() };
         assert_eq!(all[&IfIndex(4)], Memberships { igmp: IgmpVersion::V2, groups: vec![expected] });
         assert_eq!(all[&IfIndex(1)].igmp, IgmpVersion::V3);
     }

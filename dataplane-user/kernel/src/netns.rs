@@ -18,7 +18,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-pub use self::{others::find_elsewhere, private::Namespace};
+pub use self::{others::find_elsewhere, private::PrivateNamespace};
 use crate::error::KernelError;
 
 /// `SO_NETNS_COOKIE`.

@@ -14,7 +14,7 @@ use std::{
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     probe,
-    prober::{Counted, News, ProbeWish, ProbedPort, Prober, Seen},
+    prober::{Counted, PortFindings, ProbeWish, ProbedPort, Prober, WatchReport},
     watches::{Counts, WatchConfig},
 };
 use rustix::{
@@ -40,14 +40,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 const MOST: usize = 1024;
 
 /// What all watches have seen, port by port.
-type Report = BTreeMap<PortId, Vec<Seen>>;
+type Report = BTreeMap<PortId, Vec<WatchReport>>;
 
 /// The watches at work. They end when it is dropped.
 #[derive(Debug)]
 pub struct Probing {
     wishes: mpsc::Sender<ProbeWish>,
     wake: Arc<OwnedFd>,
-    news: UnboundedReceiver<News>,
+    findings: UnboundedReceiver<PortFindings>,
     report: Arc<Mutex<Report>>,
     /// What was wished for last.
     wished: ProbeWish,
@@ -64,7 +64,7 @@ impl Probing {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let wake = Arc::new(eventfd(0, flags).map_err(refused("make an event counter"))?);
         let (wishes, wished) = mpsc::channel();
-        let (tell, news) = unbounded_channel();
+        let (tell, findings) = unbounded_channel();
         let report = Arc::default();
         let worker = Worker {
             prober: Prober::default(),
@@ -79,7 +79,7 @@ impl Probing {
         };
         let spawned = thread::Builder::new().name("watches".to_owned()).spawn(move || worker.run());
         spawned.map_err(|error| KernelError::refused("watches", "start a thread", error))?;
-        Ok(Self { wishes, wake, news, report, wished: ProbeWish::default() })
+        Ok(Self { wishes, wake, findings, report, wished: ProbeWish::default() })
     }
 
     /// Watches this from now on.
@@ -94,9 +94,9 @@ impl Probing {
 
     /// What watches say, as soon as one says something else than before; never, if they ended. May be given up and
     /// called again.
-    pub async fn news(&mut self) -> News {
-        match self.news.recv().await {
-            Some(news) => news,
+    pub async fn findings(&mut self) -> PortFindings {
+        match self.findings.recv().await {
+            Some(findings) => findings,
             None => std::future::pending().await,
         }
     }
@@ -127,7 +127,7 @@ struct Worker {
     clock: Instant,
     wishes: mpsc::Receiver<ProbeWish>,
     wake: Arc<OwnedFd>,
-    tell: UnboundedSender<News>,
+    tell: UnboundedSender<PortFindings>,
     report: Arc<Mutex<Report>>,
     sockets: BTreeMap<PortId, ProbeSocket>,
     netlink: Netlink,
@@ -190,8 +190,8 @@ impl Worker {
         for (port, socket) in &self.sockets {
             for _ in 0..MOST {
                 let Some(frame) = socket.receive() else { break };
-                if let Some(heard) = probe::hear(frame.octets(), frame.tci()) {
-                    self.prober.heard(self.clock.elapsed(), *port, &heard);
+                if let Some(received) = probe::parse(frame.octets(), frame.tci()) {
+                    self.prober.on_received(self.clock.elapsed(), *port, &received);
                 }
             }
         }
@@ -205,12 +205,12 @@ impl Worker {
                 socket.send(&question.frame);
             }
         }
-        for news in self.prober.news() {
+        for findings in self.prober.findings() {
             // The loop may have ended.
-            let _ = self.tell.send(news);
+            let _ = self.tell.send(findings);
         }
         let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        let seen = self.prober.seen(self.now(), u64::try_from(now_ms).unwrap_or(u64::MAX));
+        let seen = self.prober.reports(self.now(), u64::try_from(now_ms).unwrap_or(u64::MAX));
         *self.report.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 

@@ -9,7 +9,7 @@ use tracing::warn;
 use crate::{
     execute::Executor,
     gather::{self, Return},
-    left::Left,
+    left::Leftovers,
     state::Store,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 /// All that could not be undone.
 pub fn roll_back(store: &Store, record: &mut Record, executor: &mut Executor) -> Result<usize, Vec<String>> {
     let steps: Vec<_> = plan::rollback(record).cloned().collect();
-    let mut left = Left::default();
+    let mut left = Leftovers::default();
     let mut others = Return::of(executor);
     for step in &steps {
         if matches!(step, Step::Link(LinkStep::Pair { .. } | LinkStep::Bond { .. })) {
@@ -53,7 +53,7 @@ pub fn tear_down(
     if let Err(error) = store.keep(record) {
         warn!(%error, "cannot write down in the kernel that a detach has begun");
     }
-    let mut left = Left::default();
+    let mut left = Leftovers::default();
     gather::to_ports(record, steps, executor, &mut left);
     left.finish(store, record)
 }

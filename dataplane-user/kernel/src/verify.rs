@@ -92,7 +92,7 @@ impl Look<'_> {
     fn expected(&self, executor: &Executor) -> Expected {
         let record = self.record;
         Expected {
-            ends: executor.ends(record.device, record.index, record.peer_index),
+            pair: executor.wired_pair(record.device, record.index, record.peer_index),
             ports: self.ports.iter().map(|(port, index, _)| (*port, *index)).collect(),
             hook: record.hook,
         }

@@ -18,12 +18,14 @@ use aggctl_engine::{
     config::{Hook, Wiring},
     settings::Settings,
 };
-use aggctl_kernel::dataplane::{Dataplane, DataplaneDefect, DataplaneError, DropCount, Ends, Expected, ProgramRole};
+use aggctl_kernel::dataplane::{
+    Dataplane, DataplaneDefect, DataplaneError, DropCount, Expected, ProgramRole, WiredPair,
+};
 use aggctl_tests::wait;
 use support::{
     BPFFS,
     attached::{
-        Case, P0, P1, attach, attach_to, attached_programs, both_ways, detach, each, ends, expected, ports, sender,
+        Case, P0, P1, attach, attach_to, attached_programs, both_ways, detach, each, expected, pair, ports, sender,
     },
     index, namespace, run, table,
     wire::{self, UNICAST, Wire},
@@ -153,7 +155,7 @@ fn defects_are_found_and_repaired() {
         repair();
 
         if case.wiring == Wiring::Direct {
-            let peer = ends(case).peer;
+            let peer = pair(case).peer;
             let filters = || run(&["tc", "filter", "del", "dev", "agg0-peer", "ingress"]);
             match case.hook {
                 Hook::Tcx => std::fs::remove_file(format!("{BPFFS}/agg0/link-relay")).unwrap(),
@@ -245,7 +247,7 @@ fn an_interface_that_went_away_is_no_obstacle() {
             dataplane.defects(&expected_with(gone, case)).unwrap(),
             [DataplaneDefect::NotAttached { role: ProgramRole::Rx(P1), index: gone }]
         );
-        let refusal = dataplane.attach_rx(P1, gone, &ends(case), case.hook).unwrap_err();
+        let refusal = dataplane.attach_rx(P1, gone, &pair(case), case.hook).unwrap_err();
         assert!(matches!(refusal, DataplaneError::NoInterface(at) if at == gone), "{refusal}");
 
         // It comes back with another number, into the same slot.
@@ -266,9 +268,9 @@ fn an_interface_that_went_away_is_no_obstacle() {
         dataplane.detach_rx(P0, index("p0"), case.hook).unwrap();
 
         // The peer goes with the aggregate; nobody knows its number any more.
-        let pair = ends(case);
+        let pair = pair(case);
         run(&["ip", "link", "del", "agg0"]);
-        let nobody = Ends { aggregate: IfIndex::NONE, peer: IfIndex::NONE, ..pair };
+        let nobody = WiredPair { aggregate: IfIndex::NONE, peer: IfIndex::NONE, ..pair };
         dataplane.detach_tx(&nobody, case.hook).unwrap();
         dataplane.detach_relay(&nobody, case.hook).unwrap();
         dataplane.remove().unwrap();
@@ -276,5 +278,5 @@ fn an_interface_that_went_away_is_no_obstacle() {
 }
 
 fn expected_with(p1: IfIndex, case: Case) -> Expected {
-    Expected { ends: ends(case), ports: vec![(P0, index("p0")), (P1, p1)], hook: case.hook }
+    Expected { pair: pair(case), ports: vec![(P0, index("p0")), (P1, p1)], hook: case.hook }
 }

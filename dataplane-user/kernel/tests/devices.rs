@@ -22,7 +22,7 @@ use aggctl_engine::{
 use aggctl_kernel::dataplane::{Dataplane, KernelTypes};
 use aggctl_tests::{feature::READABLE_DEVICES, matrix::SOON, wait_for};
 use support::{
-    attached::{Case, P0, P1, attach, attach_to, both_ways, each, ends, passes, ports},
+    attached::{Case, P0, P1, attach, attach_to, both_ways, each, pair, passes, ports},
     bench, dataplane, index, run,
     wire::{self, UNICAST, Wire},
 };
@@ -139,7 +139,7 @@ fn a_port_that_was_replaced_is_found_again() {
         run(&["ip", "link", "add", "p0", "index", &number, "type", "veth", "peer", "name", "q0"]);
         set("p0", "up");
         set_up("q0");
-        dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
+        dataplane.attach_rx(P0, index("p0"), &pair(case), case.hook).unwrap();
         table.find_devices();
         assert_ne!(table.device(P0), 0);
         both_ways("q0", "the new one");
@@ -151,7 +151,7 @@ fn a_port_that_was_replaced_is_found_again() {
         run(&["ip", "link", "add", "p0", "type", "veth", "peer", "name", "q0"]);
         set("p0", "up");
         set_up("q0");
-        dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
+        dataplane.attach_rx(P0, index("p0"), &pair(case), case.hook).unwrap();
         assert_eq!(table.device(P0), 0, "not known yet: the table alone decides");
         both_ways("q0", "before it is known");
         table.publish(&Ports { usable: P1.bit(), ..ports() });

@@ -17,7 +17,7 @@ use aya::programs::{
 };
 use support::{
     BPFFS,
-    attached::{Case, P0, P1, attach, attach_to, attached_programs, both_ways, detach, each, ends, expected, ports},
+    attached::{Case, P0, P1, attach, attach_to, attached_programs, both_ways, detach, each, expected, pair, ports},
     bench,
     foreign::{self, FOREIGN_LENGTH},
     index, namespace, run,
@@ -96,10 +96,10 @@ fn a_standby_port_drops_and_counts() {
             ],
         );
         // Swapping the program keeps the count; a port that joins starts from zero.
-        dataplane.attach_rx(P1, index("p1"), &ends(case), case.hook).unwrap();
+        dataplane.attach_rx(P1, index("p1"), &pair(case), case.hook).unwrap();
         assert_eq!(dataplane.drops().unwrap().len(), 2);
         dataplane.detach_rx(P1, index("p1"), case.hook).unwrap();
-        dataplane.attach_rx(P1, index("p1"), &ends(case), case.hook).unwrap();
+        dataplane.attach_rx(P1, index("p1"), &pair(case), case.hook).unwrap();
         wait_for_drops(&dataplane, &[DropCount { port: None, reason: DropReason::NoPort, packets: 1 }]);
     });
 }
@@ -229,7 +229,7 @@ fn a_foreign_program_keeps_working_and_stays() {
         let ahead_of = |port| dataplane.programs_before(&expected(case), ProgramRole::Rx(port)).unwrap();
         assert_eq!(ahead_of(P0), [foreign.info().unwrap().id()], "it is told");
         assert!(ahead_of(P1).is_empty());
-        dataplane.attach_rx(P0, index("p0"), &ends(case), case.hook).unwrap();
+        dataplane.attach_rx(P0, index("p0"), &pair(case), case.hook).unwrap();
         foreign_filters();
         detach(&dataplane, case);
         assert_eq!(attached_programs(), before, "its qdisc or program is gone, or something of ours is left");
@@ -308,16 +308,16 @@ fn what_is_not_there_is_named() {
         let elsewhere = Dataplane::at("/proc/self/aggctl", Settings::default());
         assert!(matches!(elsewhere.create(), Err(DataplaneError::NoBpffs(at)) if at == Path::new("/proc/self/aggctl")));
         let empty = Dataplane::at(format!("{BPFFS}/none"), Settings::default());
-        let refusal = empty.attach_tx(&ends(AUTO), Hook::Auto).unwrap_err().to_string();
+        let refusal = empty.attach_tx(&pair(AUTO), Hook::Auto).unwrap_err().to_string();
         assert!(refusal.contains("map ports") && refusal.contains("No such file"), "{refusal}");
         assert!(matches!(
-            empty.attach_rx(PortId(64), index("p0"), &ends(AUTO), Hook::Auto),
+            empty.attach_rx(PortId(64), index("p0"), &pair(AUTO), Hook::Auto),
             Err(DataplaneError::NoSlot(_))
         ));
         assert_eq!(empty.defects(&expected(AUTO)).unwrap(), [DataplaneDefect::MapMissing("ports")]);
         for _ in 0..2 {
             empty.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
-            empty.detach_tx(&ends(AUTO), Hook::Auto).unwrap();
+            empty.detach_tx(&pair(AUTO), Hook::Auto).unwrap();
             empty.remove().unwrap();
         }
         assert!(!Path::new(BPFFS).join("none").exists());

@@ -32,7 +32,7 @@ use aya::{
 use random_frames::RandomFrames;
 use support::{
     BPFFS,
-    attached::{Case, P0, P1, attach_to, ends, ports},
+    attached::{Case, P0, P1, attach_to, pair, ports},
     bench, dataplane, index, run,
 };
 
@@ -48,12 +48,12 @@ const SOMEWHERE: IfIndex = IfIndex(4000);
 
 /// What the host sees of a table: which ports are alive, it knows.
 #[derive(Clone, Copy)]
-struct Seen {
+struct PortsWithLiveness {
     ports: Ports,
     alive: u64,
 }
 
-impl PortsView for Seen {
+impl PortsView for PortsWithLiveness {
     fn usable(&self) -> u64 {
         self.ports.usable
     }
@@ -88,7 +88,7 @@ impl PortsView for Seen {
 }
 
 /// A port that receives.
-struct Port(PortId, RxPolicy, Seen);
+struct Port(PortId, RxPolicy, PortsWithLiveness);
 
 impl ReceivingPort for Port {
     fn slot(&self) -> PortId {
@@ -120,7 +120,7 @@ impl Chance {
     }
 
     /// A table of [`SLOTS`], of which about half are usable, and what the kernel says of them.
-    fn table(&mut self, devices: [u64; 2]) -> (Seen, PortsMap) {
+    fn table(&mut self, devices: [u64; 2]) -> (PortsWithLiveness, PortsMap) {
         let mut order = SLOTS;
         for place in 1..order.len() {
             order.swap(place, usize::try_from(self.next() % (place as u64 + 1)).unwrap());
@@ -128,7 +128,7 @@ impl Chance {
         let mut ports = Ports { accept: self.next(), count: 5, ..Ports::EMPTY };
         ports.order[..5].copy_from_slice(&order);
         ports.active = u32::from(SLOTS[usize::try_from(self.next() % 5).unwrap()]);
-        let mut seen = Seen { ports, alive: u64::MAX };
+        let mut seen = PortsWithLiveness { ports, alive: u64::MAX };
         let mut map = PortsMap::EMPTY;
         for slot in SLOTS.map(PortId) {
             if !self.next().is_multiple_of(3) {
@@ -171,7 +171,7 @@ impl Programs {
         let program = |role: ProgramRole| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
         let rx = SLOTS.map(|slot| {
             // All on one interface: the test runs do not depend on where they are attached.
-            dataplane.attach_rx(PortId(slot), index("p0"), &ends(case), case.hook).unwrap();
+            dataplane.attach_rx(PortId(slot), index("p0"), &pair(case), case.hook).unwrap();
             (PortId(slot), program(ProgramRole::Rx(PortId(slot))))
         });
         let map = Map::Array(MapData::from_pin(format!("{BPFFS}/agg0/ports")).unwrap());
@@ -213,7 +213,7 @@ fn agree(tx_policy: TxPolicy, rx_policy: RxPolicy) {
             TxPolicy::Modulo => dataplane.publish_rotation(&rotation).unwrap(),
             TxPolicy::Active | TxPolicy::RoundRobin | TxPolicy::Random => {}
         }
-        let choose = |seen: &Seen, frame: &[u8]| {
+        let choose = |seen: &PortsWithLiveness, frame: &[u8]| {
             let hash = hash::hash(settings.policy, frame).unwrap();
             match tx_policy {
                 TxPolicy::Buckets => {
@@ -231,7 +231,7 @@ fn agree(tx_policy: TxPolicy, rx_policy: RxPolicy) {
             let (seen, mut map) = chance.table(programs.devices);
             let frame = frames.next().unwrap();
             let chosen = choose(&seen, &frame);
-            passed_over += usize::from(chosen != choose(&Seen { alive: u64::MAX, ..seen }, &frame));
+            passed_over += usize::from(chosen != choose(&PortsWithLiveness { alive: u64::MAX, ..seen }, &frame));
             let turned = number % 2 == 0;
             map.ports.ifindex = [IfIndex::NONE; MAX_PORTS];
             for slot in SLOTS.map(PortId) {

@@ -14,7 +14,7 @@ use aggctl_engine::{
     settings::Settings,
 };
 use support::{
-    attached::{Case, P0, early, ends},
+    attached::{Case, P0, early, pair},
     bench_on, dataplane, index,
 };
 
@@ -57,21 +57,21 @@ fn specialisations() -> Vec<Settings> {
 
 fn load(wiring: Wiring) {
     bench_on(wiring, Device::Veth, move || {
-        let ends = ends(Case { wiring, device: Device::Veth, hook: Hook::Auto });
+        let pair = pair(Case { wiring, device: Device::Veth, hook: Hook::Auto });
         for settings in specialisations() {
             let mut dataplane = dataplane();
             dataplane.set_settings(settings.clone());
             let loaded = dataplane.create().and_then(|()| {
-                dataplane.attach_relay(&ends, Hook::Auto)?;
-                dataplane.attach_rx(P0, index("p0"), &ends, Hook::Auto)?;
+                dataplane.attach_relay(&pair, Hook::Auto)?;
+                dataplane.attach_rx(P0, index("p0"), &pair, Hook::Auto)?;
                 for (mode, sees_tags) in [(XdpMode::Native, true), (XdpMode::Generic, true), (XdpMode::Native, false)] {
                     dataplane.attach_early(P0, &early("p0", mode, sees_tags))?;
                 }
-                dataplane.attach_tx(&ends, Hook::Auto)
+                dataplane.attach_tx(&pair, Hook::Auto)
             });
             assert!(loaded.is_ok(), "{settings:?}: {loaded:?}");
-            dataplane.detach_tx(&ends, Hook::Auto).unwrap();
-            dataplane.detach_relay(&ends, Hook::Auto).unwrap();
+            dataplane.detach_tx(&pair, Hook::Auto).unwrap();
+            dataplane.detach_relay(&pair, Hook::Auto).unwrap();
             dataplane.detach_early(P0).unwrap();
             dataplane.detach_rx(P0, index("p0"), Hook::Auto).unwrap();
             dataplane.remove().unwrap();

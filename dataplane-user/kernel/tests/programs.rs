@@ -21,7 +21,7 @@ use proptest::{
 };
 use support::{
     BPFFS,
-    attached::{Case, ends},
+    attached::{Case, pair},
     bench, bench_on, dataplane, index, table,
     wire::{self, UNICAST, Wire},
 };
@@ -70,15 +70,15 @@ impl Programs {
     }
 
     fn load_for(wiring: Wiring) -> Self {
-        let ends = ends(Case { wiring, device: Device::Veth, hook: Hook::Auto });
+        let pair = pair(Case { wiring, device: Device::Veth, hook: Hook::Auto });
         let dataplane = dataplane();
-        dataplane.attach_tx(&ends, Hook::Auto).unwrap();
+        dataplane.attach_tx(&pair, Hook::Auto).unwrap();
         let program = |role: ProgramRole| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
         let rx = SLOTS
             .into_iter()
             .map(|slot| {
                 // All on one interface: the test runs do not depend on where they are attached.
-                dataplane.attach_rx(PortId(slot), index("p0"), &ends, Hook::Auto).unwrap();
+                dataplane.attach_rx(PortId(slot), index("p0"), &pair, Hook::Auto).unwrap();
                 (slot, program(ProgramRole::Rx(PortId(slot))))
             })
             .collect();
@@ -367,8 +367,8 @@ const LABEL: std::ops::Range<usize> = 48..52;
 fn the_relay_passes_on_what_a_port_labelled_and_nothing_else() {
     bench_on(Wiring::Direct, Device::Veth, || {
         let programs = Programs::load_for(Wiring::Direct);
-        let ends = ends(Case { wiring: Wiring::Direct, device: Device::Veth, hook: Hook::Auto });
-        programs.dataplane.attach_relay(&ends, Hook::Auto).unwrap();
+        let pair = pair(Case { wiring: Wiring::Direct, device: Device::Veth, hook: Hook::Auto });
+        programs.dataplane.attach_relay(&pair, Hook::Auto).unwrap();
         let relay = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", ProgramRole::Relay)).unwrap();
         programs.table.publish(&table(&[(0, IfIndex(4000))], 0));
         let run = |program: &SchedClassifier, frame: &[u8], label: [u8; 4]| {

@@ -25,7 +25,7 @@ use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use random_frames::RandomFrames;
 use support::{
     BPFFS,
-    attached::{Case, ends},
+    attached::{Case, pair},
     bench, dataplane, table,
 };
 
@@ -79,8 +79,8 @@ fn agree(settings: Settings, seed: u64) {
             dataplane.publish_rotation(&rotation).unwrap();
             Tables::Rotation(Box::new(rotation))
         };
-        let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
-        dataplane.attach_tx(&ends, Hook::Auto).unwrap();
+        let pair = pair(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
+        dataplane.attach_tx(&pair, Hook::Auto).unwrap();
         let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", ProgramRole::Tx)).unwrap();
         let live = dataplane.table().unwrap();
         let mut compared = 0;
@@ -148,8 +148,8 @@ fn one_table_takes_the_place_of_another() {
             dataplane.set_settings(settings.clone());
             dataplane.create().unwrap();
             assert_eq!(dataplane.buckets().unwrap(), None);
-            let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
-            dataplane.attach_tx(&ends, Hook::Auto).unwrap();
+            let pair = pair(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
+            dataplane.attach_tx(&pair, Hook::Auto).unwrap();
             let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", ProgramRole::Tx)).unwrap();
             let live = dataplane.table().unwrap();
             let frame = RandomFrames::new(5).next().unwrap();

@@ -18,7 +18,7 @@ use aggctl_tests::feature::PAGED_TEST_RUNS;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use support::{
     BPFFS,
-    attached::{self, Case, P0, each, ends, ports},
+    attached::{self, Case, P0, each, pair, ports},
     bench, dataplane, index,
     wire::{self, UNICAST, Wire},
 };
@@ -83,9 +83,9 @@ fn with_rule(rule: &str) -> Dataplane {
 /// The programs of both directions, for test runs.
 fn programs(rule: &str) -> (Dataplane, [(Way, SchedClassifier); 2]) {
     let dataplane = with_rule(rule);
-    let ends = ends(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
-    dataplane.attach_rx(P0, index("p0"), &ends, Hook::Auto).unwrap();
-    dataplane.attach_tx(&ends, Hook::Auto).unwrap();
+    let pair = pair(Case { wiring: Wiring::Shared, device: Device::Veth, hook: Hook::Auto });
+    dataplane.attach_rx(P0, index("p0"), &pair, Hook::Auto).unwrap();
+    dataplane.attach_tx(&pair, Hook::Auto).unwrap();
     dataplane.table().unwrap().publish(&ports());
     let program = |role: ProgramRole| SchedClassifier::from_pin(format!("{BPFFS}/agg0/{role}")).unwrap();
     let programs = [(Way::Out, program(ProgramRole::Tx)), (Way::In, program(ProgramRole::Rx(P0)))];

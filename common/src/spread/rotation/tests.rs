@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Ports, seen::Seen};
+use crate::{Ports, seen::PortsWithLiveness};
 
 extern crate std;
 use std::vec::Vec;
@@ -54,7 +54,8 @@ fn the_turns_of_dead_ports_go_to_those_that_are_alive() {
     let mut ports = Ports { usable: 0b1011, count: 3, ..Ports::EMPTY };
     ports.order[..3].copy_from_slice(&[0, 1, 3]);
     let rotation = of(&[3, 0, 1]);
-    let turns = |alive| [0, 1, 2].map(|number| pick(&Seen { ports, alive }, &rotation, number).map(|port| port.0));
+    let turns =
+        |alive| [0, 1, 2].map(|number| pick(&PortsWithLiveness { ports, alive }, &rotation, number).map(|port| port.0));
     assert_eq!(turns(0b1011), [3, 0, 1].map(Some));
     assert_eq!(turns(0b1010), [3, 1, 1].map(Some), "only the turns of the dead one move");
     assert_eq!(turns(0b0001), [0, 0, 0].map(Some));

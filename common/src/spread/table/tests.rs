@@ -3,7 +3,7 @@ use core::cell::Cell;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Ports, seen::Seen, spread::MIN_BUCKETS};
+use crate::{Ports, seen::PortsWithLiveness, spread::MIN_BUCKETS};
 
 extern crate std;
 use std::vec::Vec;
@@ -69,7 +69,7 @@ fn a_dead_primary_gives_way_to_the_first_of_the_row_that_is_alive() {
     let mut ports = Ports { usable: 0b111, count: 3, ..Ports::EMPTY };
     ports.order[..3].copy_from_slice(&[0, 1, 2]);
     let table = One::new(2, &[2, 0, 1]);
-    let choose = |alive| choose(&Seen { ports, alive }, &table, 0);
+    let choose = |alive| choose(&PortsWithLiveness { ports, alive }, &table, 0);
     assert_eq!(choose(0b111), Some(PortId(2)));
     assert_eq!(table.reads.get(), 0, "the row is not looked at");
     assert_eq!(choose(0b011), Some(PortId(0)));

@@ -5,7 +5,7 @@ use aggctl_engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::controller::Behind;
+use crate::controller::RecordBehind;
 
 /// What a command asks of a controller.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub enum Answer {
         record: Option<Box<Record>>,
         /// Set while the record on disk is behind that.
         #[serde(default)]
-        behind: Option<Behind>,
+        behind: Option<RecordBehind>,
     },
     /// One notice for [`Request::Monitor`].
     Notice {

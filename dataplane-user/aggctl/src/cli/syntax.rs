@@ -2,7 +2,7 @@
 
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
-    options::{GROUPS, HasOptions, Live, OptionRow, Orders},
+    options::{GROUPS, HasOptions, Live, LiveRequests, OptionRow},
 };
 
 /// `IF[,priority=N][,sticky]…`
@@ -35,7 +35,7 @@ pub fn keys() -> String {
     let options = AggregateConfig::rows().filter(|row| row.live != Live::No);
     let options = options.map(|row| line(row.name, row.kind.metavar(), row.help));
     let groups = GROUPS.iter().map(|group| line(group.name, group.syntax(), group.help));
-    let orders = Orders::rows().map(|row| line(row.name, row.kind.metavar(), row.help));
+    let orders = LiveRequests::rows().map(|row| line(row.name, row.kind.metavar(), row.help));
     let lines: Vec<_> = options.chain(groups).chain(orders).collect();
     format!("Keys:\n{}\nThe names of bonding and teamd are understood, too.", lines.concat())
 }

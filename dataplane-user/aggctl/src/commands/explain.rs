@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     operation,
     output::print,
-    view::{Bucket, SCHEMA, Spread},
+    view::{Bucket, PublishedSpread, SCHEMA},
 };
 
 /// The JSON of `explain`.
@@ -130,13 +130,13 @@ enum FlowChoice {
 
 impl FlowChoice {
     fn new(dataplane: &Dataplane, settings: &Settings, hash: u32) -> Result<Self, Failure> {
-        Ok(match (settings.tx_policy, Spread::of(dataplane)?) {
+        Ok(match (settings.tx_policy, PublishedSpread::of(dataplane)?) {
             (TxPolicy::RoundRobin | TxPolicy::Random, Some(_)) => Self::Turns,
-            (_, Some(Spread::Buckets(slots))) => {
+            (_, Some(PublishedSpread::Buckets(slots))) => {
                 let number = spread::bucket(hash, settings.shift());
                 Self::Bucket { number, bucket: Bucket::read(dataplane, &slots, number)? }
             }
-            (_, Some(Spread::Rotation(rotation))) => Self::Modulo { rotation, hash },
+            (_, Some(PublishedSpread::Rotation(rotation))) => Self::Modulo { rotation, hash },
             (_, None) => Self::Active,
         })
     }

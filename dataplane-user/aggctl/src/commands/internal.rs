@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    background::{Report, detach_from_terminal},
+    background::{StartReport, detach_from_terminal},
     controller::{self, Start, Supervisor},
     failure::Failure,
     output, service,
@@ -20,11 +20,11 @@ struct Background;
 
 impl Supervisor for Background {
     fn warn(&self, warning: String) {
-        Report::Warning(warning).send();
+        StartReport::Warning(warning).send();
     }
 
     fn ready(&self) {
-        Report::Ready.send();
+        StartReport::Ready.send();
     }
 
     fn beat(&self, beat: Beat) {
@@ -87,7 +87,7 @@ pub fn controller(store: Store, adopt: bool) -> Result<(), Failure> {
     detach_from_terminal()?;
     let outcome = start(adopt).and_then(|start| controller::run(store, start, Rc::new(Background)));
     if let Err(failure) = &outcome {
-        Report::Failed(failure.to_string()).send();
+        StartReport::Failed(failure.to_string()).send();
     }
     outcome
 }

@@ -20,13 +20,13 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// Keeps the table of what is waited for.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct BoundSockets {
     table: BoundTable,
     /// Whether the kernel did not answer the last time.
     failed: bool,
 }
 
-impl Listening {
+impl BoundSockets {
     pub(super) fn new(table: BoundTable) -> Self {
         Self { table, failed: false }
     }

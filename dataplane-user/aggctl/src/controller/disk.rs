@@ -11,7 +11,7 @@ use crate::{background, failure::Failure, operation};
 
 /// That the record on disk is behind the one in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Behind {
+pub struct RecordBehind {
     /// Since when: milliseconds since the Unix epoch.
     pub since_ms: u64,
     /// Why, in one line.
@@ -34,7 +34,7 @@ pub(super) struct Disk {
     /// Whether the directory could not be made again when it was last tried.
     homeless: bool,
     /// Set while the record could not be written.
-    behind: Option<Behind>,
+    behind: Option<RecordBehind>,
 }
 
 impl Disk {
@@ -52,7 +52,7 @@ impl Disk {
     }
 
     /// Whether the record on disk is behind.
-    pub(super) fn behind(&self) -> Option<&Behind> {
+    pub(super) fn behind(&self) -> Option<&RecordBehind> {
         self.behind.as_ref()
     }
 }
@@ -85,7 +85,7 @@ impl Controller {
                 self.disk.written = None;
                 if self.disk.behind.is_none() {
                     warn!(%error, "cannot write the record: going on, and trying again every second");
-                    self.disk.behind = Some(Behind { since_ms: now_ms(), why: error.to_string() });
+                    self.disk.behind = Some(RecordBehind { since_ms: now_ms(), why: error.to_string() });
                 }
             }
         }

@@ -7,14 +7,14 @@ use aggctl_engine::action::Announcement;
 use aggctl_kernel::{announce, error::KernelError};
 use tracing::warn;
 
-use super::{Controller, aside::Aside};
+use super::{Controller, host_read::HostRead};
 use crate::failure::Failure;
 
 /// What is known of the rounds that tell the switches where all is that the aggregate carries.
 #[derive(Debug, Default)]
 pub(super) struct Downstream {
     /// Looks what there is to announce.
-    look: Aside<Vec<Vec<u8>>>,
+    look: HostRead<Vec<Vec<u8>>>,
     /// The interface that the rounds are sent through.
     through: IfIndex,
     /// Whether the look under way began for a round through another interface: then it is for nobody.
@@ -34,7 +34,7 @@ struct Look {
 impl Downstream {
     /// The frames of the next round, as soon as they are known. May be given up and called again.
     pub async fn seen(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
-        self.look.seen().await
+        self.look.result().await
     }
 
     /// A round through this interface is due. Those that wait to be sent through another one are out of date.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aggctl_engine::{Event, config::AggregateConfig, prober::News, supervise::BEAT};
+use aggctl_engine::{Event, config::AggregateConfig, prober::PortFindings, supervise::BEAT};
 use aggctl_kernel::watch::EventBatch;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
@@ -22,7 +22,7 @@ enum Input {
     PortChange(Result<PortChangeInput, Failure>),
     Layer3(Result<Layer3Look, Failure>),
     Downstream(Result<Vec<Vec<u8>>, Failure>),
-    Watched(News),
+    Watched(PortFindings),
     Stamp,
     Poll,
     Listeners,
@@ -85,8 +85,8 @@ impl Controller {
                     self.on_downstream(frames);
                     LoopControl::Go
                 }
-                Input::Watched(news) => {
-                    self.on_news(news);
+                Input::Watched(findings) => {
+                    self.on_findings(findings);
                     LoopControl::Go
                 }
                 Input::Stamp => {
@@ -142,7 +142,7 @@ impl Controller {
             picture = self.port_changes.picture() => Input::PortChange(picture),
             seen = self.mirror.seen() => Input::Layer3(seen),
             frames = self.downstream.seen() => Input::Downstream(frames),
-            news = self.watching.news() => Input::Watched(news),
+            findings = self.watching.findings() => Input::Watched(findings),
             () = sleep_until(outgoing) => Input::Outgoing,
             () = sleep_until(returning) => Input::LookForPorts,
             () = ready(()), if self.verifier.is_looking() => Input::Verify,

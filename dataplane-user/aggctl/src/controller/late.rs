@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aggctl_common::IfIndex;
-use aggctl_kernel::{gather, left::Left};
+use aggctl_kernel::{gather, left::Leftovers};
 use tracing::{info, warn};
 
 use super::Controller;
@@ -57,7 +57,7 @@ impl Controller {
     /// Listens no longer. What came to a port and was flushed with an address that moved is given back to it.
     pub(super) fn end_late(&mut self) {
         if self.late.take().is_some() {
-            let mut left = Left::default();
+            let mut left = Leftovers::default();
             gather::restore(&self.record, &self.record.ports, &mut self.executor, &mut left);
             left.into_errors().iter().for_each(|error| warn!(error, "cannot give back to a port what came to it"));
         }

@@ -10,7 +10,7 @@ use aggctl_engine::record::{Layer3, Record};
 use aggctl_kernel::netlink::{Netlink, listener::ChangeListener};
 use tracing::warn;
 
-use super::aside::Aside;
+use super::host_read::HostRead;
 use crate::failure::Failure;
 
 /// A refresh may take this part of the time.
@@ -25,7 +25,7 @@ pub struct Mirror {
     stale: bool,
     not_before: Instant,
     listener: Option<ChangeListener>,
-    look: Aside<Layer3Look>,
+    look: HostRead<Layer3Look>,
     /// Receives what comes since the look under way began.
     next: Option<ChangeListener>,
 }
@@ -41,7 +41,7 @@ pub struct Layer3Look {
 
 impl Default for Mirror {
     fn default() -> Self {
-        Self { stale: true, not_before: Instant::now(), listener: None, look: Aside::default(), next: None }
+        Self { stale: true, not_before: Instant::now(), listener: None, look: HostRead::default(), next: None }
     }
 }
 
@@ -79,7 +79,7 @@ impl Mirror {
 
     /// What the look under way told. May be given up and called again.
     pub async fn seen(&mut self) -> Result<Layer3Look, Failure> {
-        self.look.seen().await
+        self.look.result().await
     }
 
     /// Takes in what a look told. Returns whether the record changed.

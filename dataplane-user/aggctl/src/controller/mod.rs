@@ -2,10 +2,9 @@
 //! kernel.
 //!
 //! It decides nothing itself. It runs on one thread: every action is a short system call, and events that arrive
-//! meanwhile wait in the socket. Reads that may take long are made on another thread: see [`aside`].
+//! meanwhile wait in the socket. Reads that may take long are made on another thread: see [`host_read`].
 
 mod act;
-mod aside;
 mod begin;
 mod bound;
 mod clock;
@@ -16,6 +15,7 @@ mod event_loop;
 mod foreign;
 mod gone;
 mod heartbeat;
+mod host_read;
 mod late;
 mod links;
 mod mirror;
@@ -55,13 +55,13 @@ use tracing::warn;
 pub use self::{
     begin::{run, run_when},
     clock::sleep_until,
-    disk::Behind,
+    disk::RecordBehind,
     start::{Start, Supervisor},
 };
 use self::{
-    bound::Listening, disk::Disk, downstream::Downstream, foreign::OnPorts, heartbeat::Heartbeat, links::Links,
-    mirror::Mirror, outgoing::Outgoing, over::Over, place::OwnNamespace, ports::Leaving, returning::Returning,
-    signals::Signals, verify::Verifier, watching::Watching,
+    bound::BoundSockets, disk::Disk, downstream::Downstream, foreign::OnPorts, heartbeat::Heartbeat, links::Links,
+    mirror::Mirror, outgoing::Outgoing, over::DriverFollower, place::OwnNamespace, ports::Leaving,
+    returning::Returning, signals::Signals, verify::Verifier, watching::PortWatches,
 };
 use crate::{api::Server, failure::Failure, operation};
 
@@ -72,7 +72,7 @@ struct Controller {
     engine: Aggregate,
     executor: Executor,
     table: PortsTable,
-    listening: Listening,
+    listening: BoundSockets,
     sender: PacketSender,
     outgoing: Outgoing,
     /// The frames that tell where all is that the aggregate carries.
@@ -82,7 +82,7 @@ struct Controller {
     links: Links,
     returning: Returning,
     carriers: Carriers,
-    watching: Watching,
+    watching: PortWatches,
     leaving: Vec<Leaving>,
     port_changes: ports::PortChanges,
     mirror: Mirror,
@@ -91,7 +91,7 @@ struct Controller {
     changes: LastChanges,
     foreign: OnPorts,
     /// In wiring `over`.
-    over: Option<Over>,
+    over: Option<DriverFollower>,
     /// Until when what comes to the ports goes to the aggregate.
     late: Option<Instant>,
     place: OwnNamespace,
@@ -138,8 +138,8 @@ impl Controller {
             disk: Disk::new(remembered),
             table,
             verifier: Verifier::of(&executor)?,
-            over: Over::begin(&executor, &record.config)?,
-            listening: Listening::new(executor.dataplane.bound()?),
+            over: DriverFollower::begin(&executor, &record.config)?,
+            listening: BoundSockets::new(executor.dataplane.bound()?),
             executor,
             sender: PacketSender::open()?,
             outgoing: Outgoing::default(),
@@ -149,7 +149,7 @@ impl Controller {
             links: Links::default(),
             returning: Returning::default(),
             carriers: Carriers::open()?,
-            watching: Watching::default(),
+            watching: PortWatches::default(),
             leaving: Vec::new(),
             port_changes: ports::PortChanges::default(),
             mirror: Mirror::default(),

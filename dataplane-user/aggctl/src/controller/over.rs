@@ -33,7 +33,7 @@ const STAMPS: u32 = 8;
 
 /// What the controller of such an aggregate has besides.
 #[derive(Debug)]
-pub(super) struct Over {
+pub(super) struct DriverFollower {
     stamper: Stamper,
     /// The limit that the programs have.
     limit: Duration,
@@ -42,7 +42,7 @@ pub(super) struct Over {
     looked: Instant,
 }
 
-impl Over {
+impl DriverFollower {
     /// Begins to stamp; `None` in another wiring.
     pub fn begin(executor: &Executor, config: &AggregateConfig) -> Result<Option<Self>, Failure> {
         if config.wiring.has_pair() {

@@ -1,7 +1,7 @@
 //! Adding and removing ports while the aggregate runs, and taking them back.
 //!
-//! A plan is made of a picture of the host, which is taken [`aside`](super::aside): it asks for each interface of the
-//! host. One change is under way at a time.
+//! A plan is made of a picture of the host, which is read on a thread of its own ([`HostRead`]): it asks for each
+//! interface of the host. One change is under way at a time.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -15,11 +15,11 @@ use aggctl_engine::{
     plan::{self, OtherAggregates, Step, Subject},
     record::{JournalEntry, PortRecord},
 };
-use aggctl_kernel::{gather, left::Left, snapshot::snapshot, state::Lock, transaction};
+use aggctl_kernel::{gather, left::Leftovers, snapshot::snapshot, state::Lock, transaction};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::{Controller, aside::Aside};
+use super::{Controller, host_read::HostRead};
 use crate::{
     api::{Answer, reply},
     elsewhere::{self, Moved},
@@ -44,7 +44,7 @@ pub(super) struct PortChanges {
     waiting: VecDeque<PortChange>,
     present: Option<PortChange>,
     /// What the present one waits for.
-    picture: Aside<PortChangeInput>,
+    picture: HostRead<PortChangeInput>,
 }
 
 /// What a change is planned by.
@@ -61,7 +61,7 @@ pub(super) struct PortChangeInput {
 impl PortChanges {
     /// The picture for the present change, as soon as it is taken. May be given up and called again.
     pub async fn picture(&mut self) -> Result<PortChangeInput, Failure> {
-        self.picture.seen().await
+        self.picture.result().await
     }
 
     /// Whether one has begun.
@@ -237,7 +237,7 @@ impl Controller {
         let missing = self.record.ports.iter().find(|port| port.id == id && port.index.is_none());
         let moved = missing.map(|port| elsewhere::restore(&self.record, port, None));
         self.give_up(id)?;
-        let mut left = Left::default();
+        let mut left = Leftovers::default();
         left.carry_out(&steps, &mut self.executor);
         gather::restore(&self.record, &leaving, &mut self.executor, &mut left);
         let mut errors = left.into_errors();

@@ -11,7 +11,7 @@ use aggctl_engine::{
 
 use super::{
     Controller, LoopControl,
-    disk::Behind,
+    disk::RecordBehind,
     ports::{self, Leaving},
 };
 use crate::{
@@ -112,7 +112,7 @@ impl Controller {
 
     /// As [`Controller::done`], with what the owner should know besides.
     pub(super) fn warned(&self, mut warnings: Vec<String>) -> Answer {
-        let unwritten = |behind: &Behind| {
+        let unwritten = |behind: &RecordBehind| {
             let name = self.store.name();
             format!("{name} is changed, but the record on disk is not, until there is room: {}", behind.why)
         };

@@ -3,7 +3,7 @@
 use aggctl_engine::{
     Event,
     probe::own_mac,
-    prober::{News, ProbeWish},
+    prober::{PortFindings, ProbeWish},
     record::PortRecord,
     status::AggregateStatus,
 };
@@ -14,17 +14,17 @@ use super::Controller;
 
 /// The watches; none run until there is something to watch.
 #[derive(Debug, Default)]
-pub(super) struct Watching {
+pub(super) struct PortWatches {
     probing: Option<Probing>,
     /// Whether they could not begin when it was last tried.
     failed: bool,
 }
 
-impl Watching {
+impl PortWatches {
     /// What they say, as soon as one says something else. May be given up and called again.
-    pub async fn news(&mut self) -> News {
+    pub async fn findings(&mut self) -> PortFindings {
         match &mut self.probing {
-            Some(probing) => probing.news().await,
+            Some(probing) => probing.findings().await,
             None => std::future::pending().await,
         }
     }
@@ -73,7 +73,7 @@ impl Controller {
     }
 
     /// Tells the engine what watches say.
-    pub(super) fn on_news(&mut self, news: News) {
-        self.feed(Event::Watched(news));
+    pub(super) fn on_findings(&mut self, findings: PortFindings) {
+        self.feed(Event::Watched(findings));
     }
 }

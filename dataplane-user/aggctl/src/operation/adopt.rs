@@ -45,7 +45,7 @@ pub fn adopt(store: &Store, warn_owner: &mut dyn FnMut(String)) -> Result<Record
         port.index = link.map(|link| link.index);
     }
     let expected = Expected {
-        ends: executor.ends(record.device, record.index, record.peer_index),
+        pair: executor.wired_pair(record.device, record.index, record.peer_index),
         ports: record.ports.iter().filter_map(|port| Some((port.id, port.index?))).collect(),
         hook: record.hook,
     };

@@ -30,11 +30,11 @@ use aggctl_kernel::{
 pub use early::EarlyView;
 pub use lost::LostView;
 pub use model::{AggregateView, ControllerView, PortView, SCHEMA};
-pub use spread::{Bucket, Spread};
+pub use spread::{Bucket, PublishedSpread};
 
 use crate::{
     api::{Answer, Client, Request, Unanswered},
-    controller::Behind,
+    controller::RecordBehind,
     failure::Failure,
 };
 
@@ -71,7 +71,7 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
     }
     let dataplane = Dataplane::at(store.pins(), Settings::of(&record.config));
     let drops = dataplane.drops().unwrap_or_default();
-    let spread = Spread::of(&dataplane).unwrap_or_default();
+    let spread = PublishedSpread::of(&dataplane).unwrap_or_default();
     let mut status = match status {
         Some(status) => status,
         None => {
@@ -110,7 +110,7 @@ pub fn look(store: &Store, netlink: &mut Netlink, with_buckets: bool) -> Result<
 struct ControllerState {
     status: AggregateStatus,
     record: Option<Box<Record>>,
-    behind: Option<Behind>,
+    behind: Option<RecordBehind>,
 }
 
 /// What came of asking a controller.

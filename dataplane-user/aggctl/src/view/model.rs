@@ -14,12 +14,12 @@ use aggctl_engine::{
     record::{Phase, PortRecord, Record},
     status::{AggregateStatus, PortState, PortStatus, RepairStatus},
 };
-use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::Counters, state::Store};
+use aggctl_kernel::{dataplane::DropCount, ethtool::LinkSettings, netlink::link::LinkCounters, state::Store};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
 use super::{ControllerReply, EarlyView, driver::DriverView, held::HeldView, time::rfc3339, watches::WatchView};
-use crate::{controller::Behind, operation::boot_time};
+use crate::{controller::RecordBehind, operation::boot_time};
 
 /// Version of the layout. It changes when a field changes its meaning or goes; new fields may come without.
 pub const SCHEMA: u32 = 1;
@@ -73,7 +73,7 @@ pub struct AggregateView {
     pub controller: ControllerView,
     /// That the record on disk is behind what the controller knows: since when (milliseconds since the Unix epoch) and
     /// why.
-    pub record_behind: Option<Behind>,
+    pub record_behind: Option<RecordBehind>,
     /// Why the record was read from its second copy, if it was.
     pub record_damage: Option<String>,
     /// Frames of the host that were dropped, by reason.
@@ -267,7 +267,7 @@ impl PortView {
         port: &PortRecord,
         told: Option<&PortStatus>,
         link: Option<&Link>,
-        counters: Option<&Counters>,
+        counters: Option<&LinkCounters>,
         settings: Option<&LinkSettings>,
         drops: &[DropCount],
     ) -> Self {

@@ -11,14 +11,14 @@ use crate::failure::Failure;
 
 /// What the programs go by.
 #[derive(Debug)]
-pub enum Spread {
+pub enum PublishedSpread {
     /// The slot of each bucket.
     Buckets(Vec<u8>),
     /// The slots in turn.
     Rotation(Box<Rotation>),
 }
 
-impl Spread {
+impl PublishedSpread {
     /// What is published; `None` if one port carries all.
     ///
     /// # Errors
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_share_is_the_part_of_all_buckets() {
-        let spread = Spread::Buckets(vec![0, 0, 0, 5]);
+        let spread = PublishedSpread::Buckets(vec![0, 0, 0, 5]);
         assert_eq!([0, 5, 1].map(|slot| spread.share(PortId(slot))), [0.75, 0.25, 0.0]);
-        assert_eq!(Spread::Buckets(Vec::new()).share(PortId(0)), 0.0);
+        assert_eq!(PublishedSpread::Buckets(Vec::new()).share(PortId(0)), 0.0);
     }
 }

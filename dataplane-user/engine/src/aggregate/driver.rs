@@ -12,7 +12,7 @@ use aggctl_common::PortId;
 use super::{Aggregate, Demand};
 use crate::{
     action::Action,
-    driver::{DriverKind, DriverState, Membership},
+    driver::{DriverKind, DriverMembership, DriverState},
     event::LinkState,
 };
 
@@ -78,7 +78,7 @@ impl Aggregate {
 
     /// Whether the driver, if there is one, may send by this port.
     pub(super) fn driver_uses(&self, link: &LinkState) -> bool {
-        let is_usable = |membership: Membership| membership.is_usable(self.config.mode);
+        let is_usable = |membership: DriverMembership| membership.is_usable(self.config.mode);
         self.config.wiring.has_pair() || link.membership.is_some_and(is_usable)
     }
 
@@ -89,7 +89,7 @@ impl Aggregate {
         }
         Some(match link.membership {
             None => "it is no port of the driver's device",
-            Some(Membership { link: false, .. }) => "link is down, by the driver's watch",
+            Some(DriverMembership { link: false, .. }) => "link is down, by the driver's watch",
             Some(_) => {
                 "the driver does not use it (LACP: not in the active aggregator, or the partner did not agree; team: \
                  not enabled)"

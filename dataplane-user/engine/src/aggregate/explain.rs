@@ -10,7 +10,7 @@ use crate::{
         port::{Port, Presence},
     },
     config::{LinkWatch, PortConfig},
-    select::Waits,
+    select::WaitReason,
     status::PortState,
     watch::WatchedLink,
 };
@@ -105,13 +105,15 @@ impl Aggregate {
         let name = &active.config.name;
         let waits = rules.waits(&active.candidate(self.passed_over), &port.candidate(self.passed_over));
         let reason = match waits {
-            Some(Waits::LessPreferred) => format!("is active and {}", self.preferred(&active.config, &port.config)),
-            Some(Waits::Equal | Waits::Held) | None => String::from("is active"),
-            Some(Waits::Sticky) => String::from("is active and sticky"),
-            Some(Waits::UntilFailure) => String::from("is active until it fails (reselect failure)"),
-            Some(Waits::NotBetter) => String::from("is active and not slower (reselect better)"),
-            Some(Waits::PassedOver) => String::from("was chosen by hand"),
-            Some(Waits::Failing) => return format!("waits: {}", self.condition(port)),
+            Some(WaitReason::LessPreferred) => {
+                format!("is active and {}", self.preferred(&active.config, &port.config))
+            }
+            Some(WaitReason::Equal | WaitReason::Held) | None => String::from("is active"),
+            Some(WaitReason::Sticky) => String::from("is active and sticky"),
+            Some(WaitReason::UntilFailure) => String::from("is active until it fails (reselect failure)"),
+            Some(WaitReason::NotBetter) => String::from("is active and not slower (reselect better)"),
+            Some(WaitReason::PassedOver) => String::from("was chosen by hand"),
+            Some(WaitReason::Failing) => return format!("waits: {}", self.condition(port)),
         };
         format!("waits: {name} {reason}")
     }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::aggregate::setting::{Given, PortSetting, Verdict};
+use crate::aggregate::setting::{PortSetting, SettingVerdict, UnmetSetting};
 
 /// One flag of one port.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl Flag {
     }
 
     /// Compares what shall be with what was reported. What to do, and what the flag shall be.
-    pub fn check(&mut self, now: Duration, needed: bool, reported: bool, fresh: bool) -> (Verdict, bool) {
+    pub fn check(&mut self, now: Duration, needed: bool, reported: bool, fresh: bool) -> (SettingVerdict, bool) {
         if self.setting.fulfilled().is_some_and(|seen| seen != reported) {
             self.own = reported;
         }
@@ -48,7 +48,7 @@ impl Flag {
     }
 
     /// What it shall be, if it is not, and is not asked for at present.
-    pub fn given(&self, now: Duration) -> Option<Given<bool>> {
-        self.setting.given(now)
+    pub fn unmet(&self, now: Duration) -> Option<UnmetSetting<bool>> {
+        self.setting.unmet(now)
     }
 }

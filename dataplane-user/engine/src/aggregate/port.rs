@@ -9,12 +9,12 @@ use crate::{
     aggregate::{
         LeftFlags,
         flag::Flag,
-        setting::{Given, PortSetting, Verdict},
+        setting::{PortSetting, SettingVerdict, UnmetSetting},
     },
     config::PortConfig,
     event::{LinkState, Member, OwnFlags},
     hold_down::Damper,
-    prober::Finding,
+    prober::WatchFinding,
     select::Candidate,
     watch::{Watch, WatchedLink},
     watches::WatchConfig,
@@ -40,7 +40,7 @@ pub(super) struct Port {
     pub presence: Presence,
     pub watch: Watch,
     /// What its watches beyond the link say since that came up.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<WatchFinding>,
     /// Whether a watch that has not spoken yet is taken to find it well.
     pub trusted: bool,
     /// How often its link was lost for good.
@@ -183,7 +183,7 @@ impl Port {
     /// The settings that are not as they shall be, and are not asked for at present, in words.
     pub fn unfulfilled(&self, now: Duration) -> Vec<String> {
         let name = &self.config.name;
-        let words = |setting: &str, given: Option<(String, Option<Duration>)>| match given {
+        let words = |setting: &str, unmet: Option<(String, Option<Duration>)>| match unmet {
             Some((wanted, None)) => Some(format!("{setting} of {name} is not {wanted}: its driver does not do it")),
             Some((wanted, Some(at))) => Some(format!(
                 "{setting} of {name} is not {wanted}: somebody changes it again and again; it is put back in {} s",
@@ -192,10 +192,10 @@ impl Port {
             None => None,
         };
         let all = [
-            words("MAC", in_words(self.mac.given(now), |mac| mac.to_string())),
-            words("MTU", in_words(self.mtu.given(now), |mtu| mtu.to_string())),
-            words("promiscuous mode", in_words(self.promisc.given(now), on_off)),
-            words("all-multicast mode", in_words(self.allmulti.given(now), on_off)),
+            words("MAC", in_words(self.mac.unmet(now), |mac| mac.to_string())),
+            words("MTU", in_words(self.mtu.unmet(now), |mtu| mtu.to_string())),
+            words("promiscuous mode", in_words(self.promisc.unmet(now), on_off)),
+            words("all-multicast mode", in_words(self.allmulti.unmet(now), on_off)),
         ];
         all.into_iter().flatten().collect()
     }
@@ -205,11 +205,11 @@ impl Port {
         let Presence::Present(state) = self.presence else { return };
         let (port, own) = (self.id, self.own_flags());
         let mut put = |verdict, setting: &str, action| {
-            if verdict == Verdict::PutBack {
+            if verdict == SettingVerdict::PutBack {
                 let notice = Notice::PutBack { port: self.config.name.clone(), setting: setting.to_owned() };
                 actions.push(Action::Notice(notice));
             }
-            if verdict != Verdict::Leave {
+            if verdict != SettingVerdict::Leave {
                 actions.push(action);
             }
         };
@@ -231,10 +231,10 @@ impl Port {
 }
 
 /// What a setting should be, and when it is put back, if it is.
-fn in_words<T>(given: Option<Given<T>>, word: impl FnOnce(T) -> String) -> Option<(String, Option<Duration>)> {
-    Some(match given? {
-        Given::Up(wanted) => (word(wanted), None),
-        Given::Way(wanted, at) => (word(wanted), Some(at)),
+fn in_words<T>(unmet: Option<UnmetSetting<T>>, word: impl FnOnce(T) -> String) -> Option<(String, Option<Duration>)> {
+    Some(match unmet? {
+        UnmetSetting::Unsupported(wanted) => (word(wanted), None),
+        UnmetSetting::LeftToOthers(wanted, at) => (word(wanted), Some(at)),
     })
 }
 

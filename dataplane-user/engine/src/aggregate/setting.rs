@@ -30,16 +30,16 @@ pub(super) struct PortSetting<T> {
 
 /// A setting that is not as it shall be, and that is not asked for at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Given<T> {
+pub(super) enum UnmetSetting<T> {
     /// The driver does not do it.
-    Up(T),
+    Unsupported(T),
     /// Somebody changes it again and again; it is put back at this time.
-    Way(T, Duration),
+    LeftToOthers(T, Duration),
 }
 
 /// What to do about a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum SettingVerdict {
     /// Nothing.
     Leave,
     /// Set it.
@@ -79,16 +79,16 @@ impl<T: Copy + PartialEq> PortSetting<T> {
 
     /// Compares what shall be with what the port reported last; `fresh` says that it was reported just now, so that
     /// an earlier request should have shown.
-    pub fn check(&mut self, now: Duration, wanted: T, reported: T, fresh: bool) -> Verdict {
+    pub fn check(&mut self, now: Duration, wanted: T, reported: T, fresh: bool) -> SettingVerdict {
         let other_under_way = self.asked.is_some_and(|(other, _)| other != wanted);
         if wanted == reported && other_under_way && !fresh {
             // What was asked for has been done since it was reported so.
             (self.fulfilled, self.asked, self.tries) = (None, Some((wanted, reported)), 1);
-            return Verdict::Set;
+            return SettingVerdict::Set;
         }
         if wanted == reported {
             (self.fulfilled, self.asked, self.tries) = (Some(wanted), None, 0);
-            return Verdict::Leave;
+            return SettingVerdict::Leave;
         }
         if self.fulfilled == Some(wanted) {
             return self.put_back(now, wanted, reported);
@@ -96,30 +96,30 @@ impl<T: Copy + PartialEq> PortSetting<T> {
         if self.asked == Some((wanted, reported)) {
             let is_paused = self.tries >= TRIES && now.saturating_sub(self.asked_at) < LONGEST_PAUSE;
             if !fresh || is_paused {
-                return Verdict::Leave;
+                return SettingVerdict::Leave;
             }
             self.tries = self.tries.saturating_add(1);
             self.asked_at = now;
-            return Verdict::Set;
+            return SettingVerdict::Set;
         }
         (self.fulfilled, self.asked, self.tries, self.asked_at) = (None, Some((wanted, reported)), 1, now);
-        Verdict::Set
+        SettingVerdict::Set
     }
 
     /// Puts back what somebody else changed: at once the first times, then after pauses that grow, so that two programs
     /// that want different values do not change it without end.
-    fn put_back(&mut self, now: Duration, wanted: T, reported: T) -> Verdict {
+    fn put_back(&mut self, now: Duration, wanted: T, reported: T) -> SettingVerdict {
         if now.saturating_sub(self.put_back_at) >= CALM {
             self.put_back = 0;
         }
         if now < self.next() {
             self.asked = Some((wanted, reported));
-            return Verdict::Leave;
+            return SettingVerdict::Leave;
         }
         self.put_back = self.put_back.saturating_add(1);
         self.put_back_at = now;
         (self.fulfilled, self.asked, self.tries) = (None, Some((wanted, reported)), 1);
-        Verdict::PutBack
+        SettingVerdict::PutBack
     }
 
     /// No putting back before.
@@ -133,11 +133,11 @@ impl<T: Copy + PartialEq> PortSetting<T> {
     }
 
     /// What it shall be, if it is not, and is not asked for at present.
-    pub fn given(&self, now: Duration) -> Option<Given<T>> {
+    pub fn unmet(&self, now: Duration) -> Option<UnmetSetting<T>> {
         let (wanted, _) = self.asked?;
         if self.fulfilled.is_some() {
-            return (now < self.next()).then(|| Given::Way(wanted, self.next()));
+            return (now < self.next()).then(|| UnmetSetting::LeftToOthers(wanted, self.next()));
         }
-        (self.tries >= TRIES).then_some(Given::Up(wanted))
+        (self.tries >= TRIES).then_some(UnmetSetting::Unsupported(wanted))
     }
 }

@@ -5,7 +5,7 @@ use aggctl_common::{Mac, PortId};
 use super::{Aggregate, port::Port};
 use crate::{
     action::{Action, Notice},
-    prober::{News, ProbeWish, ProbedPort},
+    prober::{PortFindings, ProbeWish, ProbedPort},
     status::WatchStatus,
     watches::WatchKind,
 };
@@ -19,16 +19,16 @@ impl Aggregate {
     }
 
     /// Takes in what watches say; nothing if that is about a link that was lost since.
-    pub(super) fn watched(&mut self, news: News, actions: &mut Vec<Action>) {
-        let Some(port) = self.port_mut(news.port).filter(|port| port.epoch == news.epoch) else { return };
-        for finding in &news.findings {
+    pub(super) fn watched(&mut self, reported: PortFindings, actions: &mut Vec<Action>) {
+        let Some(port) = self.port_mut(reported.port).filter(|port| port.epoch == reported.epoch) else { return };
+        for finding in &reported.findings {
             if port.finds_well(&finding.watch) != finding.up {
                 let (name, watch) = (port.config.name.clone(), finding.watch.to_string());
                 let (up, why) = (finding.up, finding.why.clone());
                 actions.push(Action::Notice(Notice::Watch { port: name, watch, up, why }));
             }
         }
-        port.findings = news.findings;
+        port.findings = reported.findings;
     }
 
     /// Why its watches beyond the link do not let a port be used, if they do not.

@@ -10,7 +10,7 @@ use aggctl_common::IfIndex;
 
 use super::{ChangedItem, PROXY};
 use crate::{
-    host::{Address, Neighbour, Route},
+    host::{Address, NeighbourEntry, Route},
     plan::{
         layer3,
         order::{RivalKey, is_rival, rival_key},
@@ -20,7 +20,7 @@ use crate::{
 
 /// What makes it the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(super) enum ItemKey {
     /// Interface, address, the other end's, length of the prefix.
     Address(IfIndex, IpAddr, Option<IpAddr>, u8),
     /// What rivals have in common, interfaces, type, nexthop object, gateway, type of service.
@@ -29,7 +29,7 @@ pub(super) enum Key {
     Neighbour(IfIndex, IpAddr, bool),
 }
 
-impl Key {
+impl ItemKey {
     fn of(item: &ChangedItem) -> Self {
         match item {
             ChangedItem::Address(address) => Self::of_address(address),
@@ -47,7 +47,7 @@ impl Key {
         Self::Route(rival_key(r), r.links.clone(), r.kind, r.nexthop, gateway, service)
     }
 
-    fn of_neighbour(n: &Neighbour) -> Self {
+    fn of_neighbour(n: &NeighbourEntry) -> Self {
         Self::Neighbour(n.link, n.address, n.flags & PROXY != 0)
     }
 }
@@ -56,19 +56,19 @@ impl Key {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Items {
     /// With the number of its coming.
-    items: HashMap<Key, (usize, ChangedItem)>,
+    items: HashMap<ItemKey, (usize, ChangedItem)>,
     came: usize,
 }
 
 impl Items {
     /// Takes it in as the last one, also if it was there.
     pub fn put(&mut self, item: ChangedItem) {
-        self.items.insert(Key::of(&item), (self.came, item));
+        self.items.insert(ItemKey::of(&item), (self.came, item));
         self.came += 1;
     }
 
     pub fn take(&mut self, item: &ChangedItem) {
-        self.items.remove(&Key::of(item));
+        self.items.remove(&ItemKey::of(item));
     }
 
     /// Takes all of these.
@@ -84,10 +84,10 @@ impl Items {
     }
 
     pub fn has(&self, item: &ChangedItem) -> bool {
-        self.has_key(&Key::of(item))
+        self.has_key(&ItemKey::of(item))
     }
 
-    pub fn has_key(&self, key: &Key) -> bool {
+    pub fn has_key(&self, key: &ItemKey) -> bool {
         self.items.contains_key(key)
     }
 
@@ -128,10 +128,10 @@ pub(super) fn each(all: &Layer3) -> impl Iterator<Item = ChangedItem> {
 }
 
 /// Keeps those of which `keep` is true.
-pub(super) fn retain(all: &mut Layer3, keep: impl Fn(&Key) -> bool) {
-    all.addresses.retain(|address| keep(&Key::of_address(address)));
-    all.routes.retain(|route| keep(&Key::of_route(route)));
-    all.neighbours.retain(|neighbour| keep(&Key::of_neighbour(neighbour)));
+pub(super) fn retain(all: &mut Layer3, keep: impl Fn(&ItemKey) -> bool) {
+    all.addresses.retain(|address| keep(&ItemKey::of_address(address)));
+    all.routes.retain(|route| keep(&ItemKey::of_route(route)));
+    all.neighbours.retain(|neighbour| keep(&ItemKey::of_neighbour(neighbour)));
 }
 
 /// Appends others.
@@ -141,8 +141,8 @@ pub(super) fn append(all: &mut Layer3, others: Layer3) {
     all.neighbours.extend(others.neighbours);
 }
 
-fn keys(all: &Layer3) -> impl Iterator<Item = Key> {
-    let addresses = all.addresses.iter().map(Key::of_address);
-    let routes = all.routes.iter().map(Key::of_route);
-    addresses.chain(routes).chain(all.neighbours.iter().map(Key::of_neighbour))
+fn keys(all: &Layer3) -> impl Iterator<Item = ItemKey> {
+    let addresses = all.addresses.iter().map(ItemKey::of_address);
+    let routes = all.routes.iter().map(ItemKey::of_route);
+    addresses.chain(routes).chain(all.neighbours.iter().map(ItemKey::of_neighbour))
 }

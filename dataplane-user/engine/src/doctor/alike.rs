@@ -158,7 +158,7 @@ mod tests {
         super::{examine, samples::*},
         *,
     };
-    use crate::host::Feature;
+    use crate::host::EthtoolFeature;
 
     fn link(facts: &mut AggregateFacts, port: usize) -> &mut Link {
         facts.ports[port].link.as_mut().unwrap()
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_one_port_cannot_is_told_with_both_sides() {
-        let on = Feature { on: true, fixed: false };
+        let on = EthtoolFeature { on: true, fixed: false };
         let with = |facts: &mut AggregateFacts, port, names: &[&str]| {
             let features = names.iter().map(|name| ((*name).to_owned(), on));
             link(facts, port).features.extend(features);
@@ -202,7 +202,7 @@ mod tests {
     fn a_smaller_super_frame_is_an_offload_too() {
         let differ = |facts: &mut AggregateFacts| {
             for port in 0..2 {
-                link(facts, port).features.insert("rx-gro".into(), Feature { on: true, fixed: false });
+                link(facts, port).features.insert("rx-gro".into(), EthtoolFeature { on: true, fixed: false });
             }
             link(facts, 1).gso_max_size = 1000;
         };

@@ -1,6 +1,6 @@
 //! Who is at work on an aggregate: controller, guardian, driver; and what verification finds wrong.
 
-use super::{AggregateFacts, Controller, Facts, Finding, FindingKind, Guardian, Severity, WrongPart};
+use super::{AggregateFacts, ControllerFacts, Facts, Finding, FindingKind, Guardian, Severity, WrongPart};
 
 /// No controller.
 pub(super) const ABSENT: FindingKind = FindingKind {
@@ -50,19 +50,19 @@ pub(super) fn look(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
     let name = &aggregate.name;
     let finding = |kind, seen: String, remedy: String| vec![Finding::new(kind, aggregate, seen, remedy)];
     let mut found = match (aggregate.controller, aggregate.guardian) {
-        (Controller::None, _) => {
+        (ControllerFacts::None, _) => {
             let seen = "no controller runs: links that come back, delays and watches go unseen".to_owned();
             finding(&ABSENT, seen, format!("`aggctl adopt {name}`"))
         }
-        (Controller::Silent(pid), _) => {
+        (ControllerFacts::Silent(pid), _) => {
             let seen = format!("its controller (process {pid}) does not answer");
             finding(&SILENT, seen, format!("`aggctl adopt {name}` replaces it"))
         }
-        (Controller::Answers(pid), Guardian::None) => {
+        (ControllerFacts::Answers(pid), Guardian::None) => {
             let seen = format!("its controller (process {pid}) has no guardian: if it dies, nobody starts another");
             finding(&UNGUARDED, seen, format!("`kill {pid}`, which leaves {name} as it is, then `aggctl adopt {name}`"))
         }
-        (Controller::Answers(_), Guardian::Lives | Guardian::NotNeeded) => Vec::new(),
+        (ControllerFacts::Answers(_), Guardian::Lives | Guardian::NotNeeded) => Vec::new(),
     };
     found.extend(aggregate.wrong.iter().map(|part| wrong(aggregate, part)));
     found
@@ -84,7 +84,7 @@ fn wrong(aggregate: &AggregateFacts, part: &WrongPart) -> Finding {
 /// Who chooses the port in wiring `over`.
 pub(super) fn driver(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
     // Without a controller that is as it should be, and told already.
-    let Some(why) = aggregate.driver_decides.as_ref().filter(|_| aggregate.controller != Controller::None) else {
+    let Some(why) = aggregate.driver_decides.as_ref().filter(|_| aggregate.controller != ControllerFacts::None) else {
         return Vec::new();
     };
     let seen = format!("the port is chosen by the driver: {why}");
@@ -98,12 +98,12 @@ mod tests {
 
     #[test]
     fn who_is_missing_is_told_once() {
-        assert_eq!(found(|facts| facts.controller = Controller::None), ["controller-absent"]);
-        assert_eq!(found(|facts| facts.controller = Controller::Silent(7)), ["controller-silent"]);
+        assert_eq!(found(|facts| facts.controller = ControllerFacts::None), ["controller-absent"]);
+        assert_eq!(found(|facts| facts.controller = ControllerFacts::Silent(7)), ["controller-silent"]);
         assert_eq!(found(|facts| facts.guardian = Guardian::None), ["guardian-absent"]);
         assert_eq!(found(|facts| facts.guardian = Guardian::NotNeeded), [""; 0], "a service manager starts it");
         let both = |facts: &mut AggregateFacts| {
-            (facts.controller, facts.guardian) = (Controller::None, Guardian::None);
+            (facts.controller, facts.guardian) = (ControllerFacts::None, Guardian::None);
             facts.driver_decides = Some("no controller was at work for 900 ms".into());
         };
         assert_eq!(found(both), ["controller-absent"]);

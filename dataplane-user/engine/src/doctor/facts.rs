@@ -63,7 +63,7 @@ pub struct AggregateFacts {
     /// Why the record was read from another copy than the first.
     pub record_damage: Option<String>,
     /// Its controller.
-    pub controller: Controller,
+    pub controller: ControllerFacts,
     /// The guardian of that.
     pub guardian: Guardian,
     /// In wiring `over`: why the driver chooses the port, if it does.
@@ -100,7 +100,7 @@ impl AggregateFacts {
 
 /// A controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Controller {
+pub enum ControllerFacts {
     /// None runs.
     None,
     /// This process, which does not answer.
@@ -155,7 +155,7 @@ pub struct PortFacts {
     /// The part of the traffic that the table gives it, 0 to 1, where several carry traffic.
     pub share: Option<f64>,
     /// What passed it since its interface was made.
-    pub counters: Option<Counters>,
+    pub counters: Option<FrameCounts>,
     /// Frames received on it that programs dropped since it joined, by reason.
     pub rx_drops: BTreeMap<&'static str, u64>,
     /// What passed it while it was looked; `None`: that is not known.
@@ -168,7 +168,7 @@ pub struct PortFacts {
 
 /// What passed an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct FrameCounts {
     /// Frames sent.
     pub sent: u64,
     /// Frames received.

@@ -103,7 +103,7 @@ pub(super) fn look(aggregate: &AggregateFacts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Controller, examine, samples},
+        super::{ControllerFacts, examine, samples},
         *,
     };
 
@@ -115,7 +115,7 @@ mod tests {
     fn each_state_has_its_word_and_hides_what_follows_from_it() {
         assert_eq!(found(|facts| facts.unreadable = Some("no copy can be read".into())), ["record-unreadable"]);
         for phase in [Phase::Attaching, Phase::Detaching, Phase::Undoing] {
-            assert_eq!(found(|facts| (facts.phase, facts.controller) = (phase, Controller::None)), ["unfinished"]);
+            assert_eq!(found(|facts| (facts.phase, facts.controller) = (phase, ControllerFacts::None)), ["unfinished"]);
         }
         assert_eq!(found(|facts| facts.link = None), ["aggregate-gone"]);
         assert_eq!(found(|facts| facts.link.as_mut().unwrap().admin_up = false), ["aggregate-down"]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aggctl_common::IfIndex;
 
-use super::{AggregateFacts, Controller, Counters, Facts, Guardian, KernelFacts, PortFacts, Sample, examine};
+use super::{AggregateFacts, ControllerFacts, Facts, FrameCounts, Guardian, KernelFacts, PortFacts, Sample, examine};
 use crate::{
     config::{AggregateConfig, Hook, PortConfig, Wiring},
     host::{Host, Link},
@@ -34,7 +34,7 @@ pub(super) fn healthy() -> AggregateFacts {
         full_duplex: Some(true),
         link_failures: 0,
         share: None,
-        counters: Some(Counters { sent: 1000, received: 1000 }),
+        counters: Some(FrameCounts { sent: 1000, received: 1000 }),
         rx_drops: BTreeMap::new(),
         sample: Some(Sample::default()),
         foreign_xdp: None,
@@ -49,7 +49,7 @@ pub(super) fn healthy() -> AggregateFacts {
         confirm_within: None,
         record_behind: None,
         record_damage: None,
-        controller: Controller::Answers(100),
+        controller: ControllerFacts::Answers(100),
         guardian: Guardian::Lives,
         driver_decides: None,
         asks_kernel: true,

@@ -89,7 +89,7 @@ pub(super) fn one_way(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Counters, Sample, examine, samples::*},
+        super::{FrameCounts, Sample, examine, samples::*},
         *,
     };
 
@@ -141,7 +141,7 @@ mod tests {
         let receiving = |received: [u64; 2]| {
             found(|facts| {
                 for (port, received) in facts.ports.iter_mut().zip(received) {
-                    port.counters = Some(Counters { sent: 5, received });
+                    port.counters = Some(FrameCounts { sent: 5, received });
                 }
             })
         };

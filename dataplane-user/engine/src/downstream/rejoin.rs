@@ -10,7 +10,7 @@ use aggctl_common::{IfIndex, Mac};
 use super::{LIMIT, Topology, Walk};
 use crate::{
     host::Address,
-    membership::{Membership, Memberships, Reporter, reports},
+    membership::{GroupMembership, Memberships, Reporter, reports},
     tag::{Tag, tagged},
 };
 
@@ -33,9 +33,9 @@ pub fn rejoin(aggregate: IfIndex, picture: &Topology, addresses: &[Address], own
         let of_link = || addresses.iter().filter(|address| address.link == *index && address.flags & TENTATIVE == 0);
         add(reporter(device.mac, of_link().map(|address| address.local)), memberships, tags);
     }
-    let mut behind: BTreeMap<(IfIndex, Vec<Tag>), Vec<Membership>> = BTreeMap::new();
+    let mut behind: BTreeMap<(IfIndex, Vec<Tag>), Vec<GroupMembership>> = BTreeMap::new();
     for (bridge, group, tags) in walk.groups {
-        behind.entry((bridge, tags)).or_default().push(Membership { group, sources: Vec::new() });
+        behind.entry((bridge, tags)).or_default().push(GroupMembership { group, sources: Vec::new() });
     }
     for ((bridge, tags), mut groups) in behind {
         let Some(device) = picture.devices.get(&bridge) else { continue };

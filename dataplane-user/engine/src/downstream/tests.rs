@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    membership::{Membership, Memberships},
+    membership::{GroupMembership, Memberships},
     samples,
     tag::Tag,
 };
@@ -298,7 +298,7 @@ fn reported(frame: &[u8]) -> (Mac, Vec<Tag>, u8) {
 #[test]
 fn groups_are_reported_where_they_are_received() {
     let group = |last| IpAddr::from([239, 1, 1, last]);
-    let member = |last| Membership { group: group(last), sources: Vec::new() };
+    let member = |last| GroupMembership { group: group(last), sources: Vec::new() };
     let joined = |last| Memberships { groups: vec![member(last)], ..Memberships::default() };
     let bridge = IfIndex(6);
     let guests_port = IfIndex(7);

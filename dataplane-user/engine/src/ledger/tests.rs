@@ -14,23 +14,23 @@ fn defect(what: &str) -> Notice {
 fn what_may_not_be_repaired_is_told_once_and_when_it_is_gone() {
     let mut ledger = Ledger::default();
     let found = [("a stranger", false)];
-    assert_eq!(ledger.look(s(1), found), Due { repair: vec![], notices: vec![defect("a stranger")] });
-    assert_eq!(ledger.look(s(2), found), Due { repair: vec![], notices: vec![] });
+    assert_eq!(ledger.look(s(1), found), LedgerActions { repair: vec![], notices: vec![defect("a stranger")] });
+    assert_eq!(ledger.look(s(2), found), LedgerActions { repair: vec![], notices: vec![] });
     let standing: Vec<_> = ledger.standing().collect();
-    assert_eq!(standing, [Standing { defect: &"a stranger", since: s(1), why: None, next: None }]);
+    assert_eq!(standing, [StandingDefect { defect: &"a stranger", since: s(1), why: None, next: None }]);
     let gone = Notice::DefectGone { what: "a stranger".into() };
-    assert_eq!(ledger.look(s(3), []), Due { repair: vec![], notices: vec![gone] });
+    assert_eq!(ledger.look(s(3), []), LedgerActions { repair: vec![], notices: vec![gone] });
     assert_eq!(ledger.standing().count(), 0);
 }
 
 #[test]
 fn what_may_be_repaired_is_repaired_at_once_and_remembered() {
     let mut ledger = Ledger::default();
-    assert_eq!(ledger.look(s(1), [("pin lost", true)]), Due { repair: vec!["pin lost"], notices: vec![] });
+    assert_eq!(ledger.look(s(1), [("pin lost", true)]), LedgerActions { repair: vec!["pin lost"], notices: vec![] });
     let notice = ledger.outcome(s(1), &"pin lost", Ok(()));
     assert_eq!(notice, Some(Notice::Repaired { what: "pin lost".into() }));
     assert_eq!(ledger.standing().count(), 0);
-    assert_eq!(ledger.look(s(2), []), Due { repair: vec![], notices: vec![] });
+    assert_eq!(ledger.look(s(2), []), LedgerActions { repair: vec![], notices: vec![] });
     let repairs: Vec<_> = ledger.repairs().cloned().collect();
     assert_eq!(repairs, [Repair { what: "pin lost".into(), at: s(1), times: 1 }]);
 }

@@ -9,7 +9,7 @@ const REPORTER: Reporter = Reporter {
 };
 
 fn joined(igmp: IgmpVersion, groups: &[&str]) -> Memberships {
-    let member = |group: &&str| Membership { group: group.parse().unwrap(), sources: Vec::new() };
+    let member = |group: &&str| GroupMembership { group: group.parse().unwrap(), sources: Vec::new() };
     Memberships { igmp, groups: groups.iter().map(member).collect() }
 }
 
@@ -82,7 +82,7 @@ fn what_is_never_reported_is_left_out() {
 
 #[test]
 fn sources_are_named_where_a_group_is_for_named_sources_only() {
-    let member = |group: &str, source: &str| Membership {
+    let member = |group: &str, source: &str| GroupMembership {
         group: group.parse().unwrap(),
         sources: vec![source.parse().unwrap()],
     };

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    GROUPS, HasOptions, Invalid, Live, OptionRow, Orders, ShowPart, Shown, error::planned, find, same, text::quote,
+    GROUPS, HasOptions, Invalid, Live, LiveRequests, OptionRow, ShowPart, Shown, error::planned, find, same,
+    text::quote,
 };
 use crate::config::{AggregateConfig, PortConfig};
 
@@ -23,7 +24,7 @@ pub struct GivenOptions {
     /// Options.
     pub options: Vec<Assignment>,
     /// What shall be done when all of them are in place.
-    pub orders: Orders,
+    pub orders: LiveRequests,
     ordered: Vec<Assignment>,
 }
 
@@ -44,7 +45,7 @@ impl GivenOptions {
     /// As [`GivenOptions::option`], and an option that cannot be changed live.
     pub fn change(&mut self, text: &str) -> Result<(), Invalid> {
         let (key, value) = text.split_once('=').ok_or_else(|| Invalid::NoAssignment { typed: quote(text) })?;
-        if let Some(row) = find::<Orders>(key) {
+        if let Some(row) = find::<LiveRequests>(key) {
             let taken = note(&mut self.ordered, &mut self.orders, row, value);
             return taken.map_err(|why| why.of(key, value));
         }

@@ -29,7 +29,7 @@ pub use given::{Assignment, GivenOptions, GivenPort, apply, check, json, shown};
 pub use group::{Head, OptionGroup};
 pub use kinds::ValueKind;
 pub use row::{HasOptions, Live, OptionRow, ShowPart, Shown, find};
-pub use table::{ActivePort, GROUPS, Orders};
+pub use table::{ActivePort, GROUPS, LiveRequests};
 pub use text::{same, shorten, shorten_to};
 pub use unit::Unit;
 

@@ -49,7 +49,7 @@ fn expect_round_trips<C: HasOptions + PartialEq + std::fmt::Debug>() {
 fn what_an_option_writes_it_reads() {
     expect_round_trips::<AggregateConfig>();
     expect_round_trips::<PortConfig>();
-    expect_round_trips::<Orders>();
+    expect_round_trips::<LiveRequests>();
 }
 
 /// Each option is found by all its names, in either spelling, and no name is two options'.
@@ -66,7 +66,7 @@ fn expect_unique_names<C: HasOptions>(mut names: BTreeSet<String>) -> BTreeSet<S
 #[test]
 fn names_are_unique() {
     let groups = GROUPS.iter().map(|group| group.name.to_owned()).collect();
-    expect_unique_names::<Orders>(expect_unique_names::<AggregateConfig>(groups));
+    expect_unique_names::<LiveRequests>(expect_unique_names::<AggregateConfig>(groups));
     let ports = expect_unique_names::<PortConfig>(BTreeSet::new());
     for row in PortConfig::rows().filter(|row| row.kind.bare().is_some()) {
         assert!(!ports.contains(&format!("no{}", row.name)), "{}", row.name);
@@ -105,11 +105,11 @@ fn every_option_refuses_what_is_wrong() {
     let twice = |key: &str, value: &str| {
         let mut said = GivenOptions::default();
         said.change(&format!("{key}={value}")).unwrap();
-        let own = find::<AggregateConfig>(key).map(|row| row.name).or(find::<Orders>(key).map(|row| row.name));
+        let own = find::<AggregateConfig>(key).map(|row| row.name).or(find::<LiveRequests>(key).map(|row| row.name));
         said.change(&format!("{}={value}", own.unwrap())).unwrap_err().to_string()
     };
     expect_refusals::<AggregateConfig>(set, twice);
-    expect_refusals::<Orders>(set, twice);
+    expect_refusals::<LiveRequests>(set, twice);
     expect_refusals::<PortConfig>(
         |key, value| GivenPort::read(&format!("eth0,{key}={value}")).map(|_| ()),
         |key, value| {

@@ -4,7 +4,7 @@ use aggctl_common::IfIndex;
 
 use crate::{
     config::Addresses,
-    host::{Address, Host, Link, Neighbour, Route},
+    host::{Address, Host, Link, NeighbourEntry, Route},
     names,
     plan::{
         Change, Layer3Step, Step, Subject,
@@ -93,7 +93,7 @@ fn rest(all: Layer3, link: &Link, advertised: bool) -> Layer3 {
         // A prefix route goes with its address.
         if made { layer3::is_made_for(r, &given) } else { advertised || !layer3::is_from_router(r) }
     };
-    let lasts = |n: &Neighbour| n.state & PERMANENT != 0 || n.flags & PROXY != 0;
+    let lasts = |n: &NeighbourEntry| n.state & PERMANENT != 0 || n.flags & PROXY != 0;
     Layer3 {
         routes: routes.into_iter().filter(stays).collect(),
         neighbours: neighbours.into_iter().filter(lasts).collect(),

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use aggctl_common::{IfIndex, Mac};
 
 use crate::{
-    host::{Address, Host, Link, Neighbour, Nexthop, Route},
+    host::{Address, Host, Link, NeighbourEntry, Nexthop, Route},
     plan::{Change, Layer3Step, Step, Subject, order::RouteOrder},
     record::Layer3,
 };
@@ -256,7 +256,7 @@ impl Transfer<'_> {
     }
 }
 
-fn change_neighbour(link: &Subject, neighbour: &Neighbour, present: Change<bool>) -> Step {
+fn change_neighbour(link: &Subject, neighbour: &NeighbourEntry, present: Change<bool>) -> Step {
     Layer3Step::Neighbour { link: link.clone(), neighbour: neighbour.clone(), present }.into()
 }
 

@@ -8,7 +8,7 @@ use std::{
 use aggctl_common::IfIndex;
 
 use crate::{
-    host::{Neighbour, Nexthop, Route},
+    host::{NeighbourEntry, Nexthop, Route},
     plan::{
         Change, Layer3Step, Step, Subject, layer3,
         order::{RivalKey, rival_key},
@@ -52,7 +52,7 @@ impl Origins {
     }
 
     /// The ports that the neighbour was copied from.
-    pub fn of_neighbour(&self, neighbour: &Neighbour) -> &[IfIndex] {
+    pub fn of_neighbour(&self, neighbour: &NeighbourEntry) -> &[IfIndex] {
         self.neighbours.get(&neighbour.address).map_or(&[], Vec::as_slice)
     }
 

@@ -63,41 +63,42 @@ fn a_solicitation_is_what_neighbours_accept() {
 
 #[test]
 fn an_answer_names_the_target_and_who_asked() {
-    let heard = hear(&arp_reply(OURS, TARGET), Some(0x2007)).unwrap();
-    let answer = Answer { target: TARGET.into(), mac: THEIRS, asker: OURS };
-    let expected = Heard { protocol: Protocol::Arp, from: THEIRS, vlan: Some(VlanId(7)), answer: Some(answer) };
-    assert_eq!(heard, expected);
-    assert_eq!(hear(&arp_reply(OURS, TARGET), Some(0xe000)).unwrap().vlan, None, "a priority is no VLAN");
+    let received = parse(&arp_reply(OURS, TARGET), Some(0x2007)).unwrap();
+    let answer = ProbeAnswer { target: TARGET.into(), mac: THEIRS, asker: OURS };
+    let expected =
+        ReceivedProbe { protocol: ProbeProtocol::Arp, from: THEIRS, vlan: Some(VlanId(7)), answer: Some(answer) };
+    assert_eq!(received, expected);
+    assert_eq!(parse(&arp_reply(OURS, TARGET), Some(0xe000)).unwrap().vlan, None, "a priority is no VLAN");
 
     let target: Ipv6Addr = "fe80::9".parse().unwrap();
     let option = [&[14, 1, 0, 0, 0, 0, 0, 0, 2, 1][..], &[2, 0, 0, 0, 0, 7]].concat();
-    let heard = hear(&advertisement(target, true, 255, &option), None).unwrap();
-    let answer = Answer { target: target.into(), mac: Mac([2, 0, 0, 0, 0, 7]), asker: OURS };
-    assert_eq!((heard.protocol, heard.answer), (Protocol::Nd, Some(answer)));
+    let received = parse(&advertisement(target, true, 255, &option), None).unwrap();
+    let answer = ProbeAnswer { target: target.into(), mac: Mac([2, 0, 0, 0, 0, 7]), asker: OURS };
+    assert_eq!((received.protocol, received.answer), (ProbeProtocol::Nd, Some(answer)));
 }
 
 #[test]
 fn what_is_no_answer_is_none() {
     for asked in [IpAddr::from(TARGET), "fe80::9".parse().unwrap()] {
         let own = question(asker(), asked).unwrap();
-        let heard = hear(&own, None).unwrap();
-        assert_eq!((heard.from, heard.answer), (OURS, None), "a question that comes back");
+        let received = parse(&own, None).unwrap();
+        assert_eq!((received.from, received.answer), (OURS, None), "a question that comes back");
     }
     let mut flooded = arp_reply(Mac([2, 0, 0, 0, 0, 5]), TARGET);
     flooded[..6].copy_from_slice(&OURS.0);
-    assert_eq!(hear(&flooded, None).unwrap().answer, None, "one that says that somebody else asked");
+    assert_eq!(parse(&flooded, None).unwrap().answer, None, "one that says that somebody else asked");
     let target: Ipv6Addr = "fe80::9".parse().unwrap();
-    assert_eq!(hear(&advertisement(target, false, 255, &[]), None).unwrap().answer, None, "nobody asked for it");
-    assert_eq!(hear(&advertisement(target, true, 64, &[]), None), None, "it passed a router");
+    assert_eq!(parse(&advertisement(target, false, 255, &[]), None).unwrap().answer, None, "nobody asked for it");
+    assert_eq!(parse(&advertisement(target, true, 64, &[]), None), None, "it passed a router");
     let broken = advertisement(target, true, 255, &[2, 0, 1, 1, 1, 1, 1, 1]);
-    assert_eq!(hear(&broken, None).unwrap().answer, None, "an option without length");
+    assert_eq!(parse(&broken, None).unwrap().answer, None, "an option without length");
     let mut changed = advertisement(target, true, 255, &[]);
     changed[60] ^= 1;
-    assert_eq!(hear(&changed, None), None, "a wrong checksum");
+    assert_eq!(parse(&changed, None), None, "a wrong checksum");
     for length in 0..changed.len() {
-        let _ = hear(&changed[..length], None);
+        let _ = parse(&changed[..length], None);
     }
-    assert_eq!(hear(&[0; 60], None), None);
+    assert_eq!(parse(&[0; 60], None), None);
 }
 
 #[test]

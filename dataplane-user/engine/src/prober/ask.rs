@@ -8,7 +8,7 @@ use std::{
 use aggctl_common::{Mac, vlan::VlanId};
 
 use crate::{
-    probe::{self, Asker, Heard, Protocol},
+    probe::{self, Asker, ProbeProtocol, ReceivedProbe},
     status::TargetStatus,
     vlan::VlanConfig,
     watches::{Counts, WatchConfig, WatchKind},
@@ -16,7 +16,7 @@ use crate::{
 
 /// A watch of kind `arp` or `ns`.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct TargetWatch {
     watch: WatchConfig,
     /// When the next questions are due.
     due: Duration,
@@ -47,7 +47,7 @@ impl Target {
     }
 }
 
-impl Asking {
+impl TargetWatch {
     pub fn begin(now: Duration, watch: WatchConfig, trusted: bool) -> Self {
         let target = |address: &IpAddr| Target {
             address: *address,
@@ -106,14 +106,21 @@ impl Asking {
     }
 
     /// Takes in a frame that the port received.
-    pub fn heard(&mut self, now: Duration, heard: &Heard, asker: Mac, carries: bool, rule: &VlanConfig) {
-        let protocol = if self.watch.kind == WatchKind::Arp { Protocol::Arp } else { Protocol::Nd };
-        if heard.protocol != protocol {
+    pub fn on_received(
+        &mut self,
+        now: Duration,
+        received: &ReceivedProbe,
+        asker: Mac,
+        carries: bool,
+        rule: &VlanConfig,
+    ) {
+        let protocol = if self.watch.kind == WatchKind::Arp { ProbeProtocol::Arp } else { ProbeProtocol::Nd };
+        if received.protocol != protocol {
             return;
         }
         match self.watch.validate.on(carries) {
             Counts::Answers => {
-                let Some(answer) = heard.answer.filter(|answer| answer.asker == asker && answer.mac != asker) else {
+                let Some(answer) = received.answer.filter(|answer| answer.asker == asker && answer.mac != asker) else {
                     return;
                 };
                 let Some(target) = self.targets.iter_mut().find(|target| target.address == answer.target) else {
@@ -121,7 +128,7 @@ impl Asking {
                 };
                 let asker = Asker { mac: asker, source: Ipv4Addr::UNSPECIFIED };
                 let asked = on_wire(asker, target.address, self.watch.vlan, rule);
-                if asked.is_some_and(|question| probe::vlan_of(&question) == heard.vlan) {
+                if asked.is_some_and(|question| probe::vlan_of(&question) == received.vlan) {
                     target.answer(now, Some(answer.mac));
                 }
             }
@@ -147,7 +154,7 @@ impl Asking {
             let Target { address, missed, answers, reached, .. } = target;
             match (reached, missed, answers) {
                 (true, 0, 1..) => format!("{address} answers"),
-                (true, 0, 0) => format!("{address} not heard of yet"),
+                (true, 0, 0) => format!("{address} did not answer yet"),
                 (_, 0, _) => format!("{address} has not answered yet"),
                 (true, missed, _) => format!("{address} missed {missed} of {}", self.watch.missed_max),
                 (false, missed, _) => format!("{address} does not answer ({missed} missed)"),
@@ -157,8 +164,8 @@ impl Asking {
     }
 
     /// What it saw of each target.
-    pub fn seen(&self, unix: impl Fn(Duration) -> u64) -> Vec<TargetStatus> {
-        let seen = |target: &Target| TargetStatus {
+    pub fn targets(&self, unix: impl Fn(Duration) -> u64) -> Vec<TargetStatus> {
+        let status = |target: &Target| TargetStatus {
             target: target.address,
             reached: target.reached,
             missed: target.missed,
@@ -168,7 +175,7 @@ impl Asking {
             last_answer_ms: target.answered.map(&unix),
             mac: target.mac,
         };
-        self.targets.iter().map(seen).collect()
+        self.targets.iter().map(status).collect()
     }
 }
 

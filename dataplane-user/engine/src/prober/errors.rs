@@ -9,7 +9,7 @@ const READINGS: u32 = 4;
 
 /// A watch of kind `errors`.
 #[derive(Debug)]
-pub(super) struct Counting {
+pub(super) struct ErrorWatch {
     watch: WatchConfig,
     /// What was read, and when: the last one that is older than the time that counts, and all that are not.
     readings: VecDeque<(Duration, u64)>,
@@ -20,7 +20,7 @@ pub(super) struct Counting {
     up: bool,
 }
 
-impl Counting {
+impl ErrorWatch {
     pub fn begin(watch: WatchConfig) -> Self {
         Self { watch, readings: VecDeque::new(), many: None, errors: 0, up: true }
     }

@@ -56,18 +56,18 @@ pub struct ToSend {
 
 /// What the watches of a port say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
+pub struct PortFindings {
     /// The port.
     pub port: PortId,
     /// The epoch that this is about.
     pub epoch: u64,
     /// What each says.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<WatchFinding>,
 }
 
 /// What a watch says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct WatchFinding {
     /// The watch.
     pub watch: WatchConfig,
     /// Whether it finds the port well.
@@ -78,7 +78,7 @@ pub struct Finding {
 
 /// What a watch has seen, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct WatchReport {
     /// The watch.
     pub watch: WatchConfig,
     /// Why it says what it says, in words.

@@ -4,7 +4,7 @@ use aggctl_common::vlan::VlanId;
 
 use super::*;
 use crate::{
-    probe::{Answer, Protocol},
+    probe::{ProbeAnswer, ProbeProtocol},
     watches::Watches,
 };
 
@@ -64,7 +64,7 @@ impl Bench {
             self.prober.counted(self.now, &self.counters);
         }
         self.asked.extend(self.prober.turn(self.now));
-        for news in self.prober.news() {
+        for news in self.prober.findings() {
             self.up.insert(news.port, news.findings.iter().all(|finding| finding.up));
         }
     }
@@ -82,15 +82,15 @@ impl Bench {
         self.now = end;
     }
 
-    fn hear(&mut self, port: PortId, target: &str, asker: Mac) {
+    fn parse(&mut self, port: PortId, target: &str, asker: Mac) {
         self.hear_in(port, target, asker, None);
     }
 
     fn hear_in(&mut self, port: PortId, target: &str, asker: Mac, vlan: Option<VlanId>) {
         let target: IpAddr = target.parse().unwrap();
-        let protocol = if target.is_ipv4() { Protocol::Arp } else { Protocol::Nd };
-        let answer = Some(Answer { target, mac: NEIGHBOUR, asker });
-        self.prober.heard(self.now, port, &Heard { protocol, from: NEIGHBOUR, vlan, answer });
+        let protocol = if target.is_ipv4() { ProbeProtocol::Arp } else { ProbeProtocol::Nd };
+        let answer = Some(ProbeAnswer { target, mac: NEIGHBOUR, asker });
+        self.prober.on_received(self.now, port, &ReceivedProbe { protocol, from: NEIGHBOUR, vlan, answer });
         self.turn();
     }
 
@@ -107,7 +107,7 @@ impl Bench {
 
 /// The neighbour answers by these ports.
 fn answers(ports: &[PortId]) -> impl FnMut(&mut Bench) {
-    move |bench| ports.iter().for_each(|port| bench.hear(*port, "192.0.2.1", own(*port)))
+    move |bench| ports.iter().for_each(|port| bench.parse(*port, "192.0.2.1", own(*port)))
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_port_is_up_from_its_first_answer_until_it_missed_too_many() {
     assert_eq!(bench.up(), [true; 2], "it missed two, and has time left for the third");
     bench.run_for(100, answers(&[ETH1]));
     assert_eq!(bench.up(), [false, true]);
-    let seen = &bench.prober.seen(bench.now, 1_000_000)[&ETH0][0];
+    let seen = &bench.prober.reports(bench.now, 1_000_000)[&ETH0][0];
     assert_eq!((seen.targets[0].missed, seen.targets[0].mac), (3, Some(NEIGHBOUR)));
     assert_eq!(seen.targets[0].last_answer_ms, Some(1_000_000 - 400));
     bench.run_for(100, answers(&[ETH0, ETH1]));
@@ -149,15 +149,15 @@ fn an_answer_that_comes_late_is_one() {
 fn what_is_no_answer_to_this_port_keeps_nothing_up() {
     let mut bench = Bench::new("arp=192.0.2.1,interval=100,missed-max=3");
     bench.run_for(1_000, |bench| {
-        bench.hear(ETH0, "192.0.2.1", own(ETH1)); // to the other port
-        bench.hear(ETH0, "192.0.2.1", AGGREGATE); // to the host
-        bench.hear(ETH0, "192.0.2.2", own(ETH0)); // of somebody else
-        bench.hear(ETH0, "fe80::1", own(ETH0)); // by another protocol
+        bench.parse(ETH0, "192.0.2.1", own(ETH1)); // to the other port
+        bench.parse(ETH0, "192.0.2.1", AGGREGATE); // to the host
+        bench.parse(ETH0, "192.0.2.2", own(ETH0)); // of somebody else
+        bench.parse(ETH0, "fe80::1", own(ETH0)); // by another protocol
         bench.hear_in(ETH0, "192.0.2.1", own(ETH0), Some(VlanId(5))); // in another VLAN
-        let question = Heard { protocol: Protocol::Arp, from: own(ETH0), vlan: None, answer: None };
-        bench.prober.heard(bench.now, ETH0, &question); // our own question
-        let answer = Some(Answer { target: "192.0.2.1".parse().unwrap(), mac: own(ETH0), asker: own(ETH0) });
-        bench.prober.heard(bench.now, ETH0, &Heard { answer, ..question }); // an answer from ourselves
+        let question = ReceivedProbe { protocol: ProbeProtocol::Arp, from: own(ETH0), vlan: None, answer: None };
+        bench.prober.on_received(bench.now, ETH0, &question); // our own question
+        let answer = Some(ProbeAnswer { target: "192.0.2.1".parse().unwrap(), mac: own(ETH0), asker: own(ETH0) });
+        bench.prober.on_received(bench.now, ETH0, &ReceivedProbe { answer, ..question }); // an answer from ourselves
         bench.turn();
         assert_eq!(bench.up(), [false; 2]);
     });
@@ -169,7 +169,7 @@ fn one_target_or_all_must_answer() {
         let mut bench = Bench::new(&format!("arp=192.0.2.1,192.0.2.2,need={need},interval=100"));
         bench.run_for(1_000, |bench| {
             answers(&[ETH0, ETH1])(bench);
-            bench.hear(ETH0, "192.0.2.2", own(ETH0));
+            bench.parse(ETH0, "192.0.2.2", own(ETH0));
         });
         assert_eq!((bench.up(), bench.asked()), (expected, [22; 2]), "{need}");
     }
@@ -217,9 +217,9 @@ fn a_watch_that_begins_while_its_port_is_at_work_trusts_it_at_first() {
         }
     });
     assert_eq!(bench.up(), [true; 2]);
-    bench.run_for(299, |bench| bench.hear(ETH0, "192.0.2.2", own(ETH0)));
+    bench.run_for(299, |bench| bench.parse(ETH0, "192.0.2.2", own(ETH0)));
     assert_eq!(bench.up(), [true; 2]);
-    bench.run_for(101, |bench| bench.hear(ETH0, "192.0.2.2", own(ETH0)));
+    bench.run_for(101, |bench| bench.parse(ETH0, "192.0.2.2", own(ETH0)));
     assert_eq!(bench.up(), [true, false]);
 }
 
@@ -234,7 +234,7 @@ fn questions_are_tagged_as_the_rule_demands() {
     vlans(&mut bench);
     bench.run_for(100, |bench| {
         bench.hear_in(ETH0, "192.0.2.1", own(ETH0), Some(VlanId(7)));
-        bench.hear(ETH1, "192.0.2.1", own(ETH1));
+        bench.parse(ETH1, "192.0.2.1", own(ETH1));
     });
     assert_eq!((vlans(&mut bench), bench.up()), (vec![Some(VlanId(7)); 2], [true, false]));
 
@@ -256,8 +256,8 @@ fn only_a_port_that_carries_traffic_asks_for_the_host() {
     let expected = [(AGGREGATE.0.to_vec(), vec![192, 0, 2, 7]), (own(ETH1).0.to_vec(), vec![0; 4])];
     assert_eq!(asked, expected);
     bench.run_for(100, |bench| {
-        bench.hear(ETH0, "192.0.2.1", AGGREGATE);
-        bench.hear(ETH1, "192.0.2.1", AGGREGATE);
+        bench.parse(ETH0, "192.0.2.1", AGGREGATE);
+        bench.parse(ETH1, "192.0.2.1", AGGREGATE);
     });
     assert_eq!(bench.up(), [true, false]);
 }
@@ -277,8 +277,8 @@ fn what_counts_where_is_the_owners_choice() {
         let mut bench = Bench::new(&text);
         bench.run_for(300, |bench| {
             for port in [ETH0, ETH1] {
-                let frame = Heard { protocol: Protocol::Arp, from: NEIGHBOUR, vlan: None, answer: None };
-                bench.prober.heard(bench.now, port, &frame);
+                let frame = ReceivedProbe { protocol: ProbeProtocol::Arp, from: NEIGHBOUR, vlan: None, answer: None };
+                bench.prober.on_received(bench.now, port, &frame);
             }
         });
         bench.turn();
@@ -359,10 +359,10 @@ fn whatever_happens_a_port_is_up_by_a_recent_answer_alone() {
             let id = [ETH0, ETH1][port];
             match random.below(20) {
                 0..8 if bench.wish.ports[port].up => {
-                    bench.hear(id, "192.0.2.1", own(id));
+                    bench.parse(id, "192.0.2.1", own(id));
                     answered[port] = Some(bench.now);
                 }
-                8..12 => bench.hear(id, "192.0.2.1", own([ETH1, ETH0][port])),
+                8..12 => bench.parse(id, "192.0.2.1", own([ETH1, ETH0][port])),
                 12 => bench.change(|wish| wish.ports[port].up = false),
                 13..16 => bench.change(|wish| wish.ports[port].up = true),
                 16 => {

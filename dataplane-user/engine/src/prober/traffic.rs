@@ -30,14 +30,14 @@ impl Reception {
 /// A watch of kind `traffic`: the port is not well from the moment that others received for so long and it did not,
 /// until it receives something.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct TrafficWatch {
     watch: WatchConfig,
     /// Since when others receive and the port does not.
     alone: Option<Duration>,
     up: bool,
 }
 
-impl Listening {
+impl TrafficWatch {
     pub fn begin(watch: WatchConfig) -> Self {
         Self { watch, alone: None, up: true }
     }

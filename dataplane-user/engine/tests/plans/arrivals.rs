@@ -2,7 +2,7 @@
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    arrivals::{Arrivals, Author, ChangeEvent, ChangedItem as What},
+    arrivals::{Arrivals, ChangeAuthor, ChangeEvent, ChangedItem as What},
     host::{Address, Route},
     plan::{self, LinkStep, OtherAggregates, Step},
     record::{JournalEntry, Layer3, Phase, Record},
@@ -27,7 +27,7 @@ fn newcomers(port: IfIndex) -> (Vec<Address>, Vec<Route>) {
 /// Adds them to `port`, and tells of it as the kernel does.
 fn add(world: &mut World, port: IfIndex, arrivals: &mut Arrivals) {
     let (addresses, routes) = newcomers(port);
-    let mut tell = |what| arrivals.tell(ChangeEvent::Added { what, instead: false, by: Author::Others }, false);
+    let mut tell = |what| arrivals.tell(ChangeEvent::Added { what, instead: false, by: ChangeAuthor::Others }, false);
     for address in addresses {
         world.add_address(port, &address);
         tell(What::Address(Address { link: port, ..address }));
@@ -118,7 +118,7 @@ fn what_comes_to_the_aggregate_is_handed_back_when_the_attach_is_undone() {
     run(&mut world, &mut record, end);
     let aggregate = world.aggregate().unwrap().index;
     let mut arrivals = Arrivals::default();
-    let mut tell = |what| arrivals.tell(ChangeEvent::Added { what, instead: false, by: Author::Others }, false);
+    let mut tell = |what| arrivals.tell(ChangeEvent::Added { what, instead: false, by: ChangeAuthor::Others }, false);
     let address = Address { link: aggregate, label: Some("agg0".to_owned()), ..wire::address(v4(10, 77, 0, 1), 24) };
     world.add_address(aggregate, &address);
     tell(What::Address(address.clone()));

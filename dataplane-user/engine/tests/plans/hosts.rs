@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig, Toggle, Wiring, Xdp},
-    host::{Address, Capabilities, Feature, Host, Link, Neighbour, Nexthop},
+    host::{Address, Capabilities, EthtoolFeature, Host, Link, NeighbourEntry, Nexthop},
 };
 use proptest::prelude::*;
 
@@ -181,7 +181,7 @@ fn add_port(world: &mut World, at: u8, spec: &PortSpec) {
     link.allmulti = spec.bit(1);
     link.sysctls.insert("ipv4/rp_filter".to_owned(), spec.rp_filter.to_string());
     link.sysctls.insert("ipv4/forwarding".to_owned(), u8::from(spec.bit(2)).to_string());
-    let feature = |on, fixed| Feature { on, fixed };
+    let feature = |on, fixed| EthtoolFeature { on, fixed };
     link.features = BTreeMap::from([
         ("rx-lro".to_owned(), feature(spec.bit(3), spec.bit(4))),
         ("rx-vlan-filter".to_owned(), feature(spec.bit(5), spec.bit(6))),
@@ -278,5 +278,5 @@ fn add_ipv6(world: &mut World, index: IfIndex, at: u8, spec: &PortSpec) {
 
 fn add_neighbour(world: &mut World, link: IfIndex, address: IpAddr) {
     let mac = Some(Mac([2, 9, 9, 9, 9, 9]));
-    world.host.neighbours.push(Neighbour { link, address, mac, state: 0x80, flags: 0 });
+    world.host.neighbours.push(NeighbourEntry { link, address, mac, state: 0x80, flags: 0 });
 }

@@ -7,7 +7,7 @@ use aggctl_engine::{
     bond::{LacpConfig, LacpRate, NoBond},
     config::{AggregateConfig, Mode, Wiring, Xdp},
     driver::{DriverMode, TLS_OFFLOAD},
-    host::{Address, Feature, Route},
+    host::{Address, EthtoolFeature, Route},
     plan::{
         self, Awaited, Change, LinkStep, OneWayStep, OtherAggregates, ProgramStep, Refusal, Setting, Step, Subject,
     },
@@ -212,7 +212,7 @@ fn a_host_that_would_be_cut_off_is_left_as_it_is() {
     assert_eq!(refused(&|world| link(world, false)), Err(no_other.into()));
     let encrypts = |world: &mut World| {
         let index = world.index("eth1");
-        let on = Feature { on: true, fixed: false };
+        let on = EthtoolFeature { on: true, fixed: false };
         world.host.links.get_mut(&index).unwrap().features.insert(TLS_OFFLOAD.to_owned(), on);
     };
     let keys = NoBond::KeysOnCard { name: "agg0".into(), port: "eth1".into(), feature: TLS_OFFLOAD };

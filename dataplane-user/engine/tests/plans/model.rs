@@ -15,7 +15,7 @@ use aggctl_engine::{
     bond::BondSettings,
     config::Device,
     driver::{DriverKind, DriverState},
-    host::{Address, Host, Link, Neighbour, Route},
+    host::{Address, Host, Link, NeighbourEntry, Route},
     plan::{Awaited, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Setting, Step, Subject},
 };
 
@@ -191,11 +191,11 @@ impl World {
             }
             Layer3Step::Nexthop { nexthop, .. } => self.move_nexthop(nexthop.id, index),
             Layer3Step::Neighbour { neighbour, present, .. } => {
-                let is_it = |n: &Neighbour| n.link == index && n.address == neighbour.address;
+                let is_it = |n: &NeighbourEntry| n.link == index && n.address == neighbour.address;
                 if !present.to {
                     self.host.neighbours.retain(|n| !is_it(n));
                 } else if !self.host.neighbours.iter().any(is_it) {
-                    self.host.neighbours.push(Neighbour { link: index, ..neighbour.clone() });
+                    self.host.neighbours.push(NeighbourEntry { link: index, ..neighbour.clone() });
                 }
             }
         }

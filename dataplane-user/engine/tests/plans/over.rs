@@ -3,8 +3,8 @@
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{
     config::{AggregateConfig, Mode, PortConfig, Wiring, Xdp},
-    driver::{DriverKind, DriverMode, DriverState, Membership},
-    host::{Address, Capabilities, Feature, Host, Link},
+    driver::{DriverKind, DriverMembership, DriverMode, DriverState},
+    host::{Address, Capabilities, EthtoolFeature, Host, Link},
     options::differences,
     plan::{self, Change, OtherAggregates, ProgramStep, Refusal, Step, Warning},
     record::{Layer3, Phase},
@@ -21,7 +21,7 @@ fn host(mode: DriverMode) -> Host {
     for index in (1..=4).map(IfIndex) {
         let name = format!("eth{index}");
         let member = index.0 < 4;
-        let membership = member.then_some(Membership { link: true, in_use: true });
+        let membership = member.then_some(DriverMembership { link: true, in_use: true });
         let link = Link { index, name, ethernet: true, master: member.then_some(BOND), membership, ..Link::default() };
         host.links.insert(index, link);
     }
@@ -115,7 +115,7 @@ fn nothing_but_programs_and_maps_comes_and_goes() {
 
 #[test]
 fn a_bond_whose_cards_have_the_keys_of_flows_is_refused() {
-    const ON: Feature = Feature { on: true, fixed: false };
+    const ON: EthtoolFeature = EthtoolFeature { on: true, fixed: false };
     for (driver, feature, refused) in [
         (DriverMode::Lacp, "tls-hw-tx-offload", true),
         (DriverMode::ActiveBackup, "tls-hw-tx-offload", true),

@@ -6,7 +6,7 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
     aggregate::Memory,
     config::{Device, Hook},
-    host::{Neighbour, Nexthop},
+    host::{NeighbourEntry, Nexthop},
     identity::Identity,
     plan::{Change, Layer3Step, LinkStep, OneWayStep, PairSettings, ProgramStep, Setting, Step, Subject},
     record::{self, Phase, RECORD_VERSION, Record},
@@ -61,7 +61,7 @@ fn steps_of_version_3() -> Vec<(Value, Step)> {
     let p = json!({"port": {"id": 1, "index": 3, "name": "eth1"}});
     let address = wire::address(v4(10, 0, 0, 1), 24);
     let route = wire::route(IfIndex(3), Some((v4(10, 78, 0, 0), 24)), false, None, None);
-    let neighbour = Neighbour {
+    let neighbour = NeighbourEntry {
         link: IfIndex(3),
         address: v4(10, 0, 0, 9),
         mac: Some(Mac([2, 0, 0, 0, 0, 9])),

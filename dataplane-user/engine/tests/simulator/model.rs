@@ -9,7 +9,7 @@ use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
     event::{LinkState, Member},
     hold_down::HoldDown,
-    prober::Finding,
+    prober::WatchFinding,
     status::AggregateStatus,
     watches::{WatchKind, WatchPolicy, Watches},
 };
@@ -25,7 +25,7 @@ struct Known {
     /// Whether its link may be used.
     up: bool,
     /// What its watches beyond the link said since that came up.
-    findings: Vec<Finding>,
+    findings: Vec<WatchFinding>,
     /// Whether one that has not spoken is taken to find it well.
     trusted: bool,
     /// Whether it was usable after the last event.

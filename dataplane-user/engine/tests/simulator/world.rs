@@ -10,7 +10,7 @@ use aggctl_engine::{
     event::{AggregateState, LinkState, Member, OwnFlags},
     hold_down::{FlapRule, HoldDown},
     host::MtuLimits,
-    prober::{Finding, News},
+    prober::{PortFindings, WatchFinding},
     watches::{WatchConfig, WatchPolicy, Watches},
 };
 
@@ -231,14 +231,14 @@ impl World {
         let port = self.nics[nic].id;
         let own = self.config.ports.iter().find(|config| config.name == name(port));
         let watches = own.map_or(&self.config.watches, |own| self.config.watches_of(own)).clone();
-        let finding = |watch: &WatchConfig| Finding {
+        let finding = |watch: &WatchConfig| WatchFinding {
             watch: watch.clone(),
             up: !self.rng.once_in(3),
             why: String::from("so it is"),
         };
         let findings = watches.beyond_link().map(finding).collect();
         let epoch = self.rng.below(4);
-        Event::Watched(News { port, epoch, findings })
+        Event::Watched(PortFindings { port, epoch, findings })
     }
 
     fn configure(&mut self) -> Event {

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::{
     ConflictKind, Search,
-    nft_expression::{Key, Set, Sets, differs},
+    nft_expression::{KeyWords, Set, Sets, differs},
 };
 use crate::{
     error::KernelError,
@@ -167,7 +167,7 @@ struct Known<'a> {
 }
 
 impl Sets for Known<'_> {
-    fn contains(&mut self, set: &str, key: &Key) -> bool {
+    fn contains(&mut self, set: &str, key: &KeyWords) -> bool {
         let NftRule { family, table, .. } = self.rule;
         let place = (*family, table.clone(), set.to_owned());
         if !self.known.contains_key(&place) {

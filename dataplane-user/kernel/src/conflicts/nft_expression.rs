@@ -32,12 +32,12 @@ struct RegisterWord {
 }
 
 /// The known words of a key; `None` is a word that has nothing to do with interfaces.
-pub(super) type Key = Vec<Option<([u8; 4], bool)>>;
+pub(super) type KeyWords = Vec<Option<([u8; 4], bool)>>;
 
 /// What asks whether a key is in a set.
 pub(super) trait Sets {
     /// Whether the set of this name has an element that these words fit.
-    fn contains(&mut self, set: &str, key: &Key) -> bool;
+    fn contains(&mut self, set: &str, key: &KeyWords) -> bool;
 }
 
 /// Whether the rule with these expressions treats the two differently.
@@ -207,7 +207,7 @@ impl Machine<'_> {
 
     fn look_up(&self, from: Option<usize>, set: Option<String>, sets: &mut dyn Sets) -> bool {
         let (Some(from), Some(set)) = (from, set) else { return false };
-        let key = |of: fn(&RegisterWord) -> [u8; 4]| -> Key {
+        let key = |of: fn(&RegisterWord) -> [u8; 4]| -> KeyWords {
             self.words[from..].iter().map(|word| word.as_ref().map(|word| (of(word), word.first))).collect()
         };
         if self.words[from..].iter().all(Option::is_none) {
@@ -289,7 +289,7 @@ impl Set {
     }
 
     /// Whether an element fits these words.
-    pub fn contains(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &KeyWords) -> bool {
         if self.0.iter().any(|element| element.any) {
             return true;
         }
@@ -300,7 +300,7 @@ impl Set {
     }
 
     /// One field with ranges: the nearest mark below says whether one begins or ends there.
-    fn is_in_range(&self, key: &Key) -> bool {
+    fn is_in_range(&self, key: &KeyWords) -> bool {
         let length = self.0.iter().map(|element| element.key.len()).max().unwrap_or(0);
         let words: Option<Vec<_>> =
             key.iter().take(length.div_ceil(4)).map(|word| word.map(|(word, _)| word)).collect();
@@ -312,7 +312,7 @@ impl Set {
 
 impl SetElement {
     /// Whether each known field of the key is in the range of the same field.
-    fn fits(&self, key: &Key) -> bool {
+    fn fits(&self, key: &KeyWords) -> bool {
         let last = self.last.as_ref().unwrap_or(&self.key);
         let mut at = 0;
         while let Some(word) = key.get(at).filter(|_| at * 4 < self.key.len()) {

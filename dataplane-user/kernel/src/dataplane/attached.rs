@@ -10,9 +10,9 @@ use aggctl_engine::config::Hook;
 use tracing::warn;
 
 use super::{
-    Asked, Dataplane, Ends, bpf, device, drops,
+    Asked, Dataplane, WiredPair, bpf, device, drops,
     error::DataplaneError,
-    hook::{self, AttachPoint, HookPoint, Side},
+    hook::{self, AttachPoint, HookPoint, HookSide},
     kernel_types::KernelTypes,
     maps, object,
     pins::{self, ProgramRole},
@@ -26,9 +26,9 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the interface is not there or the kernel refuses.
-    pub fn attach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
+    pub fn attach_tx(&self, pair: &WiredPair, hook: Hook) -> Result<(), DataplaneError> {
         let program = object::sender(&self.settings);
-        let place = wiring::of(ends.wiring).sending(ends, hook);
+        let place = wiring::of(pair.wiring).sending(pair, hook);
         if self.attach(ProgramRole::Tx, &place, &program, None)? {
             pins::make_mark(&self.pins.asks_mark())
         } else {
@@ -41,8 +41,8 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn detach_tx(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        self.detach(ProgramRole::Tx, &wiring::of(ends.wiring).sending(ends, hook))
+    pub fn detach_tx(&self, pair: &WiredPair, hook: Hook) -> Result<(), DataplaneError> {
+        self.detach(ProgramRole::Tx, &wiring::of(pair.wiring).sending(pair, hook))
     }
 
     /// Attaches the relay to a peer in a namespace of its own; nothing in a wiring that has none. If one of ours
@@ -51,8 +51,8 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the namespace or the interface is not there or the kernel refuses.
-    pub fn attach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        let relay = wiring::of(ends.wiring).relay(ends, hook);
+    pub fn attach_relay(&self, pair: &WiredPair, hook: Hook) -> Result<(), DataplaneError> {
+        let relay = wiring::of(pair.wiring).relay(pair, hook);
         relay.map_or(Ok(()), |place| self.attach(ProgramRole::Relay, &place, RELAY, None).map(drop))
     }
 
@@ -61,8 +61,8 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn detach_relay(&self, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
-        let relay = wiring::of(ends.wiring).relay(ends, hook);
+    pub fn detach_relay(&self, pair: &WiredPair, hook: Hook) -> Result<(), DataplaneError> {
+        let relay = wiring::of(pair.wiring).relay(pair, hook);
         relay.map_or(Ok(()), |place| self.detach(ProgramRole::Relay, &place))
     }
 
@@ -72,13 +72,13 @@ impl Dataplane {
     /// # Errors
     ///
     /// If the interface is not there or the kernel refuses.
-    pub fn attach_rx(&self, port: PortId, index: IfIndex, ends: &Ends, hook: Hook) -> Result<(), DataplaneError> {
+    pub fn attach_rx(&self, port: PortId, index: IfIndex, pair: &WiredPair, hook: Hook) -> Result<(), DataplaneError> {
         check(port)?;
         let joins = !self.pins.program(ProgramRole::Rx(port)).exists();
         if self.table()?.set_interface(port, index) != index || joins {
             drops::reset(&self.pins, port)?;
         }
-        let delivery = wiring::of(ends.wiring).delivery(ends);
+        let delivery = wiring::of(pair.wiring).delivery(pair);
         let program = object::receiver(&self.settings);
         self.attach(ProgramRole::Rx(port), &on_port(index, hook), &program, Some((port, Some(delivery)))).map(drop)
     }
@@ -153,7 +153,7 @@ impl Dataplane {
 
 /// Where the receiving program of a port is attached.
 pub(super) fn on_port(index: IfIndex, hook: Hook) -> HookPoint {
-    HookPoint::new(index, Side::Ingress, hook::of(hook))
+    HookPoint::new(index, HookSide::Ingress, hook::of(hook))
 }
 
 pub(super) fn check(port: PortId) -> Result<(), DataplaneError> {

@@ -11,12 +11,13 @@ use std::{
     path::Path,
 };
 
+use aya::maps::MapType;
 use aya_obj::generated::{
+    BPF_F_MMAPABLE,
     bpf_cmd::{
         self, BPF_MAP_CREATE, BPF_MAP_FREEZE, BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_BATCH,
         BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN,
     },
-    bpf_map_type::{self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS},
 };
 use bytemuck::{Pod, Zeroable};
 use rustix::io::Errno;
@@ -108,11 +109,13 @@ pub(super) fn info_of<T: Pod>(object: BorrowedFd<'_>, info: &mut T) -> io::Resul
     unsafe { call(BPF_OBJ_GET_INFO_BY_FD, &query) }.map(drop)
 }
 
-/// What a map that is made here looks like; its keys are of four octets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Form {
+/// What a map looks like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct MapShape {
     /// Its kind.
-    pub(super) kind: bpf_map_type,
+    pub(super) kind: MapType,
+    /// Octets of a key.
+    pub(super) key: u32,
     /// Octets of a value.
     pub(super) value: u32,
     /// How many entries it has.
@@ -121,9 +124,21 @@ pub(super) struct Form {
     pub(super) flags: u32,
 }
 
+impl MapShape {
+    /// An array without flags.
+    pub(super) const fn array(value: u32, entries: u32) -> Self {
+        Self { kind: MapType::Array, key: 4, value, entries, flags: 0 }
+    }
+
+    /// An array of one value, which processes can map into their memory.
+    pub(super) const fn shared(value: u32) -> Self {
+        Self { flags: BPF_F_MMAPABLE, ..Self::array(value, 1) }
+    }
+}
+
 /// Makes a map. One of maps needs one that they are all like. The name is for people; what is beyond 15 octets is left
 /// out.
-pub(super) fn create_map(name: &str, form: Form, like: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+pub(super) fn create_map(name: &str, shape: MapShape, like: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     /// The beginning of the attributes of `BPF_MAP_CREATE`.
     #[repr(C)]
     #[derive(Clone, Copy, Pod, Zeroable)]
@@ -140,11 +155,11 @@ pub(super) fn create_map(name: &str, form: Form, like: Option<BorrowedFd<'_>>) -
     let mut octets = [0; 16];
     octets.iter_mut().zip(name.bytes().take(15)).for_each(|(to, from)| *to = from);
     let attributes = Create {
-        kind: form.kind as u32,
-        key: 4,
-        value: form.value,
-        entries: form.entries,
-        flags: form.flags,
+        kind: shape.kind as u32,
+        key: shape.key,
+        value: shape.value,
+        entries: shape.entries,
+        flags: shape.flags,
         inner: like.map_or(0, number),
         numa: 0,
         name: octets,
@@ -155,13 +170,13 @@ pub(super) fn create_map(name: &str, form: Form, like: Option<BorrowedFd<'_>>) -
 
 /// Makes a map of one map like `inner`.
 pub(super) fn create_outer(name: &str, inner: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    create_map(name, Form { kind: BPF_MAP_TYPE_ARRAY_OF_MAPS, value: 4, entries: 1, flags: 0 }, Some(inner))
+    create_map(name, MapShape { kind: MapType::ArrayOfMaps, ..MapShape::array(4, 1) }, Some(inner))
 }
 
 /// Returns when every run of a program that began before has ended. The kernel waits for that when a map of maps is
 /// changed (`maybe_wait_bpf_programs` in kernel/bpf/syscall.c).
 pub(super) fn wait_for_programs() -> io::Result<()> {
-    let inner = create_map("wait", Form { kind: BPF_MAP_TYPE_ARRAY, value: 4, entries: 1, flags: 0 }, None)?;
+    let inner = create_map("wait", MapShape::array(4, 1), None)?;
     let outer = create_outer("wait", inner.as_fd())?;
     update(outer.as_fd(), 0, &number(inner.as_fd()).to_ne_bytes())
 }

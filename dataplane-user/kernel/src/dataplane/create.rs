@@ -5,7 +5,7 @@ use aggctl_engine::settings::Settings;
 use super::{
     bound,
     error::DataplaneError,
-    maps::{self, Condition},
+    maps::{self, MapsCondition},
     object,
     pins::{self, Pins},
     stamp, tables,
@@ -14,7 +14,7 @@ use super::{
 /// Makes and pins the maps. Good ones stay as they are; others are replaced by empty ones, which programs that are
 /// attached already do not see until they are attached again.
 pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneError> {
-    if maps::condition(pins)? == Condition::Good {
+    if maps::condition(pins)? == MapsCondition::Good {
         create_apart(pins, settings)?;
         return tables::create(pins, settings);
     }

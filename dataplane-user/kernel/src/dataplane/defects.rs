@@ -5,12 +5,12 @@ use aggctl_engine::{config, settings::Settings};
 use aya::programs::ProgramInfo;
 
 use super::{
-    Ends, PortsTable, ProgramRole,
+    PortsTable, ProgramRole, WiredPair,
     attached::on_port,
     bound,
     error::{DataplaneError, is_not_found},
     hook::{AttachPoint, HookPoint},
-    maps::{self, Condition},
+    maps::{self, MapsCondition},
     pins::{self, Pins},
     stamp, tables, wiring,
 };
@@ -19,7 +19,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The pair, where the sending program is attached, and the relay.
-    pub ends: Ends,
+    pub pair: WiredPair,
     /// The ports, where the receiving programs are attached.
     pub ports: Vec<(PortId, IfIndex)>,
     /// The hook.
@@ -29,8 +29,8 @@ pub struct Expected {
 impl Expected {
     /// The programs, and where they should be attached.
     fn places(&self) -> impl Iterator<Item = (ProgramRole, HookPoint)> {
-        let of_pair = wiring::of(self.ends.wiring).programs(&self.ends, self.hook);
-        let ports = if self.ends.wiring.has_pair() { &self.ports[..] } else { &[] };
+        let of_pair = wiring::of(self.pair.wiring).programs(&self.pair, self.hook);
+        let ports = if self.pair.wiring.has_pair() { &self.ports[..] } else { &[] };
         let of_ports = ports.iter().map(|(port, index)| (ProgramRole::Rx(*port), on_port(*index, self.hook)));
         of_pair.into_iter().chain(of_ports)
     }
@@ -106,14 +106,14 @@ pub(super) fn of_maps(
     expected: &Expected,
 ) -> Result<Vec<DataplaneDefect>, DataplaneError> {
     match maps::condition(pins)? {
-        Condition::Good if settings.over && !stamp::MAP.is_good(pins)? => {
+        MapsCondition::Good if settings.over && !stamp::MAP.is_good(pins)? => {
             return Ok(vec![DataplaneDefect::MapMissing(pins::STAMP)]);
         }
-        Condition::Good if !bound::MAP.is_good(pins)? => return Ok(vec![DataplaneDefect::MapMissing(pins::BOUND)]),
-        Condition::Good if tables::are_for(pins, settings)? => {}
-        Condition::Good => return Ok(vec![DataplaneDefect::MapDifferent(pins::TABLE)]),
-        Condition::Missing(map) => return Ok(vec![DataplaneDefect::MapMissing(map)]),
-        Condition::Different(map) => return Ok(vec![DataplaneDefect::MapDifferent(map)]),
+        MapsCondition::Good if !bound::MAP.is_good(pins)? => return Ok(vec![DataplaneDefect::MapMissing(pins::BOUND)]),
+        MapsCondition::Good if tables::are_for(pins, settings)? => {}
+        MapsCondition::Good => return Ok(vec![DataplaneDefect::MapDifferent(pins::TABLE)]),
+        MapsCondition::Missing(map) => return Ok(vec![DataplaneDefect::MapMissing(map)]),
+        MapsCondition::Different(map) => return Ok(vec![DataplaneDefect::MapDifferent(map)]),
     }
     let table = PortsTable::open(pins, false)?.load();
     let in_slot = |port: &PortId| table.ifindex.get(port.index()).copied().unwrap_or(IfIndex::NONE);

@@ -9,7 +9,7 @@ use super::{
     attached::check,
     defects::{is_current, pinned},
     error::DataplaneError,
-    hook::{self, AttachPoint, HookPoint, Side, on_xdp},
+    hook::{self, AttachPoint, HookPoint, HookSide, on_xdp},
     program,
 };
 
@@ -31,7 +31,7 @@ pub struct EarlyPort {
 
 impl EarlyPort {
     fn place(&self) -> HookPoint {
-        HookPoint::new(self.index, Side::Ingress, hook::early(self.mode))
+        HookPoint::new(self.index, HookSide::Ingress, hook::early(self.mode))
     }
 }
 
@@ -73,7 +73,7 @@ impl Dataplane {
     pub fn detach_early(&self, port: PortId) -> Result<(), DataplaneError> {
         check(port)?;
         // Which mode it is in does not matter.
-        let place = HookPoint::new(IfIndex::NONE, Side::Ingress, hook::early(XdpMode::Generic));
+        let place = HookPoint::new(IfIndex::NONE, HookSide::Ingress, hook::early(XdpMode::Generic));
         self.detach(ProgramRole::Xdp(port), &place)
     }
 
@@ -83,7 +83,7 @@ impl Dataplane {
     ///
     /// If the kernel cannot be asked.
     pub fn early_mode(&self, port: PortId, index: IfIndex) -> Result<Option<XdpMode>, DataplaneError> {
-        let place = HookPoint::new(index, Side::Ingress, hook::early(XdpMode::Generic));
+        let place = HookPoint::new(index, HookSide::Ingress, hook::early(XdpMode::Generic));
         let Some(ours) = hook::attached_by_link(AttachPoint::new(&self.pins, ProgramRole::Xdp(port), &place))? else {
             return Ok(None);
         };

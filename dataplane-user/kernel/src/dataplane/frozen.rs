@@ -11,10 +11,9 @@ use std::{
 };
 
 use aya::maps::{MapData, MapType};
-use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 
 use super::{
-    bpf::{self, Form},
+    bpf::{self, MapShape},
     error::{DataplaneError, is_not_found},
     pins,
 };
@@ -59,8 +58,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, DataplaneError> {
 /// A map of one value that nobody can change any more.
 fn make(octets: &[u8]) -> io::Result<OwnedFd> {
     let value = u32::try_from(octets.len()).map_err(io::Error::other)?;
-    let form = Form { kind: BPF_MAP_TYPE_ARRAY, value, entries: 1, flags: 0 };
-    let map = bpf::create_map("RECORD", form, None)?;
+    let map = bpf::create_map("RECORD", MapShape::array(value, 1), None)?;
     bpf::update(map.as_fd(), 0, octets)?;
     bpf::freeze(map.as_fd())?;
     Ok(map)

@@ -21,11 +21,11 @@ use super::{
     error::DataplaneError,
     pins::{self, Pins, ProgramRole},
 };
-use crate::netns::Namespace;
+use crate::netns::PrivateNamespace;
 
 /// The side of an interface that a program is attached to. A netkit interface's own hook is its egress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum HookSide {
     Ingress,
     Egress,
 }
@@ -41,7 +41,7 @@ pub(super) struct AttachPoint<'a> {
     /// The interface.
     pub(super) index: IfIndex,
     /// Which side of it.
-    pub(super) side: Side,
+    pub(super) side: HookSide,
 }
 
 impl<'a> AttachPoint<'a> {
@@ -73,21 +73,21 @@ pub(super) struct HookPoint {
     /// The interface, by its number in that namespace.
     pub(super) index: IfIndex,
     /// The side.
-    pub(super) side: Side,
+    pub(super) side: HookSide,
     /// The kind of hook.
     hook: &'static dyn HookKind,
     /// The namespace; `None`: the present one.
-    namespace: Option<Namespace>,
+    namespace: Option<PrivateNamespace>,
 }
 
 impl HookPoint {
     /// In the present namespace.
-    pub(super) fn new(index: IfIndex, side: Side, hook: &'static dyn HookKind) -> Self {
+    pub(super) fn new(index: IfIndex, side: HookSide, hook: &'static dyn HookKind) -> Self {
         Self { index, side, hook, namespace: None }
     }
 
     /// The same in another namespace, if one is given.
-    pub(super) fn within(self, namespace: Option<Namespace>) -> Self {
+    pub(super) fn within(self, namespace: Option<PrivateNamespace>) -> Self {
         Self { namespace, ..self }
     }
 

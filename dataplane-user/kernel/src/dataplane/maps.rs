@@ -7,23 +7,12 @@ use std::{
 
 use aggctl_common::{DropReason, PortsMap};
 use aya::maps::{MapData, MapInfo, MapType};
-use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
-    bpf::{self, Form},
+    bpf::{self, MapShape},
     error::{DataplaneError, is_not_found},
     pins::{self, Pins},
 };
-
-/// The shape of a map.
-#[derive(Debug, PartialEq)]
-struct Shape {
-    kind: MapType,
-    key: u32,
-    value: u32,
-    entries: u32,
-    flags: u32,
-}
 
 /// A map with one value, which processes can map into their memory.
 #[derive(Debug)]
@@ -40,8 +29,8 @@ impl SharedMap {
         Self { pin, name, octets: size_of::<T>() as u32 }
     }
 
-    const fn shape(&self) -> Shape {
-        Shape { kind: MapType::Array, key: 4, value: self.octets, entries: 1, flags: BPF_F_MMAPABLE }
+    const fn shape(&self) -> MapShape {
+        MapShape::shared(self.octets)
     }
 
     /// Whether the map is pinned and has the shape that it must have.
@@ -51,8 +40,7 @@ impl SharedMap {
 
     /// Makes and pins the map, with nothing in it.
     pub(super) fn create(&self, pins: &Pins) -> Result<(), DataplaneError> {
-        let form = Form { kind: BPF_MAP_TYPE_ARRAY, value: self.octets, entries: 1, flags: BPF_F_MMAPABLE };
-        replace(pins, self.pin, || bpf::create_map(self.name, form, None))
+        replace(pins, self.pin, || bpf::create_map(self.name, self.shape(), None))
     }
 
     /// The same, unless it is there and good.
@@ -65,15 +53,15 @@ impl SharedMap {
 pub(super) const PORTS: SharedMap = SharedMap::of::<PortsMap>(pins::PORTS, "PORTS");
 
 /// What each map must look like. The same table for people is in docs/maps.md.
-const SHAPES: [(&str, Shape); 3] = [
+const SHAPES: [(&str, MapShape); 3] = [
     (pins::PORTS, PORTS.shape()),
-    (pins::DROPS, Shape { kind: MapType::PerCpuArray, key: 4, value: 8, entries: DropReason::COUNTERS, flags: 0 }),
-    (pins::TURN, Shape { kind: MapType::PerCpuArray, key: 4, value: 4, entries: 1, flags: 0 }),
+    (pins::DROPS, MapShape { kind: MapType::PerCpuArray, ..MapShape::array(8, DropReason::COUNTERS) }),
+    (pins::TURN, MapShape { kind: MapType::PerCpuArray, ..MapShape::array(4, 1) }),
 ];
 
 /// The state of the pinned maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(super) enum MapsCondition {
     /// As they must be.
     Good,
     /// This one is not there.
@@ -83,19 +71,19 @@ pub(super) enum Condition {
 }
 
 /// Compares the pinned maps with what this version needs.
-pub(super) fn condition(pins: &Pins) -> Result<Condition, DataplaneError> {
+pub(super) fn condition(pins: &Pins) -> Result<MapsCondition, DataplaneError> {
     for (name, shape) in &SHAPES {
         match found(pins, name)? {
             Some(found) if found == *shape => {}
-            Some(_) => return Ok(Condition::Different(name)),
-            None => return Ok(Condition::Missing(name)),
+            Some(_) => return Ok(MapsCondition::Different(name)),
+            None => return Ok(MapsCondition::Missing(name)),
         }
     }
-    Ok(if pins.layout_mark().is_dir() { Condition::Good } else { Condition::Different("layout") })
+    Ok(if pins.layout_mark().is_dir() { MapsCondition::Good } else { MapsCondition::Different("layout") })
 }
 
 /// The shape of the map that is pinned by this name, if one is.
-fn found(pins: &Pins, name: &'static str) -> Result<Option<Shape>, DataplaneError> {
+fn found(pins: &Pins, name: &'static str) -> Result<Option<MapShape>, DataplaneError> {
     match MapInfo::from_pin(pins.map(name)) {
         Ok(info) => shape_of(name, &info).map(Some),
         Err(error) if is_not_found(&error) => Ok(None),
@@ -132,8 +120,8 @@ pub(super) fn id(pins: &Pins, name: &'static str) -> Result<u32, DataplaneError>
     MapInfo::from_pin(pins.map(name)).map(|info| info.id()).map_err(|error| DataplaneError::map(name, "open", error))
 }
 
-fn shape_of(name: &'static str, info: &MapInfo) -> Result<Shape, DataplaneError> {
-    Ok(Shape {
+fn shape_of(name: &'static str, info: &MapInfo) -> Result<MapShape, DataplaneError> {
+    Ok(MapShape {
         kind: info.map_type().map_err(|error| DataplaneError::map(name, "type", error))?,
         key: info.key_size(),
         value: info.value_size(),

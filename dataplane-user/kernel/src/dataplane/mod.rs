@@ -65,7 +65,7 @@ pub use self::{
     stamp::Stamper,
     table::PortsTable,
 };
-use crate::netns::Namespace;
+use crate::netns::PrivateNamespace;
 
 /// The maps and programs of one aggregate.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ enum Asked {
 
 /// The pair of the aggregate's interface and its peer, and how it is wired.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct WiredPair {
     /// How the pair, the ports and the programs are connected.
     pub wiring: Wiring,
     /// What it is made of; [`Device::Auto`]: veth.
@@ -98,7 +98,7 @@ pub struct Ends {
     /// Its peer: the number that it has in its namespace.
     pub peer: IfIndex,
     /// The namespace that the peer is in; `None`: where the ports are.
-    pub namespace: Option<Namespace>,
+    pub namespace: Option<PrivateNamespace>,
 }
 
 impl Dataplane {

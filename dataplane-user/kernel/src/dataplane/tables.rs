@@ -7,10 +7,9 @@ use std::{io, os::fd::AsFd as _};
 use aggctl_common::spread::{self, MAX_FALLBACKS, Rotation};
 use aggctl_engine::settings::Settings;
 use aya::maps::MapInfo;
-use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type::BPF_MAP_TYPE_ARRAY};
 
 use super::{
-    bpf::{self, Form},
+    bpf::{self, MapShape},
     double_buffer::{DoubleBuffer, Layout},
     error::{DataplaneError, is_not_found},
     maps,
@@ -19,28 +18,27 @@ use super::{
 
 /// What the maps are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Forms {
+struct TableShapes {
     layout: Layout,
     /// Octets of a side of the table, and how many orders there are.
     each: u32,
 }
 
-impl Forms {
+impl TableShapes {
     fn of(settings: &Settings) -> Self {
         let (has_buckets, each) = settings.table().unwrap_or((false, settings.buckets));
         Self { layout: if has_buckets { Layout::Paired } else { Layout::Apart }, each }
     }
 
     /// The map of both sides.
-    const fn table(self) -> Form {
-        let value = spread::double_buffer::octets(self.each);
-        Form { kind: BPF_MAP_TYPE_ARRAY, value, entries: 1, flags: BPF_F_MMAPABLE }
+    const fn table(self) -> MapShape {
+        MapShape::shared(spread::double_buffer::octets(self.each))
     }
 
     /// A map of orders.
     #[allow(clippy::cast_possible_truncation, reason = "64")]
-    const fn fallback_orders(self) -> Form {
-        Form { kind: BPF_MAP_TYPE_ARRAY, value: MAX_FALLBACKS as u32, entries: self.each, flags: 0 }
+    const fn fallback_orders(self) -> MapShape {
+        MapShape::array(MAX_FALLBACKS as u32, self.each)
     }
 
     /// The name of the mark that says so.
@@ -58,7 +56,7 @@ pub(super) fn are_for(pins: &Pins, settings: &Settings) -> Result<bool, Dataplan
             Err(error) => return Err(DataplaneError::map(name, "open", error)),
         }
     }
-    Ok(pins.tables_mark(Forms::of(settings).mark()).is_dir())
+    Ok(pins.tables_mark(TableShapes::of(settings).mark()).is_dir())
 }
 
 /// Makes and pins the maps, with nothing published, unless those that are there are for these settings. Programs that
@@ -68,13 +66,13 @@ pub(super) fn create(pins: &Pins, settings: &Settings) -> Result<(), DataplaneEr
         return Ok(());
     }
     pins.remove_marks("tables-")?;
-    let forms = Forms::of(settings);
-    maps::replace(pins, pins::TABLE, || bpf::create_map("TABLE", forms.table(), None))?;
+    let shapes = TableShapes::of(settings);
+    maps::replace(pins, pins::TABLE, || bpf::create_map("TABLE", shapes.table(), None))?;
     maps::replace(pins, pins::ROWS, || {
-        let like = bpf::create_map("ROWS", forms.fallback_orders(), None)?;
+        let like = bpf::create_map("ROWS", shapes.fallback_orders(), None)?;
         bpf::create_outer("ROWS", like.as_fd())
     })?;
-    pins::make_mark(&pins.tables_mark(forms.mark()))
+    pins::make_mark(&pins.tables_mark(shapes.mark()))
 }
 
 /// Makes the programs use these orders of ports.
@@ -83,12 +81,12 @@ pub(super) fn publish_fallback_orders(
     settings: &Settings,
     fallback_orders: &[[u8; MAX_FALLBACKS]],
 ) -> Result<(), DataplaneError> {
-    let form = Forms::of(settings).fallback_orders();
-    if fallback_orders.len() != form.entries as usize {
-        return Err(DataplaneError::Table { map: pins::ROWS, expected: form.entries, found: fallback_orders.len() });
+    let shape = TableShapes::of(settings).fallback_orders();
+    if fallback_orders.len() != shape.entries as usize {
+        return Err(DataplaneError::Table { map: pins::ROWS, expected: shape.entries, found: fallback_orders.len() });
     }
     let failed = |call| move |error: io::Error| DataplaneError::map(pins::ROWS, call, error);
-    let inner = bpf::create_map("ROWS", form, None).map_err(failed("make"))?;
+    let inner = bpf::create_map("ROWS", shape, None).map_err(failed("make"))?;
     bpf::update_first(inner.as_fd(), fallback_orders).map_err(failed("fill"))?;
     let outer = maps::open(pins, pins::ROWS)?;
     bpf::update(outer.fd().as_fd(), 0, &bpf::number(inner.as_fd()).to_ne_bytes()).map_err(failed("publish"))
@@ -96,7 +94,7 @@ pub(super) fn publish_fallback_orders(
 
 /// Makes the programs use this table of buckets.
 pub(super) fn publish_buckets(pins: &Pins, settings: &Settings, table: &[u8]) -> Result<(), DataplaneError> {
-    let Forms { layout, each } = Forms::of(settings);
+    let TableShapes { layout, each } = TableShapes::of(settings);
     if table.len() != each as usize {
         return Err(DataplaneError::Table { map: pins::TABLE, expected: each, found: table.len() });
     }
@@ -110,7 +108,7 @@ pub(super) fn publish_rotation(pins: &Pins, settings: &Settings, rotation: &Rota
 
 /// The table of buckets that is published.
 pub(super) fn buckets(pins: &Pins, settings: &Settings) -> Result<Option<Vec<u8>>, DataplaneError> {
-    let Forms { layout, each } = Forms::of(settings);
+    let TableShapes { layout, each } = TableShapes::of(settings);
     Ok(DoubleBuffer::open(pins, layout, each)?.published())
 }
 

@@ -7,8 +7,8 @@ use aggctl_common::IfIndex;
 use aggctl_engine::config::{self, Device, Hook};
 
 use super::{
-    Ends, ProgramRole,
-    hook::{self, HookPoint, Side},
+    ProgramRole, WiredPair,
+    hook::{self, HookPoint, HookSide},
 };
 
 /// The way of a frame from a port to the aggregate.
@@ -23,18 +23,18 @@ pub(super) struct Delivery {
 /// How device, ports and programs are connected.
 pub(super) trait WiringKind: Sync {
     /// Where the sending program is attached.
-    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint;
+    fn sending(&self, pair: &WiredPair, hook: Hook) -> HookPoint;
 
     /// Where the relay is attached, if there is one.
-    fn relay(&self, ends: &Ends, hook: Hook) -> Option<HookPoint>;
+    fn relay(&self, pair: &WiredPair, hook: Hook) -> Option<HookPoint>;
 
     /// What the programs of the ports do.
-    fn delivery(&self, ends: &Ends) -> Delivery;
+    fn delivery(&self, pair: &WiredPair) -> Delivery;
 
     /// The programs of the pair, and where they are attached.
-    fn programs(&self, ends: &Ends, hook: Hook) -> Vec<(ProgramRole, HookPoint)> {
-        let relay = self.relay(ends, hook).map(|place| (ProgramRole::Relay, place));
-        [(ProgramRole::Tx, self.sending(ends, hook))].into_iter().chain(relay).collect()
+    fn programs(&self, pair: &WiredPair, hook: Hook) -> Vec<(ProgramRole, HookPoint)> {
+        let relay = self.relay(pair, hook).map(|place| (ProgramRole::Relay, place));
+        [(ProgramRole::Tx, self.sending(pair, hook))].into_iter().chain(relay).collect()
     }
 }
 
@@ -53,17 +53,17 @@ struct Over;
 
 impl WiringKind for Over {
     /// Before the driver chooses.
-    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint {
-        HookPoint::new(ends.aggregate, Side::Egress, hook::of(hook))
+    fn sending(&self, pair: &WiredPair, hook: Hook) -> HookPoint {
+        HookPoint::new(pair.aggregate, HookSide::Egress, hook::of(hook))
     }
 
-    fn relay(&self, _: &Ends, _: Hook) -> Option<HookPoint> {
+    fn relay(&self, _: &WiredPair, _: Hook) -> Option<HookPoint> {
         None
     }
 
     /// No port has a program.
-    fn delivery(&self, ends: &Ends) -> Delivery {
-        Delivery { target: ends.aggregate, relayed: false }
+    fn delivery(&self, pair: &WiredPair) -> Delivery {
+        Delivery { target: pair.aggregate, relayed: false }
     }
 }
 
@@ -72,20 +72,20 @@ struct Shared;
 
 impl WiringKind for Shared {
     /// On the aggregate's own transmit if the device allows it, else where all that comes out at the peer.
-    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint {
-        match ends.device {
-            Device::Netkit => HookPoint::new(ends.aggregate, Side::Egress, hook::netkit()),
-            Device::Veth | Device::Auto => HookPoint::new(ends.peer, Side::Ingress, hook::of(hook)),
+    fn sending(&self, pair: &WiredPair, hook: Hook) -> HookPoint {
+        match pair.device {
+            Device::Netkit => HookPoint::new(pair.aggregate, HookSide::Egress, hook::netkit()),
+            Device::Veth | Device::Auto => HookPoint::new(pair.peer, HookSide::Ingress, hook::of(hook)),
         }
     }
 
-    fn relay(&self, _: &Ends, _: Hook) -> Option<HookPoint> {
+    fn relay(&self, _: &WiredPair, _: Hook) -> Option<HookPoint> {
         None
     }
 
     /// What leaves by the peer arrives on the aggregate.
-    fn delivery(&self, ends: &Ends) -> Delivery {
-        Delivery { target: ends.peer, relayed: false }
+    fn delivery(&self, pair: &WiredPair) -> Delivery {
+        Delivery { target: pair.peer, relayed: false }
     }
 }
 
@@ -94,15 +94,15 @@ struct Direct;
 
 impl WiringKind for Direct {
     /// Before the device, whatever that is.
-    fn sending(&self, ends: &Ends, hook: Hook) -> HookPoint {
-        HookPoint::new(ends.aggregate, Side::Egress, hook::of(hook))
+    fn sending(&self, pair: &WiredPair, hook: Hook) -> HookPoint {
+        HookPoint::new(pair.aggregate, HookSide::Egress, hook::of(hook))
     }
 
-    fn relay(&self, ends: &Ends, hook: Hook) -> Option<HookPoint> {
-        Some(HookPoint::new(ends.peer, Side::Ingress, hook::of(hook)).within(ends.namespace.clone()))
+    fn relay(&self, pair: &WiredPair, hook: Hook) -> Option<HookPoint> {
+        Some(HookPoint::new(pair.peer, HookSide::Ingress, hook::of(hook)).within(pair.namespace.clone()))
     }
 
-    fn delivery(&self, ends: &Ends) -> Delivery {
-        Delivery { target: ends.aggregate, relayed: true }
+    fn delivery(&self, pair: &WiredPair) -> Delivery {
+        Delivery { target: pair.aggregate, relayed: true }
     }
 }

@@ -3,7 +3,7 @@
 use aggctl_common::IfIndex;
 use aggctl_engine::{
     arrivals::{Arrivals, ChangedItem},
-    host::{Address, Host, Neighbour, Route},
+    host::{Address, Host, NeighbourEntry, Route},
     plan::{Change, Layer3Step, Step},
     record::{Layer3, PortRecord, Record},
 };
@@ -78,7 +78,7 @@ impl Executor {
                 ChangedItem::Address(Address { link, ..address.clone() })
             }
             Layer3Step::Neighbour { neighbour, present: Change::OFF, .. } => {
-                ChangedItem::Neighbour(Neighbour { link, ..neighbour.clone() })
+                ChangedItem::Neighbour(NeighbourEntry { link, ..neighbour.clone() })
             }
             Layer3Step::Route { route, described_on, present: Change::OFF, .. } => {
                 let links = route.links.iter().map(|other| if other == described_on { link } else { *other }).collect();

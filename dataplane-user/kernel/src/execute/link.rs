@@ -9,7 +9,7 @@ use super::{Executor, Target};
 use crate::{
     error::KernelError,
     ethtool, managers,
-    netlink::{Netlink, link::Pair},
+    netlink::{Netlink, link::PairSpec},
     netns, sysctl,
 };
 
@@ -38,7 +38,7 @@ impl Executor {
 
     fn create_pair(&mut self, pair: &PairSettings) -> Result<(), KernelError> {
         let namespace = self.apart().cloned();
-        self.netlink.create_pair(&Pair {
+        self.netlink.create_pair(&PairSpec {
             device: pair.device,
             name: &pair.name,
             peer: &pair.peer,

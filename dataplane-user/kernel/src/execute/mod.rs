@@ -20,7 +20,7 @@ use crate::{
     dataplane::Dataplane,
     error::KernelError,
     netlink::{Netlink, listener::ChangeListener},
-    netns::Namespace,
+    netns::PrivateNamespace,
 };
 
 /// Carries out steps on behalf of one aggregate.
@@ -31,7 +31,7 @@ pub struct Executor {
     /// How the aggregate is wired.
     pub wiring: Wiring,
     /// The aggregate's own namespace, where the peer is if the wiring has one.
-    pub namespace: Namespace,
+    pub namespace: PrivateNamespace,
     /// The aggregate's programs and maps.
     pub dataplane: Dataplane,
     /// Name of the aggregate's interface.
@@ -127,7 +127,7 @@ impl Executor {
     }
 
     /// The namespace of the peer, if it is not where the ports are.
-    fn apart(&self) -> Option<&Namespace> {
+    fn apart(&self) -> Option<&PrivateNamespace> {
         self.wiring.has_namespace().then_some(&self.namespace)
     }
 
@@ -136,7 +136,7 @@ impl Executor {
         &mut self,
         act: impl FnOnce(&mut Netlink) -> Result<T, KernelError>,
     ) -> Result<T, KernelError> {
-        let mut apart = self.apart().map(Namespace::netlink).transpose()?;
+        let mut apart = self.apart().map(PrivateNamespace::netlink).transpose()?;
         act(apart.as_mut().unwrap_or(&mut self.netlink))
     }
 

@@ -7,7 +7,7 @@ use aggctl_engine::{
 };
 
 use super::{ExecuteError, Executor};
-use crate::{dataplane::Ends, early, error::KernelError};
+use crate::{dataplane::WiredPair, early, error::KernelError};
 
 impl Executor {
     /// Carries out a step about programs or maps. What is taken off need not be there, nor need its interface.
@@ -16,25 +16,25 @@ impl Executor {
             ProgramStep::Maps { present } if present.to => self.dataplane.create()?,
             ProgramStep::Maps { .. } => self.dataplane.remove()?,
             ProgramStep::Tx { device, hook, attached } if attached.to => {
-                let ends = self.present_ends(*device)?;
-                self.dataplane.attach_tx(&ends, *hook)?;
+                let pair = self.present_pair(*device)?;
+                self.dataplane.attach_tx(&pair, *hook)?;
             }
             ProgramStep::Tx { device, hook, .. } => {
-                let ends = self.ends_or_none(*device)?;
-                self.dataplane.detach_tx(&ends, *hook)?;
+                let pair = self.pair_or_none(*device)?;
+                self.dataplane.detach_tx(&pair, *hook)?;
             }
             ProgramStep::Relay { hook, attached } if attached.to => {
-                let ends = self.present_ends(Device::Auto)?;
-                self.dataplane.attach_relay(&ends, *hook)?;
+                let pair = self.present_pair(Device::Auto)?;
+                self.dataplane.attach_relay(&pair, *hook)?;
             }
             ProgramStep::Relay { hook, .. } => {
-                let ends = self.ends_or_none(Device::Auto)?;
-                self.dataplane.detach_relay(&ends, *hook)?;
+                let pair = self.pair_or_none(Device::Auto)?;
+                self.dataplane.detach_relay(&pair, *hook)?;
             }
             ProgramStep::Rx { link, hook, attached } if attached.to => {
-                let ends = self.present_ends(Device::Auto)?;
+                let pair = self.present_pair(Device::Auto)?;
                 let index = self.find(link)?.index;
-                self.dataplane.attach_rx(slot(link)?, index, &ends, *hook)?;
+                self.dataplane.attach_rx(slot(link)?, index, &pair, *hook)?;
             }
             ProgramStep::Rx { link, hook, .. } => {
                 let index = self.index_or_none(link)?;
@@ -52,22 +52,22 @@ impl Executor {
     }
 
     /// The pair, which must be there.
-    fn present_ends(&mut self, device: Device) -> Result<Ends, KernelError> {
+    fn present_pair(&mut self, device: Device) -> Result<WiredPair, KernelError> {
         let (aggregate, peer) = self.pair()?;
-        Ok(self.ends(device, aggregate, peer))
+        Ok(self.wired_pair(device, aggregate, peer))
     }
 
     /// The pair with these numbers, as the data path wants it. The device matters to the sending program alone.
     #[must_use]
-    pub fn ends(&self, device: Device, aggregate: IfIndex, peer: IfIndex) -> Ends {
-        Ends { wiring: self.wiring, device, aggregate, peer, namespace: self.apart().cloned() }
+    pub fn wired_pair(&self, device: Device, aggregate: IfIndex, peer: IfIndex) -> WiredPair {
+        WiredPair { wiring: self.wiring, device, aggregate, peer, namespace: self.apart().cloned() }
     }
 
     /// The pair, as far as it is there.
-    fn ends_or_none(&mut self, device: Device) -> Result<Ends, KernelError> {
+    fn pair_or_none(&mut self, device: Device) -> Result<WiredPair, KernelError> {
         let aggregate = self.index_or_none(&Subject::Aggregate)?;
         let peer = if self.wiring.has_pair() { self.index_or_none(&Subject::Peer)? } else { IfIndex::NONE };
-        Ok(self.ends(device, aggregate, peer))
+        Ok(self.wired_pair(device, aggregate, peer))
     }
 
     /// The index of an interface, or the one that stands for none: its pins must go all the same.

@@ -15,7 +15,7 @@ use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::host::{Link, MtuLimits, XdpState};
 use rustix::io::Errno;
 
-pub use self::{pair::Pair, report::LinkReport};
+pub use self::{pair::PairSpec, report::LinkReport};
 use super::{
     INET6, Netlink,
     tlv::{Attributes, Builder, u32_of},
@@ -84,7 +84,7 @@ const LOWER_UP: u32 = libc::IFF_LOWER_UP as u32;
 
 /// What went through an interface since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct LinkCounters {
     /// Frames received.
     pub rx_packets: u64,
     /// Frames sent.
@@ -166,7 +166,7 @@ impl Netlink {
     /// # Errors
     ///
     /// If the kernel cannot be asked.
-    pub fn counters(&mut self, index: IfIndex) -> Result<Option<Counters>, KernelError> {
+    pub fn counters(&mut self, index: IfIndex) -> Result<Option<LinkCounters>, KernelError> {
         if index == IfIndex::NONE {
             return Ok(None);
         }
@@ -285,12 +285,12 @@ pub(crate) fn mac_of(value: &[u8]) -> Option<Mac> {
 }
 
 /// `struct rtnl_link_stats64`.
-fn counters(value: &[u8]) -> Counters {
+fn counters(value: &[u8]) -> LinkCounters {
     let word = |position: usize| {
         let octets = value.get(position * 8..).and_then(|rest| rest.first_chunk());
         octets.copied().map_or(0, u64::from_ne_bytes)
     };
-    Counters {
+    LinkCounters {
         rx_packets: word(0),
         tx_packets: word(1),
         rx_bytes: word(2),

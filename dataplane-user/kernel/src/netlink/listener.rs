@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, io};
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    arrivals::{Arrivals, Author, ChangeEvent, ChangedItem},
+    arrivals::{Arrivals, ChangeAuthor, ChangeEvent, ChangedItem},
     record::Layer3,
 };
 use rtnetlink::sys::{Socket as NetlinkSocket, protocols::NETLINK_ROUTE};
@@ -133,9 +133,9 @@ pub(crate) fn subscribe(protocol: isize, groups: &[u32]) -> io::Result<NetlinkSo
 /// What a message tells, if it is of one of our kinds.
 fn news(header: &MessageHeader, body: &[u8], us: u32) -> Option<ChangeEvent> {
     let by = match header.port {
-        0 => Author::Kernel,
-        port if port == us => Author::Us,
-        _ => Author::Others,
+        0 => ChangeAuthor::Kernel,
+        port if port == us => ChangeAuthor::Us,
+        _ => ChangeAuthor::Others,
     };
     let added = |what| ChangeEvent::Added { what, instead: header.flags & REPLACE != 0, by };
     let removed = |what| ChangeEvent::Removed { what, by };

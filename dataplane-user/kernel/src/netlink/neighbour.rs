@@ -1,7 +1,7 @@
 //! Neighbours: who is reached at which MAC, and for whom we answer.
 
 use aggctl_common::IfIndex;
-use aggctl_engine::host::Neighbour;
+use aggctl_engine::host::NeighbourEntry;
 use rustix::io::Errno;
 
 use super::{
@@ -44,7 +44,7 @@ impl Netlink {
     /// # Errors
     ///
     /// If the kernel cannot be asked.
-    pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, KernelError> {
+    pub fn neighbours(&mut self) -> Result<Vec<NeighbourEntry>, KernelError> {
         let mut neighbours = Vec::new();
         for (family, flags) in [(INET, 0), (INET, PROXY), (INET6, 0), (INET6, PROXY)] {
             let mut query = [0; HEADER];
@@ -65,7 +65,7 @@ impl Netlink {
     /// # Errors
     ///
     /// What the kernel refuses.
-    pub fn add_neighbour(&mut self, index: IfIndex, neighbour: &Neighbour) -> Result<(), KernelError> {
+    pub fn add_neighbour(&mut self, index: IfIndex, neighbour: &NeighbourEntry) -> Result<(), KernelError> {
         let mac = neighbour.mac.map(|mac| mac.0);
         let message = emit(index, neighbour).push_some(ATTR_LLADDR, mac.as_ref().map(<[u8; 6]>::as_slice)).finish();
         // Proxy entries know no "only if it is not there"; making one again changes nothing.
@@ -80,7 +80,7 @@ impl Netlink {
     /// # Errors
     ///
     /// What the kernel refuses.
-    pub fn delete_neighbour(&mut self, index: IfIndex, neighbour: &Neighbour) -> Result<(), KernelError> {
+    pub fn delete_neighbour(&mut self, index: IfIndex, neighbour: &NeighbourEntry) -> Result<(), KernelError> {
         let message = emit(index, neighbour).finish();
         let result = self.socket.request(libc::RTM_DELNEIGH, 0, &message);
         unless(result, &[Errno::NOENT, Errno::SRCH, Errno::NODEV, Errno::NXIO])
@@ -89,14 +89,14 @@ impl Netlink {
 }
 
 /// Whether an entry moves with the addresses.
-fn worth_keeping(neighbour: &Neighbour) -> bool {
+fn worth_keeping(neighbour: &NeighbourEntry) -> bool {
     let proxy = neighbour.flags & PROXY != 0;
     let known = neighbour.state != 0 && neighbour.state & (nud::INCOMPLETE | nud::FAILED | nud::NOARP) == 0;
     (proxy || known) && neighbour.flags & EXT_LEARNED == 0 && !neighbour.address.is_multicast()
 }
 
 /// A message about an entry, without its MAC.
-fn emit(index: IfIndex, neighbour: &Neighbour) -> Builder {
+fn emit(index: IfIndex, neighbour: &NeighbourEntry) -> Builder {
     // Entries that are just being verified begin that anew.
     let state = if neighbour.state & (nud::DELAY | nud::PROBE) != 0 { nud::STALE } else { neighbour.state };
     let state = if neighbour.flags & PROXY != 0 { nud::PERMANENT } else { state };
@@ -109,10 +109,10 @@ fn emit(index: IfIndex, neighbour: &Neighbour) -> Builder {
 }
 
 /// An entry.
-pub(crate) fn parse(message: &[u8]) -> Option<Neighbour> {
+pub(crate) fn parse(message: &[u8]) -> Option<NeighbourEntry> {
     let header = message.first_chunk::<HEADER>()?;
     let attributes = Attributes::after(message, HEADER);
-    Some(Neighbour {
+    Some(NeighbourEntry {
         link: IfIndex(u32_of(&header[4..])?),
         address: attributes.find(ATTR_DST).and_then(ip_of)?,
         mac: attributes.find(ATTR_LLADDR).and_then(mac_of),

@@ -45,12 +45,12 @@ const MSG_ERROR: u16 = number_u16(libc::NLMSG_ERROR);
 const MSG_DONE: u16 = number_u16(libc::NLMSG_DONE);
 
 /// A message from the kernel: its type and what follows its header.
-pub(crate) type Message = (u16, Vec<u8>);
+pub(crate) type RawMessage = (u16, Vec<u8>);
 
 /// What a round of answers came to.
 enum Round {
     /// All of it.
-    Complete(Vec<Message>),
+    Complete(Vec<RawMessage>),
     /// A dump that may be inconsistent, because something changed meanwhile.
     Interrupted,
 }

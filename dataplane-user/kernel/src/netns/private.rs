@@ -22,9 +22,9 @@ use crate::{error::KernelError, netlink::Netlink};
 /// A network namespace that a bind mount holds on this file. It lives as long as that; its interfaces go with it.
 /// Nothing is kept open, so that no process of ours lets it live longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Namespace(PathBuf);
+pub struct PrivateNamespace(PathBuf);
 
-impl Namespace {
+impl PrivateNamespace {
     /// The namespace that is, or shall be, held by this file. Touches nothing.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -109,7 +109,7 @@ impl Namespace {
         self.open().map_err(|error| self.not_entered(error))
     }
 
-    /// The error of [`Namespace::run`] in this crate's words.
+    /// The error of [`PrivateNamespace::run`] in this crate's words.
     pub(crate) fn not_entered(&self, error: io::Error) -> KernelError {
         let path = self.0.display().to_string();
         if error.kind() == ErrorKind::NotFound {

@@ -50,13 +50,13 @@ pub(super) struct ProbeSocket {
 }
 
 /// A frame that was received.
-pub(super) struct Received {
+pub(super) struct ReceivedFrame {
     frame: [u8; MOST_OCTETS],
     length: usize,
     tci: Option<u16>,
 }
 
-impl Received {
+impl ReceivedFrame {
     /// The frame without its outer tag.
     pub fn octets(&self) -> &[u8] {
         self.frame.get(..self.length).unwrap_or_default()
@@ -109,8 +109,8 @@ impl ProbeSocket {
     }
 
     /// The next frame; `None` if there is none at present. That the interface went down is told by the link.
-    pub fn receive(&self) -> Option<Received> {
-        let mut received = Received { frame: [0; MOST_OCTETS], length: 0, tci: None };
+    pub fn receive(&self) -> Option<ReceivedFrame> {
+        let mut received = ReceivedFrame { frame: [0; MOST_OCTETS], length: 0, tci: None };
         // Room for one control message with a `tpacket_auxdata`, aligned as its header must be.
         let mut control = [0_u64; 8];
         let mut part =

@@ -79,16 +79,16 @@ pub(super) fn overwrite(path: &Path, text: &str) -> Result<(), StateError> {
 /// Which file is there, and which content it has, without looking into it: another file or a later change has another
 /// stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileVersion {
     inode: u64,
     octets: u64,
     changed: (i64, i64),
 }
 
 /// The stamp of a file; `None` if it is not there.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+pub(super) fn stamp(path: &Path) -> Option<FileVersion> {
     let file = fs::metadata(path).ok()?;
-    Some(Stamp { inode: file.ino(), octets: file.len(), changed: (file.mtime(), file.mtime_nsec()) })
+    Some(FileVersion { inode: file.ino(), octets: file.len(), changed: (file.mtime(), file.mtime_nsec()) })
 }
 
 /// Where the next version of a file is written.

@@ -46,7 +46,7 @@ use self::{
     files::{read_json, write_json},
     lock::same_file,
 };
-use crate::netns::Namespace;
+use crate::netns::PrivateNamespace;
 
 /// The root of all state.
 const ROOT: &str = "/run/aggctl";
@@ -117,8 +117,8 @@ impl Store {
 
     /// The aggregate's own network namespace.
     #[must_use]
-    pub fn namespace(&self) -> Namespace {
-        Namespace::at(self.dir().join("netns"))
+    pub fn namespace(&self) -> PrivateNamespace {
+        PrivateNamespace::at(self.dir().join("netns"))
     }
 
     /// The controller's socket.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     StateError, Store,
-    files::{Stamp, overwrite, read_octets, replace, reserve, stamp},
+    files::{FileVersion, overwrite, read_octets, replace, reserve, stamp},
 };
 
 /// The record, below [`Store::dir`].
@@ -31,7 +31,7 @@ pub struct Found {
 
 /// Where the copies of a record were written to, to see whether others changed them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written([Option<Stamp>; 3]);
+pub struct Written([Option<FileVersion>; 3]);
 
 /// Whether an aggregate's directory has a record, be it readable or not.
 pub(super) fn is_in(dir: &Path) -> bool {

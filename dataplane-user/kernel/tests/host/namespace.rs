@@ -4,7 +4,7 @@ use std::{ffi::CStr, fs, io::ErrorKind};
 
 use aggctl_kernel::{
     error::KernelError,
-    netns::{self, Namespace},
+    netns::{self, PrivateNamespace},
 };
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -13,11 +13,11 @@ use crate::support::{in_namespace, ip, mount_bpffs};
 /// Where the file is. The directory itself is never written to.
 const DIRECTORY: &str = "/media";
 
-fn with_namespace(test: fn(&Namespace)) {
+fn with_namespace(test: fn(&PrivateNamespace)) {
     in_namespace(move || {
         mount_bpffs();
         mount("tmpfs", DIRECTORY, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
-        test(&Namespace::at(format!("{DIRECTORY}/netns")));
+        test(&PrivateNamespace::at(format!("{DIRECTORY}/netns")));
     });
 }
 

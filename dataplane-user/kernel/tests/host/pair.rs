@@ -8,7 +8,7 @@ use aggctl_engine::{
 use aggctl_kernel::{
     error::KernelError,
     execute::ExecuteError,
-    netlink::{Netlink, link::Pair},
+    netlink::{Netlink, link::PairSpec},
 };
 use aggctl_tests::feature::NETKIT;
 
@@ -121,7 +121,7 @@ fn the_wrong_end_of_a_netkit_pair_is_not_taken() {
 fn a_super_frame_larger_than_the_pair_can_do_is_lowered() {
     each_device(|device| {
         let mut netlink = Netlink::open().unwrap();
-        let huge = Pair {
+        let huge = PairSpec {
             device,
             name: "agg0",
             peer: "agg0-peer",
@@ -147,7 +147,7 @@ fn a_name_that_is_taken_is_refused_and_its_owner_survives_an_undo() {
         executor.undo(&create_pair(Device::Veth)).unwrap();
         assert!(picture().link("agg0").is_some());
         executor.aggregate = "br0".into();
-        let bridge = Pair {
+        let bridge = PairSpec {
             device: Device::Veth,
             name: "br0",
             peer: "br0-peer",

@@ -11,7 +11,7 @@ use aggctl_engine::{
 use aggctl_kernel::{
     dataplane::{Dataplane, DataplaneError, Expected},
     execute::ExecuteError,
-    netns::{self, Namespace},
+    netns::{self, PrivateNamespace},
     packet::{PacketSender, SendError},
 };
 use aggctl_tests::feature::TCX;
@@ -50,7 +50,7 @@ fn attach_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
     let mut executor = executor();
     executor.dataplane = Dataplane::at(format!("{BPFFS}/agg0"), Settings::default());
     mount("tmpfs", HOLDER, "tmpfs", MountFlags::empty(), None::<&CStr>).unwrap();
-    (executor.wiring, executor.namespace) = (wiring, Namespace::at(format!("{HOLDER}/netns")));
+    (executor.wiring, executor.namespace) = (wiring, PrivateNamespace::at(format!("{HOLDER}/netns")));
     let second = port_in(PortId(1), "p1");
     let mut steps =
         Vec::from_iter(wiring.has_namespace().then_some(LinkStep::Namespace { present: Change::ON }.into()));
@@ -74,9 +74,9 @@ fn attach_and_take_off(wiring: Wiring, device: Device, hook: Hook) {
     }
     let ports = vec![(PortId(0), index("p0")), (PortId(1), index("p1"))];
     let (aggregate, peer) = executor.pair().unwrap();
-    let ends = executor.ends(device, aggregate, peer);
+    let pair = executor.wired_pair(device, aggregate, peer);
     assert_eq!(picture().link("agg0-peer").is_none(), wiring.has_namespace());
-    let expected = Expected { ends, ports, hook };
+    let expected = Expected { pair, ports, hook };
     assert_eq!(executor.dataplane.defects(&expected).unwrap(), []);
     assert_eq!(executor.dataplane.table().unwrap().load().choose(), Some(PortId(1)));
     assert!(picture().links.values().all(|link| link.hooks.clsact_ingress.is_empty()), "ours are no others");

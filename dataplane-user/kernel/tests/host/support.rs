@@ -19,7 +19,7 @@ use aggctl_kernel::{
     dataplane::Dataplane,
     execute::Executor,
     netlink::Netlink,
-    netns::Namespace,
+    netns::PrivateNamespace,
     snapshot::{complete_settings, snapshot},
 };
 use aggctl_tests::wait;
@@ -109,7 +109,7 @@ pub fn executor() -> Executor {
     Executor {
         netlink: Netlink::open().unwrap(),
         wiring: Wiring::Shared,
-        namespace: Namespace::at("/nonexistent/aggctl-test/netns"),
+        namespace: PrivateNamespace::at("/nonexistent/aggctl-test/netns"),
         dataplane: Dataplane::at("/nonexistent/aggctl-test", Settings::default()),
         aggregate: "agg0".into(),
         peer: "agg0-peer".into(),

@@ -2,7 +2,7 @@
 
 use aggctl_common::{IfIndex, PortId, Ports};
 use aggctl_engine::config::{Device, Hook, Wiring, XdpMode};
-use aggctl_kernel::dataplane::{Dataplane, EarlyPort, Ends, Expected, tcx_supported};
+use aggctl_kernel::dataplane::{Dataplane, EarlyPort, Expected, WiredPair, tcx_supported};
 use aggctl_tests::feature::{NETKIT, TCX};
 use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 
@@ -66,11 +66,11 @@ pub fn each(test: fn(Case)) {
 }
 
 /// The pair.
-pub fn ends(case: Case) -> Ends {
+pub fn pair(case: Case) -> WiredPair {
     let namespace = case.wiring.has_namespace().then(namespace);
     let peer = || index("agg0-peer");
     let peer = namespace.as_ref().map_or_else(peer, |namespace| namespace.run(peer).unwrap());
-    Ends { wiring: case.wiring, device: case.device, aggregate: index("agg0"), peer, namespace }
+    WiredPair { wiring: case.wiring, device: case.device, aggregate: index("agg0"), peer, namespace }
 }
 
 /// Where the sending program is attached.
@@ -92,12 +92,12 @@ pub fn attach(case: Case) -> Dataplane {
 
 /// The same for maps that are there.
 pub fn attach_to(dataplane: &Dataplane, case: Case) {
-    let ends = ends(case);
-    dataplane.attach_relay(&ends, case.hook).unwrap();
-    dataplane.attach_rx(P0, index("p0"), &ends, case.hook).unwrap();
-    dataplane.attach_rx(P1, index("p1"), &ends, case.hook).unwrap();
+    let pair = pair(case);
+    dataplane.attach_relay(&pair, case.hook).unwrap();
+    dataplane.attach_rx(P0, index("p0"), &pair, case.hook).unwrap();
+    dataplane.attach_rx(P1, index("p1"), &pair, case.hook).unwrap();
     dataplane.table().unwrap().publish(&ports());
-    dataplane.attach_tx(&ends, case.hook).unwrap();
+    dataplane.attach_tx(&pair, case.hook).unwrap();
 }
 
 /// The table with p0 active and p1 standing by.
@@ -107,9 +107,9 @@ pub fn ports() -> Ports {
 
 /// Takes everything off and away.
 pub fn detach(dataplane: &Dataplane, case: Case) {
-    let ends = ends(case);
-    dataplane.detach_tx(&ends, case.hook).unwrap();
-    dataplane.detach_relay(&ends, case.hook).unwrap();
+    let pair = pair(case);
+    dataplane.detach_tx(&pair, case.hook).unwrap();
+    dataplane.detach_relay(&pair, case.hook).unwrap();
     dataplane.detach_rx(P0, index("p0"), case.hook).unwrap();
     dataplane.detach_rx(P1, index("p1"), case.hook).unwrap();
     dataplane.remove().unwrap();
@@ -165,5 +165,5 @@ pub fn early(port: &str, mode: XdpMode, sees_tags: bool) -> EarlyPort {
 /// What the data path should be.
 pub fn expected(case: Case) -> Expected {
     let ports = vec![(P0, index("p0")), (P1, index("p1"))];
-    Expected { ends: ends(case), ports, hook: case.hook }
+    Expected { pair: pair(case), ports, hook: case.hook }
 }

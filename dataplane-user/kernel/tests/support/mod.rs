@@ -14,8 +14,8 @@ use aggctl_engine::{
 };
 use aggctl_kernel::{
     dataplane::Dataplane,
-    netlink::{Netlink, link::Pair},
-    netns::Namespace,
+    netlink::{Netlink, link::PairSpec},
+    netns::PrivateNamespace,
 };
 use rustix::{
     mount::{MountFlags, MountPropagationFlags},
@@ -30,8 +30,8 @@ pub const BPFFS: &str = "/mnt";
 const HOLDER: &str = "/media";
 
 /// The namespace of the peer, in wiring direct.
-pub fn namespace() -> Namespace {
-    Namespace::at(format!("{HOLDER}/netns"))
+pub fn namespace() -> PrivateNamespace {
+    PrivateNamespace::at(format!("{HOLDER}/netns"))
 }
 
 /// [`bench_on`] a veth pair in wiring shared.
@@ -57,7 +57,7 @@ pub fn bench_on(wiring: Wiring, device: Device, test: impl FnOnce() + Send + 'st
         if let Some(namespace) = &apart {
             namespace.create().unwrap();
         }
-        let pair = Pair {
+        let pair = PairSpec {
             device,
             name: "agg0",
             peer: "agg0-peer",

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     config::Mode,
     hold_down::{FlapRule, HoldDown},
-    prober::{Finding, News},
+    prober::{PortFindings, WatchFinding},
 };
 
 const RULE: HoldDown = HoldDown::By(FlapRule { changes: 4, window_s: 10, for_s: 60 });
@@ -138,8 +138,8 @@ fn verdicts_of_watches_count_and_an_interface_that_goes_and_comes() {
     let watch: crate::watches::WatchConfig = "traffic".parse().unwrap();
     for up in [false, true, false, true] {
         let epoch = bench.aggregate.port(ETH0).unwrap().epoch;
-        let findings = vec![Finding { watch: watch.clone(), up, why: String::from("so it is") }];
-        bench.event(Event::Watched(News { port: ETH0, epoch, findings }));
+        let findings = vec![WatchFinding { watch: watch.clone(), up, why: String::from("so it is") }];
+        bench.event(Event::Watched(PortFindings { port: ETH0, epoch, findings }));
     }
     assert_eq!(bench.active(), Some(ETH1));
     let mut bench = Bench::up(damped(2));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::{Mode, Wiring},
-    driver::{DriverKind, DriverMode, DriverState, Membership},
+    driver::{DriverKind, DriverMembership, DriverMode, DriverState},
 };
 
 fn over(mode: Mode) -> AggregateConfig {
@@ -11,7 +11,7 @@ fn over(mode: Mode) -> AggregateConfig {
 }
 
 fn member(link: bool, in_use: bool) -> LinkState {
-    LinkState { membership: Some(Membership { link, in_use }), ..UP }
+    LinkState { membership: Some(DriverMembership { link, in_use }), ..UP }
 }
 
 /// The driver, with this port active.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    prober::{Finding, News},
+    prober::{PortFindings, WatchFinding},
     watches::WatchPolicy,
 };
 
@@ -21,12 +21,12 @@ impl Bench {
     }
 
     fn say_of(&mut self, port: PortId, epoch: u64, findings: &[(&str, bool)]) -> Vec<Action> {
-        let finding = |(watch, up): &(&str, bool)| Finding {
+        let finding = |(watch, up): &(&str, bool)| WatchFinding {
             watch: watch.parse().unwrap(),
             up: *up,
             why: String::from("192.0.2.1 does not answer"),
         };
-        self.event(Event::Watched(News { port, epoch, findings: findings.iter().map(finding).collect() }))
+        self.event(Event::Watched(PortFindings { port, epoch, findings: findings.iter().map(finding).collect() }))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     config::{AggregateConfig, PortConfig},
     watches::WatchConfig,
 };
-pub use ports::{ActivePort, Orders};
+pub use ports::{ActivePort, LiveRequests};
 
 impl HasOptions for AggregateConfig {
     const OPTION: &'static str = "option";
@@ -31,11 +31,11 @@ impl HasOptions for PortConfig {
     }
 }
 
-impl HasOptions for Orders {
+impl HasOptions for LiveRequests {
     const OPTION: &'static str = "order";
 
     fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
-        ports::ORDERS.iter()
+        ports::LIVE_REQUESTS.iter()
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) static ROWS: &[OptionRow<PortConfig>] = &[
 
 /// What can be asked of a running aggregate once its options are in place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Orders {
+pub struct LiveRequests {
     /// The port to make active.
     pub active_port: Option<ActivePort>,
 }
@@ -98,7 +98,7 @@ pub enum ActivePort {
     ByRule,
 }
 
-impl Orders {
+impl LiveRequests {
     fn named(&self) -> Option<String> {
         match &self.active_port {
             Some(ActivePort::Named(name)) => Some(name.clone()),
@@ -111,11 +111,11 @@ impl Orders {
     }
 }
 
-pub(super) static ORDERS: &[OptionRow<Orders>] = &[OptionRow {
+pub(super) static LIVE_REQUESTS: &[OptionRow<LiveRequests>] = &[OptionRow {
     name: "active-port",
     aliases: &["active_slave"],
     help: "The port that shall carry the traffic now; none: a choice by hand is given up, and the rule chooses again",
-    kind: &Name { field: FieldAccess { get: Orders::named, set: Orders::set_named } },
+    kind: &Name { field: FieldAccess { get: LiveRequests::named, set: LiveRequests::set_named } },
     live: Live::After,
     json: "active_port",
     shown: Shown::No,

@@ -4,7 +4,7 @@ use aggctl_common::IfIndex;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Step, Subject};
-use crate::host::{Address, Neighbour, Nexthop, Route};
+use crate::host::{Address, NeighbourEntry, Nexthop, Route};
 
 /// A change above the link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,12 +39,12 @@ pub enum Layer3Step {
         /// The interface.
         link: Change<Subject>,
     },
-    /// A neighbour entry. `Neighbour::link` is ignored. One that is there when it is to be added stays as it is.
+    /// A neighbour entry. `NeighbourEntry::link` is ignored. One that is there when it is to be added stays as it is.
     Neighbour {
         /// The interface.
         link: Subject,
         /// The entry.
-        neighbour: Neighbour,
+        neighbour: NeighbourEntry,
         /// Whether it is there.
         present: Change<bool>,
     },

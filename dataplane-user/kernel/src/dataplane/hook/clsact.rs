@@ -7,7 +7,7 @@ use aya_obj::generated::bpf_attach_type::{BPF_TCX_EGRESS, BPF_TCX_INGRESS};
 use rustix::io::Errno;
 
 use super::{
-    AttachPoint, HookKind, Side, link,
+    AttachPoint, HookKind, HookSide, link,
     tc::{Tc, is_ours, sees_before_ours},
 };
 use crate::dataplane::{
@@ -60,8 +60,8 @@ impl HookKind for Clsact {
         if !mark.is_dir() {
             return Ok(());
         }
-        let mut left = tc.filters(site.index, Side::Ingress).map_err(failed("list filters"))?;
-        left.extend(tc.filters(site.index, Side::Egress).map_err(failed("list filters"))?);
+        let mut left = tc.filters(site.index, HookSide::Ingress).map_err(failed("list filters"))?;
+        left.extend(tc.filters(site.index, HookSide::Egress).map_err(failed("list filters"))?);
         if left.is_empty() {
             match tc.delete_qdisc(site.index) {
                 Err(failure) if failure.is(&[Errno::NODEV, Errno::NOENT, Errno::INVAL]) => {}
@@ -85,7 +85,7 @@ impl HookKind for Clsact {
             .filters(site.index, site.side)
             .map_err(|failure| DataplaneError::hook(site.index, "list filters", failure))?;
         let others = filters.into_iter().filter(sees_before_ours);
-        let kind = if site.side == Side::Ingress { BPF_TCX_INGRESS } else { BPF_TCX_EGRESS };
+        let kind = if site.side == HookSide::Ingress { BPF_TCX_INGRESS } else { BPF_TCX_EGRESS };
         // Those on tcx come first. A kernel that does not know it has none.
         let on_tcx = link::programs(site.index, kind).unwrap_or_default();
         Ok(on_tcx.into_iter().chain(others.filter_map(|filter| filter.program_id)).collect())

@@ -8,7 +8,7 @@ use aya_obj::generated::bpf_attach_type::{self, BPF_NETKIT_PRIMARY, BPF_TCX_EGRE
 use rustix::io::Errno;
 
 use super::{
-    AttachPoint, HookKind, Side,
+    AttachPoint, HookKind, HookSide,
     link::{self, BpfLink, LinkTarget},
 };
 use crate::dataplane::{error::DataplaneError, pins};
@@ -25,11 +25,11 @@ pub(super) enum Linked {
 
 impl Linked {
     /// What the kernel calls it.
-    const fn kind(self, side: Side) -> bpf_attach_type {
+    const fn kind(self, side: HookSide) -> bpf_attach_type {
         match (self, side) {
-            (Self::Tcx, Side::Ingress) => BPF_TCX_INGRESS,
-            (Self::Tcx, Side::Egress) => BPF_TCX_EGRESS,
-            (Self::Netkit, Side::Ingress | Side::Egress) => BPF_NETKIT_PRIMARY,
+            (Self::Tcx, HookSide::Ingress) => BPF_TCX_INGRESS,
+            (Self::Tcx, HookSide::Egress) => BPF_TCX_EGRESS,
+            (Self::Netkit, HookSide::Ingress | HookSide::Egress) => BPF_NETKIT_PRIMARY,
         }
     }
 }

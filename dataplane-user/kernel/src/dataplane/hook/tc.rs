@@ -5,7 +5,7 @@ use std::{io, os::fd::RawFd};
 use aggctl_common::IfIndex;
 use aya_obj::generated::{TC_H_CLSACT, TCA_BPF_FLAG_ACT_DIRECT};
 
-use super::Side;
+use super::HookSide;
 use crate::{
     error::CallFailure,
     netlink::{
@@ -28,10 +28,10 @@ const TCA_BPF_FD: u16 = 6;
 const TCA_BPF_FLAGS: u16 = 8;
 
 /// The class of the qdisc whose filters see one side of the interface.
-const fn parent(side: Side) -> u32 {
+const fn parent(side: HookSide) -> u32 {
     match side {
-        Side::Ingress => tc::INGRESS,
-        Side::Egress => tc::EGRESS,
+        HookSide::Ingress => tc::INGRESS,
+        HookSide::Egress => tc::EGRESS,
     }
 }
 
@@ -75,7 +75,7 @@ impl Tc {
     pub(super) fn set_filter(
         &mut self,
         index: IfIndex,
-        side: Side,
+        side: HookSide,
         name: &str,
         program: RawFd,
     ) -> Result<(), CallFailure> {
@@ -90,17 +90,17 @@ impl Tc {
         self.0.request(libc::RTM_NEWTFILTER, CREATE, &request)
     }
 
-    pub(super) fn delete_filter(&mut self, index: IfIndex, side: Side) -> Result<(), CallFailure> {
+    pub(super) fn delete_filter(&mut self, index: IfIndex, side: HookSide) -> Result<(), CallFailure> {
         self.0.request(libc::RTM_DELTFILTER, 0, &our_filter(index, side))
     }
 
     /// All filters on one side of an interface; none if it has no qdisc for them.
-    pub(super) fn filters(&mut self, index: IfIndex, side: Side) -> Result<Vec<Filter>, CallFailure> {
+    pub(super) fn filters(&mut self, index: IfIndex, side: HookSide) -> Result<Vec<Filter>, CallFailure> {
         tc::filters_of(&mut self.0, index, parent(side))
     }
 }
 
-fn our_filter(index: IfIndex, side: Side) -> Vec<u8> {
+fn our_filter(index: IfIndex, side: HookSide) -> Vec<u8> {
     let protocol = EVERY_PROTOCOL.to_be();
     tcmsg(index, HANDLE, parent(side), u32::from(PRIORITY) << 16 | u32::from(protocol))
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io};
 
 use aggctl_common::IfIndex;
-use aggctl_engine::driver::{DriverKind, DriverMode, DriverState, Membership};
+use aggctl_engine::driver::{DriverKind, DriverMembership, DriverMode, DriverState};
 use rtnetlink::sys::protocols::NETLINK_GENERIC;
 use rustix::io::Errno;
 
@@ -64,7 +64,7 @@ pub(crate) struct TeamReport {
     /// Of the device.
     pub(crate) driver: DriverState,
     /// Of each member.
-    pub(crate) ports: BTreeMap<IfIndex, Membership>,
+    pub(crate) ports: BTreeMap<IfIndex, DriverMembership>,
 }
 
 /// What the driver's options say of a member.
@@ -183,7 +183,7 @@ fn report(options: &[Vec<u8>], ports: &[Vec<u8>]) -> Option<TeamReport> {
         let index = IfIndex(item.u32(attr::PORT)?);
         let options = known.get(&index).copied().unwrap_or_default();
         let link = if options.user_link_counts { options.user_link } else { item.find(attr::PORT_LINK).is_some() };
-        Some((index, Membership { link, in_use: options.enabled }))
+        Some((index, DriverMembership { link, in_use: options.enabled }))
     };
     Some(TeamReport {
         driver: DriverState { kind: DriverKind::Team, mode: DriverMode::of_team(&mode?), active },
@@ -237,7 +237,8 @@ mod tests {
         let report = report(&options, &ports(&[ETH1])).unwrap();
         let (kind, mode) = (DriverKind::Team, DriverMode::ActiveBackup);
         assert_eq!(report.driver, DriverState { kind, mode, active: Some(ETH1) });
-        let (unused, used) = (Membership { link: false, in_use: false }, Membership { link: true, in_use: true });
+        let (unused, used) =
+            (DriverMembership { link: false, in_use: false }, DriverMembership { link: true, in_use: true });
         assert_eq!(report.ports, BTreeMap::from([(ETH0, unused), (ETH1, used)]));
     }
 

@@ -1,7 +1,7 @@
 //! What the bonding driver says of its devices and of their members (`drivers/net/bonding/bond_netlink.c`).
 
 use aggctl_common::IfIndex;
-use aggctl_engine::driver::{DriverKind, DriverMode, DriverState, Membership};
+use aggctl_engine::driver::{DriverKind, DriverMembership, DriverMode, DriverState};
 
 use super::{super::tlv::Builder, attr};
 use crate::{
@@ -33,10 +33,10 @@ pub(super) fn driver(info: Attributes<'_>) -> Option<DriverState> {
 }
 
 /// What `IFLA_LINKINFO` says of a member of a bonding device; `None` if it is none.
-pub(super) fn membership(info: Attributes<'_>) -> Option<Membership> {
+pub(super) fn membership(info: Attributes<'_>) -> Option<DriverMembership> {
     let data = of_kind(info, attr::INFO_SLAVE_KIND, attr::INFO_SLAVE_DATA)?;
     let (state, link) = (data.find(MEMBER_STATE)?.first()?, data.find(MEMBER_LINK)?.first()?);
-    Some(Membership { link: *link <= 1, in_use: *state == 0 })
+    Some(DriverMembership { link: *link <= 1, in_use: *state == 0 })
 }
 
 /// Whether `IFLA_LINKINFO` says of a member that its partner agreed to its use (LACP).

@@ -13,7 +13,7 @@ use super::{
     },
     GETLINK, HEADER, NEWLINK, attr, header, skip_stats,
 };
-use crate::{error::KernelError, netns::Namespace};
+use crate::{error::KernelError, netns::PrivateNamespace};
 
 /// `IN6_ADDR_GEN_MODE_NONE`.
 const ADDR_GEN_NONE: u8 = 1;
@@ -27,7 +27,7 @@ const NETKIT_DROP: u32 = 2;
 
 /// What a pair of interfaces shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair<'a> {
+pub struct PairSpec<'a> {
     /// What it is made of; [`Device::Auto`]: veth.
     pub device: Device,
     /// Name of the aggregate's interface.
@@ -35,7 +35,7 @@ pub struct Pair<'a> {
     /// Name of its peer.
     pub peer: &'a str,
     /// The network namespace that the peer is in; `None`: that of the aggregate's interface.
-    pub namespace: Option<&'a Namespace>,
+    pub namespace: Option<&'a PrivateNamespace>,
     /// MAC of the aggregate's interface.
     pub mac: Mac,
     /// MTU of both.
@@ -66,7 +66,7 @@ fn netkit_policies() -> Builder {
     Builder::default().push_u32(attr::NETKIT_POLICY, NETKIT_DROP).push_u32(attr::NETKIT_PEER_POLICY, NETKIT_PASS)
 }
 
-impl Pair<'_> {
+impl PairSpec<'_> {
     const fn kind(&self) -> PairKind {
         kind(self.device)
     }
@@ -110,8 +110,8 @@ impl Pair<'_> {
 }
 
 impl Netlink {
-    /// Makes a pair, in the namespace of this socket but for what [`Pair::namespace`] says; both ends down and without
-    /// IPv6 address generation. If the pair is there, its settings are made.
+    /// Makes a pair, in the namespace of this socket but for what [`PairSpec::namespace`] says; both ends down and
+    /// without IPv6 address generation. If the pair is there, its settings are made.
     ///
     /// Of a netkit pair, the aggregate's interface is the primary end, which programs can be attached to. Without a
     /// program, what it sends is dropped (the peer is nobody's), and what the peer sends arrives on it.
@@ -119,15 +119,15 @@ impl Netlink {
     /// # Errors
     ///
     /// [`KernelError::NameTaken`] if one of the names belongs to something else; else what the kernel refuses.
-    pub fn create_pair(&mut self, pair: &Pair<'_>) -> Result<(), KernelError> {
-        let namespace = pair.namespace.map(Namespace::file).transpose()?;
+    pub fn create_pair(&mut self, pair: &PairSpec<'_>) -> Result<(), KernelError> {
+        let namespace = pair.namespace.map(PrivateNamespace::file).transpose()?;
         let request = pair.request(namespace.as_ref().map(AsRawFd::as_raw_fd));
         let existed = match self.socket.request(NEWLINK, CREATE | EXCL, &request) {
             Ok(()) => false,
             Err(failure) if failure.is(&[Errno::EXIST]) => true,
             Err(failure) => return Err(KernelError::refused(pair.name, pair.kind().create, failure)),
         };
-        let mut apart = pair.namespace.map(Namespace::netlink).transpose()?;
+        let mut apart = pair.namespace.map(PrivateNamespace::netlink).transpose()?;
         let near = self.end(pair, pair.name)?;
         let far = apart.as_mut().unwrap_or(self).end(pair, pair.peer)?;
         self.check_pair(pair, &near, &far)?;
@@ -149,7 +149,7 @@ impl Netlink {
     ///
     /// Minimum kernel version for such pairs: 6.11 (netkit itself: 6.7).
     pub fn has_netkit(&mut self) -> bool {
-        let pair = Pair {
+        let pair = PairSpec {
             device: Device::Netkit,
             name: "aggctl-probe",
             peer: "aggctl-probe-p",
@@ -173,7 +173,7 @@ impl Netlink {
     }
 
     /// What each end of a pair gets.
-    fn set_end(&mut self, link: &Link, pair: &Pair<'_>, existed: bool) -> Result<(), KernelError> {
+    fn set_end(&mut self, link: &Link, pair: &PairSpec<'_>, existed: bool) -> Result<(), KernelError> {
         self.set_gso(link, pair.gso_max_size, pair.gso_max_segs)?;
         match self.set_addr_gen_mode(link.index, ADDR_GEN_NONE) {
             // Without IPv6 there are no addresses to be generated.
@@ -184,13 +184,13 @@ impl Netlink {
     }
 
     /// An end of an existing pair, by its name in this namespace.
-    fn end(&mut self, pair: &Pair<'_>, name: &str) -> Result<Link, KernelError> {
+    fn end(&mut self, pair: &PairSpec<'_>, name: &str) -> Result<Link, KernelError> {
         let link = self.link_named(name)?.filter(|link| link.kind == pair.kind().name);
         link.ok_or_else(|| KernelError::NameTaken(name.to_owned()))
     }
 
     /// Checks that these two belong together, and are what they must be from their making on.
-    fn check_pair(&mut self, pair: &Pair<'_>, near: &Link, far: &Link) -> Result<(), KernelError> {
+    fn check_pair(&mut self, pair: &PairSpec<'_>, near: &Link, far: &Link) -> Result<(), KernelError> {
         let message = self
             .socket
             .get(GETLINK, &skip_stats(near.index).finish())
