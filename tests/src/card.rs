@@ -18,10 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const INTERFACES: &str = "/sys/class/net";
 
 /// The right to use the cards.
-pub type Turn = MutexGuard<'static, ()>;
+pub type CardsLock = MutexGuard<'static, ()>;
 
 /// Waits until no other test uses the cards.
-pub fn turn() -> Turn {
+pub fn turn() -> CardsLock {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,9 +11,9 @@ const WHILE: Duration = SOON.saturating_mul(4);
 
 /// What `doctor --json` printed, and its outcome.
 #[derive(Debug)]
-pub struct Report(pub Value, pub Outcome);
+pub struct DoctorReport(pub Value, pub Outcome);
 
-impl Report {
+impl DoctorReport {
     /// Looks at all aggregates, or at what the arguments name.
     ///
     /// # Panics
@@ -46,7 +46,7 @@ impl Report {
 ///
 /// If others are found, or it says so otherwise than it must.
 #[track_caller]
-pub fn expect(lab: &Lab, ids: &[&str]) -> Report {
+pub fn expect(lab: &Lab, ids: &[&str]) -> DoctorReport {
     expect_on(&lab.host, ids)
 }
 
@@ -56,12 +56,12 @@ pub fn expect(lab: &Lab, ids: &[&str]) -> Report {
 ///
 /// If others are found, or it says so otherwise than it must.
 #[track_caller]
-pub fn expect_on(host: &Namespace, ids: &[&str]) -> Report {
-    let mut last = Report::of(host, "");
+pub fn expect_on(host: &Namespace, ids: &[&str]) -> DoctorReport {
+    let mut last = DoctorReport::of(host, "");
     wait_for(&format!("doctor finds {ids:?}"), WHILE, || {
         let found = last.ids() == ids;
         if !found {
-            last = Report::of(host, "");
+            last = DoctorReport::of(host, "");
             println!("found: {:?}", last.ids());
         }
         found

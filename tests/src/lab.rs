@@ -35,7 +35,7 @@ pub const REMOTE_V6: &str = "fd01::1";
 
 /// What the host's ports are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
+pub enum PortKind {
     /// veth: the kernel reports the loss of their carrier at once.
     Veth,
     /// tap: the kernel reports the loss of their carrier in batches, as for hardware.
@@ -46,7 +46,7 @@ pub enum Link {
     Virtio,
 }
 
-impl Link {
+impl PortKind {
     /// Whether ports are cards of the machine, which one test has at a time.
     pub fn is_card(self) -> bool {
         matches!(self, Self::E1000e | Self::Virtio)
@@ -74,7 +74,7 @@ pub struct Lab {
     /// Who talks to the host.
     pub client: Namespace,
     /// Kept until all else is gone.
-    _turn: Option<card::Turn>,
+    _turn: Option<card::CardsLock>,
 }
 
 impl Lab {
@@ -153,13 +153,13 @@ impl Lab {
     pub fn with_port(mut self, port: &str) -> Self {
         let end = switch_end(port);
         let cable = match self.case.link {
-            Link::Veth => {
+            PortKind::Veth => {
                 self.switch.ip(&format!("link add {end} type veth peer name {port} netns {}", self.host.name()));
                 Cable::Veth
             }
-            Link::Tap => Cable::Tap(Shuttle::new([(&self.host, port), (&self.switch, &end)])),
-            Link::E1000e | Link::Virtio => {
-                let own = if self.case.link == Link::E1000e { End::Nic } else { End::Partner };
+            PortKind::Tap => Cable::Tap(Shuttle::new([(&self.host, port), (&self.switch, &end)])),
+            PortKind::E1000e | PortKind::Virtio => {
+                let own = if self.case.link == PortKind::E1000e { End::Nic } else { End::Partner };
                 Cable::Card(Card::new(self.cables.len(), own, (&self.host, port), (&self.switch, &end)))
             }
         };
@@ -167,7 +167,7 @@ impl Lab {
         self.host.ip(&format!("link set {port} up"));
         self.host.keep_queues_short(port);
         self.cables.insert(port.to_owned(), cable);
-        if self.case.link == Link::Tap {
+        if self.case.link == PortKind::Tap {
             // Until its carrier has changed once, the state of a tap is unknown.
             self.cut(port);
             self.restore(port);

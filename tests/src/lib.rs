@@ -41,7 +41,7 @@ pub use capture::Capture;
 pub use command::Outcome;
 pub use flap::Flapping;
 pub use host_state::HostState;
-pub use lab::{Lab, Link};
+pub use lab::{Lab, PortKind};
 pub use matrix::{Case, Hook, skip};
 pub use namespace::Namespace;
 pub use neighbour::Neighbour;

@@ -5,7 +5,7 @@ use std::{fmt, thread, time::Duration};
 use crate::{
     card,
     feature::{self, Feature},
-    lab::Link,
+    lab::PortKind,
     wait,
 };
 
@@ -71,7 +71,7 @@ pub struct Case {
     /// How the aggregate is wired.
     pub wiring: Wiring,
     /// What the ports are.
-    pub link: Link,
+    pub link: PortKind,
     /// Where the programs are attached.
     pub hook: Hook,
     /// The aggregate's own device.
@@ -80,23 +80,23 @@ pub struct Case {
 
 impl Case {
     /// Ports are veth, programs are attached to tcx.
-    pub const VETH_TCX: Self = Self::shared(Link::Veth, Hook::Tcx);
+    pub const VETH_TCX: Self = Self::shared(PortKind::Veth, Hook::Tcx);
     /// Ports are veth, programs are attached to clsact.
-    pub const VETH_CLSACT: Self = Self::shared(Link::Veth, Hook::Clsact);
+    pub const VETH_CLSACT: Self = Self::shared(PortKind::Veth, Hook::Clsact);
     /// Ports are veth, programs are attached to tcx, the device is veth.
     pub const VETH_TCX_VETH: Self = Self { device: Device::Other, ..Self::VETH_TCX };
     /// Ports are veth, programs are attached to clsact, the device is netkit.
     pub const VETH_CLSACT_NETKIT: Self = Self { device: Device::Other, ..Self::VETH_CLSACT };
     /// Ports are tap, programs are attached to tcx.
-    pub const TAP_TCX: Self = Self::shared(Link::Tap, Hook::Tcx);
+    pub const TAP_TCX: Self = Self::shared(PortKind::Tap, Hook::Tcx);
     /// Ports are tap, programs are attached to clsact.
-    pub const TAP_CLSACT: Self = Self::shared(Link::Tap, Hook::Clsact);
+    pub const TAP_CLSACT: Self = Self::shared(PortKind::Tap, Hook::Clsact);
     /// Ports are emulated cards, programs are attached to tcx.
-    pub const E1000E_TCX: Self = Self::shared(Link::E1000e, Hook::Tcx);
+    pub const E1000E_TCX: Self = Self::shared(PortKind::E1000e, Hook::Tcx);
     /// Ports are emulated cards, programs are attached to clsact.
-    pub const E1000E_CLSACT: Self = Self::shared(Link::E1000e, Hook::Clsact);
+    pub const E1000E_CLSACT: Self = Self::shared(PortKind::E1000e, Hook::Clsact);
     /// Ports are emulated virtio cards, programs are attached to tcx.
-    pub const VIRTIO_TCX: Self = Self::shared(Link::Virtio, Hook::Tcx);
+    pub const VIRTIO_TCX: Self = Self::shared(PortKind::Virtio, Hook::Tcx);
 
     /// Wiring direct, ports are veth, programs are attached to tcx.
     pub const DIRECT_VETH_TCX: Self = Self::VETH_TCX.direct();
@@ -107,7 +107,7 @@ impl Case {
     /// Wiring direct, ports are tap, programs are attached to clsact.
     pub const DIRECT_TAP_CLSACT: Self = Self::TAP_CLSACT.direct();
 
-    const fn shared(link: Link, hook: Hook) -> Self {
+    const fn shared(link: PortKind, hook: Hook) -> Self {
         Self { wiring: Wiring::Shared, link, hook, device: Device::Usual }
     }
 
@@ -118,8 +118,8 @@ impl Case {
     /// Ping round trips that a failover may lose, at one ping in 10 ms.
     pub fn failover_limit(self) -> u64 {
         wait::lossy(match self.link {
-            Link::Veth => 2,
-            Link::Tap | Link::E1000e | Link::Virtio => 4,
+            PortKind::Veth => 2,
+            PortKind::Tap | PortKind::E1000e | PortKind::Virtio => 4,
         })
     }
 
@@ -146,10 +146,10 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let link = match self.link {
-            Link::Veth => "VETH",
-            Link::Tap => "TAP",
-            Link::E1000e => "E1000E",
-            Link::Virtio => "VIRTIO",
+            PortKind::Veth => "VETH",
+            PortKind::Tap => "TAP",
+            PortKind::E1000e => "E1000E",
+            PortKind::Virtio => "VIRTIO",
         };
         let wiring = match self.wiring {
             Wiring::Shared => "",

@@ -13,10 +13,10 @@ use crate::command::{self, Outcome};
 
 /// A network namespace of a test; its verbs end the test when they fail.
 #[derive(Debug)]
-pub struct Namespace(netns::Namespace);
+pub struct Namespace(netns::NetworkNamespace);
 
 impl Deref for Namespace {
-    type Target = netns::Namespace;
+    type Target = netns::NetworkNamespace;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -27,7 +27,7 @@ impl Namespace {
     /// Makes a namespace with its loopback interface up; `role` ends its name.
     #[track_caller]
     pub fn new(role: &str) -> Self {
-        Self(netns::Namespace::new(role).unwrap())
+        Self(netns::NetworkNamespace::new(role).unwrap())
     }
 
     /// Keeps the queues of a device short: see [`unsent::keep_queues_short`].

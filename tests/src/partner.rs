@@ -16,7 +16,7 @@ const PORTS: [&str; 2] = ["eth0", "eth1"];
 
 /// How the other end chooses among its links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum PartnerChoice {
     /// One link at a time, the one of `eth0` if there is one.
     ActiveBackup,
     /// By the addresses of a packet.
@@ -25,25 +25,25 @@ pub enum Choice {
 
 /// A bond or a team in the switch, in place of two separate ports.
 #[derive(Debug)]
-pub struct Partner {
+pub struct PartnerLag {
     /// The daemon of a team.
     _teamd: Option<Teamd>,
 }
 
-impl Partner {
+impl PartnerLag {
     /// A bond.
     #[track_caller]
-    pub fn bond(lab: &Lab, choice: Choice) -> Self {
+    pub fn bond(lab: &Lab, choice: PartnerChoice) -> Self {
         release(lab);
         let switch = &lab.switch;
         switch.ip(match choice {
-            Choice::ActiveBackup => "link add bond0 type bond mode active-backup miimon 10",
-            Choice::Hash => "link add bond0 type bond mode balance-xor xmit_hash_policy layer2+3 miimon 10",
+            PartnerChoice::ActiveBackup => "link add bond0 type bond mode active-backup miimon 10",
+            PartnerChoice::Hash => "link add bond0 type bond mode balance-xor xmit_hash_policy layer2+3 miimon 10",
         });
         for port in PORTS {
             switch.ip(&format!("link set {} master bond0", switch_end(port)));
         }
-        if choice == Choice::ActiveBackup {
+        if choice == PartnerChoice::ActiveBackup {
             switch.ip(&format!("link set bond0 type bond primary {}", switch_end(PORTS[0])));
         }
         join(switch, "bond0");
@@ -52,11 +52,11 @@ impl Partner {
 
     /// A team.
     #[track_caller]
-    pub fn team(lab: &Lab, choice: Choice) -> Self {
+    pub fn team(lab: &Lab, choice: PartnerChoice) -> Self {
         release(lab);
         let runner = match choice {
-            Choice::ActiveBackup => json!({ "name": "activebackup" }),
-            Choice::Hash => json!({ "name": "loadbalance", "tx_hash": ["eth", "ipv4", "ipv6"] }),
+            PartnerChoice::ActiveBackup => json!({ "name": "activebackup" }),
+            PartnerChoice::Hash => json!({ "name": "loadbalance", "tx_hash": ["eth", "ipv4", "ipv6"] }),
         };
         let [first, second] = PORTS.map(switch_end);
         let config = json!({

@@ -3,16 +3,16 @@
 use std::{ops::Deref, time::Duration};
 
 use aggctl_testbed::traffic;
-pub use aggctl_testbed::traffic::ping::{Hole, Mark, Stats};
+pub use aggctl_testbed::traffic::ping::{Hole, PingMark, Stats};
 
 use crate::{Namespace, holds_for, matrix::SOON, wait, wait_for};
 
 /// Echo requests at a steady rhythm, until dropped.
 #[derive(Debug)]
-pub struct Ping(traffic::ping::Ping);
+pub struct Ping(traffic::ping::PingStream);
 
 impl Deref for Ping {
-    type Target = traffic::ping::Ping;
+    type Target = traffic::ping::PingStream;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -35,14 +35,14 @@ impl Ping {
         interval: Duration,
     ) -> Self {
         let (to, from) = (to.parse().unwrap(), from.map(|from| from.parse().unwrap()));
-        let ping = Self(traffic::ping::Ping::start(namespace, answering, to, from, interval).unwrap());
+        let ping = Self(traffic::ping::PingStream::start(namespace, answering, to, from, interval).unwrap());
         ping.wait_for_answer(SOON);
         ping
     }
 
     /// Now.
     #[track_caller]
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> PingMark {
         self.0.mark().unwrap()
     }
 
@@ -52,7 +52,7 @@ impl Ping {
     ///
     /// If an answer came and had no place in the socket's buffer: nobody knows then what was lost.
     #[track_caller]
-    pub fn since(&self, mark: Mark) -> Stats {
+    pub fn since(&self, mark: PingMark) -> Stats {
         let stats = self.0.between(mark, self.mark()).unwrap();
         if stats.unsent > 0 {
             println!("the kernel had no room for {} answers of {}", stats.unsent, stats.sent);

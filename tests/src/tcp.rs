@@ -8,10 +8,10 @@ use crate::{Namespace, wait_for};
 
 /// The session.
 #[derive(Debug)]
-pub struct TcpSession(traffic::tcp::TcpSession);
+pub struct TcpSession(traffic::tcp::TcpTransfer);
 
 impl Deref for TcpSession {
-    type Target = traffic::tcp::TcpSession;
+    type Target = traffic::tcp::TcpTransfer;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -27,7 +27,7 @@ impl TcpSession {
     #[track_caller]
     pub fn start(host: &Namespace, client: &Namespace, address: &str, chunk: usize, pause: Duration) -> Self {
         let address = address.parse().unwrap();
-        let session = Self(traffic::tcp::TcpSession::start(host, client, address, chunk, pause).unwrap());
+        let session = Self(traffic::tcp::TcpTransfer::start(host, client, address, chunk, pause).unwrap());
         session.expect_alive();
         session
     }

@@ -31,14 +31,14 @@ pub enum Guests {
 #[derive(Debug)]
 pub struct TwoHosts {
     /// The hosts.
-    pub hosts: [Host; 2],
+    pub hosts: [ConnectedHost; 2],
     /// The switch.
     pub switch: Namespace,
 }
 
 /// One of the hosts.
 #[derive(Debug)]
-pub struct Host {
+pub struct ConnectedHost {
     /// Where its aggregate is.
     pub namespace: Namespace,
     /// Its guests, in the order of [`VLANS`].
@@ -51,7 +51,7 @@ impl TwoHosts {
         let switch = Namespace::new("s");
         switch.ip("link add br0 type bridge mcast_snooping 0 vlan_filtering 1 vlan_default_pvid 0");
         switch.ip("link set br0 up");
-        let hosts = [0, 1].map(|number| Host::new(case, number, &switch, guests));
+        let hosts = [0, 1].map(|number| ConnectedHost::new(case, number, &switch, guests));
         Self { hosts, switch }
     }
 
@@ -68,7 +68,7 @@ impl TwoHosts {
     }
 }
 
-impl Host {
+impl ConnectedHost {
     fn new(case: Case, number: usize, switch: &Namespace, wish: Guests) -> Self {
         let namespace = Namespace::new("h");
         let mut ports = String::new();

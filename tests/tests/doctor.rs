@@ -4,7 +4,7 @@
 
 use aggctl_tests::{
     Case, Lab, cases,
-    doctor::{Report, attached, expect, expect_one},
+    doctor::{DoctorReport, attached, expect, expect_one},
     processes::{kill, stop},
 };
 use serde_json::Value;
@@ -12,14 +12,14 @@ use serde_json::Value;
 cases!(where_all_is_well_nothing_is_found: VETH_TCX, TAP_CLSACT, DIRECT_VETH_TCX, DIRECT_TAP_CLSACT);
 fn where_all_is_well_nothing_is_found(case: Case) {
     let lab = Lab::two_ports(case);
-    let none = Report::of(&lab.host, "");
+    let none = DoctorReport::of(&lab.host, "");
     assert_eq!((none.1.code, &none.0["aggregates"]), (Some(0), &Value::Array(Vec::new())), "{}", none.1);
     for mode in ["active-backup", "hash", "round-robin"] {
         // The switch floods, also what we sent.
         lab.attach(&format!("--mode {mode} --partner plain"));
         let report = expect(&lab, &[]);
         assert_eq!(report.0["aggregates"][0], "agg0");
-        assert_eq!(Report::of(&lab.host, "agg0").1.code, Some(0));
+        assert_eq!(DoctorReport::of(&lab.host, "agg0").1.code, Some(0));
         let text = lab.host.aggctl("doctor agg0");
         assert_eq!((text.code, text.stderr.as_str()), (Some(0), ""), "{text}");
         if report.0["findings"].as_array().unwrap().is_empty() {

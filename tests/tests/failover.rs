@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aggctl_tests::{
-    Case, Flapping, HostState, Lab, Link, Ping, Show, cases, guest, holds_for,
+    Case, Flapping, HostState, Lab, Ping, PortKind, Show, cases, guest, holds_for,
     lab::{CLIENT_V4, HOST_V4},
     matrix::SOON,
     skip, wait_for,
@@ -72,7 +72,7 @@ cases!(
 );
 fn failover_loses_a_few_pings_at_most(case: Case) {
     let lab = Lab::two_ports(case);
-    let _flapping = (case.link == Link::Tap).then(|| Flapping::start(&lab.host));
+    let _flapping = (case.link == PortKind::Tap).then(|| Flapping::start(&lab.host));
     lab.attach("");
     let ping = lab.ping(RHYTHM);
     let mut active = "eth0";

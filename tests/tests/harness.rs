@@ -73,7 +73,7 @@ fn what_the_kernel_has_no_room_to_answer_is_not_lost() {
         sched_setaffinity(None, &processors).unwrap();
         let interval = Duration::from_millis(1);
         let ping = Ping::start(client, host, HOST_V4, None, interval);
-        (ping, traffic::ping::Ping::start(silent, bothered, HOST_V4.parse().unwrap(), None, interval).unwrap())
+        (ping, traffic::ping::PingStream::start(silent, bothered, HOST_V4.parse().unwrap(), None, interval).unwrap())
     };
     let (ping, _unanswered) = thread::scope(|scope| scope.spawn(start).join()).unwrap();
     let next = || ping.during(|| ping.run(100)).1;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aggctl_tests::{
-    Capture, Case, HostState, Lab, Link, Namespace, Ping, cases,
+    Capture, Case, HostState, Lab, Namespace, Ping, PortKind, cases,
     frames::{self, LOCAL, STRANGER, frame, mac, tagged},
     guest::Guest,
     lab::{HOST_V4, HOST_V6, switch_end},
@@ -30,7 +30,7 @@ fn the_cards_filter_as_the_other_tests_need_it(case: Case) {
     let lab = Lab::two_ports(case);
     let address = mac(lab.host.link("eth0")["address"].as_str().unwrap());
     let mut unwanted = vec![frame(GROUPS[0], LOCAL, "x"), frame(GROUPS[1], LOCAL, "x"), frame(NOBODY, LOCAL, "x")];
-    if case.link == Link::Virtio {
+    if case.link == PortKind::Virtio {
         unwanted.push(tagged(address, 10, "x"));
     }
     for wrong in &unwanted {

@@ -8,7 +8,7 @@ use aggctl_tests::{
     lab::HOST_V4,
     matrix::SOON,
     needs,
-    partner::{Choice, Partner},
+    partner::{PartnerChoice, PartnerLag},
     wait_for,
 };
 
@@ -22,30 +22,30 @@ const FLOWS: u8 = 16;
 cases!(with_an_active_backup_bond: VETH_TCX, TAP_CLSACT);
 fn with_an_active_backup_bond(case: Case) {
     needs!(BOND);
-    fail_and_return(&Lab::two_ports(case), |lab| Partner::bond(lab, Choice::ActiveBackup));
+    fail_and_return(&Lab::two_ports(case), |lab| PartnerLag::bond(lab, PartnerChoice::ActiveBackup));
 }
 
 cases!(with_an_active_backup_team: VETH_TCX, TAP_CLSACT);
 fn with_an_active_backup_team(case: Case) {
     needs!(TEAM);
-    fail_and_return(&Lab::two_ports(case), |lab| Partner::team(lab, Choice::ActiveBackup));
+    fail_and_return(&Lab::two_ports(case), |lab| PartnerLag::team(lab, PartnerChoice::ActiveBackup));
 }
 
 cases!(with_a_balancing_bond: VETH_TCX);
 fn with_a_balancing_bond(case: Case) {
     needs!(BOND);
-    spread(&Lab::two_ports(case), |lab| Partner::bond(lab, Choice::Hash));
+    spread(&Lab::two_ports(case), |lab| PartnerLag::bond(lab, PartnerChoice::Hash));
 }
 
 cases!(with_a_balancing_team: VETH_TCX);
 fn with_a_balancing_team(case: Case) {
     needs!(TEAM);
-    spread(&Lab::two_ports(case), |lab| Partner::team(lab, Choice::Hash));
+    spread(&Lab::two_ports(case), |lab| PartnerLag::team(lab, PartnerChoice::Hash));
 }
 
 /// Both ends use one link at a time, and prefer the same one.
 #[track_caller]
-fn fail_and_return(lab: &Lab, partner: impl FnOnce(&Lab) -> Partner) {
+fn fail_and_return(lab: &Lab, partner: impl FnOnce(&Lab) -> PartnerLag) {
     lab.attach("--primary eth0");
     let _partner = partner(lab);
     let pings = [lab.ping(RHYTHM), lab.ping6(RHYTHM)];
@@ -85,7 +85,7 @@ fn settled(pings: &[Ping]) {
 /// The other end uses all its links. Of those, this end receives one in active-backup: while there are two, flows that
 /// are sent to the standby port are dropped, and counted as such, as kernel bonding in active-backup does it.
 #[track_caller]
-fn spread(lab: &Lab, partner: impl FnOnce(&Lab) -> Partner) {
+fn spread(lab: &Lab, partner: impl FnOnce(&Lab) -> PartnerLag) {
     lab.attach("");
     let _partner = partner(lab);
     lab.cut("eth1");

@@ -10,7 +10,7 @@ use aggctl_tests::{
     matrix::SOON,
     needs,
     sys::Captured,
-    vlan::{self, Tag, customer, service},
+    vlan::{self, TagNumbers, customer, service},
     wait_for,
 };
 
@@ -18,7 +18,7 @@ use aggctl_tests::{
 const RHYTHM: Duration = Duration::from_millis(50);
 
 /// Tags, and the number in the addresses: the host is `10.N.0.2` and `fd00:N::2`, the client ends with 1.
-const VLANS: [(&[Tag], u16); 4] =
+const VLANS: [(&[TagNumbers], u16); 4] =
     [(&[customer(10)], 10), (&[customer(20)], 20), (&[service(30), customer(40)], 40), (&[service(31)], 31)];
 
 cases!(vlan_devices_survive_failover: VETH_TCX, VETH_CLSACT);
@@ -163,7 +163,7 @@ fn a_guest_behind_a_vlan_device_survives_failover(case: Case) {
         });
         for captured in wire.frames() {
             let is_host = vlan::source(&captured.bytes) == Some(HOST_V4.parse().unwrap());
-            let expected: &[Tag] = if is_host { &[] } else { &[customer(10)] };
+            let expected: &[TagNumbers] = if is_host { &[] } else { &[customer(10)] };
             assert_eq!(vlan::tags(&captured.bytes), expected, "{:02x?}", captured.bytes);
         }
     };
@@ -179,7 +179,7 @@ fn a_guest_behind_a_vlan_device_survives_failover(case: Case) {
 
 /// Makes VLAN devices on `lower`, and gives the last one addresses that end with `end`. Returns its name.
 #[track_caller]
-fn addressed(namespace: &Namespace, lower: &str, tags: &[Tag], number: u16, end: u8) -> String {
+fn addressed(namespace: &Namespace, lower: &str, tags: &[TagNumbers], number: u16, end: u8) -> String {
     let device = vlan::stack(namespace, lower, tags);
     namespace.ip(&format!("addr add 10.{number}.0.{end}/24 dev {device}"));
     namespace.ip(&format!("addr add fd00:{number}::{end}/64 dev {device}"));
@@ -197,7 +197,7 @@ fn ping(lab: &Lab, number: u16) -> [Ping; 2] {
 #[track_caller]
 fn expect_tags(wire: &Capture) {
     wire.clear();
-    let untagged: (&[Tag], Vec<IpAddr>) = (&[], vec![HOST_V4.parse().unwrap()]);
+    let untagged: (&[TagNumbers], Vec<IpAddr>) = (&[], vec![HOST_V4.parse().unwrap()]);
     let tagged = VLANS.map(|(tags, number)| {
         let addresses = [format!("10.{number}.0.2"), format!("fd00:{number}::2")];
         (tags, addresses.map(|address| address.parse::<IpAddr>().unwrap()).to_vec())

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 
-use aggctl_testbed::{netns::Namespace, product::Product, traffic::bulk};
+use aggctl_testbed::{netns::NetworkNamespace, product::Product, traffic::bulk};
 use aggctl_tools::{build, interrupt::Interrupt, process, workspace::Workspace};
 
 /// How often each figure is taken; the median counts.
@@ -39,8 +39,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     }
     let binary = build::ready(workspace, true)?;
     let interrupt = Interrupt::catch()?;
-    let host = Namespace::new("host")?;
-    let partner = Namespace::new("partner")?;
+    let host = NetworkNamespace::new("host")?;
+    let partner = NetworkNamespace::new("partner")?;
     wire(&host, &partner)?;
     let product = Product { binary: &binary, namespace: &host, aggregate: "agg0" };
     let measured = product
@@ -53,7 +53,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// A pair that stays bare, and two that become ports.
-fn wire(host: &Namespace, partner: &Namespace) -> Result<()> {
+fn wire(host: &NetworkNamespace, partner: &NetworkNamespace) -> Result<()> {
     for name in ["bare", "eth0", "eth1"] {
         host.ip(&format!("link add {name} type veth peer name {name} netns {}", partner.name()))?;
         host.ip(&format!("link set {name} up"))?;
@@ -68,7 +68,7 @@ fn wire(host: &Namespace, partner: &Namespace) -> Result<()> {
 }
 
 /// Takes all figures in turns, so that what disturbs the machine disturbs both paths alike.
-fn measure(host: &Namespace, partner: &Namespace, interrupt: &Interrupt) -> Result<Vec<Figure>> {
+fn measure(host: &NetworkNamespace, partner: &NetworkNamespace, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let figure = |name, unit, scale| Figure { name, unit, scale, bare: Vec::new(), aggregated: Vec::new() };
     let mut figures = vec![
         figure("TCP, partner to host", "Gbit/s", 1e9),

@@ -31,7 +31,7 @@ enum Command {
         release: bool,
     },
     /// Check formatting and lints, and run every test
-    Test(test::Wish),
+    Test(test::TestWish),
     /// Write the tables of options in the documents from the table of options
     Docs,
     /// Write the kernel table of the documents from the report of the last test
@@ -41,9 +41,9 @@ enum Command {
     /// Measure traffic through an aggregate as a ratio to a bare veth pair
     Bench,
     /// Compare with the kernel's bonding and team drivers, in instructions for each frame
-    Lab(lab::Wish),
+    Lab(lab::LabWish),
     /// Run a command on another kernel, in a virtual machine with the host's files
-    Vm(vm::Wish),
+    Vm(vm::MachineWish),
 }
 
 fn main() -> ExitCode {

@@ -14,7 +14,7 @@ pub(crate) const EVERY_PROTOCOL: u16 = number_u16(libc::ETH_P_ALL);
 
 /// A packet socket that receives from one interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PacketSocket {
+pub struct ListeningSocket {
     /// The interface.
     pub index: IfIndex,
     /// The EtherType, or a number below 0x0600 that the kernel has for frames without one; 0 if it receives nothing.
@@ -28,7 +28,7 @@ pub struct PacketSocket {
 /// # Errors
 ///
 /// If the kernel's list cannot be read.
-pub fn packet_sockets() -> io::Result<Vec<PacketSocket>> {
+pub fn packet_sockets() -> io::Result<Vec<ListeningSocket>> {
     Ok(fs::read_to_string(LIST)?.lines().skip(1).filter_map(parse).collect())
 }
 
@@ -38,20 +38,20 @@ pub fn packet_sockets() -> io::Result<Vec<PacketSocket>> {
 /// # Errors
 ///
 /// If the kernel's list cannot be read.
-pub fn listeners() -> io::Result<Vec<PacketSocket>> {
+pub fn listeners() -> io::Result<Vec<ListeningSocket>> {
     Ok(packet_sockets()?.into_iter().filter(is_listener).collect())
 }
 
-fn is_listener(socket: &PacketSocket) -> bool {
+fn is_listener(socket: &ListeningSocket) -> bool {
     socket.ethertype != 0 && socket.ethertype != EVERY_PROTOCOL
 }
 
 /// A line of the list: sk, references, type, protocol (hexadecimal), interface, running, rmem, user, inode.
-fn parse(line: &str) -> Option<PacketSocket> {
+fn parse(line: &str) -> Option<ListeningSocket> {
     let mut fields = line.split_ascii_whitespace().skip(3);
     let ethertype = u16::from_str_radix(fields.next()?, 16).ok()?;
     let index = fields.next()?.parse().ok().map(IfIndex).filter(|index| *index != IfIndex::NONE)?;
-    Some(PacketSocket { index, ethertype, inode: fields.nth(3)?.parse().ok()? })
+    Some(ListeningSocket { index, ethertype, inode: fields.nth(3)?.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn who_is_bound_to_an_interface_is_read() {
-        let expected = PacketSocket { index: IfIndex(7), ethertype: 0x88f7, inode: 12345 };
+        let expected = ListeningSocket { index: IfIndex(7), ethertype: 0x88f7, inode: 12345 };
         assert_eq!(parse(&line("88f7", 7)), Some(expected));
         assert_eq!(parse(&line("88f7", 0)), None, "on all of them");
         assert_eq!(parse(&line("nonsense", 7)), None);

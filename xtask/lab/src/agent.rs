@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     controller, cost, failover,
-    job::{Job, Orders},
+    job::{Job, LabOrders},
     message::Message,
     profile, spread, throughput,
 };
@@ -24,7 +24,7 @@ const MODULES: [&str; 7] =
 /// orders is told, and no error of ours.
 pub fn run(orders: &Path) -> Result<()> {
     let text = fs::read(orders).with_context(|| format!("cannot read {}", orders.display()))?;
-    let orders: Orders = serde_json::from_slice(&text).context("these are no orders")?;
+    let orders: LabOrders = serde_json::from_slice(&text).context("these are no orders")?;
     Message::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
     // All at once and before anything is measured: a module that is loaded later moves what is measured. Elsewhere than
     // in a machine some may not be there, which shows where they are used.
@@ -32,7 +32,7 @@ pub fn run(orders: &Path) -> Result<()> {
     if environment::in_virtual_machine() {
         loaded?;
     }
-    let Orders { means, jobs } = orders;
+    let LabOrders { means, jobs } = orders;
     let interrupt = Interrupt::catch()?;
     for job in &jobs {
         interrupt.check()?;

@@ -6,19 +6,19 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use aggctl_testbed::netns::Namespace;
+use aggctl_testbed::netns::NetworkNamespace;
 use aggctl_tools::process;
 
 /// Two interfaces of our namespace with a cable between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pair {
+pub struct NicPair {
     /// Becomes a port.
     near: String,
     /// What the port is connected to.
     far: String,
 }
 
-impl FromStr for Pair {
+impl FromStr for NicPair {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -31,7 +31,7 @@ impl FromStr for Pair {
     }
 }
 
-impl Pair {
+impl NicPair {
     /// Both ends must be free: nobody may lose a connection by a measurement.
     ///
     /// # Errors
@@ -77,7 +77,13 @@ impl Borrowed {
     /// # Errors
     ///
     /// When an interface is not free or the kernel does not let us.
-    pub fn borrow(&mut self, pair: &Pair, host: &Namespace, far: &Namespace, name: &str) -> Result<()> {
+    pub fn borrow(
+        &mut self,
+        pair: &NicPair,
+        host: &NetworkNamespace,
+        far: &NetworkNamespace,
+        name: &str,
+    ) -> Result<()> {
         pair.check()?;
         for (own, namespace) in [(&pair.near, host), (&pair.far, far)] {
             let up = show(own)?["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "UP"));
@@ -113,14 +119,14 @@ impl Drop for Borrowed {
 
 #[cfg(test)]
 mod tests {
-    use super::Pair;
+    use super::NicPair;
 
     #[test]
     fn a_cable_has_two_ends() {
-        let pair: Pair = "eth1=eth3".parse().unwrap();
+        let pair: NicPair = "eth1=eth3".parse().unwrap();
         assert_eq!((pair.near.as_str(), pair.far.as_str()), ("eth1", "eth3"));
         for wrong in ["eth1", "=eth1", "eth1=", "eth1=eth1"] {
-            assert!(wrong.parse::<Pair>().is_err(), "{wrong}");
+            assert!(wrong.parse::<NicPair>().is_err(), "{wrong}");
         }
     }
 }

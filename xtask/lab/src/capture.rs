@@ -17,10 +17,10 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    frame::{self, Frame},
+    frame::{self, NumberedFrame},
     iproute,
 };
-use aggctl_testbed::netns::Namespace;
+use aggctl_testbed::netns::NetworkNamespace;
 use aggctl_tools::process;
 
 /// Octets of each frame that are kept: all headers, and the start of what the datagram carries.
@@ -33,20 +33,20 @@ const LINK_TYPE: u32 = 276;
 const LINK_HEADER: usize = 20;
 
 /// A capture that runs.
-pub struct Capture {
+pub struct CableCapture {
     child: Child,
     stderr: BufReader<ChildStderr>,
     file: tempfile::NamedTempFile,
     places: BTreeMap<u32, usize>,
 }
 
-impl Capture {
+impl CableCapture {
     /// Begins to capture what comes out of the cables of these ports, whose far ends have the same names.
     ///
     /// # Errors
     ///
     /// When tcpdump does not start.
-    pub fn start(far: &Namespace, ports: &[String]) -> Result<Self> {
+    pub fn start(far: &NetworkNamespace, ports: &[String]) -> Result<Self> {
         let mut places = BTreeMap::new();
         for (place, port) in ports.iter().enumerate() {
             let index = iproute::link(far, port)?["ifindex"].as_u64().context("a link has no index")?;
@@ -73,7 +73,7 @@ impl Capture {
     /// # Errors
     ///
     /// When frames were missed.
-    pub fn stop(mut self) -> Result<Vec<Frame>> {
+    pub fn stop(mut self) -> Result<Vec<NumberedFrame>> {
         // What it has not read yet when it is asked to end is lost: wait until it has nothing more to write.
         let mut length = None;
         loop {
@@ -93,8 +93,9 @@ impl Capture {
         let mut bytes = Vec::new();
         self.file.reopen()?.read_to_end(&mut bytes)?;
         let frames = read(&bytes)?;
-        let place =
-            |(index, at, flow, number)| self.places.get(&index).map(|port| Frame { at, port: *port, flow, number });
+        let place = |(index, at, flow, number)| {
+            self.places.get(&index).map(|port| NumberedFrame { at, port: *port, flow, number })
+        };
         Ok(frames.into_iter().filter_map(place).collect())
     }
 }

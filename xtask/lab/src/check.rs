@@ -12,7 +12,7 @@ const TOLERANCE: f64 = 0.02;
 
 /// A figure of ours then and now, as a multiple of bonding's.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change {
+pub struct FigureChange {
     /// What.
     pub setup: Setup,
     /// Under which traffic.
@@ -23,14 +23,14 @@ pub struct Change {
     pub now: Option<f64>,
 }
 
-impl Change {
+impl FigureChange {
     /// Whether it is worse by more than what is tolerated. What can no longer be measured is worse.
     pub fn is_worse(&self) -> bool {
         self.now.is_none_or(|now| now > self.then * (1.0 + TOLERANCE))
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for FigureChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { setup, traffic, then, now } = self;
         write!(
@@ -54,7 +54,7 @@ impl fmt::Display for Change {
 
 /// Every ratio of ours among the committed figures that was asked for again: of setups that the new figures name, as
 /// measured or as left out, under traffic that they measured on a bare port.
-pub fn compare(committed: &Figures, new: &Figures) -> Vec<Change> {
+pub fn compare(committed: &Figures, new: &Figures) -> Vec<FigureChange> {
     let asked = |setup: &Setup, traffic: &Traffic| {
         let named = new.costs.iter().map(|cost| cost.setup).chain(new.left_out.iter().map(|left| left.setup));
         new.bare(traffic).is_some() && named.into_iter().any(|other| other == *setup)
@@ -62,7 +62,7 @@ pub fn compare(committed: &Figures, new: &Figures) -> Vec<Change> {
     let ours = committed.costs.iter().filter(|cost| matches!(cost.setup.contender, Contender::Aggctl(_)));
     let change = |setup: Setup, traffic: Traffic| {
         let then = committed.ratio(&setup, &traffic)?;
-        Some(Change { setup, traffic, then, now: new.ratio(&setup, &traffic) })
+        Some(FigureChange { setup, traffic, then, now: new.ratio(&setup, &traffic) })
     };
     ours.filter(|cost| asked(&cost.setup, &cost.traffic)).filter_map(|cost| change(cost.setup, cost.traffic)).collect()
 }

@@ -10,7 +10,7 @@ use super::{
     job::CostJob,
     message::Message,
     outcome::Cost,
-    pktgen::{self, Run},
+    pktgen::{self, PktgenRun},
     question::{Direction, Traffic},
     schedule::SMALL_V4,
     site::Site,
@@ -59,7 +59,7 @@ pub fn measure(job: &CostJob, binary: &Path) -> Result<()> {
 /// # Errors
 ///
 /// When frames did not arrive.
-pub fn run(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, packets: u32) -> Result<Run> {
+pub fn run(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, packets: u32) -> Result<PktgenRun> {
     match traffic.direction {
         Direction::Tx => send(site, raised, traffic, packets),
         Direction::Rx => receive(site, raised, port, traffic, packets),
@@ -81,7 +81,7 @@ pub fn busiest(site: &Site, raised: &Raised<'_>) -> Result<String> {
 }
 
 /// The generator sends through the aggregate; the other ends drop what is not for them.
-fn send(site: &Site, raised: &Raised<'_>, traffic: &Traffic, packets: u32) -> Result<Run> {
+fn send(site: &Site, raised: &Raised<'_>, traffic: &Traffic, packets: u32) -> Result<PktgenRun> {
     let before: u64 = site.received()?.iter().sum();
     let run = pktgen::send(&site.host, &raised.interface, traffic, NOBODY, packets)?;
     let after: u64 = site.received()?.iter().sum();
@@ -90,7 +90,7 @@ fn send(site: &Site, raised: &Raised<'_>, traffic: &Traffic, packets: u32) -> Re
 }
 
 /// The generator sends into the far end of a port; the aggregate drops what it gets.
-fn receive(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, packets: u32) -> Result<Run> {
+fn receive(site: &Site, raised: &Raised<'_>, port: &str, traffic: &Traffic, packets: u32) -> Result<PktgenRun> {
     let to = iproute::mac(&site.host, &raised.interface)?;
     let before = dropped(site, raised)?;
     let run = pktgen::send(&site.far, port, traffic, &to, packets)?;

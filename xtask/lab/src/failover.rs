@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{
     contender::{self, Extra, Raised, Raising},
-    frame::Frame,
+    frame::NumberedFrame,
     iproute,
     job::FailoverJob,
     job::Means,
@@ -115,7 +115,7 @@ fn send(socket: &UdpSocket, rate: u32) -> u32 {
 }
 
 /// The time between the last frame on the first port and the next one on another.
-fn gap(frames: &[Frame]) -> Result<Duration> {
+fn gap(frames: &[NumberedFrame]) -> Result<Duration> {
     let first = frames.first().context("nothing came out")?.port;
     let last = frames.iter().rposition(|frame| frame.port == first).unwrap_or(0);
     let next = frames.get(last + 1).context("nothing came out of another port after the cut")?;
@@ -126,11 +126,11 @@ fn gap(frames: &[Frame]) -> Result<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Frame, gap};
+    use super::{NumberedFrame, gap};
 
     #[test]
     fn the_gap_is_between_the_ports() {
-        let frame = |at, port| Frame { at: Duration::from_millis(at), port, flow: (1, 9), number: 0 };
+        let frame = |at, port| NumberedFrame { at: Duration::from_millis(at), port, flow: (1, 9), number: 0 };
         let frames = [frame(0, 1), frame(1, 1), frame(31, 0), frame(32, 0)];
         assert_eq!(gap(&frames).unwrap(), Duration::from_millis(30));
         assert!(gap(&frames[..2]).is_err());

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     job::FailoverJob,
-    outcome::{Cost, Failover, Load, Profile, Spread, Throughput},
+    outcome::{Cost, Failover, FlowSpread, Load, Profile, Throughput},
     question::{Contender, Setup, Traffic},
 };
 
@@ -19,7 +19,7 @@ const SCHEMA: u32 = 1;
 
 /// On what it was measured. Figures are compared only between the same kernel and compiler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct MeasuredOn {
     /// The release of the kernel.
     pub kernel: String,
     /// The compiler of the eBPF programs.
@@ -28,7 +28,7 @@ pub struct Identity {
     pub commit: String,
 }
 
-impl Identity {
+impl MeasuredOn {
     /// The file in which figures of this kernel and compiler are kept. Of the compiler its name and version count.
     pub fn file(&self, directory: &Path) -> PathBuf {
         let compiler: Vec<&str> = self.compiler.split_whitespace().take(2).collect();
@@ -52,11 +52,11 @@ pub struct Figures {
     /// 1.
     pub schema: u32,
     /// On what.
-    pub identity: Identity,
+    pub identity: MeasuredOn,
     /// Instructions for each frame.
     pub costs: Vec<Cost>,
     /// Which flows took which port.
-    pub spreads: Vec<Spread>,
+    pub spreads: Vec<FlowSpread>,
     /// What cut cables cost.
     pub failovers: Vec<Failover>,
     /// What went through connections.
@@ -73,7 +73,7 @@ pub struct Figures {
 
 impl Figures {
     /// None yet.
-    pub const fn new(identity: Identity) -> Self {
+    pub const fn new(identity: MeasuredOn) -> Self {
         Self {
             schema: SCHEMA,
             identity,
@@ -180,15 +180,15 @@ fn merge<T>(new: &mut Vec<T>, older: Vec<T>, same: impl Fn(&T, &T) -> bool) {
 
 #[cfg(test)]
 pub mod tests {
-    use super::{Figures, Identity};
+    use super::{Figures, MeasuredOn};
     use crate::{
         outcome::Cost,
-        question::{Contender, Direction, Mode, Protocol, Setup, Size, Traffic, Wiring},
+        question::{Contender, Direction, Encapsulation, Mode, Setup, Size, Traffic, Wiring},
     };
 
     /// Short frames that are sent.
     pub const TRAFFIC: Traffic =
-        Traffic { direction: Direction::Tx, protocol: Protocol::V4, size: Size::Small, flows: 1, held: true };
+        Traffic { direction: Direction::Tx, protocol: Encapsulation::V4, size: Size::Small, flows: 1, held: true };
 
     /// A setup over two ports.
     pub fn setup(contender: Contender) -> Setup {
@@ -197,7 +197,7 @@ pub mod tests {
 
     /// Figures where a bare port costs 3000, bonding 500 more, and ours so much more.
     pub fn figures(ours: f64) -> Figures {
-        let identity = Identity {
+        let identity = MeasuredOn {
             kernel: "6.12.9+deb12".to_owned(),
             compiler: "rustc 1.96.0 (x)".to_owned(),
             commit: String::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A frame with a UDP datagram over IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct NumberedFrame {
     /// When it was seen.
     pub at: Duration,
     /// At the end of which port: its place among the ports.

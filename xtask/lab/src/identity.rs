@@ -4,10 +4,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-pub use super::figures::Identity;
+pub use super::figures::MeasuredOn;
 use aggctl_tools::{process, toolchain::Toolchain, workspace::Workspace};
 
-impl Identity {
+impl MeasuredOn {
     /// This tree and its compiler. The kernel is the one that the machine names when it has booted.
     ///
     /// # Errors

@@ -5,13 +5,13 @@ use std::{fmt, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    borrowed_nics::Pair,
-    question::{Cable, Clock, Setup, Traffic, Transport},
+    borrowed_nics::NicPair,
+    question::{Cable, Clock, Setup, Traffic, TransferKind},
 };
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Orders {
+pub struct LabOrders {
     /// With what.
     pub means: Means,
     /// One after the other.
@@ -24,7 +24,7 @@ pub struct Means {
     /// The product.
     pub binary: PathBuf,
     /// Cables between real cards, if the user named some.
-    pub borrowed: Vec<Pair>,
+    pub borrowed: Vec<NicPair>,
 }
 
 /// One of them.
@@ -96,7 +96,7 @@ pub struct ThroughputJob {
     /// What its ports are.
     pub cable: Cable,
     /// What carries the data.
-    pub transport: Transport,
+    pub transport: TransferKind,
     /// Whether segments are joined and cut as late as can be.
     pub offloads: bool,
     /// What time is measured by.

@@ -40,22 +40,22 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use self::{
-    borrowed_nics::Pair,
+    borrowed_nics::NicPair,
     figures::{Figures, LeftOut},
-    identity::Identity,
+    identity::MeasuredOn,
     job::Means,
     message::Message,
-    schedule::Extent,
+    schedule::LabExtent,
 };
 use aggctl_tools::{build, setup, workspace::Workspace};
-use aggctl_vm::Choice;
+use aggctl_vm::KernelChoice;
 
 /// How long one machine may take, seconds.
 const LIMIT: u64 = 7200;
 
 /// What to compare.
 #[derive(Args)]
-pub struct Wish {
+pub struct LabWish {
     /// Only the modes over two ports with short frames, with fewer of them; nothing is written
     #[arg(long, conflicts_with = "check")]
     quick: bool,
@@ -68,7 +68,7 @@ pub struct Wish {
     /// With --here: measure over a cable between two interfaces of this machine that nobody uses, for example
     /// eth1=eth3; give two, the first end of each becomes a port
     #[arg(long, value_name = "IF=IF", requires = "here")]
-    cable: Vec<Pair>,
+    cable: Vec<NicPair>,
     /// Write the page from the figures that are there, without measuring
     #[arg(long, conflicts_with_all = ["check", "quick"])]
     page: bool,
@@ -77,7 +77,7 @@ pub struct Wish {
     trials: u32,
     /// The kernel: 6.1, 6.12, newest, or a path (see `cargo xtask vm`)
     #[arg(long, value_name = "KERNEL", default_value = "6.12")]
-    kernel: Choice,
+    kernel: KernelChoice,
     /// Run only groups whose name contains one of these; what is there of the others is kept
     filter: Vec<String>,
     /// Carry out orders where we are
@@ -90,7 +90,7 @@ pub struct Wish {
 /// # Errors
 ///
 /// When something cannot be built, a machine cannot be made, or a figure is missing or worse.
-pub fn run(wish: &Wish) -> Result<()> {
+pub fn run(wish: &LabWish) -> Result<()> {
     if let Some(orders) = &wish.agent {
         return agent::run(orders);
     }
@@ -102,11 +102,11 @@ pub fn run(wish: &Wish) -> Result<()> {
     let tools = setup::all()?;
     let binary = build::all(workspace, true)?;
     let extent = match (wish.quick, wish.check) {
-        (true, _) => Extent::Quick,
-        (_, true) => Extent::Check,
-        _ => Extent::Full,
+        (true, _) => LabExtent::Quick,
+        (_, true) => LabExtent::Check,
+        _ => LabExtent::Full,
     };
-    let mut figures = Figures::new(Identity::of(workspace, &tools.toolchain)?);
+    let mut figures = Figures::new(MeasuredOn::of(workspace, &tools.toolchain)?);
     if wish.here {
         return here::run(workspace, Means { binary, borrowed: wish.cable.clone() }, figures, wish.trials);
     }
@@ -115,7 +115,7 @@ pub fn run(wish: &Wish) -> Result<()> {
         for word in machine::run(workspace, group, &binary, &wish.kernel, LIMIT)? {
             take(&mut figures, word);
         }
-        if extent == Extent::Full {
+        if extent == LabExtent::Full {
             keep(&figures, &directory)?;
         }
     }
@@ -175,7 +175,7 @@ fn check_against(directory: &Path, figures: &Figures) -> Result<()> {
     for change in &changes {
         println!("{}{change}", if change.is_worse() { "WORSE: " } else { "" });
     }
-    if changes.iter().any(check::Change::is_worse) {
+    if changes.iter().any(check::FigureChange::is_worse) {
         bail!("worse than committed");
     }
     Ok(())

@@ -12,14 +12,14 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::NamedTempFile;
 
 use super::{
-    job::{Means, Orders},
+    job::{LabOrders, Means},
     message::Message,
     question::Clock,
-    schedule::Group,
+    schedule::MachineJobs,
 };
 use aggctl_tools::workspace::Workspace;
 
-use aggctl_vm::{self as vm, Choice, Lines, Outcome, Streams};
+use aggctl_vm::{self as vm, KernelChoice, Lines, MachineOutcome, Streams};
 
 /// Our own program in a machine: its first process.
 const AGENT: &str = "/proc/1/exe";
@@ -29,10 +29,16 @@ const AGENT: &str = "/proc/1/exe";
 /// # Errors
 ///
 /// When the machine cannot be made or ends before its work is done.
-pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice, limit: u64) -> Result<Vec<Message>> {
+pub fn run(
+    workspace: &Workspace,
+    group: &MachineJobs,
+    binary: &Path,
+    kernel: &KernelChoice,
+    limit: u64,
+) -> Result<Vec<Message>> {
     let file = orders(workspace, group, Means { binary: binary.to_owned(), borrowed: Vec::new() })?;
     let command = [AGENT.into(), "lab".into(), "--agent".into(), file.path().into()];
-    let mut wish = vm::Wish::of(kernel.clone(), limit, command.into());
+    let mut wish = vm::MachineWish::of(kernel.clone(), limit, command.into());
     (wish.deterministic, wish.cpus) = match group.clock {
         Clock::Instructions => (true, 1),
         Clock::Wall => (false, 2),
@@ -44,8 +50,8 @@ pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice,
     let outcome = vm::run(workspace, &wish, &mut streams)?;
     let words = listener.words();
     match outcome {
-        Outcome::Exited(0) if words.last() == Some(&Message::Done) => Ok(words),
-        Outcome::Exited(status) => {
+        MachineOutcome::Exited(0) if words.last() == Some(&Message::Done) => Ok(words),
+        MachineOutcome::Exited(status) => {
             bail!("{}: the agent ended with status {status} before its work was done", group.name)
         }
         other => bail!("{}: {}", group.name, other.message().unwrap_or_default()),
@@ -57,7 +63,7 @@ pub fn run(workspace: &Workspace, group: &Group, binary: &Path, kernel: &Choice,
 /// # Errors
 ///
 /// When the agent cannot be started or ends before its work is done.
-pub fn run_here(workspace: &Workspace, group: &Group, means: Means) -> Result<Vec<Message>> {
+pub fn run_here(workspace: &Workspace, group: &MachineJobs, means: Means) -> Result<Vec<Message>> {
     let file = orders(workspace, group, means)?;
     println!("\n=== {}", group.name);
     let mut listener = Listener::default();
@@ -73,11 +79,11 @@ pub fn run_here(workspace: &Workspace, group: &Group, means: Means) -> Result<Ve
 }
 
 /// Writes the orders for a group, in a file of this run's own.
-fn orders(workspace: &Workspace, group: &Group, means: Means) -> Result<NamedTempFile> {
+fn orders(workspace: &Workspace, group: &MachineJobs, means: Means) -> Result<NamedTempFile> {
     let place = workspace.target.join("lab");
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     let mut file = NamedTempFile::new_in(&place).with_context(|| format!("cannot write in {}", place.display()))?;
-    let orders = Orders { means, jobs: group.jobs.clone() };
+    let orders = LabOrders { means, jobs: group.jobs.clone() };
     file.write_all(&serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.path().display()))?;
     Ok(file)
 }

@@ -4,8 +4,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    outcome::{Cost, Failover, Load, Profile, Spread, Throughput},
-    question::{Setup, Traffic, Transport},
+    outcome::{Cost, Failover, FlowSpread, Load, Profile, Throughput},
+    question::{Setup, Traffic, TransferKind},
 };
 
 /// What lines that are ours begin with.
@@ -22,7 +22,7 @@ pub enum Message {
     /// Instructions for each frame.
     Cost(Cost),
     /// Which flows took which port.
-    Spread(Spread),
+    Spread(FlowSpread),
     /// What it meant that a cable was cut.
     Failover(Failover),
     /// What went through a connection.
@@ -72,14 +72,14 @@ impl Message {
                     "    {direction} {size} bytes, {protocol}, {flows} flows{held}: {instructions:.1} (busy {busy:.1})"
                 );
             }
-            Self::Spread(Spread { shares, moves, same_as_bonding, .. }) => {
+            Self::Spread(FlowSpread { shares, moves, same_as_bonding, .. }) => {
                 println!("    flows on each port: {shares:?}; {moves:?}; as bonding: {same_as_bonding:?}");
             }
             Self::Failover(Failover { gap_ms, lost, .. }) => println!("    gaps {gap_ms:.2?} ms, lost {lost:?}"),
             Self::Throughput(Throughput { job, direction, rate }) => {
                 let unit = match job.transport {
-                    Transport::Tcp => "Mbit/s",
-                    Transport::Udp => "thousand datagrams a second",
+                    TransferKind::Tcp => "Mbit/s",
+                    TransferKind::Udp => "thousand datagrams a second",
                 };
                 println!("    {direction}: {rate:.1} {unit}");
             }

@@ -22,7 +22,7 @@ pub struct Cost {
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spread {
+pub struct FlowSpread {
     /// What was asked.
     #[serde(flatten)]
     pub job: SpreadJob,

@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::question::{Protocol, Traffic};
-use aggctl_testbed::netns::Namespace;
+use super::question::{Encapsulation, Traffic};
+use aggctl_testbed::netns::NetworkNamespace;
 
 /// Its directory in the namespace of the thread that looks.
 const DIRECTORY: &str = "/proc/thread-self/net/pktgen";
@@ -16,7 +16,7 @@ const FIRST_PORT: u32 = 1000;
 
 /// What a run took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct PktgenRun {
     /// Frames that were sent.
     pub packets: u32,
     /// From the first to the last.
@@ -30,7 +30,13 @@ pub struct Run {
 /// # Errors
 ///
 /// When there is no generator (the module is `pktgen`), or it could not send them all.
-pub fn send(namespace: &Namespace, interface: &str, traffic: &Traffic, to: &str, packets: u32) -> Result<Run> {
+pub fn send(
+    namespace: &NetworkNamespace,
+    interface: &str,
+    traffic: &Traffic,
+    to: &str,
+    packets: u32,
+) -> Result<PktgenRun> {
     let settings = settings(traffic, to, packets);
     namespace.enter(|| {
         let file = |name: &str| PathBuf::from(DIRECTORY).join(name);
@@ -86,16 +92,16 @@ fn settings(traffic: &Traffic, to: &str, packets: u32) -> Vec<String> {
         format!("udp_dst_max {}", FIRST_PORT.saturating_add(destinations)),
     ];
     let addresses: &[&str] = match traffic.protocol {
-        Protocol::V4 => &["src_min 198.18.0.1", "dst_min 198.18.0.2"],
-        Protocol::V6 => &["src6 2001:db8::1", "dst6 2001:db8::2"],
-        Protocol::Vlan => &["src_min 198.18.0.1", "dst_min 198.18.0.2", "vlan_id 10"],
+        Encapsulation::V4 => &["src_min 198.18.0.1", "dst_min 198.18.0.2"],
+        Encapsulation::V6 => &["src6 2001:db8::1", "dst6 2001:db8::2"],
+        Encapsulation::Vlan => &["src_min 198.18.0.1", "dst_min 198.18.0.2", "vlan_id 10"],
     };
     settings.extend(addresses.iter().map(ToString::to_string));
     settings
 }
 
 /// Reads `Result: OK: 300555(c300443+d111) usec, 100000 (60byte,0frags)`.
-fn read(text: &str) -> Result<Run> {
+fn read(text: &str) -> Result<PktgenRun> {
     let line = text.lines().find_map(|line| line.strip_prefix("Result: OK: ")).context("no result")?;
     let mut numbers = line.split(|character: char| !character.is_ascii_digit()).filter(|word| !word.is_empty());
     let mut number = || numbers.next().context("too few numbers").and_then(|word| Ok(word.parse::<u64>()?));
@@ -103,10 +109,14 @@ fn read(text: &str) -> Result<Run> {
     if packets == 0 {
         bail!("nothing was sent");
     }
-    Ok(Run { packets: u32::try_from(packets)?, total: Duration::from_micros(total), busy: Duration::from_micros(busy) })
+    Ok(PktgenRun {
+        packets: u32::try_from(packets)?,
+        total: Duration::from_micros(total),
+        busy: Duration::from_micros(busy),
+    })
 }
 
-impl Run {
+impl PktgenRun {
     /// Nanoseconds for each frame; on the deterministic clock, instructions.
     pub fn each(&self) -> f64 {
         nanoseconds(self.total) / f64::from(self.packets)

@@ -145,14 +145,14 @@ pub enum Clock {
 /// What carries data from one end to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Transport {
+pub enum TransferKind {
     /// One connection with as much as goes.
     Tcp,
     /// The smallest datagrams, as many as go.
     Udp,
 }
 
-impl fmt::Display for Transport {
+impl fmt::Display for TransferKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp => "TCP",
@@ -183,7 +183,7 @@ impl fmt::Display for Direction {
 /// What a UDP datagram is packed into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Protocol {
+pub enum Encapsulation {
     /// IPv4.
     V4,
     /// IPv6.
@@ -192,12 +192,12 @@ pub enum Protocol {
     Vlan,
 }
 
-impl Protocol {
+impl Encapsulation {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::V4, Self::V6, Self::Vlan];
 }
 
-impl fmt::Display for Protocol {
+impl fmt::Display for Encapsulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::V4 => "IPv4",
@@ -223,14 +223,14 @@ impl Size {
     pub const ALL: [Self; 2] = [Self::Small, Self::Large];
 
     /// Bytes of a frame without its checksum.
-    pub const fn bytes(self, protocol: Protocol) -> u32 {
+    pub const fn bytes(self, protocol: Encapsulation) -> u32 {
         match (self, protocol) {
-            (Self::Small, Protocol::V4) => 60,
-            (Self::Small, Protocol::Vlan) => 64,
+            (Self::Small, Encapsulation::V4) => 60,
+            (Self::Small, Encapsulation::Vlan) => 64,
             // Ethernet 14, IPv6 40, UDP 8, and 16 that pktgen needs for itself.
-            (Self::Small, Protocol::V6) => 78,
-            (Self::Large, Protocol::V4 | Protocol::V6) => 1514,
-            (Self::Large, Protocol::Vlan) => 1518,
+            (Self::Small, Encapsulation::V6) => 78,
+            (Self::Large, Encapsulation::V4 | Encapsulation::V6) => 1514,
+            (Self::Large, Encapsulation::Vlan) => 1518,
         }
     }
 }
@@ -250,7 +250,7 @@ pub struct Traffic {
     /// Which way.
     pub direction: Direction,
     /// What it is packed into.
-    pub protocol: Protocol,
+    pub protocol: Encapsulation,
     /// How long.
     pub size: Size,
     /// How many flows take turns, a power of ten: they differ in their UDP ports.

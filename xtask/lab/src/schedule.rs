@@ -2,7 +2,7 @@
 
 use super::{
     job::{CostJob, FailoverJob, Job, SpreadJob, ThroughputJob},
-    question::{Cable, Clock, Contender, Direction, Mode, Protocol, Setup, Size, Traffic, Transport, Wiring},
+    question::{Cable, Clock, Contender, Direction, Encapsulation, Mode, Setup, Size, Traffic, TransferKind, Wiring},
 };
 
 /// Frames for each figure: so many that an interrupt more or less does not show.
@@ -31,11 +31,11 @@ const CONTROLLER_PORTS: [u8; 2] = [2, 64];
 
 /// The usual setup and traffic.
 pub const SMALL_V4: Traffic =
-    Traffic { direction: Direction::Tx, protocol: Protocol::V4, size: Size::Small, flows: 1, held: true };
+    Traffic { direction: Direction::Tx, protocol: Encapsulation::V4, size: Size::Small, flows: 1, held: true };
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum LabExtent {
     /// Everything.
     Full,
     /// What `--check` compares: each mode and direction, short frames.
@@ -46,7 +46,7 @@ pub enum Extent {
 
 /// What one machine does.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group {
+pub struct MachineJobs {
     /// For people.
     pub name: String,
     /// What measures its time: [`Clock::Wall`] wants a machine with two processors.
@@ -55,27 +55,27 @@ pub struct Group {
     pub jobs: Vec<Job>,
 }
 
-impl Group {
+impl MachineJobs {
     fn new(name: impl Into<String>, jobs: Vec<Job>) -> Self {
         Self { name: name.into(), clock: Clock::Instructions, jobs }
     }
 }
 
 /// All groups.
-pub fn groups(extent: Extent, trials: u32) -> Vec<Group> {
+pub fn groups(extent: LabExtent, trials: u32) -> Vec<MachineJobs> {
     match extent {
-        Extent::Quick | Extent::Check => vec![short(packets(extent))],
-        Extent::Full => {
-            let kinds = Mode::ALL.map(|mode| Group::new(format!("{mode}: kinds of frames"), kinds(mode)));
+        LabExtent::Quick | LabExtent::Check => vec![short(packets(extent))],
+        LabExtent::Full => {
+            let kinds = Mode::ALL.map(|mode| MachineJobs::new(format!("{mode}: kinds of frames"), kinds(mode)));
             let scale = [Mode::Hash, Mode::RoundRobin]
-                .map(|mode| Group::new(format!("{mode}: number of ports and flows"), scale(mode)));
+                .map(|mode| MachineJobs::new(format!("{mode}: number of ports and flows"), scale(mode)));
             let others = [
-                Group::new("flows: which port they take", flows()),
-                Group::new("failover on veth", failover(Cable::Veth, trials)),
-                Group::new("failover on tap", failover(Cable::Tap, trials)),
-                Group::new("throughput", throughput(Cable::Veth, Clock::Instructions)),
-                Group::new("controller", controller()),
-                Group::new("programs", programs()),
+                MachineJobs::new("flows: which port they take", flows()),
+                MachineJobs::new("failover on veth", failover(Cable::Veth, trials)),
+                MachineJobs::new("failover on tap", failover(Cable::Tap, trials)),
+                MachineJobs::new("throughput", throughput(Cable::Veth, Clock::Instructions)),
+                MachineJobs::new("controller", controller()),
+                MachineJobs::new("programs", programs()),
             ];
             let kinds = std::iter::once(short(PACKETS)).chain(kinds);
             kinds.chain(scale).chain(others).chain(rounds("two processors", ROUNDS, Cable::Veth)).collect()
@@ -84,14 +84,17 @@ pub fn groups(extent: Extent, trials: u32) -> Vec<Group> {
 }
 
 /// Short frames in every mode, held and not.
-fn short(packets: u32) -> Group {
-    Group::new("all modes, short frames", Mode::ALL.into_iter().flat_map(|mode| both_ways(mode, packets)).collect())
+fn short(packets: u32) -> MachineJobs {
+    MachineJobs::new(
+        "all modes, short frames",
+        Mode::ALL.into_iter().flat_map(|mode| both_ways(mode, packets)).collect(),
+    )
 }
 
-const fn packets(extent: Extent) -> u32 {
+const fn packets(extent: LabExtent) -> u32 {
     match extent {
-        Extent::Full | Extent::Check => PACKETS,
-        Extent::Quick => QUICK_PACKETS,
+        LabExtent::Full | LabExtent::Check => PACKETS,
+        LabExtent::Quick => QUICK_PACKETS,
     }
 }
 
@@ -109,7 +112,7 @@ fn both_ways(mode: Mode, packets: u32) -> Vec<Job> {
 fn kinds(mode: Mode) -> Vec<Job> {
     let mut traffic = Vec::new();
     for direction in [Direction::Tx, Direction::Rx] {
-        for protocol in Protocol::ALL {
+        for protocol in Encapsulation::ALL {
             traffic.extend(Size::ALL.map(|size| Traffic { direction, protocol, size, flows: 1, held: true }));
         }
     }
@@ -171,15 +174,15 @@ fn throughput(cable: Cable, clock: Clock) -> Vec<Job> {
         let setup = Setup { contender, mode: Mode::ActiveBackup, ports };
         Job::Throughput(ThroughputJob { setup, cable, transport, offloads, clock })
     };
-    let kinds = [(Transport::Tcp, true), (Transport::Tcp, false), (Transport::Udp, true)];
+    let kinds = [(TransferKind::Tcp, true), (TransferKind::Tcp, false), (TransferKind::Udp, true)];
     all.flat_map(|which| kinds.map(|kind| job(which, kind))).collect()
 }
 
 /// What goes through on the wall's clock, again and again.
-fn rounds(name: &str, rounds: u32, cable: Cable) -> Vec<Group> {
+fn rounds(name: &str, rounds: u32, cable: Cable) -> Vec<MachineJobs> {
     let round = |round| {
         let name = format!("{name}: round {round} of {rounds}");
-        Group { name, clock: Clock::Wall, jobs: throughput(cable, Clock::Wall) }
+        MachineJobs { name, clock: Clock::Wall, jobs: throughput(cable, Clock::Wall) }
     };
     (1..=rounds).map(round).collect()
 }
@@ -197,11 +200,11 @@ fn programs() -> Vec<Job> {
 
 /// What can be measured on a clock of this world: what goes through, and cut cables. On the cables that are borrowed,
 /// if there are any.
-pub fn here(rounds: u32, trials: u32, borrowed: bool) -> Vec<Group> {
+pub fn here(rounds: u32, trials: u32, borrowed: bool) -> Vec<MachineJobs> {
     let cables = if borrowed { &[Cable::Borrowed][..] } else { &[Cable::Veth, Cable::Tap] };
     let mut groups = self::rounds("throughput", rounds, cables[0]);
     for cable in cables {
-        groups.push(Group::new(format!("failover ({cable})"), failover(*cable, trials)));
+        groups.push(MachineJobs::new(format!("failover ({cable})"), failover(*cable, trials)));
     }
     groups
 }

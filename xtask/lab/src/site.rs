@@ -8,14 +8,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
-    borrowed_nics::{Borrowed, Pair},
-    capture::Capture,
-    frame::Frame,
+    borrowed_nics::{Borrowed, NicPair},
+    capture::CableCapture,
+    frame::NumberedFrame,
     iproute,
     question::Cable,
     taps::Taps,
 };
-use aggctl_testbed::netns::Namespace;
+use aggctl_testbed::netns::NetworkNamespace;
 
 /// The aggregate's name.
 pub const AGGREGATE: &str = "agg0";
@@ -27,9 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Site {
     ends: Ends,
     /// Where the aggregate is.
-    pub host: Namespace,
+    pub host: NetworkNamespace,
     /// Where its cables end.
-    pub far: Namespace,
+    pub far: NetworkNamespace,
     /// The names of the ports.
     pub ports: Vec<String>,
 }
@@ -59,11 +59,11 @@ impl Site {
     /// # Errors
     ///
     /// When the kernel does not let us.
-    pub fn of(cable: Cable, ports: u8, borrowed: &[Pair]) -> Result<Self> {
+    pub fn of(cable: Cable, ports: u8, borrowed: &[NicPair]) -> Result<Self> {
         let mut site = Self {
             ends: Ends::Namespace,
-            host: Namespace::new("host")?,
-            far: Namespace::new("far")?,
+            host: NetworkNamespace::new("host")?,
+            far: NetworkNamespace::new("far")?,
             ports: (0..ports).map(|number| format!("port{number}")).collect(),
         };
         for namespace in [&site.host, &site.far] {
@@ -132,11 +132,11 @@ impl Site {
     /// # Errors
     ///
     /// When it fails, or frames were missed.
-    pub fn record<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<Frame>)> {
+    pub fn record<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<NumberedFrame>)> {
         if let Ends::Taps(taps) = &self.ends {
             return taps.record(work);
         }
-        let capture = Capture::start(&self.far, &self.ports)?;
+        let capture = CableCapture::start(&self.far, &self.ports)?;
         let done = work()?;
         Ok((done, capture.stop()?))
     }

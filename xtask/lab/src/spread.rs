@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::Path, thread, time::Duration};
 use anyhow::{Result, ensure};
 
 use super::{
-    capture::Capture,
+    capture::CableCapture,
     contender::{self, Extra, Raised, Raising},
     job::SpreadJob,
     message::Message,
-    outcome::{Moves, Spread},
+    outcome::{FlowSpread, Moves},
     pktgen,
     question::{Contender, Setup, Traffic},
     schedule::SMALL_V4,
@@ -42,7 +42,7 @@ pub fn measure(job: &SpreadJob, binary: &Path) -> Result<()> {
     drop(raised);
     drop(site);
     let same_as_bonding = if job.parity { Some(same_as_bonding(job, &before, binary)?) } else { None };
-    Message::Spread(Spread { job: job.clone(), shares, moves, same_as_bonding }).say()
+    Message::Spread(FlowSpread { job: job.clone(), shares, moves, same_as_bonding }).say()
 }
 
 /// How many flows take the same port with bonding.
@@ -74,7 +74,7 @@ fn leave(site: &Site, raised: &Raised<'_>, before: &Map, flows: u32) -> Result<M
 
 /// The port of each flow: one frame of each is sent.
 fn map(site: &Site, raised: &Raised<'_>, flows: u32) -> Result<Map> {
-    let capture = Capture::start(&site.far, &site.ports)?;
+    let capture = CableCapture::start(&site.far, &site.ports)?;
     let traffic = Traffic { flows, ..SMALL_V4 };
     pktgen::send(&site.host, &raised.interface, &traffic, NOBODY, flows)?;
     let map: Map = capture.stop()?.into_iter().map(|frame| (frame.flow, frame.port)).collect();

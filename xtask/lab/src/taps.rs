@@ -12,8 +12,8 @@ use rustix::{
     io::Errno,
 };
 
-use super::frame::{self, Frame};
-use aggctl_testbed::{netns::Namespace, tap::Tap};
+use super::frame::{self, NumberedFrame};
+use aggctl_testbed::{netns::NetworkNamespace, tap::Tap};
 
 /// The length of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -36,7 +36,7 @@ impl Taps {
     /// # Errors
     ///
     /// When the kernel does not let us.
-    pub fn new(host: &Namespace, names: &[String]) -> Result<Self> {
+    pub fn new(host: &NetworkNamespace, names: &[String]) -> Result<Self> {
         let one = |name: &String| {
             let tap = host.enter(|| Tap::new(name).with_context(|| format!("cannot make the tap device {name}")))?;
             Ok(Cable { tap, plugged: AtomicBool::new(true) })
@@ -60,7 +60,7 @@ impl Taps {
     /// # Errors
     ///
     /// When it fails, or a device does.
-    pub fn record<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<Frame>)> {
+    pub fn record<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<NumberedFrame>)> {
         // What is left of earlier times would fill the queues of the devices.
         self.read(&mut |_, _| ())?;
         let over = AtomicBool::new(false);
@@ -74,7 +74,7 @@ impl Taps {
         Ok((done?, frames?))
     }
 
-    fn read_until(&self, over: &AtomicBool) -> Result<Vec<Frame>> {
+    fn read_until(&self, over: &AtomicBool) -> Result<Vec<NumberedFrame>> {
         let begin = Instant::now();
         let mut frames = Vec::new();
         loop {
@@ -113,10 +113,10 @@ impl Taps {
     }
 }
 
-fn frame_of(at: Duration, port: usize, frame: &[u8]) -> Option<Frame> {
+fn frame_of(at: Duration, port: usize, frame: &[u8]) -> Option<NumberedFrame> {
     let kind = frame.get(ETHERNET - 2..ETHERNET)?;
     let (flow, number) = frame::datagram(kind, frame.get(ETHERNET..)?)?;
-    Some(Frame { at, port, flow, number })
+    Some(NumberedFrame { at, port, flow, number })
 }
 
 #[cfg(test)]

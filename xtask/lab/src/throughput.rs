@@ -11,10 +11,10 @@ use super::{
     job::ThroughputJob,
     message::Message,
     outcome::Throughput,
-    question::{Clock, Direction, Transport},
+    question::{Clock, Direction, TransferKind},
     site::Site,
 };
-use aggctl_testbed::{netns::Namespace, traffic::bulk};
+use aggctl_testbed::{netns::NetworkNamespace, traffic::bulk};
 use aggctl_tools::process;
 
 /// The host's address, and that of the bridge into which its cables go.
@@ -57,8 +57,8 @@ pub fn measure(job: &ThroughputJob, means: &Means) -> Result<()> {
         let run = || -> Result<f64> {
             let to_host = direction == Direction::Rx;
             Ok(match job.transport {
-                Transport::Tcp => bulk::tcp(&site.host, &site.far, HOST, to_host, length)? / 1e6,
-                Transport::Udp => bulk::datagrams(&site.host, &site.far, HOST, to_host, length)? / 1e3,
+                TransferKind::Tcp => bulk::tcp(&site.host, &site.far, HOST, to_host, length)? / 1e6,
+                TransferKind::Udp => bulk::datagrams(&site.host, &site.far, HOST, to_host, length)? / 1e3,
             })
         };
         run()?;
@@ -68,7 +68,7 @@ pub fn measure(job: &ThroughputJob, means: &Means) -> Result<()> {
 }
 
 /// Offloads that are off. Dropping this switches them on again: interfaces that are borrowed outlive the measurement.
-struct Switched<'a>(Vec<(&'a Namespace, String, Vec<&'static str>)>);
+struct Switched<'a>(Vec<(&'a NetworkNamespace, String, Vec<&'static str>)>);
 
 impl<'a> Switched<'a> {
     /// Switches those off that are on, of the aggregate and of both ends of its cables.
@@ -95,7 +95,7 @@ impl Drop for Switched<'_> {
     }
 }
 
-fn switch(namespace: &Namespace, name: &str, offloads: &Vec<&str>, state: &str) -> Result<()> {
+fn switch(namespace: &NetworkNamespace, name: &str, offloads: &Vec<&str>, state: &str) -> Result<()> {
     if offloads.is_empty() {
         return Ok(());
     }
@@ -103,7 +103,7 @@ fn switch(namespace: &Namespace, name: &str, offloads: &Vec<&str>, state: &str) 
         .map(drop)
 }
 
-fn ethtool(namespace: &Namespace) -> Command {
+fn ethtool(namespace: &NetworkNamespace) -> Command {
     namespace.command(&process::find("ethtool").unwrap_or_else(|| Path::new("ethtool").to_path_buf()))
 }
 
@@ -127,14 +127,19 @@ mod tests {
     use super::{Throughput, ThroughputJob, medians};
     use crate::{
         figures::tests::setup,
-        question::{Cable, Clock, Contender, Direction, Transport},
+        question::{Cable, Clock, Contender, Direction, TransferKind},
     };
 
     #[test]
     fn rounds_become_their_median() {
         let setup = setup(Contender::Bare);
-        let job =
-            ThroughputJob { setup, cable: Cable::Veth, transport: Transport::Tcp, offloads: true, clock: Clock::Wall };
+        let job = ThroughputJob {
+            setup,
+            cable: Cable::Veth,
+            transport: TransferKind::Tcp,
+            offloads: true,
+            clock: Clock::Wall,
+        };
         let one = |direction, rate| Throughput { job, direction, rate };
         let all = [5.0, 1.0, 3.0].map(|rate| one(Direction::Tx, rate));
         assert_eq!(medians(&[&all[..], &[one(Direction::Rx, 7.0)]].concat()), [all[2], one(Direction::Rx, 7.0)]);

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use aggctl_testbed::netns::Namespace;
+use aggctl_testbed::netns::NetworkNamespace;
 
 /// What is asked for: links with addresses, and the routes of all tables.
 const QUESTIONS: [&str; 3] =
@@ -14,7 +14,7 @@ const QUESTIONS: [&str; 3] =
 /// # Errors
 ///
 /// When `ip` fails.
-pub fn picture(host: &Namespace) -> Result<Vec<String>> {
+pub fn picture(host: &NetworkNamespace) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for question in QUESTIONS {
         let text = host.ip(question)?;

@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail};
 
 use aggctl_testbed::{
     product::Product,
-    traffic::{ping::Ping, tcp::TcpSession},
+    traffic::{ping::PingStream, tcp::TcpTransfer},
 };
 use aggctl_tools::{build, interrupt::Interrupt, process, workspace::Workspace};
 
 use timeline::Timeline;
-use topology::{HOST, Topology};
+use topology::{DemoHosts, HOST};
 
 /// Time between echo requests.
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -42,7 +42,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let begin = Instant::now();
 
     let interrupt = Interrupt::catch()?;
-    let play = |topology: Topology, aggregate: &str, show: fn(&Act<'_>) -> Result<()>| {
+    let play = |topology: DemoHosts, aggregate: &str, show: fn(&Act<'_>) -> Result<()>| {
         // The topology is dropped last: the processes that the product left in it end with it.
         let product = Product { binary: &binary, namespace: &topology.host, aggregate };
         let shown = show(&Act { topology: &topology, product: &product, interrupt: &interrupt });
@@ -55,8 +55,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         }
         shown.and(cleaned)
     };
-    play(Topology::new()?, own::NAME, own::show)?;
-    match Topology::with_bond(over::NAME)? {
+    play(DemoHosts::new()?, own::NAME, own::show)?;
+    match DemoHosts::with_bond(over::NAME)? {
         Some(topology) => play(topology, over::NAME, over::show)?,
         None => println!("\nthis kernel has no bonding driver: the second act, over a bond that is there, is left out"),
     }
@@ -66,7 +66,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// Who plays in an act.
 struct Act<'a> {
-    topology: &'a Topology,
+    topology: &'a DemoHosts,
     product: &'a Product<'a>,
     interrupt: &'a Interrupt,
 }
@@ -74,11 +74,11 @@ struct Act<'a> {
 impl Act<'_> {
     /// Begins to ping and to talk, and remembers what the host looks like.
     fn traffic(&self) -> Result<Traffic> {
-        let Topology { host, client, .. } = self.topology;
+        let DemoHosts { host, client, .. } = self.topology;
         self.interrupt.pause(SETTLE)?;
         Ok(Traffic {
-            pings: Ping::start(client, host, HOST.into(), None, INTERVAL)?,
-            stream: TcpSession::start(host, client, HOST.into(), CHUNK, PAUSE)?,
+            pings: PingStream::start(client, host, HOST.into(), None, INTERVAL)?,
+            stream: TcpTransfer::start(host, client, HOST.into(), CHUNK, PAUSE)?,
             before: host::picture(host)?,
         })
     }
@@ -92,8 +92,8 @@ impl Act<'_> {
 
 /// What runs all the time.
 struct Traffic {
-    pings: Ping,
-    stream: TcpSession,
+    pings: PingStream,
+    stream: TcpTransfer,
     /// The host at the beginning.
     before: Vec<String>,
 }
@@ -105,7 +105,7 @@ impl Traffic {
 }
 
 /// Compares the host with what it was before. IPv6 addresses that came back are tentative for a moment.
-fn compare(topology: &Topology, before: &[String], interrupt: &Interrupt) -> Result<()> {
+fn compare(topology: &DemoHosts, before: &[String], interrupt: &Interrupt) -> Result<()> {
     let mut differences = Vec::new();
     let same = interrupt.wait_until("the host is as it was before", || {
         differences = host::differences(before, &host::picture(&topology.host)?);

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use aggctl_testbed::traffic::{
-    ping::{Mark, Ping, Stats},
-    tcp::TcpSession,
+    ping::{PingMark, PingStream, Stats},
+    tcp::TcpTransfer,
 };
 use aggctl_tools::interrupt::Interrupt;
 
@@ -17,12 +17,12 @@ use aggctl_tools::interrupt::Interrupt;
 const WATCH: Duration = Duration::from_millis(1_500);
 /// Measures and prints.
 pub struct Timeline<'a> {
-    pings: &'a Ping,
-    stream: &'a TcpSession,
+    pings: &'a PingStream,
+    stream: &'a TcpTransfer,
     interrupt: &'a Interrupt,
     begin: Instant,
     /// Up to when requests belong to steps that are over.
-    counted: Mark,
+    counted: PingMark,
     bytes: u64,
     lost: BTreeMap<String, u64>,
     /// Answers that the kernel had no room to send, which are not lost.
@@ -35,7 +35,7 @@ impl<'a> Timeline<'a> {
     /// # Errors
     ///
     /// When the pings cannot be counted.
-    pub fn begin(pings: &'a Ping, stream: &'a TcpSession, interrupt: &'a Interrupt) -> Result<Self> {
+    pub fn begin(pings: &'a PingStream, stream: &'a TcpTransfer, interrupt: &'a Interrupt) -> Result<Self> {
         println!("{:>7}  {:<44} {:>8} {:>8} {:>12}  active port", "second", "step", "gap ms", "lost", "TCP MiB/s");
         let counted = pings.mark()?;
         Ok(Self {

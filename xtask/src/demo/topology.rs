@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use aggctl_testbed::{netns::Namespace, traffic::unsent::keep_queues_short};
+use aggctl_testbed::{netns::NetworkNamespace, traffic::unsent::keep_queues_short};
 
 /// The address of the host that the client talks to.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -16,16 +16,16 @@ pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// host eth0 ── port0 switch port2 ── eth0 client
 /// host eth1 ── port1
 /// ```
-pub struct Topology {
+pub struct DemoHosts {
     /// Has `eth0` with the addresses and a default route, and `eth1` with nothing; or a bond of both with them.
-    pub host: Namespace,
+    pub host: NetworkNamespace,
     /// A bridge; taking one of its ports down is pulling the cable.
-    pub switch: Namespace,
+    pub switch: NetworkNamespace,
     /// Has an address beside the host's.
-    pub client: Namespace,
+    pub client: NetworkNamespace,
 }
 
-impl Topology {
+impl DemoHosts {
     /// Makes it.
     ///
     /// # Errors
@@ -71,9 +71,9 @@ impl Topology {
 
     fn without_addresses() -> Result<Self> {
         let topology = Self {
-            host: Namespace::new("host")?,
-            switch: Namespace::new("switch")?,
-            client: Namespace::new("client")?,
+            host: NetworkNamespace::new("host")?,
+            switch: NetworkNamespace::new("switch")?,
+            client: NetworkNamespace::new("client")?,
         };
         let Self { host, switch, client } = &topology;
 

@@ -17,16 +17,16 @@ const MARK: &str = "aggctl-tests-in-machine: ";
 
 /// What is to be run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Orders {
+pub struct AgentOrders {
     /// One after the other.
-    pub runs: Vec<Run>,
+    pub runs: Vec<ExecutableRun>,
     /// Further variables for all of them.
     pub environment: BTreeMap<String, String>,
 }
 
 /// One executable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
+pub struct ExecutableRun {
     /// What reports call it.
     pub name: String,
     /// The executable.
@@ -39,7 +39,7 @@ pub struct Run {
     pub tests: usize,
 }
 
-impl Run {
+impl ExecutableRun {
     /// The name of its executable.
     pub fn executable(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or_default()
@@ -49,7 +49,7 @@ impl Run {
 /// What the agent says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Message {
+pub enum AgentMessage {
     /// The kernel is this.
     Kernel(String),
     /// The run of this name begins.
@@ -65,7 +65,7 @@ pub enum Message {
     Done,
 }
 
-impl Message {
+impl AgentMessage {
     /// Reads a line, if it is one of the agent's.
     pub fn read(line: &str) -> Option<Self> {
         serde_json::from_str(line.strip_prefix(MARK)?).ok()
@@ -84,10 +84,10 @@ impl Message {
 /// When the file is not there. What a test executable does is told, and no error of ours.
 pub fn run(orders: &Path) -> Result<()> {
     let text = fs::read(orders).with_context(|| format!("cannot read {}", orders.display()))?;
-    let orders: Orders = serde_json::from_slice(&text).context("these are no orders")?;
-    Message::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
-    for Run { name, path, directory, arguments, .. } in &orders.runs {
-        Message::Begin(name.clone()).say()?;
+    let orders: AgentOrders = serde_json::from_slice(&text).context("these are no orders")?;
+    AgentMessage::Kernel(rustix::system::uname().release().to_string_lossy().into_owned()).say()?;
+    for ExecutableRun { name, path, directory, arguments, .. } in &orders.runs {
+        AgentMessage::Begin(name.clone()).say()?;
         let begin = Instant::now();
         let mut command = Command::new(path);
         command.args(arguments).current_dir(directory).envs(&orders.environment).stdin(Stdio::null());
@@ -96,20 +96,20 @@ pub fn run(orders: &Path) -> Result<()> {
             eprintln!("cannot start {}: {error}", path.display());
         }
         let succeeded = status.is_ok_and(|status| status.success());
-        Message::End { succeeded, seconds: begin.elapsed().as_secs_f64() }.say()?;
+        AgentMessage::End { succeeded, seconds: begin.elapsed().as_secs_f64() }.say()?;
     }
-    Message::Done.say()
+    AgentMessage::Done.say()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MARK, Message};
+    use super::{AgentMessage, MARK};
 
     #[test]
     fn what_the_agent_says_can_be_read_between_other_lines() {
-        let message = Message::End { succeeded: true, seconds: 1.5 };
+        let message = AgentMessage::End { succeeded: true, seconds: 1.5 };
         let line = format!("{MARK}{}", serde_json::to_string(&message).unwrap_or_default());
-        assert_eq!(Message::read(&line), Some(message));
-        assert_eq!(Message::read("test a ... ok"), None);
+        assert_eq!(AgentMessage::read(&line), Some(message));
+        assert_eq!(AgentMessage::read("test a ... ok"), None);
     }
 }

@@ -6,12 +6,12 @@ use aggctl_tools::{build, process, setup::Build, workspace, workspace::Workspace
 
 use super::{
     lines,
-    report::{HOST, Report},
+    report::{HOST, TestReport},
     suite,
 };
 
 /// Runs all checks that can be run here, and names the others.
-pub fn run(workspace: &Workspace, tools: &Build, report: &mut Report) {
+pub fn run(workspace: &Workspace, tools: &Build, report: &mut TestReport) {
     report.add("format", HOST, suite::check(&mut [format(workspace), format_ebpf(workspace)]));
     report.add("line length", HOST, lines::check(&workspace.root, &workspace.sources()));
     report.add("clippy", HOST, suite::check(&mut [clippy(workspace)]));

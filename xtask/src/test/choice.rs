@@ -18,7 +18,7 @@ pub const LIMIT: u64 = 2400;
 
 /// How much of the tests is run on kernels other than the machine's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum TestExtent {
     /// What only those kernels can show: a few minutes.
     Brief,
     /// All of their portions.

@@ -58,12 +58,12 @@ pub fn build(command: &mut Command) -> Result<Vec<Executable>> {
     let output = child.wait_with_output().with_context(|| format!("`{}`", process::describe(command)))?;
     ensure!(output.status.success(), "`{}` failed: {}", process::describe(command), output.status);
     let lines = String::from_utf8_lossy(&output.stdout);
-    Ok(lines.lines().filter_map(|line| Message::read(line)?.executable()).collect())
+    Ok(lines.lines().filter_map(|line| AgentMessage::read(line)?.executable()).collect())
 }
 
 /// What we want to know of a message of cargo's.
 #[derive(Deserialize)]
-struct Message {
+struct AgentMessage {
     package_id: String,
     manifest_path: PathBuf,
     target: Target,
@@ -82,7 +82,7 @@ struct Target {
     name: String,
 }
 
-impl Message {
+impl AgentMessage {
     /// A line of JSON; most are of other kinds.
     fn read(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
@@ -125,7 +125,7 @@ mod tests {
             });
             message.to_string()
         };
-        let found = Message::read(&line(true)).and_then(Message::executable);
+        let found = AgentMessage::read(&line(true)).and_then(AgentMessage::executable);
         let expected = Executable {
             package: "aggctl-tests".to_owned(),
             target: "s1".to_owned(),
@@ -134,8 +134,8 @@ mod tests {
             integration: true,
         };
         assert_eq!(found, Some(expected));
-        assert_eq!(Message::read(&line(false)).and_then(Message::executable), None);
-        assert!(Message::read(r#"{"reason":"build-finished","success":true}"#).is_none());
+        assert_eq!(AgentMessage::read(&line(false)).and_then(AgentMessage::executable), None);
+        assert!(AgentMessage::read(r#"{"reason":"build-finished","success":true}"#).is_none());
         assert_eq!(name_of("path+file:///w/aggctl#0.1.0"), Some("aggctl"));
     }
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use aggctl_tools::workspace::Workspace;
 
 use super::{
-    report::{self, HOST, Kernel, Report, Where},
-    scan::{Test, Verdict},
+    report::{self, HOST, KernelReport, TestReport, Where},
+    scan::{Test, TestVerdict},
 };
 
 /// The page, in the checkout.
@@ -37,7 +37,7 @@ machines run a part of the cases, see `xtask/src/test/choice.rs`.
 ///
 /// When there is no report, or one without virtual machines, or a page cannot be written.
 pub fn write(workspace: &Workspace) -> Result<()> {
-    let report = Report::read(&workspace.target.join(report::FILE))?;
+    let report = TestReport::read(&workspace.target.join(report::FILE))?;
     if !report.kernels.iter().any(|kernel| kernel.place == Where::Machine) {
         bail!("the last `cargo xtask test` ran no virtual machine: there is nothing to say about kernels");
     }
@@ -52,14 +52,14 @@ pub fn write(workspace: &Workspace) -> Result<()> {
 }
 
 /// The page. `title` says what a file of tests is about.
-fn render(report: &Report, title: &dyn Fn(&str) -> Option<String>) -> String {
-    let kernels: Vec<&Kernel> =
+fn render(report: &TestReport, title: &dyn Fn(&str) -> Option<String>) -> String {
+    let kernels: Vec<&KernelReport> =
         report.kernels.iter().filter(|kernel| system_tests(report, &kernel.name).next().is_some()).collect();
     let mut page = format!("{HEAD}\n## What is used there\n\n");
     row(&mut page, "", kernels.iter().map(|kernel| heading(kernel)));
     row(&mut page, "---", kernels.iter().map(|_| "---".to_owned()));
     for (what, key) in [("hook", "uses"), ("device", "uses")] {
-        let used = |kernel: &&Kernel| fact(report, &kernel.name, key, what).unwrap_or_else(|| NOTHING.to_owned());
+        let used = |kernel: &&KernelReport| fact(report, &kernel.name, key, what).unwrap_or_else(|| NOTHING.to_owned());
         if kernels.iter().any(|kernel| used(kernel) != NOTHING) {
             row(&mut page, &format!("{what} that `attach` takes"), kernels.iter().map(used));
         }
@@ -69,7 +69,7 @@ fn render(report: &Report, title: &dyn Fn(&str) -> Option<String>) -> String {
     }
 
     page += "\n## Tests that passed\n\n";
-    for Kernel { name, trouble, .. } in &kernels {
+    for KernelReport { name, trouble, .. } in &kernels {
         if let Some(trouble) = trouble {
             let _ = writeln!(page, "**The tests on {name} did not come to their end**: {trouble}\n");
         }
@@ -85,11 +85,12 @@ fn render(report: &Report, title: &dyn Fn(&str) -> Option<String>) -> String {
         .collect();
     for file in files {
         let name = title(file).unwrap_or_else(|| file.to_owned());
-        let cell =
-            |kernel: &&Kernel| summary(system_tests(report, &kernel.name).filter(|test| cased(test) == Some(file)));
+        let cell = |kernel: &&KernelReport| {
+            summary(system_tests(report, &kernel.name).filter(|test| cased(test) == Some(file)))
+        };
         row(&mut page, name.trim_end_matches('.'), kernels.iter().map(cell));
     }
-    let programs = |kernel: &&Kernel| kernel_suite(report, &kernel.name);
+    let programs = |kernel: &&KernelReport| kernel_suite(report, &kernel.name);
     row(&mut page, "Programs, hooks and netlink, each by itself", kernels.iter().map(programs));
     page
 }
@@ -101,14 +102,14 @@ fn row(page: &mut String, first: &str, cells: impl Iterator<Item = String>) {
     let _ = writeln!(page, "| {first} | {} |", cells.join(" | "));
 }
 
-fn heading(kernel: &Kernel) -> String {
+fn heading(kernel: &KernelReport) -> String {
     let place = if kernel.place == Where::Machine { "virtual machine" } else { "no machine" };
     let name = if kernel.name == HOST { "the machine of the test" } else { &kernel.name };
     format!("{name}: {} ({place})", kernel.release)
 }
 
 /// The tests of the system suite on a kernel.
-fn system_tests<'a>(report: &'a Report, kernel: &'a str) -> impl Iterator<Item = &'a Test> {
+fn system_tests<'a>(report: &'a TestReport, kernel: &'a str) -> impl Iterator<Item = &'a Test> {
     let suites = report.suites.iter().filter(move |suite| suite.suite == SYSTEM && suite.kernel == kernel);
     suites.flat_map(|suite| &suite.tally.tests)
 }
@@ -122,20 +123,20 @@ fn cased(test: &Test) -> Option<&str> {
 }
 
 /// What tests said of a kernel under a key, if it begins with this word: the rest.
-fn fact(report: &Report, kernel: &str, key: &str, word: &str) -> Option<String> {
+fn fact(report: &TestReport, kernel: &str, key: &str, word: &str) -> Option<String> {
     let facts = report.suites.iter().filter(|suite| suite.kernel == kernel).flat_map(|suite| &suite.tally.facts);
     let mut texts = facts.filter(|(other, _)| other == key).map(|(_, text)| text);
     texts.find_map(|text| text.strip_prefix(word).map(|rest| rest.trim().to_owned()))
 }
 
 /// All features that a kernel was asked for.
-fn features(report: &Report) -> BTreeSet<String> {
+fn features(report: &TestReport) -> BTreeSet<String> {
     let facts = report.suites.iter().flat_map(|suite| &suite.tally.facts);
     let names = facts.filter(|(key, _)| key == "has" || key == "has not");
     names.filter_map(|(_, text)| text.split(' ').next()).map(str::to_owned).collect()
 }
 
-fn has(report: &Report, kernel: &str, feature: &str) -> String {
+fn has(report: &TestReport, kernel: &str, feature: &str) -> String {
     if fact(report, kernel, "has", feature).is_some() {
         return "yes".to_owned();
     }
@@ -156,12 +157,12 @@ fn summary<'a>(tests: impl Iterator<Item = &'a Test>) -> String {
     for test in tests {
         match (test.verdict, &test.case) {
             // The page is to be made from a run in which everything held at once.
-            (Verdict::Failed | Verdict::Unsteady, _) => failed += 1,
-            (Verdict::Passed, Some(case)) => match passed.iter_mut().find(|(name, _)| name == case) {
+            (TestVerdict::Failed | TestVerdict::Unsteady, _) => failed += 1,
+            (TestVerdict::Passed, Some(case)) => match passed.iter_mut().find(|(name, _)| name == case) {
                 Some((_, count)) => *count += 1,
                 None => passed.push((case.clone(), 1)),
             },
-            (Verdict::Passed, None) | (Verdict::Skipped, _) => {}
+            (TestVerdict::Passed, None) | (TestVerdict::Skipped, _) => {}
         }
     }
     passed.sort();
@@ -173,7 +174,7 @@ fn summary<'a>(tests: impl Iterator<Item = &'a Test>) -> String {
 }
 
 /// The tests of the kernel crate.
-fn kernel_suite(report: &Report, kernel: &str) -> String {
+fn kernel_suite(report: &TestReport, kernel: &str) -> String {
     let suite = report.suites.iter().find(|suite| suite.suite == "kernel" && suite.kernel == kernel);
     suite.map_or_else(
         || if kernel == HOST { "with the unit tests".to_owned() } else { NOTHING.to_owned() },

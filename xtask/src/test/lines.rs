@@ -8,13 +8,13 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{scan::Tally, suite::Outcome};
+use super::{scan::Tally, suite::SuiteOutcome};
 
 /// The longest line that Rust code may have: the `max_width` of `rustfmt.toml`, in characters.
 const LONGEST: usize = 120;
 
 /// Looks at all Rust files in these places, which are in `root`, and names each line that is too long.
-pub fn check(root: &Path, places: &[PathBuf]) -> Outcome {
+pub fn check(root: &Path, places: &[PathBuf]) -> SuiteOutcome {
     let begin = Instant::now();
     println!("looking for lines of Rust that are longer than {LONGEST} characters");
     let mut tally = Tally::default();
@@ -29,7 +29,7 @@ pub fn check(root: &Path, places: &[PathBuf]) -> Outcome {
             tally.failures = vec![format!("{error:#}")];
         }
     }
-    Outcome { tally, took: begin.elapsed() }
+    SuiteOutcome { tally, took: begin.elapsed() }
 }
 
 /// What is to be said of each line that is too long, file by file.

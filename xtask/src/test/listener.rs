@@ -10,25 +10,25 @@ use std::{
 use aggctl_vm::Lines;
 
 use super::{
-    agent::{Message, Run},
+    agent::{AgentMessage, ExecutableRun},
     scan::{Scanner, Tally},
-    suite::Outcome,
+    suite::SuiteOutcome,
 };
 
 /// What was received from a machine.
 #[derive(Clone, Debug, Default)]
-pub struct Received {
+pub struct Transcript {
     /// Its kernel's release, once it said so.
     pub kernel: Option<String>,
     /// Suites, in the order of their first run, with what came to an end.
-    pub suites: Vec<(String, Outcome)>,
+    pub suites: Vec<(String, SuiteOutcome)>,
     /// The run that is under way.
     pub current: Option<String>,
     /// Whether it said that nothing more comes.
     pub done: bool,
 }
 
-impl Received {
+impl Transcript {
     /// Adds what tests of a run came to. The name of a run is `SUITE/EXECUTABLE`, and so are then the names of its
     /// tests.
     fn add(&mut self, run: &str, mut tally: Tally, took: Duration) {
@@ -41,7 +41,7 @@ impl Received {
                 outcome.tally.add(tally);
                 outcome.took += took;
             }
-            None => self.suites.push((suite.to_owned(), Outcome { tally, took })),
+            None => self.suites.push((suite.to_owned(), SuiteOutcome { tally, took })),
         }
     }
 }
@@ -59,25 +59,25 @@ struct State {
     left: usize,
     lines: Lines,
     scanner: Scanner,
-    received: Received,
+    received: Transcript,
 }
 
 impl Listener {
     /// One for a machine with these runs; `label` stands before the lines that are shown.
-    pub fn new(label: &str, runs: &[Run]) -> Self {
+    pub fn new(label: &str, runs: &[ExecutableRun]) -> Self {
         let state = State {
             label: label.to_owned(),
             counts: runs.iter().map(|run| (run.name.clone(), run.tests)).collect(),
             left: runs.iter().map(|run| run.tests).sum(),
             lines: Lines::default(),
             scanner: Scanner::default(),
-            received: Received::default(),
+            received: Transcript::default(),
         };
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// What was received until now; a run that did not end counts as far as it got.
-    pub fn received(&self) -> Received {
+    pub fn received(&self) -> Transcript {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = std::mem::take(&mut state.scanner).tally();
         let mut received = std::mem::take(&mut state.received);
@@ -104,14 +104,14 @@ impl Write for Listener {
 
 impl State {
     fn line(&mut self, line: &str) {
-        match Message::read(line) {
-            Some(Message::Kernel(release)) => self.received.kernel = Some(release),
-            Some(Message::Begin(run)) => {
+        match AgentMessage::read(line) {
+            Some(AgentMessage::Kernel(release)) => self.received.kernel = Some(release),
+            Some(AgentMessage::Begin(run)) => {
                 self.show(&format!("{run} …"));
                 self.received.current = Some(run);
                 self.scanner = Scanner::default();
             }
-            Some(Message::End { succeeded, seconds }) => {
+            Some(AgentMessage::End { succeeded, seconds }) => {
                 let Some(run) = self.received.current.take() else { return };
                 let mut tally = std::mem::take(&mut self.scanner).tally();
                 // What dies has no closing line that counts a failure.
@@ -122,7 +122,7 @@ impl State {
                 self.show(&format!("{run}: {tally} in {seconds:.0} s; {} tests left", self.left));
                 self.received.add(&run, tally, Duration::try_from_secs_f64(seconds).unwrap_or_default());
             }
-            Some(Message::Done) => self.received.done = true,
+            Some(AgentMessage::Done) => self.received.done = true,
             None => {
                 if self.scanner.line(line) && !is_noise(line) {
                     self.show(line);

@@ -16,22 +16,22 @@ use anyhow::{Context, Result, anyhow};
 
 use aggctl_tools::workspace::Workspace;
 
-use aggctl_vm::{self as vm, Cards, Choice, Outcome, Series, Streams};
+use aggctl_vm::{self as vm, KernelChoice, MachineOutcome, NicCounts, Series, Streams};
 
 use super::{
     BINARY_VARIABLE,
-    agent::Orders,
-    choice::{Extent, PORTIONS, Portion},
+    agent::AgentOrders,
+    choice::{PORTIONS, Portion, TestExtent},
     executables::Listed,
-    listener::{Listener, Received},
-    report::{Report, Where},
+    listener::{Listener, Transcript},
+    report::{TestReport, Where},
 };
 
 /// Our own program in a machine: its first process.
 const AGENT: &str = "/proc/1/exe";
 
 /// The network cards of a machine, with which some tests play.
-const CARDS: Cards = Cards { e1000e: 2 };
+const CARDS: NicCounts = NicCounts { e1000e: 2 };
 
 /// What to do where there can be no machines.
 const WAY_OUT: &str =
@@ -42,7 +42,7 @@ pub struct Material<'a> {
     /// The test executables.
     pub listed: &'a [Listed],
     /// How much of them.
-    pub extent: Extent,
+    pub extent: TestExtent,
     /// The product.
     pub binary: &'a Path,
     /// Only tests whose names contain one of these, if there are any.
@@ -53,10 +53,10 @@ pub struct Material<'a> {
 
 /// Makes ready what the machines with these kernels need, and returns those that there will be. That another one cannot
 /// be made is a failure, which is told at once and in the report.
-pub fn prepare(series: &[Series], report: &mut Report) -> Vec<Series> {
+pub fn prepare(series: &[Series], report: &mut TestReport) -> Vec<Series> {
     let mut ready = Vec::new();
     for series in series {
-        match vm::prepare(&Choice::Series(*series)) {
+        match vm::prepare(&KernelChoice::Series(*series)) {
             Ok(()) => ready.push(*series),
             Err(error) => {
                 let trouble = format!("no machine could be made: {error:#} ({WAY_OUT})");
@@ -75,7 +75,7 @@ pub fn prepare(series: &[Series], report: &mut Report) -> Vec<Series> {
 /// # Errors
 ///
 /// When orders cannot be written.
-pub fn run(workspace: &Workspace, series: &[Series], material: &Material<'_>, report: &mut Report) -> Result<()> {
+pub fn run(workspace: &Workspace, series: &[Series], material: &Material<'_>, report: &mut TestReport) -> Result<()> {
     let portions: Vec<&Portion> = PORTIONS.iter().filter(|portion| series.contains(&portion.series)).collect();
     let queue = Mutex::new(portions.iter());
     let interrupted = AtomicBool::new(false);
@@ -117,7 +117,7 @@ pub fn run(workspace: &Workspace, series: &[Series], material: &Material<'_>, re
 #[derive(Clone, Debug)]
 struct Made {
     series: Series,
-    received: Received,
+    received: Transcript,
     trouble: Option<String>,
     interrupted: bool,
 }
@@ -129,13 +129,13 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>) ->
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     let file = place.join(format!("{name}.json"));
     let binary = material.binary.to_str().context("the path of the binary must be UTF-8")?.to_owned();
-    let orders = Orders {
+    let orders = AgentOrders {
         runs: portion.runs(material.listed, material.extent, material.filter),
         environment: BTreeMap::from([(BINARY_VARIABLE.to_owned(), binary)]),
     };
     fs::write(&file, serde_json::to_vec(&orders)?).with_context(|| format!("cannot write {}", file.display()))?;
     let command = [AGENT.into(), "test".into(), "--agent".into(), OsString::from(&file)];
-    let mut wish = vm::Wish::of(Choice::Series(series), material.limit, command.into());
+    let mut wish = vm::MachineWish::of(KernelChoice::Series(series), material.limit, command.into());
     wish.nic = Some(CARDS);
 
     println!("=== Linux {name}, in a virtual machine");
@@ -148,11 +148,11 @@ fn run_one(workspace: &Workspace, portion: &Portion, material: &Material<'_>) ->
     };
     let received = listener.received();
     let trouble = trouble(&received, &orders, end);
-    Ok(Made { series, received, trouble, interrupted: matches!(outcome, Ok(Outcome::Interrupted)) })
+    Ok(Made { series, received, trouble, interrupted: matches!(outcome, Ok(MachineOutcome::Interrupted)) })
 }
 
 /// Why not all of the orders were carried out, if so.
-fn trouble(received: &Received, orders: &Orders, end: Option<String>) -> Option<String> {
+fn trouble(received: &Transcript, orders: &AgentOrders, end: Option<String>) -> Option<String> {
     if received.done && end.is_none() {
         return None;
     }

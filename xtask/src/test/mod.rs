@@ -26,10 +26,10 @@ use aggctl_tools::{build, process, setup, workspace::Workspace};
 use aggctl_vm::Series;
 
 use self::{
-    choice::{Extent, SYSTEM_PACKAGE},
+    choice::{SYSTEM_PACKAGE, TestExtent},
     executables::Listed,
     machines::Material,
-    report::{HOST, Report},
+    report::{HOST, TestReport},
 };
 
 pub use kernels::write as write_kernels;
@@ -39,7 +39,7 @@ const BINARY_VARIABLE: &str = "AGGCTL_BIN";
 
 /// What to test.
 #[derive(Args)]
-pub struct Wish {
+pub struct TestWish {
     /// Run only tests whose name contains one of these; formatting and lints are then left out
     filter: Vec<String>,
     /// Leave out the system tests on this machine's own kernel (they need root and make network namespaces)
@@ -69,10 +69,10 @@ pub struct Wish {
     agent: Option<PathBuf>,
 }
 
-impl Wish {
+impl TestWish {
     /// A kernel that is asked for by name runs all of its portion.
-    fn extent(&self) -> Extent {
-        if self.full || !self.kernel.is_empty() { Extent::Full } else { Extent::Brief }
+    fn extent(&self) -> TestExtent {
+        if self.full || !self.kernel.is_empty() { TestExtent::Full } else { TestExtent::Brief }
     }
 }
 
@@ -81,7 +81,7 @@ impl Wish {
 /// # Errors
 ///
 /// When something cannot be built, or a suite failed.
-pub fn run(wish: &Wish) -> Result<()> {
+pub fn run(wish: &TestWish) -> Result<()> {
     if let Some(orders) = &wish.agent {
         return agent::run(orders);
     }
@@ -89,7 +89,7 @@ pub fn run(wish: &Wish) -> Result<()> {
     let tools = setup::all()?;
     build::object(workspace, &tools)?;
 
-    let mut report = Report::new();
+    let mut report = TestReport::new();
     // First, so that who cannot have them learns it at once, and not after everything else.
     let machines = machines(wish, &mut report);
     if wish.no_host {
@@ -131,20 +131,20 @@ pub fn run(wish: &Wish) -> Result<()> {
 }
 
 /// The kernels for which there will be a machine.
-fn machines(wish: &Wish, report: &mut Report) -> Vec<Series> {
+fn machines(wish: &TestWish, report: &mut TestReport) -> Vec<Series> {
     if wish.no_vm {
         report.leave_out("virtual machines with other kernels", "--no-vm");
         return Vec::new();
     }
     let kernels = if wish.kernel.is_empty() { choice::kernels(wish.extent()) } else { wish.kernel.clone() };
-    if wish.extent() == Extent::Brief {
+    if wish.extent() == TestExtent::Brief {
         report.leave_out("what other kernels need not show again", "--full runs everything everywhere");
     }
     machines::prepare(&kernels, report)
 }
 
 /// Whether the system tests run on this machine's own kernel.
-fn system_is_wanted(wish: &Wish, report: &mut Report) -> bool {
+fn system_is_wanted(wish: &TestWish, report: &mut TestReport) -> bool {
     let reason = match (wish.no_host, wish.no_system, process::is_root()) {
         (true, ..) => return false,
         (_, true, _) => "--no-system",
@@ -155,7 +155,7 @@ fn system_is_wanted(wish: &Wish, report: &mut Report) -> bool {
     false
 }
 
-fn unit_tests(workspace: &Workspace, wish: &Wish) -> Command {
+fn unit_tests(workspace: &Workspace, wish: &TestWish) -> Command {
     let mut command = build::cargo(workspace, "test");
     command.args(["--no-fail-fast", "--workspace", "--exclude", SYSTEM_PACKAGE]);
     arguments(&mut command, wish);
@@ -171,6 +171,6 @@ fn test_executables(workspace: &Workspace) -> Command {
 }
 
 /// The reasons of skipped tests are in the output of tests that passed, so that is asked for (and mostly not shown).
-fn arguments(command: &mut Command, wish: &Wish) {
+fn arguments(command: &mut Command, wish: &TestWish) {
     command.args(["--", "--show-output"]).args(&wish.filter);
 }

@@ -7,8 +7,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    scan::{Tally, Verdict},
-    suite::Outcome,
+    scan::{Tally, TestVerdict},
+    suite::SuiteOutcome,
 };
 
 /// The file for programs, in the target directory.
@@ -18,9 +18,9 @@ pub const HOST: &str = "host";
 
 /// What became of the suites, in the order in which they ran.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct TestReport {
     /// The kernels.
-    pub kernels: Vec<Kernel>,
+    pub kernels: Vec<KernelReport>,
     /// The suites.
     pub suites: Vec<Suite>,
     /// Suites that did not run, and why.
@@ -32,7 +32,7 @@ pub struct Report {
 
 /// A kernel.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kernel {
+pub struct KernelReport {
     /// What we call it.
     pub name: String,
     /// What it calls itself.
@@ -58,7 +58,7 @@ pub enum Where {
 pub struct Suite {
     /// The suite.
     pub suite: String,
-    /// The kernel, as in [`Kernel::name`].
+    /// The kernel, as in [`KernelReport::name`].
     pub kernel: String,
     /// How long it took.
     pub seconds: f64,
@@ -67,7 +67,7 @@ pub struct Suite {
     pub tally: Tally,
 }
 
-impl Report {
+impl TestReport {
     /// A report that begins with the host's kernel.
     pub fn new() -> Self {
         let mut report = Self { begun: Some(Instant::now()), ..Self::default() };
@@ -77,7 +77,7 @@ impl Report {
 
     /// Adds a kernel.
     pub fn kernel(&mut self, name: &str, release: &str, place: Where) {
-        self.kernels.push(Kernel { name: name.to_owned(), release: release.to_owned(), place, trouble: None });
+        self.kernels.push(KernelReport { name: name.to_owned(), release: release.to_owned(), place, trouble: None });
     }
 
     /// Notes what kept the tests of a kernel from coming to their end.
@@ -88,7 +88,7 @@ impl Report {
     }
 
     /// Adds a suite that ran.
-    pub fn add(&mut self, suite: &str, kernel: &str, Outcome { tally, took }: Outcome) {
+    pub fn add(&mut self, suite: &str, kernel: &str, SuiteOutcome { tally, took }: SuiteOutcome) {
         let seconds = (took.as_secs_f64() * 10.0).round() / 10.0;
         self.suites.push(Suite { suite: suite.to_owned(), kernel: kernel.to_owned(), seconds, tally });
     }
@@ -114,7 +114,7 @@ impl Report {
         fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// Reads what [`Report::write`] wrote.
+    /// Reads what [`TestReport::write`] wrote.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for TestReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         let header = ["suite", "kernel", "passed", "failed", "skipped", "seconds"];
@@ -144,7 +144,7 @@ impl fmt::Display for Report {
             column.set_cell_alignment(CellAlignment::Right);
         }
         writeln!(f, "{table}")?;
-        for Kernel { name, release, .. } in &self.kernels {
+        for KernelReport { name, release, .. } in &self.kernels {
             writeln!(f, "kernel {name}: Linux {release}")?;
         }
         for Suite { suite, kernel, tally, .. } in &self.suites {
@@ -153,12 +153,12 @@ impl fmt::Display for Report {
             }
         }
         for Suite { suite, kernel, tally, .. } in &self.suites {
-            for test in tally.tests.iter().filter(|test| test.verdict == Verdict::Unsteady) {
+            for test in tally.tests.iter().filter(|test| test.verdict == TestVerdict::Unsteady) {
                 writeln!(f, "UNSTEADY in {suite} on {kernel}: {}: it failed, and held by itself", test.name)?;
             }
         }
         for Suite { suite, kernel, tally, .. } in &self.suites {
-            let tests = tally.tests.iter().filter(|test| test.verdict == Verdict::Failed).map(|test| &test.name);
+            let tests = tally.tests.iter().filter(|test| test.verdict == TestVerdict::Failed).map(|test| &test.name);
             for failure in tally.failures.iter().chain(tests) {
                 writeln!(f, "FAILED in {suite} on {kernel}: {failure}")?;
             }
@@ -166,7 +166,7 @@ impl fmt::Display for Report {
         for (suite, reason) in &self.left_out {
             writeln!(f, "left out: {suite}: {reason}")?;
         }
-        for Kernel { name, trouble, .. } in &self.kernels {
+        for KernelReport { name, trouble, .. } in &self.kernels {
             if let Some(trouble) = trouble {
                 writeln!(f, "FAILED on kernel {name}: {trouble}")?;
             }

@@ -2,8 +2,8 @@
 //! it is called unsteady, stays in the report by name, and does not fail the run.
 
 use super::{
-    agent::Run,
-    scan::{Tally, Verdict},
+    agent::ExecutableRun,
+    scan::{Tally, TestVerdict},
 };
 
 /// More failures than these are no accident: none of them is tried again.
@@ -11,12 +11,12 @@ const MOST: u64 = 3;
 
 /// Runs what failed in `tally` again, one test after the other, and puts the new verdicts in. Failures without a name
 /// (an executable that died) stay as they are.
-pub fn again(tally: &mut Tally, runs: &[Run], mut run: impl FnMut(Run) -> Tally) {
+pub fn again(tally: &mut Tally, runs: &[ExecutableRun], mut run: impl FnMut(ExecutableRun) -> Tally) {
     if tally.failed > MOST {
         return;
     }
     for at in 0..tally.tests.len() {
-        if tally.tests[at].verdict != Verdict::Failed {
+        if tally.tests[at].verdict != TestVerdict::Failed {
             continue;
         }
         let held = of(&tally.tests[at].name, runs).is_some_and(|alone| {
@@ -31,16 +31,16 @@ pub fn again(tally: &mut Tally, runs: &[Run], mut run: impl FnMut(Run) -> Tally)
 }
 
 /// The run of a single test, which is named with its executable.
-fn of(name: &str, runs: &[Run]) -> Option<Run> {
+fn of(name: &str, runs: &[ExecutableRun]) -> Option<ExecutableRun> {
     let (executable, test) = name.split_once("::")?;
     let run = runs.iter().find(|run| run.executable() == executable)?;
     let arguments = ["--show-output", "--exact", test].map(str::to_owned).to_vec();
-    Some(Run { arguments, tests: 1, ..run.clone() })
+    Some(ExecutableRun { arguments, tests: 1, ..run.clone() })
 }
 
 /// Takes a failure for an unsteady test.
 fn forgive(tally: &mut Tally, at: usize) {
-    tally.tests[at].verdict = Verdict::Unsteady;
+    tally.tests[at].verdict = TestVerdict::Unsteady;
     tally.failed -= 1;
     tally.unsteady += 1;
 }
@@ -51,13 +51,13 @@ mod tests {
     use crate::test::scan::Test;
 
     fn failed(names: &[&str]) -> Tally {
-        let test = |name: &&str| Test { name: (*name).to_owned(), verdict: Verdict::Failed, case: None };
+        let test = |name: &&str| Test { name: (*name).to_owned(), verdict: TestVerdict::Failed, case: None };
         let tests: Vec<Test> = names.iter().map(test).collect();
         Tally { failed: tests.len() as u64, tests, ..Tally::default() }
     }
 
     /// Of tests that are run by themselves those named `bad` fail.
-    fn alone(run: Run) -> Tally {
+    fn alone(run: ExecutableRun) -> Tally {
         assert_eq!((run.arguments.len(), run.tests), (3, 1));
         let bad = u64::from(run.arguments[2] == "bad");
         Tally { passed: 1 - bad, failed: bad, ..Tally::default() }
@@ -66,12 +66,12 @@ mod tests {
     #[test]
     fn only_a_test_that_holds_by_itself_is_unsteady() {
         let (name, path) = ("system/fake".to_owned(), "/t/fake".into());
-        let runs = [Run { name, path, directory: "/t".into(), arguments: Vec::new(), tests: 9 }];
+        let runs = [ExecutableRun { name, path, directory: "/t".into(), arguments: Vec::new(), tests: 9 }];
 
         let mut rare = failed(&["fake::good", "fake::bad", "unknown::good"]);
         again(&mut rare, &runs, alone);
-        let verdicts: Vec<Verdict> = rare.tests.iter().map(|test| test.verdict).collect();
-        assert_eq!(verdicts, [Verdict::Unsteady, Verdict::Failed, Verdict::Failed]);
+        let verdicts: Vec<TestVerdict> = rare.tests.iter().map(|test| test.verdict).collect();
+        assert_eq!(verdicts, [TestVerdict::Unsteady, TestVerdict::Failed, TestVerdict::Failed]);
         assert_eq!((rare.failed, rare.unsteady), (2, 1));
 
         let mut many = failed(&["fake::good"; 4]);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What became of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum TestVerdict {
     /// It ran and held.
     Passed,
     /// It did not hold.
@@ -24,7 +24,7 @@ pub struct Test {
     /// Its name in its executable.
     pub name: String,
     /// What became of it.
-    pub verdict: Verdict,
+    pub verdict: TestVerdict,
     /// The case that it ran as, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<String>,
@@ -93,7 +93,7 @@ pub struct Scanner {
     /// The test whose output this is.
     speaker: Option<String>,
     /// Tests of this executable that ended, by name.
-    ended: BTreeMap<String, (Verdict, Option<String>)>,
+    ended: BTreeMap<String, (TestVerdict, Option<String>)>,
 }
 
 impl Scanner {
@@ -110,7 +110,7 @@ impl Scanner {
         if let Some((name, verdict)) = ended(line) {
             self.ended.insert(name.to_owned(), (verdict, None));
             // Those that passed are many, and counted below.
-            return verdict == Verdict::Failed;
+            return verdict == TestVerdict::Failed;
         }
         self.note(line);
         match line {
@@ -147,10 +147,10 @@ impl Scanner {
 
     fn skip(&mut self, Skipped { reason, whole }: &Skipped<'_>) {
         let speaker = self.speaker.as_ref().and_then(|name| self.ended.get_mut(name));
-        if let Some((verdict @ Verdict::Passed, _)) = speaker
+        if let Some((verdict @ TestVerdict::Passed, _)) = speaker
             && *whole
         {
-            *verdict = Verdict::Skipped;
+            *verdict = TestVerdict::Skipped;
         }
         // A reason that several tests have is told once, without their names.
         let own = self.speaker.as_ref().and_then(|name| reason.strip_prefix(name.as_str())?.strip_prefix(": "));
@@ -171,10 +171,10 @@ impl Scanner {
         self.speaker = None;
         for (name, (verdict, case)) in std::mem::take(&mut self.ended) {
             let counter = match verdict {
-                Verdict::Passed => &mut self.tally.passed,
-                Verdict::Failed => &mut self.tally.failed,
-                Verdict::Skipped => &mut self.tally.skipped,
-                Verdict::Unsteady => &mut self.tally.unsteady,
+                TestVerdict::Passed => &mut self.tally.passed,
+                TestVerdict::Failed => &mut self.tally.failed,
+                TestVerdict::Skipped => &mut self.tally.skipped,
+                TestVerdict::Unsteady => &mut self.tally.unsteady,
             };
             *counter += 1;
             self.tally.tests.push(Test { name, verdict, case });
@@ -183,12 +183,12 @@ impl Scanner {
 }
 
 /// A test that ended: `test NAME ... ok`.
-fn ended(line: &str) -> Option<(&str, Verdict)> {
+fn ended(line: &str) -> Option<(&str, TestVerdict)> {
     let (name, how) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
     let verdict = match how.split([',', ' ']).next()? {
-        "ok" => Verdict::Passed,
-        "FAILED" => Verdict::Failed,
-        "ignored" => Verdict::Skipped,
+        "ok" => TestVerdict::Passed,
+        "FAILED" => TestVerdict::Failed,
+        "ignored" => TestVerdict::Skipped,
         _ => return None,
     };
     Some((name.split(" - ").next().unwrap_or(name), verdict))

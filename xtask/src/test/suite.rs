@@ -12,13 +12,13 @@ use std::{
 use aggctl_tools::process;
 
 use super::{
-    agent::Run,
+    agent::ExecutableRun,
     scan::{Scanner, Tally},
 };
 
 /// What became of a suite.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct SuiteOutcome {
     /// What its tests came to.
     pub tally: Tally,
     /// How long it took, with compiling.
@@ -26,7 +26,7 @@ pub struct Outcome {
 }
 
 /// Runs commands that either succeed or do not, each of which counts as a test.
-pub fn check(commands: &mut [Command]) -> Outcome {
+pub fn check(commands: &mut [Command]) -> SuiteOutcome {
     let begin = Instant::now();
     let mut tally = Tally::default();
     for command in commands {
@@ -39,20 +39,20 @@ pub fn check(commands: &mut [Command]) -> Outcome {
             }
         }
     }
-    Outcome { tally, took: begin.elapsed() }
+    SuiteOutcome { tally, took: begin.elapsed() }
 }
 
 /// Runs tests with cargo, shows what it prints, and counts.
-pub fn tests(command: &mut Command) -> Outcome {
+pub fn tests(command: &mut Command) -> SuiteOutcome {
     let begin = Instant::now();
     println!("$ {}", process::describe(command));
     let tally = scanned(command, &mut |line| println!("{line}"));
-    Outcome { tally, took: begin.elapsed() }
+    SuiteOutcome { tally, took: begin.elapsed() }
 }
 
 /// Runs test executables, some side by side, with further variables; shows what failed, and how many tests are left.
 /// The names of tests begin with that of their executable.
-pub fn executables(runs: &[Run], environment: &[(&str, &Path)], lanes: usize) -> Outcome {
+pub fn executables(runs: &[ExecutableRun], environment: &[(&str, &Path)], lanes: usize) -> SuiteOutcome {
     let begin = Instant::now();
     let next = AtomicUsize::new(0);
     let left = AtomicUsize::new(runs.iter().map(|run| run.tests).sum());
@@ -71,11 +71,11 @@ pub fn executables(runs: &[Run], environment: &[(&str, &Path)], lanes: usize) ->
             all.add(lane.join().unwrap_or(Tally { failed: 1, ..Tally::default() }));
         }
     });
-    Outcome { tally: all, took: begin.elapsed() }
+    SuiteOutcome { tally: all, took: begin.elapsed() }
 }
 
 /// Runs one executable. What it prints is shown when it has ended, so that it does not mix with that of others.
-fn executable(run: &Run, environment: &[(&str, &Path)], left: &AtomicUsize) -> Tally {
+fn executable(run: &ExecutableRun, environment: &[(&str, &Path)], left: &AtomicUsize) -> Tally {
     let begin = Instant::now();
     println!("{}: {} tests …", run.name, run.tests);
     let mut command = Command::new(&run.path);

@@ -30,7 +30,7 @@ const STATE: &str = "/run/aggctl";
 
 /// A network namespace that we made. Dropping it ends the processes in it and deletes it, with what aggctl kept for it.
 #[derive(Debug)]
-pub struct Namespace {
+pub struct NetworkNamespace {
     name: String,
     inode: u64,
     cookie: u64,
@@ -63,7 +63,7 @@ impl Door {
     }
 }
 
-impl Namespace {
+impl NetworkNamespace {
     /// Makes a namespace with its loopback interface up, in which everybody may ping; `role` ends its name.
     ///
     /// # Errors
@@ -208,7 +208,7 @@ impl Namespace {
     }
 }
 
-impl Drop for Namespace {
+impl Drop for NetworkNamespace {
     fn drop(&mut self) {
         if self.path().exists() {
             // A guardian starts what was killed again: until all are gone.

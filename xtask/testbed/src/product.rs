@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::netns::Namespace;
+use crate::netns::NetworkNamespace;
 use aggctl_tools::process;
 
 /// The `aggctl` of a namespace, and one aggregate.
@@ -20,7 +20,7 @@ pub struct Product<'a> {
     /// The binary.
     pub binary: &'a Path,
     /// Where it runs.
-    pub namespace: &'a Namespace,
+    pub namespace: &'a NetworkNamespace,
     /// The aggregate.
     pub aggregate: &'a str,
 }

@@ -33,11 +33,11 @@ fn host_mirror() -> Result<String> {
 }
 
 /// Some suites of the archive, with their lists.
-pub struct Archive {
+pub struct PackageLists {
     directory: TempDir,
 }
 
-impl Archive {
+impl PackageLists {
     /// Fetches the lists of `suites`, for example `bookworm-backports`, to a directory below `place`.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// When there is none, or as [`Archive::unpack`].
+    /// When there is none, or as [`PackageLists::unpack`].
     pub fn unpack_newest(&self, package: &str, into: &Path) -> Result<()> {
         let Some(version) = self.newest(package, "")? else { bail!("the archive has no package {package}") };
         self.unpack(&[package.to_owned()], &version, into)

@@ -13,12 +13,12 @@ const LINK: u32 = 0o120_000;
 /// An archive that grows in memory. Everything in it belongs to root and is as old as the epoch, so that the same
 /// content always gives the same bytes.
 #[derive(Debug, Default)]
-pub struct Archive {
+pub struct CpioArchive {
     bytes: Vec<u8>,
     entries: u32,
 }
 
-impl Archive {
+impl CpioArchive {
     /// Adds a directory. Parents must come before what is in them.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`Archive::directory`], and for content of 4 GiB or more.
+    /// As [`CpioArchive::directory`], and for content of 4 GiB or more.
     pub fn file(&mut self, path: &str, permissions: u32, content: &[u8]) -> Result<()> {
         self.entry(path, FILE | permissions, content)
     }
@@ -41,7 +41,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`Archive::directory`].
+    /// As [`CpioArchive::directory`].
     pub fn link(&mut self, path: &str, target: &str) -> Result<()> {
         self.entry(path, LINK | 0o777, target.as_bytes())
     }
@@ -50,7 +50,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`Archive::directory`].
+    /// As [`CpioArchive::directory`].
     pub fn finish(mut self) -> Result<Vec<u8>> {
         self.header(TRAILER, 0, 0, 0)?;
         Ok(self.bytes)
@@ -88,7 +88,7 @@ impl Archive {
 
 #[cfg(test)]
 mod tests {
-    use super::Archive;
+    use super::CpioArchive;
 
     /// The fields of an archive's entries, read back as the kernel does: name, mode, content.
     fn read(mut bytes: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let mut archive = Archive::default();
+        let mut archive = CpioArchive::default();
         archive.directory("bin").unwrap();
         archive.file("bin/a", 0o755, b"12345").unwrap();
         archive.file("empty", 0o600, b"").unwrap();
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_header_is_the_documented_one() {
-        let mut archive = Archive::default();
+        let mut archive = CpioArchive::default();
         archive.file("init", 0o755, b"x").unwrap();
         let bytes = archive.finish().unwrap();
         let header = "070701000000010000\

@@ -16,7 +16,7 @@ const INIT: &str = include_str!("init.sh");
 ///
 /// When the kernel lacks a module or a file cannot be read.
 pub fn build(kernel: &Kernel, busybox: &Path, agent: &str, plan: &Plan) -> Result<Vec<u8>> {
-    let mut archive = cpio::Archive::default();
+    let mut archive = cpio::CpioArchive::default();
     for directory in DIRECTORIES {
         archive.directory(directory)?;
     }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    apt::Archive,
+    apt::PackageLists,
     cache::Cache,
     modules::{self, Index},
     packed,
@@ -25,7 +25,7 @@ const UNPACKED: &str = "vmlinux";
 
 /// A kernel as a person names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum KernelChoice {
     /// A series that is kept in the cache.
     Series(Series),
     /// A `vmlinuz` or the root of an unpacked kernel package.
@@ -84,7 +84,7 @@ impl FromStr for Series {
     }
 }
 
-impl FromStr for Choice {
+impl FromStr for KernelChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -98,7 +98,7 @@ impl FromStr for Choice {
     }
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for KernelChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Series(series) => f.write_str(series.name()),
@@ -124,13 +124,13 @@ impl Kernel {
     /// # Errors
     ///
     /// When it cannot be fetched, or something of it is not there.
-    pub fn find(choice: &Choice, cache: &Cache) -> Result<Self> {
+    pub fn find(choice: &KernelChoice, cache: &Cache) -> Result<Self> {
         match choice {
-            Choice::Series(series) => {
+            KernelChoice::Series(series) => {
                 let name = format!("kernels/{}", series.name());
                 Self::unpacked(&cache.entry(&name, |place| fetch(*series, place))?)
             }
-            Choice::Path(path) => {
+            KernelChoice::Path(path) => {
                 let path = fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))?;
                 if path.is_dir() { Self::unpacked(&path) } else { Self::beside(&path) }
             }
@@ -173,7 +173,7 @@ impl Kernel {
 fn fetch(series: Series, place: &Path) -> Result<()> {
     let name = series.name();
     eprintln!("vm: fetching kernel {name} from Debian's archive (about 100 MB, once)");
-    let archive = Archive::fetch(series.suites(), place)?;
+    let archive = PackageLists::fetch(series.suites(), place)?;
     let version = archive
         .newest(PACKAGE, series.prefix())?
         .with_context(|| format!("{} has no {PACKAGE} {}", series.suites().join(" and "), series.prefix()))?;
@@ -241,14 +241,14 @@ fn only_directory(parent: &Path) -> Result<PathBuf> {
 mod tests {
     use std::fs;
 
-    use super::{Choice, Kernel, Series, parts};
+    use super::{Kernel, KernelChoice, Series, parts};
 
     #[test]
     fn a_kernel_is_a_series_or_a_path() {
-        assert_eq!("6.1".parse(), Ok(Choice::Series(Series::V6_1)));
-        assert_eq!("newest".parse(), Ok(Choice::Series(Series::Newest)));
-        assert_eq!("./vmlinuz".parse(), Ok(Choice::Path("./vmlinuz".into())));
-        assert!("6.2".parse::<Choice>().is_err());
+        assert_eq!("6.1".parse(), Ok(KernelChoice::Series(Series::V6_1)));
+        assert_eq!("newest".parse(), Ok(KernelChoice::Series(Series::Newest)));
+        assert_eq!("./vmlinuz".parse(), Ok(KernelChoice::Path("./vmlinuz".into())));
+        assert!("6.2".parse::<KernelChoice>().is_err());
     }
 
     #[test]

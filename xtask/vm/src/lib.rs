@@ -47,10 +47,10 @@ use self::{
     session::Limits,
 };
 pub use self::{
-    kernel::{Choice, Series},
+    kernel::{KernelChoice, Series},
     lines::Lines,
-    nic::Cards,
-    outcome::Outcome,
+    nic::NicCounts,
+    outcome::MachineOutcome,
 };
 use aggctl_tools::{build, interrupt::Interrupt, workspace::Workspace};
 
@@ -58,15 +58,15 @@ use aggctl_tools::{build, interrupt::Interrupt, workspace::Workspace};
 const LEAST_MEMORY: i64 = 512;
 /// The usual memory, in MiB.
 const MEMORY: u32 = 4096;
-/// The exit status when the machine could not be made; see [`Outcome::status`] for the others.
+/// The exit status when the machine could not be made; see [`MachineOutcome::status`] for the others.
 const NO_MACHINE: u8 = 125;
 
 /// What a person wants of a machine.
 #[derive(Clone, Debug, Args)]
-pub struct Wish {
+pub struct MachineWish {
     /// The kernel: 6.1, 6.12, newest, or the path of a vmlinuz or of an unpacked kernel package
     #[arg(long, value_name = "KERNEL", default_value = "6.12")]
-    pub kernel: Choice,
+    pub kernel: KernelChoice,
     /// Count instructions instead of time: 1 ns each, on one processor
     #[arg(long)]
     pub deterministic: bool,
@@ -80,7 +80,7 @@ pub struct Wish {
     pub memory: u32,
     /// Network cards nic0, nic1, …, each wired to a card partner0, partner1, …
     #[arg(long, value_name = "e1000e:N")]
-    pub nic: Option<Cards>,
+    pub nic: Option<NicCounts>,
     /// End the machine when the command has run for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
@@ -95,9 +95,9 @@ pub struct Wish {
     pub command: Vec<OsString>,
 }
 
-impl Wish {
+impl MachineWish {
     /// A machine for a command of ours, with two processors and a limit in seconds.
-    pub fn of(kernel: Choice, timeout: u64, command: Vec<OsString>) -> Self {
+    pub fn of(kernel: KernelChoice, timeout: u64, command: Vec<OsString>) -> Self {
         let (deterministic, cpus, memory) = (false, 2, MEMORY);
         Self { kernel, deterministic, cpus, memory, nic: None, timeout, monitor: None, guest: false, command }
     }
@@ -123,7 +123,7 @@ impl Streams {
 /// # Errors
 ///
 /// When something cannot be had.
-pub fn prepare(kernel: &Choice) -> Result<()> {
+pub fn prepare(kernel: &KernelChoice) -> Result<()> {
     needs::ensure_tools()?;
     let cache = Cache::open()?;
     needs::busybox(&cache)?;
@@ -149,7 +149,7 @@ pub fn at_a_time() -> Result<usize> {
 ///
 /// When the agent or the request to a monitor fails. When there is no machine, that is told here, with a status of its
 /// own.
-pub fn main(wish: &Wish) -> Result<ExitCode> {
+pub fn main(wish: &MachineWish) -> Result<ExitCode> {
     if wish.guest {
         guest::run()?;
     }
@@ -176,7 +176,7 @@ pub fn main(wish: &Wish) -> Result<ExitCode> {
 /// # Errors
 ///
 /// When the machine cannot be made.
-pub fn run(workspace: &Workspace, wish: &Wish, streams: &mut dyn FnMut() -> Streams) -> Result<Outcome> {
+pub fn run(workspace: &Workspace, wish: &MachineWish, streams: &mut dyn FnMut() -> Streams) -> Result<MachineOutcome> {
     ensure!(!wish.deterministic || wish.cpus == 1, "--deterministic has one processor");
     needs::ensure_tools()?;
     let cache = Cache::open()?;
@@ -212,7 +212,7 @@ pub fn run(workspace: &Workspace, wish: &Wish, streams: &mut dyn FnMut() -> Stre
     };
     prepare(&machine)?;
     let mut outcome = session::run(&machine, Limits::of(machine.accelerator, limit), &interrupt, streams())?;
-    if machine.accelerator == Accelerator::Kvm && matches!(outcome, Outcome::NotBooted(_)) {
+    if machine.accelerator == Accelerator::Kvm && matches!(outcome, MachineOutcome::NotBooted(_)) {
         eprintln!("vm: kvm is there but does not work; from now on this host uses software emulation");
         forget_kvm(&cache)?;
         machine.accelerator = Accelerator::Tcg;
@@ -228,7 +228,7 @@ fn is_ours(command: &[OsString]) -> bool {
     matches!(command, [cargo, xtask, ..] if cargo == "cargo" && xtask == "xtask")
 }
 
-fn report(outcome: &Outcome, machine: &Machine) {
+fn report(outcome: &MachineOutcome, machine: &Machine) {
     let Some(message) = outcome.message() else { return };
     if outcome.needs_console() {
         for (name, file) in [("the machine's console", &machine.console), ("what the emulator said", &machine.log)] {

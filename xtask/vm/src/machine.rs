@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::io::FdFlags;
 
-use super::{kernel::Kernel, nic::Card, port};
+use super::{kernel::Kernel, nic::NicSpec, port};
 use aggctl_tools::process;
 
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -77,7 +77,7 @@ pub struct Machine {
     /// Its memory in MiB.
     pub memory: u32,
     /// Its network cards.
-    pub cards: Vec<Card>,
+    pub cards: Vec<NicSpec>,
     /// The directory that it shares with the host for writing.
     pub results: PathBuf,
     /// Where its serial console is written to.
@@ -146,7 +146,7 @@ impl Machine {
         add("-fsdev", format!("local,id=results,path={},security_model=none", escape(&self.results)));
         add("-device", "virtio-9p-pci,fsdev=results,mount_tag=results".to_owned());
         add("-device", "virtio-serial-pci".to_owned());
-        arguments.extend(self.cards.iter().flat_map(Card::arguments));
+        arguments.extend(self.cards.iter().flat_map(NicSpec::arguments));
         arguments
     }
 }

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{apt::Archive, cache::Cache};
+use super::{apt::PackageLists, cache::Cache};
 use aggctl_tools::{
     packages::{self, Tool},
     process,
@@ -56,7 +56,7 @@ pub fn ensure_tools() -> Result<()> {
 pub fn busybox(cache: &Cache) -> Result<PathBuf> {
     let place = cache.entry("busybox", |place| {
         eprintln!("vm: fetching busybox-static from Debian's archive (once)");
-        Archive::fetch(&["bookworm"], place)?.unpack_newest("busybox-static", place)?;
+        PackageLists::fetch(&["bookworm"], place)?.unpack_newest("busybox-static", place)?;
         fs::set_permissions(place, fs::Permissions::from_mode(0o755)).context("cannot make busybox readable")
     })?;
     let candidates = ["bin/busybox", "usr/bin/busybox"].map(|name| place.join(name));

@@ -12,12 +12,12 @@ const E1000E_OPTIONS: usize = 32;
 
 /// How many cards of which kind a person wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cards {
+pub struct NicCounts {
     /// The number of emulated Intel 82574L cards.
     pub e1000e: u8,
 }
 
-impl FromStr for Cards {
+impl FromStr for NicCounts {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -31,7 +31,7 @@ impl FromStr for Cards {
 
 /// One card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Card {
+pub struct NicSpec {
     /// Its name in the emulator and, at the start, of its interface: `nic0` and so on; `partner0` at the other end.
     pub name: String,
     /// The kernel module that drives it, and the module's options.
@@ -44,16 +44,16 @@ pub struct Card {
     cable: u8,
 }
 
-impl Cards {
+impl NicCounts {
     /// The cards: for each wanted one, a second of a kind without filters in hardware at the other end of its cable.
-    pub fn list(self) -> Vec<Card> {
+    pub fn list(self) -> Vec<NicSpec> {
         let card = |cable: u8, end: u8| {
             let (name, device, module) = if end == 0 {
                 ("nic", "e1000e", vec!["e1000e".to_owned(), legacy_interrupts()])
             } else {
                 ("partner", "virtio-net-pci", vec!["virtio_net".to_owned()])
             };
-            Card {
+            NicSpec {
                 name: format!("{name}{cable}"),
                 module,
                 mac: format!("52:54:00:a9:{end:02x}:{cable:02x}"),
@@ -71,7 +71,7 @@ fn legacy_interrupts() -> String {
     format!("IntMode={}", ["0"; E1000E_OPTIONS].join(","))
 }
 
-impl Card {
+impl NicSpec {
     /// The emulator's arguments. The port of the cable stays when the card is unplugged: a new one can be put on it.
     pub fn arguments(&self) -> [String; 4] {
         let Self { name, mac, device, cable, .. } = self;
@@ -87,19 +87,19 @@ impl Card {
 
 #[cfg(test)]
 mod tests {
-    use super::Cards;
+    use super::NicCounts;
 
     #[test]
     fn cards_are_read() {
-        assert_eq!("e1000e:2".parse(), Ok(Cards { e1000e: 2 }));
+        assert_eq!("e1000e:2".parse(), Ok(NicCounts { e1000e: 2 }));
         for wrong in ["e1000e", "e1000e:0", "e1000e:9", "e1000:1", "e1000e:x"] {
-            assert!(wrong.parse::<Cards>().is_err(), "{wrong}");
+            assert!(wrong.parse::<NicCounts>().is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn each_card_has_its_own_address_and_shares_its_cable_with_its_partner_only() {
-        let cards = Cards { e1000e: 2 }.list();
+        let cards = NicCounts { e1000e: 2 }.list();
         let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
         assert_eq!(names, ["nic0", "partner0", "nic1", "partner1"]);
         let mut macs: Vec<&str> = cards.iter().map(|card| card.mac.as_str()).collect();

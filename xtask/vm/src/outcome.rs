@@ -9,7 +9,7 @@ const PANIC: &str = "Kernel panic - not syncing";
 
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum MachineOutcome {
     /// The command ended with this status.
     Exited(u8),
     /// The command was never started; why.
@@ -28,7 +28,7 @@ pub enum Outcome {
     Interrupted,
 }
 
-impl Outcome {
+impl MachineOutcome {
     /// The exit status of `cargo xtask vm`. Those of ours are above what commands usually return.
     pub const fn status(&self) -> u8 {
         match self {
@@ -63,13 +63,13 @@ impl Outcome {
 }
 
 /// What it means that the emulator ended by itself.
-pub fn of_ended_emulator(status: ExitStatus, console: &str) -> Outcome {
+pub fn of_ended_emulator(status: ExitStatus, console: &str) -> MachineOutcome {
     if console.contains(PANIC) {
-        Outcome::Panicked
+        MachineOutcome::Panicked
     } else if status.success() {
-        Outcome::SwitchedOff
+        MachineOutcome::SwitchedOff
     } else {
-        Outcome::EmulatorFailed(status)
+        MachineOutcome::EmulatorFailed(status)
     }
 }
 
@@ -113,32 +113,32 @@ fn plain(text: &str) -> String {
 mod tests {
     use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
-    use super::{Outcome, of_ended_emulator, plain, tail};
+    use super::{MachineOutcome, of_ended_emulator, plain, tail};
 
     #[test]
     fn the_end_of_the_emulator_has_a_reason() {
         let (good, bad) = (ExitStatus::from_raw(0), ExitStatus::from_raw(1 << 8));
         let panic = "[ 1.0] Kernel panic - not syncing: sysrq triggered crash\n";
-        assert_eq!(of_ended_emulator(good, panic), Outcome::Panicked);
-        assert_eq!(of_ended_emulator(good, "reboot: Power down\n"), Outcome::SwitchedOff);
-        assert_eq!(of_ended_emulator(bad, ""), Outcome::EmulatorFailed(bad));
+        assert_eq!(of_ended_emulator(good, panic), MachineOutcome::Panicked);
+        assert_eq!(of_ended_emulator(good, "reboot: Power down\n"), MachineOutcome::SwitchedOff);
+        assert_eq!(of_ended_emulator(bad, ""), MachineOutcome::EmulatorFailed(bad));
     }
 
     #[test]
     fn each_failure_of_a_machine_has_a_status_above_those_of_commands() {
         let failure = ExitStatus::from_raw(1 << 8);
         let all = [
-            Outcome::NotBooted(String::new()),
-            Outcome::Panicked,
-            Outcome::LockedUp(1),
-            Outcome::EmulatorFailed(failure),
-            Outcome::TimedOut(1),
-            Outcome::Interrupted,
+            MachineOutcome::NotBooted(String::new()),
+            MachineOutcome::Panicked,
+            MachineOutcome::LockedUp(1),
+            MachineOutcome::EmulatorFailed(failure),
+            MachineOutcome::TimedOut(1),
+            MachineOutcome::Interrupted,
         ];
-        let mut statuses: Vec<u8> = all.iter().map(Outcome::status).collect();
+        let mut statuses: Vec<u8> = all.iter().map(MachineOutcome::status).collect();
         statuses.dedup();
         assert_eq!(statuses, [120, 121, 122, 123, 124, 130]);
-        assert_eq!(Outcome::Exited(7).status(), 7);
+        assert_eq!(MachineOutcome::Exited(7).status(), 7);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use aggctl_tools::environment::{KERNEL_VARIABLE, PATIENCE_VARIABLE};
 
-use super::{kernel::Kernel, nic::Card};
+use super::{kernel::Kernel, nic::NicSpec};
 
 /// Where the agent finds it.
 pub const FILE: &str = "/run/aggctl-vm/plan.json";
@@ -43,7 +43,7 @@ pub struct Plan {
     /// What `uname -r` says.
     pub kernel: String,
     /// Network cards to be named.
-    pub cards: Vec<Card>,
+    pub cards: Vec<NicSpec>,
     /// The directory that outlives the machine, at the same path as on the host.
     pub results: PathBuf,
 }
@@ -55,7 +55,13 @@ impl Plan {
     /// # Errors
     ///
     /// When a word of the command or the current directory is no UTF-8.
-    pub fn new(command: &[OsString], kernel: &Kernel, cards: Vec<Card>, results: &Path, patience: u32) -> Result<Self> {
+    pub fn new(
+        command: &[OsString],
+        kernel: &Kernel,
+        cards: Vec<NicSpec>,
+        results: &Path,
+        patience: u32,
+    ) -> Result<Self> {
         let word = |word: &OsString| word.to_str().map(str::to_owned).context("the command must be UTF-8");
         let variables =
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));

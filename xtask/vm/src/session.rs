@@ -19,7 +19,7 @@ use super::{
     Streams,
     machine::{Accelerator, Machine, Running},
     message::{self, FromGuest, ToGuest},
-    outcome::{self, Outcome},
+    outcome::{self, MachineOutcome},
     qmp::{self, Qmp},
 };
 use aggctl_tools::interrupt::Interrupt;
@@ -66,7 +66,7 @@ impl Limits {
 /// # Errors
 ///
 /// When the emulator cannot be started or ended.
-pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt, streams: Streams) -> Result<Outcome> {
+pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt, streams: Streams) -> Result<MachineOutcome> {
     let started = Instant::now();
     let Running { mut child, control, stdout, stderr, monitor } = machine.start()?;
     let stdout = Pump::start(stdout, streams.stdout);
@@ -84,7 +84,7 @@ pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt, streams: St
     };
     let outcome = loop {
         if interrupt.check().is_err() {
-            break Outcome::Interrupted;
+            break MachineOutcome::Interrupted;
         }
         if let Some(outcome) = session.step(&messages, &stdout, &stderr)? {
             break outcome;
@@ -92,7 +92,7 @@ pub fn run(machine: &Machine, limits: Limits, interrupt: &Interrupt, streams: St
         if let Some(status) = child.try_wait().context("cannot wait for the emulator")? {
             break match outcome::of_ended_emulator(status, &outcome::text(&machine.console)) {
                 end if session.booted.is_some() => end,
-                end => Outcome::NotBooted(end.message().unwrap_or_default()),
+                end => MachineOutcome::NotBooted(end.message().unwrap_or_default()),
             };
         }
     };
@@ -121,16 +121,16 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Waits for one message, or a moment. Returns how it ended, if it did.
-    fn step(&mut self, messages: &Receiver<FromGuest>, stdout: &Pump, stderr: &Pump) -> Result<Option<Outcome>> {
+    fn step(&mut self, messages: &Receiver<FromGuest>, stdout: &Pump, stderr: &Pump) -> Result<Option<MachineOutcome>> {
         match messages.recv_timeout(STEP) {
             Ok(FromGuest::Exit { status, stdout: out, stderr: err }) => {
                 let deadline = Instant::now() + DRAIN;
                 while (stdout.passed() < out || stderr.passed() < err) && Instant::now() < deadline {
                     thread::sleep(Duration::from_millis(1));
                 }
-                return Ok(Some(Outcome::Exited(status)));
+                return Ok(Some(MachineOutcome::Exited(status)));
             }
-            Ok(FromGuest::Failed(why)) => return Ok(Some(Outcome::NotBooted(why))),
+            Ok(FromGuest::Failed(why)) => return Ok(Some(MachineOutcome::NotBooted(why))),
             Ok(FromGuest::Ready) => {
                 self.booted = Some(Instant::now());
                 let (kernel, how) = (&self.machine.kernel.version, self.machine.accelerator.name());
@@ -154,17 +154,17 @@ impl Session<'_> {
     }
 
     /// Whether a limit has passed. Asks for a sign of life when it is time.
-    fn overdue(&mut self) -> Option<Outcome> {
+    fn overdue(&mut self) -> Option<MachineOutcome> {
         let Some(booted) = self.booted else {
             let limit = self.limits.boot;
             return (self.started.elapsed() > limit)
-                .then(|| Outcome::NotBooted(format!("it did not boot within {} s", limit.as_secs())));
+                .then(|| MachineOutcome::NotBooted(format!("it did not boot within {} s", limit.as_secs())));
         };
         if booted.elapsed() > self.limits.command {
-            return Some(Outcome::TimedOut(self.limits.command.as_secs()));
+            return Some(MachineOutcome::TimedOut(self.limits.command.as_secs()));
         }
         if self.alive.elapsed() > self.limits.silence {
-            return Some(Outcome::LockedUp(self.limits.silence.as_secs()));
+            return Some(MachineOutcome::LockedUp(self.limits.silence.as_secs()));
         }
         if self.asked.elapsed() > self.limits.ping {
             self.asked = Instant::now();

@@ -9,7 +9,7 @@ use aggctl_engine::{
 };
 use aggctl_kernel::{
     dataplane::BoundTable,
-    packet_sockets::{PacketSocket, listeners},
+    packet_sockets::{ListeningSocket, listeners},
 };
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
@@ -54,7 +54,7 @@ impl BoundSockets {
 }
 
 /// What these listeners, and watches of ours, want of the ports.
-fn wanted(record: &Record, listeners: &[PacketSocket]) -> Bound {
+fn wanted(record: &Record, listeners: &[ListeningSocket]) -> Bound {
     Bound::of(record.ports.iter().map(|port| {
         let here = listeners.iter().filter(|listener| port.index == Some(listener.index));
         let asked = watched(record, port);

@@ -10,7 +10,7 @@ use aggctl_engine::{
 
 use crate::{
     hosts,
-    model::{World, v4},
+    model::{ModelHost, v4},
     promises::{NONE, run},
     wire,
 };
@@ -25,7 +25,7 @@ fn newcomers(port: IfIndex) -> (Vec<Address>, Vec<Route>) {
 }
 
 /// Adds them to `port`, and tells of it as the kernel does.
-fn add(world: &mut World, port: IfIndex, arrivals: &mut Arrivals) {
+fn add(world: &mut ModelHost, port: IfIndex, arrivals: &mut Arrivals) {
     let (addresses, routes) = newcomers(port);
     let mut tell = |what| arrivals.tell(ChangeEvent::Added { what, instead: false, by: ChangeAuthor::Others }, false);
     for address in addresses {
@@ -39,7 +39,7 @@ fn add(world: &mut World, port: IfIndex, arrivals: &mut Arrivals) {
 }
 
 /// Looks again until nothing is left; the steps are journalled.
-fn gather(world: &mut World, record: &mut Record, arrivals: &mut Arrivals) {
+fn gather(world: &mut ModelHost, record: &mut Record, arrivals: &mut Arrivals) {
     for _ in 0..3 {
         let mut host = world.host.clone();
         arrivals.complete(&mut host);
@@ -56,7 +56,7 @@ fn gather(world: &mut World, record: &mut Record, arrivals: &mut Arrivals) {
     panic!("there is no end to it");
 }
 
-fn holds(world: &World, link: IfIndex) {
+fn holds(world: &ModelHost, link: IfIndex) {
     let (addresses, routes) = newcomers(link);
     for address in addresses {
         assert!(world.host.addresses.iter().any(|a| a.link == link && a.local == address.local), "{}", address.local);

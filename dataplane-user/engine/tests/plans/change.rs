@@ -10,13 +10,13 @@ use aggctl_engine::{
 
 use crate::{
     hosts,
-    model::{World, v4},
+    model::{ModelHost, v4},
     promises::{NONE, Promise, run},
     wire,
 };
 
 /// A plain host with its aggregate.
-pub fn attached() -> (World, Record) {
+pub fn attached() -> (ModelHost, Record) {
     let (mut world, config) = hosts::plain();
     let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();
     let end = record.journal.len();

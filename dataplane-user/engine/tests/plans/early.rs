@@ -8,12 +8,12 @@ use aggctl_engine::{
     record::{Phase, Record},
 };
 
-use crate::{hosts, model::World, promises::run};
+use crate::{hosts, model::ModelHost, promises::run};
 
 const CARD: XdpState = XdpState { program: None, native: Some(true), joins: false };
 
 /// The plain host, whose aggregate drops early.
-fn attached() -> (World, Record) {
+fn attached() -> (ModelHost, Record) {
     let (mut world, mut config) = hosts::plain();
     config.xdp = Xdp::Generic;
     let (mut record, _) = plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap();

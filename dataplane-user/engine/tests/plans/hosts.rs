@@ -10,7 +10,7 @@ use aggctl_engine::{
 use proptest::prelude::*;
 
 use crate::{
-    model::{World, v4},
+    model::{ModelHost, v4},
     wire,
 };
 
@@ -95,8 +95,8 @@ pub fn config(spec: &HostSpec) -> AggregateConfig {
 }
 
 /// The host before anything is attached.
-pub fn build(spec: &HostSpec) -> World {
-    let mut world = World::with(Host {
+pub fn build(spec: &HostSpec) -> ModelHost {
+    let mut world = ModelHost::with(Host {
         capabilities: Capabilities { tcx: spec.tcx, netkit: spec.netkit, bonding: true },
         ..Host::default()
     });
@@ -114,7 +114,7 @@ pub fn build(spec: &HostSpec) -> World {
 }
 
 /// Two ports, the first with an address, a gateway and a neighbour.
-pub fn plain() -> (World, AggregateConfig) {
+pub fn plain() -> (ModelHost, AggregateConfig) {
     let spec = PortSpec {
         admin_up: true,
         carrier: true,
@@ -141,7 +141,7 @@ pub fn plain() -> (World, AggregateConfig) {
 }
 
 /// An interface that is up and has nothing but what the kernel gives it.
-pub fn add_link(world: &mut World, index: u32, name: &str) -> IfIndex {
+pub fn add_link(world: &mut ModelHost, index: u32, name: &str) -> IfIndex {
     let number = IfIndex(index);
     let link = Link {
         index: number,
@@ -163,14 +163,14 @@ pub fn add_link(world: &mut World, index: u32, name: &str) -> IfIndex {
     number
 }
 
-fn add_rival(world: &mut World) {
+fn add_rival(world: &mut ModelHost) {
     let mut address = wire::address(v4(10, 0, 0, 200), 24);
     address.label = Some("eth9".to_owned());
     world.add_address(IfIndex(50), &address);
     world.add_route(&wire::route(IfIndex(50), None, false, Some(v4(10, 0, 0, 254)), None), false);
 }
 
-fn add_port(world: &mut World, at: u8, spec: &PortSpec) {
+fn add_port(world: &mut ModelHost, at: u8, spec: &PortSpec) {
     let name = format!("eth{at}");
     let index = add_link(world, u32::from(at) + 2, &name);
     let link = world.host.links.get_mut(&index).unwrap();
@@ -204,7 +204,7 @@ fn ipv4_of(at: u8, shared: bool, host: u8) -> IpAddr {
     v4(10, 0, if shared { 0 } else { at }, host)
 }
 
-fn add_ipv4(world: &mut World, index: IfIndex, at: u8, spec: &PortSpec) {
+fn add_ipv4(world: &mut ModelHost, index: IfIndex, at: u8, spec: &PortSpec) {
     let name = world.host.links[&index].name.clone();
     let shared = spec.bit(8);
     for count in 0..spec.ipv4.min(3) {
@@ -247,7 +247,7 @@ fn add_ipv4(world: &mut World, index: IfIndex, at: u8, spec: &PortSpec) {
     add_neighbour(world, index, gateway);
 }
 
-fn add_ipv6(world: &mut World, index: IfIndex, at: u8, spec: &PortSpec) {
+fn add_ipv6(world: &mut ModelHost, index: IfIndex, at: u8, spec: &PortSpec) {
     let local = |host: u16| IpAddr::from([0xfd00, 0, 0, u16::from(at), 0, 0, 0, host]);
     for count in 0..spec.ipv6.min(3) {
         let mut address = wire::address(local(u16::from(count) + 1), if count == 2 { 128 } else { 64 });
@@ -276,7 +276,7 @@ fn add_ipv6(world: &mut World, index: IfIndex, at: u8, spec: &PortSpec) {
     }
 }
 
-fn add_neighbour(world: &mut World, link: IfIndex, address: IpAddr) {
+fn add_neighbour(world: &mut ModelHost, link: IfIndex, address: IpAddr) {
     let mac = Some(Mac([2, 9, 9, 9, 9, 9]));
     world.host.neighbours.push(NeighbourEntry { link, address, mac, state: 0x80, flags: 0 });
 }

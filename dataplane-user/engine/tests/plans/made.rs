@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use crate::{
     hosts::{self, HostSpec},
-    model::World,
+    model::ModelHost,
     promises::{self, NONE, run},
 };
 
@@ -34,14 +34,14 @@ fn over(config: AggregateConfig) -> AggregateConfig {
     AggregateConfig { wiring: Wiring::Over, xdp: Xdp::Off, ..config }
 }
 
-fn planned(before: &World, spec: &HostSpec) -> Record {
+fn planned(before: &ModelHost, spec: &HostSpec) -> Record {
     let mut config = over(hosts::config(spec));
     plan::complete(&before.host, &mut config, false).unwrap();
     plan::attach(&before.host, &config, &OtherAggregates::default()).unwrap().0
 }
 
 /// The host before, and with the bond.
-fn made(spec: &HostSpec) -> (World, World, Record) {
+fn made(spec: &HostSpec) -> (ModelHost, ModelHost, Record) {
     let before = hosts::build(spec);
     let mut record = planned(&before, spec);
     let (mut world, end) = (before.clone(), record.journal.len());
@@ -51,7 +51,7 @@ fn made(spec: &HostSpec) -> (World, World, Record) {
 }
 
 /// The plain host, and its wish with the port first that carries nothing.
-fn plain() -> (World, AggregateConfig) {
+fn plain() -> (ModelHost, AggregateConfig) {
     let (world, config) = hosts::plain();
     (world, over(config))
 }
@@ -108,7 +108,7 @@ proptest! {
             prop_assert!(!world.host.addresses.iter().any(|a| a.link == index));
             prop_assert!(!world.host.routes.iter().any(|r| r.links.contains(&index)));
         }
-        let given = |world: &World, on: &dyn Fn(IfIndex) -> bool| {
+        let given = |world: &ModelHost, on: &dyn Fn(IfIndex) -> bool| {
             let given = |a: &&Address| on(a.link) && a.protocol != Some(3);
             let mut all: Vec<IpAddr> = world.host.addresses.iter().filter(given).map(|a| a.local).collect();
             all.sort();
@@ -198,19 +198,19 @@ fn the_device_is_of_the_mode_that_is_like_ours() {
 
 #[test]
 fn a_host_that_would_be_cut_off_is_left_as_it_is() {
-    let refused = |change: &dyn Fn(&mut World)| {
+    let refused = |change: &dyn Fn(&mut ModelHost)| {
         let (mut world, config) = plain();
         change(&mut world);
         plan::attach(&world.host, &config, &OtherAggregates::default()).map(drop)
     };
-    let link = |world: &mut World, carrier| {
+    let link = |world: &mut ModelHost, carrier| {
         let index = world.index("eth1");
         world.host.links.get_mut(&index).unwrap().carrier = carrier;
     };
     assert_eq!(refused(&|world| link(world, true)), Ok(()));
     let no_other = NoBond::NoOtherLink { name: "agg0".into(), port: "eth0".into() };
     assert_eq!(refused(&|world| link(world, false)), Err(no_other.into()));
-    let encrypts = |world: &mut World| {
+    let encrypts = |world: &mut ModelHost| {
         let index = world.index("eth1");
         let on = EthtoolFeature { on: true, fixed: false };
         world.host.links.get_mut(&index).unwrap().features.insert(TLS_OFFLOAD.to_owned(), on);

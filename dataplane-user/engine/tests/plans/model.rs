@@ -28,7 +28,7 @@ const NOPREFIXROUTE: u32 = 0x200;
 
 /// A host and the dataplane of one aggregate on it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct World {
+pub struct ModelHost {
     pub host: Host,
     pub maps: bool,
     pub tx: bool,
@@ -52,7 +52,7 @@ pub struct World {
     next: u32,
 }
 
-impl World {
+impl ModelHost {
     pub fn with(host: Host) -> Self {
         Self { host, next: 100, ..Self::default() }
     }

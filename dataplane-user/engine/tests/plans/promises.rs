@@ -11,7 +11,7 @@ use aggctl_engine::{
 };
 use proptest::prelude::*;
 
-use crate::model::World;
+use crate::model::ModelHost;
 
 /// What a property comes to.
 type Held = Result<(), TestCaseError>;
@@ -27,7 +27,7 @@ pub struct Promise {
 
 impl Promise {
     /// Everything that the ports have which was not made by the kernel.
-    pub fn of(world: &World, record: &Record) -> Self {
+    pub fn of(world: &ModelHost, record: &Record) -> Self {
         let ports = record.ports.iter().map(|port| port.before.index).collect::<Vec<_>>();
         let is_given = |a: &&Address| ports.contains(&a.link) && a.protocol != Some(3);
         let by_port = |r: &&Route| r.gateway && r.links.iter().any(|link| ports.contains(link)) && r.protocol != 9;
@@ -38,7 +38,7 @@ impl Promise {
     }
 
     /// Panics if the host lost an address or a way out, or receives nothing for an address that is only on a port.
-    pub fn check(&self, world: &World, after: &Step) {
+    pub fn check(&self, world: &ModelHost, after: &Step) {
         let aggregate = world.aggregate().map(|link| link.index);
         for (address, port) in &self.addresses {
             let on = |link: IfIndex| world.host.addresses.iter().any(|a| a.link == link && a.local == *address);
@@ -59,7 +59,7 @@ impl Promise {
 }
 
 /// Carries out the journal up to `end` and remembers how far it got, as an executor does.
-pub fn run(world: &mut World, record: &mut Record, end: usize) {
+pub fn run(world: &mut ModelHost, record: &mut Record, end: usize) {
     for entry in &mut record.journal[..end] {
         entry.begun = true;
         world.apply(&entry.step);
@@ -68,7 +68,7 @@ pub fn run(world: &mut World, record: &mut Record, end: usize) {
 }
 
 /// From every prefix of the attach the way back ends where it began, and nothing is lost on the way.
-pub fn is_undone_from_every_prefix(before: &World, planned: &Record) -> Held {
+pub fn is_undone_from_every_prefix(before: &ModelHost, planned: &Record) -> Held {
     let promise = Promise::of(before, planned);
     for end in 0..=planned.journal.len() {
         let (mut world, mut record) = (before.clone(), planned.clone());
@@ -87,7 +87,7 @@ pub fn is_undone_from_every_prefix(before: &World, planned: &Record) -> Held {
 }
 
 /// A step of the attach that was journalled as begun but had no effect is undone without harm.
-pub fn is_undone_after_a_step_failed(before: &World, planned: &Record) -> Held {
+pub fn is_undone_after_a_step_failed(before: &ModelHost, planned: &Record) -> Held {
     for end in 0..planned.journal.len() {
         let (mut world, mut record) = (before.clone(), planned.clone());
         run(&mut world, &mut record, end);
@@ -99,7 +99,7 @@ pub fn is_undone_after_a_step_failed(before: &World, planned: &Record) -> Held {
 }
 
 /// After a detach the host is as before the attach, and nothing is lost on the way.
-pub fn gives_everything_back(before: &World, attached: &World, record: &Record) -> Held {
+pub fn gives_everything_back(before: &ModelHost, attached: &ModelHost, record: &Record) -> Held {
     let (promise, mut world) = (Promise::of(before, record), attached.clone());
     for step in plan::detach(&world.host, record, true).unwrap() {
         world.apply(&step);
@@ -111,7 +111,7 @@ pub fn gives_everything_back(before: &World, attached: &World, record: &Record) 
 }
 
 /// A detach that died is completed by planning again.
-pub fn is_completed_from_every_prefix(before: &World, attached: &World, record: &Record) -> Held {
+pub fn is_completed_from_every_prefix(before: &ModelHost, attached: &ModelHost, record: &Record) -> Held {
     let promise = Promise::of(before, record);
     let record = Record { phase: Phase::Detaching, ..record.clone() };
     let steps = plan::detach(&attached.host, &record, false).unwrap();
@@ -128,7 +128,7 @@ pub fn is_completed_from_every_prefix(before: &World, attached: &World, record: 
 }
 
 /// Undoing an undoing is doing, for each step of the attach and of a detach.
-pub fn inverses_are_inverse(attached: &World, record: &Record) -> Held {
+pub fn inverses_are_inverse(attached: &ModelHost, record: &Record) -> Held {
     let detach = plan::detach(&attached.host, record, true).unwrap();
     for step in record.journal.iter().map(|entry| &entry.step).chain(&detach) {
         match step.inverse() {

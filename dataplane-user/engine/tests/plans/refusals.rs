@@ -12,11 +12,11 @@ use aggctl_engine::{
 use crate::{
     change::attached,
     hosts,
-    model::{World, v4},
+    model::{ModelHost, v4},
     wire,
 };
 
-type Spoil = fn(&mut World, &mut AggregateConfig, &mut OtherAggregates);
+type Spoil = fn(&mut ModelHost, &mut AggregateConfig, &mut OtherAggregates);
 
 /// Each line: what is wrong, how it comes about, and words that the refusal must have.
 const ATTACH: &[(&str, Spoil, &[&str])] = &[
@@ -82,38 +82,38 @@ const ATTACH: &[(&str, Spoil, &[&str])] = &[
     ("multipath", multipath, &["192.0.2.0/24", "multipath"]),
 ];
 
-fn link(world: &mut World) -> &mut Link {
+fn link(world: &mut ModelHost) -> &mut Link {
     world.host.links.get_mut(&IfIndex(3)).unwrap()
 }
 
-fn a_peer(world: &mut World, config: &mut AggregateConfig, taken: &mut OtherAggregates) {
+fn a_peer(world: &mut ModelHost, config: &mut AggregateConfig, taken: &mut OtherAggregates) {
     hosts::add_link(world, 80, "agg7-peer");
     taken.names.insert("agg7".into());
     config.ports.push(PortConfig::new("agg7-peer"));
 }
 
-fn bridge_port(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregates) {
+fn bridge_port(world: &mut ModelHost, _: &mut AggregateConfig, _: &mut OtherAggregates) {
     let bridge = hosts::add_link(world, 80, "br0");
     world.host.links.get_mut(&bridge).unwrap().kind = "bridge".into();
     link(world).master = Some(bridge);
 }
 
-fn vlan(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregates) {
+fn vlan(world: &mut ModelHost, _: &mut AggregateConfig, _: &mut OtherAggregates) {
     let vlan = hosts::add_link(world, 80, "eth1.5");
     world.host.links.get_mut(&vlan).unwrap().lower = Some(IfIndex(3));
 }
 
-fn foreign_xdp(world: &mut World, config: &mut AggregateConfig, _: &mut OtherAggregates) {
+fn foreign_xdp(world: &mut ModelHost, config: &mut AggregateConfig, _: &mut OtherAggregates) {
     link(world).xdp.program = Some(XdpProgram { id: 7, name: "stranger".into() });
     config.xdp = Xdp::Generic;
 }
 
-fn stranded(world: &mut World, config: &mut AggregateConfig, _: &mut OtherAggregates) {
+fn stranded(world: &mut ModelHost, config: &mut AggregateConfig, _: &mut OtherAggregates) {
     link(world).carrier = false;
     config.min_ports = 2;
 }
 
-fn multipath(world: &mut World, _: &mut AggregateConfig, _: &mut OtherAggregates) {
+fn multipath(world: &mut ModelHost, _: &mut AggregateConfig, _: &mut OtherAggregates) {
     let mut route = wire::route(IfIndex(2), Some((v4(192, 0, 2, 0), 24)), false, None, None);
     route.links.push(IfIndex(3));
     world.host.routes.push(route);
@@ -159,7 +159,7 @@ fn clsact_is_taken_where_there_is_no_tcx() {
 #[test]
 fn veth_is_taken_where_there_is_no_netkit() {
     let (mut world, mut config) = hosts::plain();
-    let device = |world: &World, config: &AggregateConfig| {
+    let device = |world: &ModelHost, config: &AggregateConfig| {
         let record = plan::attach(&world.host, config, &OtherAggregates::default()).unwrap().0;
         let made = record.journal.iter().filter_map(|entry| match &entry.step {
             Step::Link(LinkStep::Pair { pair, .. }) => Some(pair.device),
@@ -180,7 +180,7 @@ fn veth_is_taken_where_there_is_no_netkit() {
 #[test]
 fn ports_without_a_link_are_named() {
     let (mut world, config) = hosts::plain();
-    let say = |world: &World| {
+    let say = |world: &ModelHost| {
         let links: Vec<_> = world.host.links.values().cloned().collect();
         let warnings = plan::without_link("agg0", &["eth0", "eth1"], &links);
         warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
@@ -284,7 +284,7 @@ fn removing_a_port_that_is_needed_is_refused() {
 fn adding_what_cannot_be_a_port_is_refused() {
     let (mut world, mut record) = attached();
     let other = hosts::add_link(&mut world, 60, "eth5");
-    let words = |world: &World, record: &_, name| {
+    let words = |world: &ModelHost, record: &_, name| {
         plan::add_port(&world.host, record, &PortConfig::new(name), &OtherAggregates::default())
             .unwrap_err()
             .to_string()

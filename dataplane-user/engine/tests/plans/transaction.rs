@@ -12,13 +12,13 @@ use proptest::prelude::*;
 
 use crate::{
     hosts::{self, HostSpec},
-    model::{World, v4},
+    model::{ModelHost, v4},
     promises::{self, NONE, run},
     wire,
 };
 
 /// The host before, and with the aggregate attached.
-fn attached(spec: &HostSpec) -> (World, World, Record) {
+fn attached(spec: &HostSpec) -> (ModelHost, ModelHost, Record) {
     let before = hosts::build(spec);
     let (mut record, _) = plan::attach(&before.host, &hosts::config(spec), &OtherAggregates::default()).unwrap();
     let mut world = before.clone();
@@ -136,7 +136,7 @@ proptest! {
 }
 
 /// The interface of the first route to `destination` in the main table.
-fn first_way(world: &World, destination: IpAddr) -> Option<IfIndex> {
+fn first_way(world: &ModelHost, destination: IpAddr) -> Option<IfIndex> {
     let leads = |r: &&Route| r.destination == Some(destination) && r.metric == 0 && r.table == 254;
     world.host.routes.iter().find(leads).map(|route| route.links[0])
 }

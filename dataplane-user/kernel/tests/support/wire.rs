@@ -39,7 +39,7 @@ pub fn tagged(frame: &[u8], vlan: u16) -> Vec<u8> {
 
 /// A frame that was received.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Received {
+pub struct WireFrame {
     /// Its octets, without a tag that was taken out on the way.
     pub octets: Vec<u8>,
     /// The tag that was.
@@ -50,7 +50,7 @@ pub struct Received {
     pub kind: u8,
 }
 
-impl Received {
+impl WireFrame {
     /// The frame as it is on a wire, with the tag in it.
     pub fn whole(&self) -> Vec<u8> {
         let tag = [self.tpid, self.vlan].into_iter().flatten().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
@@ -105,7 +105,7 @@ impl Wire {
     }
 
     /// The next frame with our ethertype (behind tags, perhaps) that came in; nothing if none comes within `patience`.
-    pub fn poll(&self, patience: Duration) -> Option<Received> {
+    pub fn poll(&self, patience: Duration) -> Option<WireFrame> {
         let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -122,11 +122,11 @@ impl Wire {
     }
 
     /// The next frame of ours that came in; there must be one.
-    pub fn receive(&self) -> Received {
+    pub fn receive(&self) -> WireFrame {
         self.poll(PATIENCE).unwrap_or_else(|| panic!("interface {}: nothing came", self.1))
     }
 
-    fn read(&self) -> Option<Received> {
+    fn read(&self) -> Option<WireFrame> {
         let mut octets = vec![0_u8; 70_000];
         let mut control = [0_u64; 16];
         // SAFETY: all buffers live through the call, and the kernel is told their sizes.
@@ -150,7 +150,7 @@ impl Wire {
         let tag = auxiliary.filter(|data| data.tp_status & libc::TP_STATUS_VLAN_VALID != 0);
         let (vlan, tpid) = (tag.map(|data| data.tp_vlan_tci), tag.map(|data| data.tp_vlan_tpid));
         let ours = [12, 16, 20].iter().any(|at| octets.get(*at..at + 2) == Some(&ETHERTYPE.to_be_bytes()[..]));
-        (ours && address.sll_pkttype != libc::PACKET_OUTGOING).then_some(Received {
+        (ours && address.sll_pkttype != libc::PACKET_OUTGOING).then_some(WireFrame {
             octets,
             vlan,
             tpid,

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Result;
 use rustix::process::Pid;
 
-use self::{ours::Ours, team::Teamd};
+use self::{ours::Ours, team::TeamContender};
 use super::{
     iproute,
     question::{Contender, Setup, Wiring},
@@ -27,9 +27,9 @@ enum Kind<'a> {
     /// The kernel needs no help.
     Kernel,
     /// A team lives as long as its daemon.
-    Team(#[expect(dead_code, reason = "dropping it ends the daemon")] Teamd),
+    Team(#[expect(dead_code, reason = "dropping it ends the daemon")] TeamContender),
     /// Ours, over a team if there is one, which is taken away last.
-    Aggctl(Ours<'a>, #[expect(dead_code, reason = "dropping it ends the daemon")] Option<Teamd>),
+    Aggctl(Ours<'a>, #[expect(dead_code, reason = "dropping it ends the daemon")] Option<TeamContender>),
 }
 
 /// What is not as usual.
@@ -66,14 +66,14 @@ pub fn raise<'a>(setup: &Setup, extra: &Extra, site: &'a Site, binary: &'a Path)
             }
             Kind::Kernel
         }
-        Contender::Team => match Teamd::start(setup.mode, site)? {
+        Contender::Team => match TeamContender::start(setup.mode, site)? {
             Ok(teamd) => Kind::Team(teamd),
             Err(reason) => return Ok(Raising::Refused(reason)),
         },
         Contender::Aggctl(wiring) => {
             let driver = match wiring {
                 Wiring::Over => bonding::raise(setup.mode, extra, site)?.map(|()| None),
-                Wiring::OverTeam => Teamd::start(setup.mode, site)?.map(Some),
+                Wiring::OverTeam => TeamContender::start(setup.mode, site)?.map(Some),
                 Wiring::Shared | Wiring::Direct => Ok(None),
             };
             let attached = match driver {

@@ -21,9 +21,9 @@ use aggctl_tools::process;
 const END: Duration = Duration::from_secs(10);
 
 /// A running teamd.
-pub struct Teamd(Child);
+pub struct TeamContender(Child);
 
-impl Teamd {
+impl TeamContender {
     /// Makes a team of all ports. That there is no teamd, or that the kernel has no team, comes back as a reason.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Teamd {
     }
 }
 
-impl Drop for Teamd {
+impl Drop for TeamContender {
     fn drop(&mut self) {
         // Asked to end, it removes its files, which would keep the next one from starting.
         let asked = kill_process(Pid::from_child(&self.0), Signal::TERM);

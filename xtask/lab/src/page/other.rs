@@ -5,7 +5,7 @@ use crate::{
     figures::Figures,
     job::{FailoverJob, ThroughputJob},
     outcome::{Failover, Moves, Throughput},
-    question::{Clock, Contender, Setup, Traffic, Transport},
+    question::{Clock, Contender, Setup, Traffic, TransferKind},
     schedule::SMALL_V4,
 };
 
@@ -16,8 +16,8 @@ pub fn write(figures: &Figures) -> String {
         ("How even the ports are used", EVEN, even(figures)),
         ("The same port as bonding", PARITY, parity(figures)),
         ("A cable is cut", FAILOVER, failovers(figures)),
-        ("TCP", TCP, throughputs(figures, Transport::Tcp)),
-        ("UDP", UDP, throughputs(figures, Transport::Udp)),
+        ("TCP", TCP, throughputs(figures, TransferKind::Tcp)),
+        ("UDP", UDP, throughputs(figures, TransferKind::Udp)),
         ("Two processors", TWO, on_the_wall(figures)),
         ("Our programs", PROGRAMS, profiles(figures)),
         ("The controller", CONTROLLER, loads(figures)),
@@ -119,15 +119,15 @@ fn lost(failover: &Failover) -> Vec<f64> {
 }
 
 /// What went through on the clock that counts instructions.
-fn throughputs(figures: &Figures, transport: Transport) -> String {
+fn throughputs(figures: &Figures, transport: TransferKind) -> String {
     let all = figures.throughputs.iter();
     let rows = all.filter(|one| one.job.clock == Clock::Instructions && one.job.transport == transport).map(|one| {
         let words = [one.job.setup.contender.to_string(), on(one.job.offloads), one.direction.to_string()];
         row(words.into_iter().chain([format!("{:.0}", one.rate), times(figures, one, Contender::Bonding)]))
     });
     let unit = match transport {
-        Transport::Tcp => "Mbit/s",
-        Transport::Udp => "thousands/s",
+        TransferKind::Tcp => "Mbit/s",
+        TransferKind::Udp => "thousands/s",
     };
     filled(&["", "offloads", "", unit, "times bonding"], rows.collect(), 3)
 }

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::{
     figures::Figures,
-    question::{Contender, Direction, Mode, Protocol, Setup, Size, Traffic},
+    question::{Contender, Direction, Encapsulation, Mode, Setup, Size, Traffic},
     schedule::SMALL_V4,
 };
 
@@ -72,7 +72,7 @@ pub fn kinds(figures: &Figures, mode: Mode) -> Option<String> {
     let contenders = present(figures, mode);
     let mut rows = Vec::new();
     for direction in [Direction::Tx, Direction::Rx] {
-        for protocol in Protocol::ALL {
+        for protocol in Encapsulation::ALL {
             for size in Size::ALL {
                 let traffic = Traffic { direction, protocol, size, flows: 1, held: true };
                 let values = contenders.iter().map(|one| figures.over_bare(&setup(*one), &traffic));

@@ -3,9 +3,9 @@
 use aggctl_vm::Series;
 use anyhow::{Result, ensure};
 
-use super::{Extent, KERNEL_PACKAGE, PORTIONS, Portion, SYSTEM_PACKAGE};
+use super::{KERNEL_PACKAGE, PORTIONS, Portion, SYSTEM_PACKAGE, TestExtent};
 use crate::test::{
-    agent::Run,
+    agent::ExecutableRun,
     executables::{Executable, Listed},
 };
 
@@ -14,8 +14,8 @@ const THREADS: &str = "--test-threads=2";
 
 impl Portion {
     /// The runs of this portion; only tests whose names contain a word of `filter`, if there are any.
-    pub fn runs(&self, listed: &[Listed], extent: Extent, filter: &[String]) -> Vec<Run> {
-        let mut runs: Vec<Run> = listed
+    pub fn runs(&self, listed: &[Listed], extent: TestExtent, filter: &[String]) -> Vec<ExecutableRun> {
+        let mut runs: Vec<ExecutableRun> = listed
             .iter()
             .filter(|listed| listed.executable.integration)
             .filter_map(|listed| {
@@ -29,7 +29,7 @@ impl Portion {
         runs
     }
 
-    fn has(&self, executable: &str, test: &str, extent: Extent, filter: &[String]) -> bool {
+    fn has(&self, executable: &str, test: &str, extent: TestExtent, filter: &[String]) -> bool {
         // What a person asks for by name is not left out.
         if !filter.is_empty() {
             return filter.iter().any(|word| test.contains(word.as_str()));
@@ -40,7 +40,7 @@ impl Portion {
             let chosen = self.brief.iter().find(|(name, _)| *name == executable);
             chosen.is_some_and(|(_, words)| words.is_empty() || words.iter().any(|word| test.contains(word)))
         };
-        portion && (extent == Extent::Full || brief())
+        portion && (extent == TestExtent::Full || brief())
     }
 
     /// The names, and parts of names, that choose nothing: a test was renamed, and this table was forgotten.
@@ -77,8 +77,8 @@ pub fn check(listed: &[Listed]) -> Result<()> {
 }
 
 /// The kernels that there are machines for.
-pub fn kernels(extent: Extent) -> Vec<Series> {
-    let wanted = PORTIONS.iter().filter(|portion| extent == Extent::Full || !portion.brief.is_empty());
+pub fn kernels(extent: TestExtent) -> Vec<Series> {
+    let wanted = PORTIONS.iter().filter(|portion| extent == TestExtent::Full || !portion.brief.is_empty());
     wanted.map(|portion| portion.series).collect()
 }
 
@@ -92,10 +92,10 @@ fn suite(executable: &Executable) -> Option<&'static str> {
 }
 
 /// The system tests on the machine's own kernel, those beside the code of their harness included.
-pub fn host_runs(listed: &[Listed], filter: &[String]) -> Vec<Run> {
+pub fn host_runs(listed: &[Listed], filter: &[String]) -> Vec<ExecutableRun> {
     let wanted = |test: &&String| filter.is_empty() || filter.iter().any(|word| test.contains(word.as_str()));
     let system = listed.iter().filter(|listed| listed.executable.package == SYSTEM_PACKAGE);
-    let mut runs: Vec<Run> =
+    let mut runs: Vec<ExecutableRun> =
         system.filter_map(|listed| run("system", &listed.executable, listed.tests.iter().filter(wanted))).collect();
     // Those with the most tests first, so that no long one is left at the end.
     runs.sort_by_key(|run| std::cmp::Reverse(run.tests));
@@ -103,11 +103,11 @@ pub fn host_runs(listed: &[Listed], filter: &[String]) -> Vec<Run> {
 }
 
 /// A run of some tests of an executable, if there are any.
-fn run<'a>(suite: &str, executable: &Executable, tests: impl Iterator<Item = &'a String>) -> Option<Run> {
+fn run<'a>(suite: &str, executable: &Executable, tests: impl Iterator<Item = &'a String>) -> Option<ExecutableRun> {
     let tests: Vec<String> = tests.cloned().collect();
     let count = tests.len();
     let options = ["--show-output", THREADS, "--exact"].map(str::to_owned);
-    (count > 0).then(|| Run {
+    (count > 0).then(|| ExecutableRun {
         name: format!("{suite}/{}", executable.target),
         path: executable.path.clone(),
         directory: executable.directory.clone(),
@@ -145,7 +145,7 @@ mod tests {
         ]
     }
 
-    fn chosen(extent: Extent, filter: &[&str]) -> Vec<(String, Vec<String>)> {
+    fn chosen(extent: TestExtent, filter: &[&str]) -> Vec<(String, Vec<String>)> {
         let filter: Vec<String> = filter.iter().map(|word| (*word).to_owned()).collect();
         let runs = PORTION.runs(&all(), extent, &filter).into_iter();
         runs.map(|run| (run.name, run.arguments[3..].to_vec())).collect()
@@ -155,10 +155,10 @@ mod tests {
     fn a_portion_is_of_integration_tests_and_leaves_out_what_it_shall() {
         let failover = ["cut::VETH_TCX", "cut::VETH_CLSACT", "back::VETH_TCX"].map(str::to_owned).to_vec();
         let full = [("kernel/hooks".to_owned(), vec!["tcx".to_owned()]), ("system/failover".to_owned(), failover)];
-        assert_eq!(chosen(Extent::Full, &[]), full);
+        assert_eq!(chosen(TestExtent::Full, &[]), full);
         let brief = ["cut::VETH_TCX", "cut::VETH_CLSACT"].map(str::to_owned).to_vec();
-        assert_eq!(chosen(Extent::Brief, &[]), [("system/failover".to_owned(), brief)]);
-        assert_eq!(chosen(Extent::Brief, &["pings"]), [("system/harness".to_owned(), vec!["pings".to_owned()])]);
+        assert_eq!(chosen(TestExtent::Brief, &[]), [("system/failover".to_owned(), brief)]);
+        assert_eq!(chosen(TestExtent::Brief, &["pings"]), [("system/harness".to_owned(), vec!["pings".to_owned()])]);
     }
 
     #[test]

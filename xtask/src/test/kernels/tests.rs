@@ -1,26 +1,26 @@
 use super::{
-    super::{scan::Tally, suite::Outcome},
+    super::{scan::Tally, suite::SuiteOutcome},
     *,
 };
 
-fn test(name: &str, verdict: Verdict, case: Option<&str>) -> Test {
+fn test(name: &str, verdict: TestVerdict, case: Option<&str>) -> Test {
     Test { name: name.to_owned(), verdict, case: case.map(str::to_owned) }
 }
 
-fn report() -> Report {
-    let mut report = Report::default();
+fn report() -> TestReport {
+    let mut report = TestReport::default();
     report.kernel("6.1", "6.1.0-50", Where::Machine);
     let fact = |key: &str, text: &str| (key.to_owned(), text.to_owned());
     let tally = Tally {
         tests: vec![
-            test("s1::a::VETH_TCX", Verdict::Passed, Some("VETH_CLSACT")),
-            test("s1::a::TAP_CLSACT", Verdict::Passed, Some("TAP_CLSACT")),
-            test("s1::b::VETH_CLSACT", Verdict::Passed, Some("VETH_CLSACT")),
-            test("s1::b::VETH_TCX", Verdict::Skipped, None),
-            test("s1::b::VETH_CLSACT_NETKIT", Verdict::Passed, Some("VETH_CLSACT_NETKIT")),
-            test("vm_cards::d::E1000E_CLSACT", Verdict::Passed, Some("E1000E_CLSACT")),
-            test("crash::c::VETH_TCX", Verdict::Failed, Some("VETH_CLSACT")),
-            test("kernel::the_kernel_has", Verdict::Passed, None),
+            test("s1::a::VETH_TCX", TestVerdict::Passed, Some("VETH_CLSACT")),
+            test("s1::a::TAP_CLSACT", TestVerdict::Passed, Some("TAP_CLSACT")),
+            test("s1::b::VETH_CLSACT", TestVerdict::Passed, Some("VETH_CLSACT")),
+            test("s1::b::VETH_TCX", TestVerdict::Skipped, None),
+            test("s1::b::VETH_CLSACT_NETKIT", TestVerdict::Passed, Some("VETH_CLSACT_NETKIT")),
+            test("vm_cards::d::E1000E_CLSACT", TestVerdict::Passed, Some("E1000E_CLSACT")),
+            test("crash::c::VETH_TCX", TestVerdict::Failed, Some("VETH_CLSACT")),
+            test("kernel::the_kernel_has", TestVerdict::Passed, None),
         ],
         facts: vec![
             fact("uses", "hook clsact"),
@@ -29,7 +29,7 @@ fn report() -> Report {
         ],
         ..Tally::default()
     };
-    report.add("system", "6.1", Outcome { tally, took: std::time::Duration::ZERO });
+    report.add("system", "6.1", SuiteOutcome { tally, took: std::time::Duration::ZERO });
     report
 }
 
@@ -56,5 +56,5 @@ fn the_report_can_be_read_back() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("report.json");
     report().write(&file).unwrap();
-    assert_eq!(Report::read(&file).unwrap(), report());
+    assert_eq!(TestReport::read(&file).unwrap(), report());
 }

@@ -62,12 +62,12 @@ fn knows_each_test_and_the_case_that_it_ran_as() {
     let tests = scanned(OUTPUT).tests;
     let test =
         |name: &str| tests.iter().find(|test| test.name == name).map(|test| (test.verdict, test.case.as_deref()));
-    assert_eq!(test("a"), Some((Verdict::Skipped, None)));
-    assert_eq!(test("b::VETH_TCX"), Some((Verdict::Passed, Some("VETH_CLSACT"))));
-    assert_eq!(test("c"), Some((Verdict::Failed, None)));
-    assert_eq!(test("d"), Some((Verdict::Skipped, None)));
-    assert_eq!(test("f"), Some((Verdict::Passed, None)), "it skipped a part only");
-    assert_eq!(test("e"), Some((Verdict::Passed, None)));
+    assert_eq!(test("a"), Some((TestVerdict::Skipped, None)));
+    assert_eq!(test("b::VETH_TCX"), Some((TestVerdict::Passed, Some("VETH_CLSACT"))));
+    assert_eq!(test("c"), Some((TestVerdict::Failed, None)));
+    assert_eq!(test("d"), Some((TestVerdict::Skipped, None)));
+    assert_eq!(test("f"), Some((TestVerdict::Passed, None)), "it skipped a part only");
+    assert_eq!(test("e"), Some((TestVerdict::Passed, None)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use rustix::net::sockopt;
 
-use crate::netns::Namespace;
+use crate::netns::NetworkNamespace;
 
 use super::tcp;
 
@@ -30,7 +30,13 @@ const QUIET: Duration = Duration::from_millis(200);
 /// # Errors
 ///
 /// When the connection cannot be made or breaks.
-pub fn tcp(server: &Namespace, client: &Namespace, address: Ipv4Addr, to_server: bool, time: Duration) -> Result<f64> {
+pub fn tcp(
+    server: &NetworkNamespace,
+    client: &NetworkNamespace,
+    address: Ipv4Addr,
+    to_server: bool,
+    time: Duration,
+) -> Result<f64> {
     let (near, far) = tcp::connect(server, client, address.into())?;
     let (sender, receiver) = if to_server { (near, far) } else { (far, near) };
     let sending = thread::spawn(move || push(sender, time));
@@ -72,8 +78,8 @@ fn drain(mut socket: TcpStream) -> Result<f64> {
 ///
 /// When they cannot be sent, or none arrives.
 pub fn datagrams(
-    server: &Namespace,
-    client: &Namespace,
+    server: &NetworkNamespace,
+    client: &NetworkNamespace,
     address: Ipv4Addr,
     to_server: bool,
     time: Duration,
@@ -110,7 +116,7 @@ pub fn datagrams(
 }
 
 /// Two sockets, the first one connected to the second one.
-fn sockets(server: &Namespace, client: &Namespace, address: Ipv4Addr) -> Result<(UdpSocket, UdpSocket)> {
+fn sockets(server: &NetworkNamespace, client: &NetworkNamespace, address: Ipv4Addr) -> Result<(UdpSocket, UdpSocket)> {
     let far = server.enter(|| Ok(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?))?;
     let near = client.enter(|| Ok(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?))?;
     near.connect((address, far.local_addr()?.port()))?;
@@ -125,7 +131,12 @@ fn sockets(server: &Namespace, client: &Namespace, address: Ipv4Addr) -> Result<
 /// # Errors
 ///
 /// When a datagram does not come back within a second.
-pub fn round_trips(server: &Namespace, client: &Namespace, address: Ipv4Addr, time: Duration) -> Result<f64> {
+pub fn round_trips(
+    server: &NetworkNamespace,
+    client: &NetworkNamespace,
+    address: Ipv4Addr,
+    time: Duration,
+) -> Result<f64> {
     let (near, far) = sockets(server, client, address)?;
     let echo = thread::spawn(move || {
         let mut packet = [0; 64];

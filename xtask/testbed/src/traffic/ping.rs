@@ -24,9 +24,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto, socket};
 
-pub use super::ping_stats::{Hole, Mark, Stats};
+pub use super::ping_stats::{Hole, PingMark, Stats};
 use super::{ping_stats::Probe, unsent::Unsent};
-use crate::{netns::Namespace, sys, wait};
+use crate::{netns::NetworkNamespace, sys, wait};
 
 /// How long an answer may be under way before its ping counts as lost.
 const STRAGGLERS: Duration = Duration::from_secs(1);
@@ -37,31 +37,32 @@ const HEADER: usize = 8;
 
 /// Echo requests at a steady rhythm, until dropped.
 #[derive(Debug)]
-pub struct Ping {
+pub struct PingStream {
     socket: UdpSocket,
     unsent: Unsent,
-    begin: Mark,
+    begin: PingMark,
     probes: Arc<Mutex<Vec<Probe>>>,
     ended: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Ping {
+impl PingStream {
     /// Pings `to`, an address of `answering`, from `namespace`, `from` an address of its own if one is given.
     ///
     /// # Errors
     ///
     /// When there is no such socket for us, or no way to the address.
     pub fn start(
-        namespace: &Namespace,
-        answering: &Namespace,
+        namespace: &NetworkNamespace,
+        answering: &NetworkNamespace,
         to: IpAddr,
         from: Option<IpAddr>,
         interval: Duration,
     ) -> Result<Self> {
         let socket = namespace.enter(|| open(to, from).with_context(|| format!("cannot ping {to}")))?;
         let unsent = Unsent::of(answering, to)?;
-        let begin = Mark { at: Instant::now(), sent: 0, machine_dropped: machine_dropped()?, unsent: unsent.mark()? };
+        let begin =
+            PingMark { at: Instant::now(), sent: 0, machine_dropped: machine_dropped()?, unsent: unsent.mark()? };
         let probes = Arc::new(Mutex::new(Vec::new()));
         let ended = Arc::new(AtomicBool::new(false));
         let receiver = thread::spawn({
@@ -86,7 +87,7 @@ impl Ping {
     }
 
     /// Before the first was sent.
-    pub fn begin(&self) -> Mark {
+    pub fn begin(&self) -> PingMark {
         self.begin
     }
 
@@ -95,9 +96,9 @@ impl Ping {
     /// # Errors
     ///
     /// When the machine does not say what it drops, or what it did not answer.
-    pub fn mark(&self) -> Result<Mark> {
+    pub fn mark(&self) -> Result<PingMark> {
         let (at, sent) = (Instant::now(), self.sent());
-        Ok(Mark { at, sent, machine_dropped: machine_dropped()?, unsent: self.unsent.mark()? })
+        Ok(PingMark { at, sent, machine_dropped: machine_dropped()?, unsent: self.unsent.mark()? })
     }
 
     /// What became of the pings between two marks, once the stragglers are in.
@@ -105,7 +106,7 @@ impl Ping {
     /// # Errors
     ///
     /// If an answer came and had no place in the socket's buffer: nobody knows then what was lost.
-    pub fn between(&self, from: Mark, to: Mark) -> Result<Stats> {
+    pub fn between(&self, from: PingMark, to: PingMark) -> Result<Stats> {
         wait::find(STRAGGLERS, || self.probes()[from.sent..to.sent].iter().all(Probe::is_answered).then_some(()));
         let unread = sys::overflow(&self.socket)?;
         ensure!(unread == 0, "{unread} answers that were not read in time");
@@ -116,7 +117,7 @@ impl Ping {
 
     /// Finds those between two marks that the kernel had no room to answer. It does not say which these were: the first
     /// ones without an answer are taken for them.
-    fn take_unsent(&self, from: Mark, to: Mark) -> Result<()> {
+    fn take_unsent(&self, from: PingMark, to: PingMark) -> Result<()> {
         let mut probes = self.probes();
         let missing: Vec<&mut Probe> =
             probes[from.sent..to.sent].iter_mut().filter(|probe| probe.is_lost() && !probe.refused).collect();
@@ -133,7 +134,7 @@ impl Ping {
     }
 
     /// Whether a ping since `mark` was answered by now.
-    pub fn answered_since(&self, mark: Mark) -> bool {
+    pub fn answered_since(&self, mark: PingMark) -> bool {
         self.answered_after(mark.sent)
     }
 
@@ -144,7 +145,7 @@ impl Ping {
     }
 }
 
-impl Drop for Ping {
+impl Drop for PingStream {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Release);
         for thread in self.threads.drain(..) {

@@ -34,9 +34,9 @@ impl Probe {
     }
 }
 
-/// A moment in the life of a [`super::ping::Ping`].
+/// A moment in the life of a [`super::ping::PingStream`].
 #[derive(Clone, Copy, Debug)]
-pub struct Mark {
+pub struct PingMark {
     /// When it was.
     pub at: Instant,
     /// How many pings were sent before.
@@ -44,7 +44,7 @@ pub struct Mark {
     /// What the machine had dropped before.
     pub(super) machine_dropped: u64,
     /// What could not be answered before.
-    pub(super) unsent: unsent::Mark,
+    pub(super) unsent: unsent::UnsentMark,
 }
 
 /// What became of the pings of a period.
@@ -83,7 +83,7 @@ pub struct Hole {
 }
 
 impl Stats {
-    pub(super) fn of(all: &[Probe], from: Mark, to: Mark) -> Self {
+    pub(super) fn of(all: &[Probe], from: PingMark, to: PingMark) -> Self {
         let probes = &all[from.sent..to.sent];
         let count = |such: fn(&Probe) -> bool| probes.iter().filter(|probe| such(probe)).count() as u64;
         Self {
@@ -146,7 +146,7 @@ mod tests {
         let [from, to] = [from, to].map(|ms| {
             let at = begin + Duration::from_millis(ms);
             let sent = probes.iter().filter(|probe| probe.sent < at).count();
-            Mark { at, sent, machine_dropped: 0, unsent: unsent::Mark::default() }
+            PingMark { at, sent, machine_dropped: 0, unsent: unsent::UnsentMark::default() }
         });
         Stats::of(probes, from, to)
     }

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{netns::Namespace, wait};
+use crate::{netns::NetworkNamespace, wait};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ const ROOM: usize = 1 << 16;
 
 /// The session; it ends when this is dropped.
 #[derive(Debug)]
-pub struct TcpSession {
+pub struct TcpTransfer {
     shared: Arc<Shared>,
     ends: [TcpStream; 2],
     threads: Vec<JoinHandle<()>>,
@@ -50,15 +50,15 @@ impl Shared {
     }
 }
 
-impl TcpSession {
+impl TcpTransfer {
     /// Opens a session from `client` to `address`, which `server` has: `chunk` bytes (a multiple of 8) every `pause`.
     ///
     /// # Errors
     ///
     /// When it cannot connect.
     pub fn start(
-        server: &Namespace,
-        client: &Namespace,
+        server: &NetworkNamespace,
+        client: &NetworkNamespace,
         address: IpAddr,
         chunk: usize,
         pause: Duration,
@@ -95,7 +95,7 @@ impl TcpSession {
     }
 }
 
-impl Drop for TcpSession {
+impl Drop for TcpTransfer {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
         for end in &self.ends {
@@ -113,7 +113,11 @@ impl Drop for TcpSession {
 /// # Errors
 ///
 /// When it cannot connect in time.
-pub fn connect(server: &Namespace, client: &Namespace, address: IpAddr) -> Result<(TcpStream, TcpStream)> {
+pub fn connect(
+    server: &NetworkNamespace,
+    client: &NetworkNamespace,
+    address: IpAddr,
+) -> Result<(TcpStream, TcpStream)> {
     let listener =
         server.enter(|| TcpListener::bind((address, 0)).with_context(|| format!("no server at {address}")))?;
     let there = SocketAddr::new(address, listener.local_addr()?.port());

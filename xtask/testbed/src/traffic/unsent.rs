@@ -29,7 +29,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::netns::{Door, Namespace};
+use crate::netns::{Door, NetworkNamespace};
 use aggctl_tools::process::read;
 
 /// Octets that may wait for a neighbour's address: half of what the kernel's socket takes, so that one neighbour that
@@ -52,7 +52,7 @@ pub(super) struct Unsent {
 
 /// A moment, by what was counted up to it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mark {
+pub(super) struct UnsentMark {
     counted: Counted,
     taken: u64,
 }
@@ -74,7 +74,7 @@ impl Unsent {
     /// # Errors
     ///
     /// When the namespace is gone.
-    pub(super) fn of(namespace: &Namespace, to: IpAddr) -> Result<Self> {
+    pub(super) fn of(namespace: &NetworkNamespace, to: IpAddr) -> Result<Self> {
         Ok(Self { door: namespace.door()?, key: (namespace.cookie(), to.is_ipv4()) })
     }
 
@@ -83,9 +83,9 @@ impl Unsent {
     /// # Errors
     ///
     /// When the kernel does not say what it counts.
-    pub(super) fn mark(&self) -> Result<Mark> {
+    pub(super) fn mark(&self) -> Result<UnsentMark> {
         let taken = *TAKEN.lock().unwrap_or_else(PoisonError::into_inner).entry(self.key).or_default();
-        Ok(Mark { counted: self.counted()?, taken })
+        Ok(UnsentMark { counted: self.counted()?, taken })
     }
 
     /// How many answers, `most` at most, were not sent since a moment and not taken yet; they are taken by this.
@@ -93,7 +93,7 @@ impl Unsent {
     /// # Errors
     ///
     /// When the kernel does not say what it counts.
-    pub(super) fn take(&self, since: Mark, most: u64) -> Result<u64> {
+    pub(super) fn take(&self, since: UnsentMark, most: u64) -> Result<u64> {
         let unsent = self.counted()?.unsent_since(since.counted);
         if most.min(unsent) == 0 || !self.door.enter(|| queues_are_short(self.key.1))? {
             return Ok(0);
@@ -152,7 +152,7 @@ fn icmpv6(text: &str) -> Option<Counted> {
 /// # Errors
 ///
 /// When there is no such device.
-pub fn keep_queues_short(namespace: &Namespace, device: &str) -> Result<()> {
+pub fn keep_queues_short(namespace: &NetworkNamespace, device: &str) -> Result<()> {
     ["ipv4", "ipv6"].iter().try_for_each(|family| {
         namespace.set_sysctl(&format!("net/{family}/neigh/{device}/{QUEUE}"), &SHORT.to_string())
     })

@@ -19,7 +19,7 @@ use crate::message::{self, FromGuest, ToGuest};
 
 /// Sends messages, and gives the host's answers to those who asked.
 #[derive(Clone, Debug)]
-pub struct Control(Arc<Shared>);
+pub struct ControlChannel(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -33,7 +33,7 @@ struct Waiting {
     by_id: BTreeMap<u64, Sender<Value>>,
 }
 
-impl Control {
+impl ControlChannel {
     /// Begins to listen to the host.
     ///
     /// # Errors

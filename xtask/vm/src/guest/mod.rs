@@ -11,7 +11,7 @@ use std::{fs, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
-use self::{control::Control, ports::Ports};
+use self::{control::ControlChannel, ports::ChannelPorts};
 use super::{
     message::FromGuest,
     plan::{self, Plan},
@@ -24,8 +24,8 @@ use super::{
 /// When this is no machine of ours, or the host cannot be reached; the kernel panics then, as its first process ends.
 pub fn run() -> Result<()> {
     ensure!(std::process::id() == 1, "--guest is for the first process of a machine");
-    let ports = Ports::open()?;
-    let control = Control::start(ports.control)?;
+    let ports = ChannelPorts::open()?;
+    let control = ControlChannel::start(ports.control)?;
     let plan = fs::read(plan::FILE).with_context(|| format!("cannot read {}", plan::FILE))?;
     let plan: Plan = serde_json::from_slice(&plan).with_context(|| format!("{} is no plan", plan::FILE))?;
     let prepared = prepare::all(&plan).and_then(|()| monitor::start(&control));

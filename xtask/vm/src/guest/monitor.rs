@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::control::Control;
+use super::control::ControlChannel;
 use crate::{message, plan, qmp};
 
 /// Begins to listen.
@@ -16,7 +16,7 @@ use crate::{message, plan, qmp};
 /// # Errors
 ///
 /// When the socket cannot be made.
-pub fn start(control: &Control) -> Result<()> {
+pub fn start(control: &ControlChannel) -> Result<()> {
     let listener = UnixListener::bind(plan::MONITOR).with_context(|| format!("cannot listen on {}", plan::MONITOR))?;
     let control = control.clone();
     thread::spawn(move || {
@@ -32,7 +32,7 @@ pub fn start(control: &Control) -> Result<()> {
     Ok(())
 }
 
-fn serve(connection: UnixStream, control: &Control) -> Result<()> {
+fn serve(connection: UnixStream, control: &ControlChannel) -> Result<()> {
     let mut line = String::new();
     BufReader::new(&connection).read_line(&mut line).context("cannot read a request to the monitor")?;
     let answer = match serde_json::from_str(&line) {

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// The ports, open for reading and writing.
 #[derive(Debug)]
-pub struct Ports {
+pub struct ChannelPorts {
     /// Messages.
     pub control: File,
     /// The command's standard output.
@@ -27,7 +27,7 @@ pub struct Ports {
     pub stderr: File,
 }
 
-impl Ports {
+impl ChannelPorts {
     /// Waits for the ports and opens them.
     ///
     /// # Errors

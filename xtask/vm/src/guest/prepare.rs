@@ -15,7 +15,7 @@ use rustix::{
     mount::MountFlags,
 };
 
-use crate::{nic::Card, plan::Plan};
+use crate::{nic::NicSpec, plan::Plan};
 use aggctl_tools::process;
 
 /// Where interfaces are listed.
@@ -108,7 +108,7 @@ fn node(line: &str) -> Option<(&str, FileType, u32, u32)> {
 }
 
 /// Loads the drivers of the cards and gives each interface its card's name.
-fn name_cards(cards: &[Card]) -> Result<()> {
+fn name_cards(cards: &[NicSpec]) -> Result<()> {
     let modules: BTreeSet<&[String]> = cards.iter().map(|card| card.module.as_slice()).collect();
     for module in modules {
         run("modprobe", module)?;

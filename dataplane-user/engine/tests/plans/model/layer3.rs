@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl World {
+impl ModelHost {
     /// What the kernel does when IPv6 starts on an interface.
     pub(super) fn make_link_local(&mut self, index: IfIndex) {
         let link = &self.host.links[&index];

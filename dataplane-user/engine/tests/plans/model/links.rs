@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl World {
+impl ModelHost {
     pub(super) fn create_pair(&mut self, pair: &PairSettings) {
         self.pair = Some((pair.name.clone(), pair.peer.clone()));
         let peer_mac = Mac([2, 0, 0, 0, 9, 9]);
