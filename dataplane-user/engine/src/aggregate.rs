@@ -27,22 +27,16 @@
 //!   the first [`Event::Aggregate`]) is left alone, and what a driver keeps refusing is asked for three times, and then
 //!   once a minute, until the wish or the report changes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use aggctl_common::{IfIndex, Mac, PortId, Ports};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{Action, Notice},
-    changes::LastChanges,
     config::{AggregateConfig, Partner},
     event::{AggregateState, Event, LinkState, Member},
-    hold_down::{Damper, Hold},
+    hold_down::Damper,
     select::Rules,
-    status::{AggregateStatus, PortStatus},
 };
 
 mod configure;
@@ -50,6 +44,7 @@ mod driver;
 mod explain;
 mod flag;
 mod hold_down;
+mod memory;
 mod mtu;
 mod port;
 mod reconcile;
@@ -57,6 +52,7 @@ mod refusal;
 mod rounds;
 mod setting;
 mod sharing;
+mod status;
 mod table;
 mod watched;
 
@@ -66,45 +62,9 @@ use port::{Port, Presence};
 use rounds::Rounds;
 use sharing::Sharing;
 
+pub use memory::{LeftFlags, Memory};
 pub use refusal::EventRefusal;
 pub use table::ACCEPT_GRACE;
-
-/// How a controller left the flags of a port; `None`: it did not look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftFlags {
-    /// `IFF_PROMISC`.
-    pub promisc: Option<bool>,
-    /// `IFF_ALLMULTI`.
-    pub allmulti: Option<bool>,
-}
-
-/// What a former controller knew and the kernel does not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    /// The active port.
-    pub active: Option<PortId>,
-    /// How many times each port's link went down since attach.
-    pub link_failures: BTreeMap<PortId, u64>,
-    /// Whether the active port was chosen by hand.
-    #[serde(default)]
-    pub by_hand: bool,
-    /// The MTU that the aggregate and all its ports had last, octets.
-    #[serde(default)]
-    pub mtu: Option<u32>,
-    /// How it left each port's flags: what is otherwise now was changed by others meanwhile.
-    #[serde(default)]
-    pub flags: BTreeMap<PortId, LeftFlags>,
-    /// The ports whose watches beyond the link did not find them well.
-    #[serde(default)]
-    pub unwell: BTreeSet<PortId>,
-    /// The ports that are held down. Their times are those of [`Aggregate::on_event`], whose clock must go on from one
-    /// controller to the next.
-    #[serde(default)]
-    pub held: BTreeMap<PortId, Hold>,
-    /// When things changed last. The controller keeps it: there is no clock here.
-    #[serde(default)]
-    pub changes: LastChanges,
-}
 
 /// The running state of an aggregate.
 #[derive(Clone, Debug)]
@@ -253,69 +213,6 @@ impl Aggregate {
         let holds = self.ports.iter().filter_map(|port| port.damper.until(self.config.hold_down));
         let rounds = self.rounds.and_then(|rounds| rounds.deadline());
         watches.chain(graces).chain(holds).chain(rounds).chain(self.driver.deadline()).min()
-    }
-
-    /// The state, for people. Before every member was reported no port is active.
-    #[must_use]
-    pub fn status(&self) -> AggregateStatus {
-        let mut ports: Vec<_> = self.ports.iter().map(|port| self.port_status(port)).collect();
-        ports.sort_by_key(|port| port.id);
-        AggregateStatus {
-            carrier: self.carrier.unwrap_or(false),
-            active: self.active_port().filter(|_| !self.config.mode.shares()).map(|port| port.id),
-            designated: self.designated().map(|port| port.id),
-            ports,
-            ..AggregateStatus::default()
-        }
-    }
-
-    /// Whether the aggregate should have carrier; `None` until all ports were reported.
-    #[must_use]
-    pub fn carrier(&self) -> Option<bool> {
-        self.carrier
-    }
-
-    /// The table that was published last; empty before the first.
-    #[must_use]
-    pub fn table(&self) -> Ports {
-        self.published
-    }
-
-    /// What the next controller should know.
-    #[must_use]
-    pub fn memory(&self) -> Memory {
-        Memory {
-            active: self.active,
-            link_failures: self.ports.iter().map(|port| (port.id, port.link_failures)).collect(),
-            by_hand: self.by_hand,
-            mtu: self.mtu.agreed(),
-            flags: self.ports.iter().map(|port| (port.id, port.left_flags())).collect(),
-            unwell: self.ports.iter().filter(|port| !self.is_well(port)).map(|port| port.id).collect(),
-            held: self.ports.iter().filter_map(|port| Some((port.id, port.damper.hold()?))).collect(),
-            changes: LastChanges::default(),
-        }
-    }
-
-    /// Settings of ports that are not what the aggregate needs, and that are not asked for any more at present, in
-    /// words.
-    #[must_use]
-    pub fn unfulfilled(&self) -> Vec<String> {
-        self.ports.iter().flat_map(|port| port.unfulfilled(self.now)).collect()
-    }
-
-    fn port_status(&self, port: &Port) -> PortStatus {
-        PortStatus {
-            id: port.id,
-            name: port.config.name.clone(),
-            link: port.raw_up(),
-            usable: port.usable,
-            state: self.state_of(port),
-            link_failures: port.link_failures,
-            why: self.why(port),
-            held: self.held_status(port),
-            changed_ms: None,
-            watches: self.watch_statuses(port),
-        }
     }
 
     /// The port on which groups are accepted, where several receive them.

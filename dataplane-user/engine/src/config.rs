@@ -1,17 +1,18 @@
 //! What the owner wishes an aggregate to be.
 
+mod lacp;
 mod mode;
 mod wiring;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bond::LacpConfig,
     hold_down::HoldDown,
     vlan::VlanConfig,
     watches::{WatchPolicy, Watches},
 };
 
+pub use lacp::{AdSelect, LacpConfig, LacpRate};
 pub use mode::{HashConfig, Mode, Partner, TableKind};
 pub use wiring::{Device, Hook, Wiring, Xdp, XdpMode};
 

@@ -1,17 +1,21 @@
 //! Attach: from ports with addresses of their own to an aggregate that has them.
 
-use std::net::Ipv6Addr;
-
-use aggctl_common::{IfIndex, PortId};
+use aggctl_common::PortId;
 
 use crate::{
     bond::NoBond,
     config::{Addresses, AggregateConfig, Device, Hook, Wiring},
-    host::{Address, DISABLE_IPV6, GEN_NONE, Host, Link},
+    host::{DISABLE_IPV6, Host, Link},
     names,
     plan::{
         Change, LinkStep, OneWayStep, OtherAggregates, PairSettings, ProgramStep, Refusal, Setting, Step, Subject,
-        Warning, candidate, join::Joining, made, over, port::PlannedPort, port_settings, validate, wiring,
+        Warning, candidate,
+        join::Joining,
+        made, over,
+        port::PlannedPort,
+        port_settings,
+        source::{generate_addresses, inherit, moves_link_local, source},
+        validate, wiring,
     },
     record::{JournalEntry, Record},
 };
@@ -56,7 +60,7 @@ fn planned(host: &Host, config: &AggregateConfig, taken: &OtherAggregates) -> Re
         }
         ports.push(port);
     }
-    check_multipath(&ports)?;
+    candidate::check_multipath(&ports)?;
     if let Some(port) = ports.iter().find(|port| port.carries() && port.link.has_link()) {
         let links = ports.iter().filter(|port| port.link.has_link()).count();
         candidate::check_reachable(config, port, links)?;
@@ -111,30 +115,6 @@ fn resolve(host: &Host, hook: Hook) -> Result<Hook, Refusal> {
         (Hook::Tcx, false) => Err(Refusal::NoTcx),
         (Hook::Auto, false) | (Hook::Clsact, _) => Ok(Hook::Clsact),
     }
-}
-
-/// A route is described once, with one interface to replace: two of its ways cannot both be moved.
-pub(super) fn check_multipath(ports: &[PlannedPort<'_>]) -> Result<(), Refusal> {
-    let is_ours = |link: &IfIndex| ports.iter().any(|port| port.link.index == *link);
-    let routes = ports.iter().flat_map(|port| &port.layer3.routes);
-    for route in routes.filter(|route| route.nexthop.is_none()) {
-        if route.links.iter().filter(|link| is_ours(link)).count() > 1 {
-            let destination =
-                route.destination.map_or_else(|| "default".to_owned(), |d| format!("{d}/{}", route.prefix_len));
-            return Err(Refusal::MultipathOverPorts { route: destination });
-        }
-    }
-    Ok(())
-}
-
-/// The port whose MAC, MTU and settings the aggregate gets: the first that has addresses, else the first that has
-/// routes, else the first.
-pub(super) fn source<'p, 'h>(ports: &'p [PlannedPort<'h>]) -> Result<&'p PlannedPort<'h>, Refusal> {
-    let addressed = ports.iter().find(|port| port.has_addresses());
-    addressed
-        .or_else(|| ports.iter().find(|port| port.carries()))
-        .or_else(|| ports.first())
-        .ok_or_else(|| Refusal::NoPort { name: String::new() })
 }
 
 /// An attach that was found possible.
@@ -243,30 +223,4 @@ impl AttachPlan<'_> {
         }
         warnings
     }
-}
-
-/// Gives a new device the settings of the port whose place it takes.
-pub(super) fn inherit(source: &Link) -> impl Iterator<Item = Step> {
-    // What a new interface had does not matter: undoing the attach removes it.
-    let values = Some(source.sysctls.clone()).filter(|values| !values.is_empty());
-    let sysctls = values.map(|values| OneWayStep::Sysctls { link: Subject::Aggregate, values }.into());
-    // The kernel takes one only where router advertisements are received, which the sysctls say.
-    let token = source.token.map(|token| Setting::Token(Change { from: Ipv6Addr::UNSPECIFIED, to: token }));
-    sysctls.into_iter().chain(token.map(|token| token.of(Subject::Aggregate)))
-}
-
-/// Lets the aggregate make its own IPv6 addresses as the port did; not before link-local ones that move are there.
-pub(super) fn generate_addresses(source: &Link) -> Option<Step> {
-    let mode = Change::between(GEN_NONE, source.addr_gen_mode?)?;
-    Some(Setting::AddrGenMode(mode).of(Subject::Aggregate))
-}
-
-/// Whether link-local addresses are among what moves.
-pub(super) fn moves_link_local(ports: &[PlannedPort<'_>]) -> bool {
-    ports.iter().any(|port| port.carries() && port.layer3.addresses.iter().any(is_link_local))
-}
-
-/// Whether the address is an IPv6 link-local one.
-fn is_link_local(address: &Address) -> bool {
-    matches!(address.local, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

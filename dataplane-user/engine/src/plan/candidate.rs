@@ -104,3 +104,17 @@ pub(super) fn check_reachable(config: &AggregateConfig, port: &PlannedPort<'_>, 
         min_ports: config.min_ports,
     })
 }
+
+/// A route is described once, with one interface to replace: two of its ways cannot both be moved.
+pub(super) fn check_multipath(ports: &[PlannedPort<'_>]) -> Result<(), Refusal> {
+    let is_ours = |link: &IfIndex| ports.iter().any(|port| port.link.index == *link);
+    let routes = ports.iter().flat_map(|port| &port.layer3.routes);
+    for route in routes.filter(|route| route.nexthop.is_none()) {
+        if route.links.iter().filter(|link| is_ours(link)).count() > 1 {
+            let destination =
+                route.destination.map_or_else(|| "default".to_owned(), |d| format!("{d}/{}", route.prefix_len));
+            return Err(Refusal::MultipathOverPorts { route: destination });
+        }
+    }
+    Ok(())
+}

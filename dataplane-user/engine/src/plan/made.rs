@@ -12,12 +12,13 @@ use crate::{
     host::{Host, Link},
     plan::{
         Awaited, Change, LinkStep, OneWayStep, OtherAggregates, ProgramStep, Refusal, Setting, Step, Subject, Warning,
-        attach::{check_multipath, generate_addresses, inherit, moves_link_local, source},
         candidate,
-        detach::Recipient,
         join::Joining,
         port::PlannedPort,
-        port_settings, wiring,
+        port_settings,
+        shares::Recipient,
+        source::{generate_addresses, inherit, moves_link_local, source},
+        wiring,
     },
     record::{JournalEntry, Record},
 };
@@ -51,7 +52,7 @@ pub(super) fn attach(
         }
         ports.push(port);
     }
-    check_multipath(&ports)?;
+    candidate::check_multipath(&ports)?;
     let source = source(&ports)?;
     ports.iter().try_for_each(|port| candidate::check_mtu(port.link, source.link))?;
     let plan = MakingPlan { host, config, hook, ports: &ports, source };

@@ -22,7 +22,8 @@ mod port_settings;
 mod refusal;
 mod repair;
 mod set;
-
+mod shares;
+mod source;
 pub mod step;
 mod validate;
 mod warning;

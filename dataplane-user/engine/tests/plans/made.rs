@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use aggctl_common::IfIndex;
 use aggctl_engine::{
-    bond::{LacpConfig, LacpRate, NoBond},
-    config::{AggregateConfig, Mode, Wiring, Xdp},
+    bond::NoBond,
+    config::{AggregateConfig, LacpConfig, LacpRate, Mode, Wiring, Xdp},
     driver::{DriverMode, TLS_OFFLOAD},
     host::{Address, EthtoolFeature, Route},
     plan::{

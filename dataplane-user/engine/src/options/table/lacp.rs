@@ -2,8 +2,7 @@
 
 use super::OptionRow;
 use crate::{
-    bond::{AdSelect, LacpRate},
-    config::AggregateConfig,
+    config::{AdSelect, AggregateConfig, LacpRate},
     options::{
         Live, ShowPart, Shown, Unit,
         kinds::{Choice, NamedValue, Number, field},

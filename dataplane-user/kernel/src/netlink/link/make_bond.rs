@@ -2,7 +2,8 @@
 
 use aggctl_common::{IfIndex, Mac, hash::Policy};
 use aggctl_engine::{
-    bond::{AdSelect, BondSettings, LacpConfig, LacpRate},
+    bond::BondSettings,
+    config::{AdSelect, LacpConfig, LacpRate},
     driver::DriverMode,
 };
 use rustix::io::Errno;
