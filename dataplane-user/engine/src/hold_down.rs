@@ -19,8 +19,8 @@ pub enum HoldDown {
     By(FlapRule),
 }
 
-/// When a port changes too often, and for how long it is held down then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When a port changes too often, and for how long it is held down then. The default is no rule: all must be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlapRule {
     /// So many changes are too many. At least 2.
     pub changes: u8,

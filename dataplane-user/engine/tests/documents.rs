@@ -8,6 +8,7 @@ use std::{env, fs, path::Path};
 use aggctl_engine::{
     config::{AggregateConfig, PortConfig},
     doctor::{FindingKind, KINDS},
+    hold_down::FlapRule,
     options::{GROUPS, HasOptions, Live, LiveRequests, OptionGroup, OptionRow, find},
     watches::{WatchConfig, WatchKind},
 };
@@ -19,8 +20,17 @@ type Table = (&'static str, fn() -> String);
 const PAGES: &[(&str, &[Table])] = &[
     ("command-line.md", &[("options", options), ("ports", ports), ("orders", orders), ("names", names)]),
     ("doctor.md", &[("findings", findings)]),
-    ("watches.md", &[("settings", watches)]),
-    ("json.md", &[("options", json::<AggregateConfig>), ("ports", json::<PortConfig>)]),
+    ("active-backup.md", &[("hold-down", nested::<FlapRule>)]),
+    ("watches.md", &[("settings", nested::<WatchConfig>)]),
+    (
+        "json.md",
+        &[
+            ("options", json::<AggregateConfig>),
+            ("ports", json::<PortConfig>),
+            ("watch settings", json::<WatchConfig>),
+            ("hold-down settings", json::<FlapRule>),
+        ],
+    ),
 ];
 
 #[test]
@@ -63,14 +73,19 @@ fn ports() -> String {
     head.to_owned() + &PortConfig::rows().filter(|row| row.is_built()).map(setting).collect::<String>()
 }
 
-fn watches() -> String {
-    let line = |row: &OptionRow<WatchConfig>| {
-        let default = row.kind.text(&WatchConfig::default());
-        let default = if default.is_empty() { default } else { format!("`{default}`") };
+/// Settings within the value of an option.
+fn nested<C: HasOptions>() -> String {
+    let line = |row: &OptionRow<C>| {
+        let default = row.kind.text(&C::default());
+        let default = match default.as_str() {
+            _ if C::REQUIRED => "must be given".to_owned(),
+            "" => default,
+            _ => format!("`{default}`"),
+        };
         let syntax = escaped(&format!("{}={}", row.name, row.kind.metavar()));
         format!("| `{syntax}` | {} | {} | {default} | {} |\n", escaped(row.help), row.kind.range(), other_names(row))
     };
-    let lines: String = WatchConfig::rows().map(line).collect();
+    let lines: String = C::rows().map(line).collect();
     format!("| setting | what it is | values | default | other names |\n| --- | --- | --- | --- | --- |\n{lines}")
 }
 
@@ -176,7 +191,13 @@ fn names() -> String {
 }
 
 fn json<C: HasOptions>() -> String {
-    let line = |row: &OptionRow<C>| format!("| `{}` | {} | {} |\n", row.json, row.kind.json_type(), escaped(row.help));
+    let line = |row: &OptionRow<C>| {
+        let own = format!("| `{}` | {} | {} |\n", row.json, row.kind.json_type(), escaped(row.help));
+        let nested = row.kind.nested_json_type().map(|kind| {
+            format!("| `{0}_settings` | {kind} | The same, by [its settings](#settings-within-options) |\n", row.json)
+        });
+        own + &nested.unwrap_or_default()
+    };
     let lines: String = C::rows().filter(|row| !row.json.is_empty()).map(line).collect();
     format!("| field | type | meaning |\n| --- | --- | --- |\n{lines}")
 }

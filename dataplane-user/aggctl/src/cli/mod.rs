@@ -29,6 +29,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Join ports into an aggregate; their addresses and routes move to it
+    #[command(after_help = syntax::nested())]
     Attach(Box<AttachArguments>),
     /// Undo an attach: addresses, routes and settings go back to the ports
     Detach {

@@ -190,10 +190,10 @@ pub fn check<C: HasOptions>(config: &C) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The options, for programs.
+/// The options, for programs. Beside one whose value is made of settings stand those, in `…_settings`.
 pub fn json<C: HasOptions>(config: &C) -> Map<String, Value> {
     let mut object = Map::new();
-    for row in C::rows().filter(|row| !row.json.is_empty()) {
+    for row in C::rows().filter(|row| !row.json.is_empty() && config.has(row)) {
         let (place, key) = match row.json.split_once('.') {
             None => (&mut object, row.json),
             Some((level, key)) => match object.entry(level).or_insert_with(|| Map::new().into()) {
@@ -202,6 +202,7 @@ pub fn json<C: HasOptions>(config: &C) -> Map<String, Value> {
             },
         };
         place.insert(key.to_owned(), row.kind.json(config));
+        place.extend(row.kind.nested_json(config).map(|settings| (format!("{key}_settings"), settings)));
     }
     object
 }

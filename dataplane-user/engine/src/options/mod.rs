@@ -8,8 +8,9 @@
 //! for, and a test.
 //!
 //! - A [`OptionGroup`] is a way to write several options at once: `--watch link,poll=5` is `poll=5`.
-//! - What there are several of has rows of its own: `Row<PortConfig>` are the settings of a port, of which each
+//! - What there are several of has rows of its own: `OptionRow<PortConfig>` are the settings of a port, of which each
 //!   `--port IF,KEY=VALUE,…` makes one.
+//! - A value that is made of settings (a watch, flap damping) has rows for them, too: `OptionRow<WatchConfig>`.
 
 mod difference;
 mod error;
@@ -17,6 +18,7 @@ mod given;
 mod group;
 mod hold_down_text;
 mod kinds;
+mod nested;
 mod row;
 mod table;
 mod text;
@@ -28,6 +30,7 @@ pub use error::Invalid;
 pub use given::{Assignment, GivenOptions, GivenPort, apply, check, json, shown};
 pub use group::{Head, OptionGroup};
 pub use kinds::ValueKind;
+pub use nested::syntax as nested_syntax;
 pub use row::{HasOptions, Live, OptionRow, ShowPart, Shown, find};
 pub use table::{ActivePort, GROUPS, LiveRequests};
 pub use text::{same, shorten, shorten_to};

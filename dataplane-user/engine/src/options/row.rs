@@ -80,9 +80,16 @@ impl<C> OptionRow<C> {
 pub trait HasOptions: Clone + Default + 'static {
     /// What one of them is called.
     const OPTION: &'static str;
+    /// Whether each must be given: there is no default.
+    const REQUIRED: bool = false;
 
     /// Their rows.
     fn rows() -> impl Iterator<Item = &'static OptionRow<Self>>;
+
+    /// Whether this one has that option.
+    fn has(&self, _: &OptionRow<Self>) -> bool {
+        true
+    }
 }
 
 /// The row that has this name.

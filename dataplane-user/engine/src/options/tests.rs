@@ -7,7 +7,9 @@ use serde_json::json;
 use super::*;
 use crate::{
     config::{AggregateConfig, LinkWatch, Mode, Partner, PortConfig},
+    hold_down::{FlapRule, HoldDown},
     settings::Settings,
+    watches::{WatchConfig, WatchKind},
 };
 
 /// A value that no option takes.
@@ -309,19 +311,66 @@ fn a_port_may_have_watches_of_its_own() {
     assert_eq!(config.watches_of(&other).to_string(), "traffic");
 }
 
-#[test]
-fn settings_of_watches_have_names_and_words_of_their_own() {
-    expect_unique_names::<crate::watches::WatchConfig>(BTreeSet::new());
-    for row in crate::watches::WatchConfig::rows() {
-        let kinds = crate::watches::WatchKind::ALL.iter();
-        assert!(kinds.clone().any(|(kind, _)| kind.settings().contains(&row.name)), "{} belongs to a kind", row.name);
-        assert_eq!(row.page, "watches.md");
+/// Settings within an option: each has a name, a place in JSON, a page, and values that are read back.
+fn expect_settings<C: HasOptions + PartialEq + std::fmt::Debug>() {
+    expect_unique_names::<C>(BTreeSet::new());
+    let places: BTreeSet<_> = C::rows().map(|row| row.json).collect();
+    assert!(places.len() == C::rows().count() && !places.contains(""), "{places:?}");
+    for row in C::rows() {
+        assert!(!row.page.is_empty() && !row.help.is_empty(), "{}", row.name);
         for sample in row.kind.samples() {
-            let mut watch = crate::watches::WatchConfig::default();
-            row.kind.set(&mut watch, &sample).unwrap();
-            let mut again = crate::watches::WatchConfig::default();
-            row.kind.set(&mut again, &row.kind.text(&watch)).unwrap();
-            assert_eq!(watch, again, "{}={sample}", row.name);
+            let mut config = C::default();
+            row.kind.set(&mut config, &sample).unwrap();
+            let mut again = C::default();
+            row.kind.texts(&config).iter().for_each(|text| row.kind.set(&mut again, text).unwrap());
+            assert_eq!(config, again, "{}={sample}", row.name);
         }
     }
+}
+
+#[test]
+fn settings_within_options_are_rows_like_the_options() {
+    expect_settings::<WatchConfig>();
+    expect_settings::<FlapRule>();
+    for row in WatchConfig::rows() {
+        let kinds = WatchKind::ALL.iter();
+        assert!(kinds.clone().any(|(kind, _)| kind.settings().contains(&row.name)), "{} belongs to a kind", row.name);
+    }
+}
+
+#[test]
+fn json_has_settings_within_options_each_by_itself() {
+    let said = ["hold-down=changes=3,window=1min,for=60", "watches=link+arp=192.0.2.1,interval=1s,vlan=7"];
+    let object = json(&after(&said).unwrap());
+    assert_eq!(object["hold_down"], "changes=3,window=60,for=60");
+    assert_eq!(object["hold_down_settings"], json!({"changes": 3, "window_s": 60, "for_s": 60}));
+    assert_eq!(object["watches_settings"][0], json!({"watch": "link"}));
+    let arp = json!({
+        "watch": "arp", "targets": ["192.0.2.1"], "need": "any", "interval_ms": 1_000, "missed_max": 3,
+        "init_wait_ms": 0, "source": null, "vlan": 7, "validate": "all",
+    });
+    assert_eq!(object["watches_settings"][1], arp);
+    let object = json(&AggregateConfig::default());
+    assert_eq!(object["hold_down_settings"], json!(null));
+    let port = json(&PortConfig { watches: Some("traffic,idle=5s".parse().unwrap()), ..PortConfig::new("eth0") });
+    assert_eq!(port["watch_settings"], json!([{"watch": "traffic", "idle_ms": 5_000}]));
+    assert_eq!(json(&PortConfig::new("eth0"))["watch_settings"], json!(null));
+}
+
+#[test]
+fn flap_damping_is_off_or_all_of_its_rule() {
+    for (text, part) in [
+        ("hold-down=", "off|changes=N,window=S,for=S"),
+        ("hold-down=on", "none of off, changes=N,window=S,for=S"),
+        ("hold-down=changes=3,window=10", "for of changes=N,window=S,for=S"),
+        ("hold-down=changes=1,window=10,for=60", "changes=1: '1' is out of range (2 to 255)"),
+        ("hold-down=changes=3,window=2h,for=60", "unknown unit (s, min)"),
+        ("hold-down=changes=3,window=3601,for=60", "1 to 3600 s"),
+        ("hold-down=changes=3,changes=3,window=10,for=60", "changes is given twice"),
+        ("hold-down=changes=3,window=10,for=60,bogus=1", "'bogus' is none of off"),
+    ] {
+        assert!(complaint(text).contains(part), "{}", complaint(text));
+    }
+    let config = after(&["hold_down=window=1min,for=2min,changes=3"]).unwrap();
+    assert_eq!(config.hold_down, HoldDown::By(FlapRule { changes: 3, window_s: 60, for_s: 120 }));
 }

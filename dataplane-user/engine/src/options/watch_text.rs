@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use super::{HasOptions, Invalid, find, same, text::quote};
+use super::{Invalid, nested, same, text::quote};
 use crate::watches::{MAX_WATCHES, WatchConfig, WatchKind, Watches};
 
 /// What is between two watches.
@@ -70,7 +70,6 @@ impl FromStr for WatchConfig {
         let (name, value) = head.split_once('=').map_or((head, None), |(name, value)| (name, Some(value)));
         let kind = WatchKind::called(name).ok_or_else(|| unknown_head(head))?;
         let mut watch = Self::new(kind);
-        let mut said: Vec<&'static str> = Vec::new();
         let targets = value.into_iter().map(|target| ("target", target));
         if value.is_some() && !kind.asks() {
             return Err(Invalid::NoValue { typed: quote(name) });
@@ -80,15 +79,7 @@ impl FromStr for WatchConfig {
             None if part.parse::<IpAddr>().is_ok() => ("target", part),
             None => (part, ""),
         });
-        for (key, value) in targets.chain(settings) {
-            let row = find::<Self>(key).filter(|row| kind.settings().contains(&row.name));
-            let row = row.ok_or_else(|| unknown_key(kind, key))?;
-            if row.name != "target" && said.contains(&row.name) {
-                return Err(Invalid::Twice { key: row.name });
-            }
-            row.kind.set(&mut watch, value).map_err(|why| why.of(key, value))?;
-            said.push(row.name);
-        }
+        nested::read(&mut watch, targets.chain(settings), |key| unknown_key(kind, key))?;
         if kind.asks() && watch.targets.is_empty() {
             return Err(Invalid::Missing { expected: format!("{name} needs whom to ask: {name},target=IP") });
         }
@@ -106,16 +97,7 @@ impl fmt::Display for WatchConfig {
     /// The kind, its targets, and what is not as it is by default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.name())?;
-        self.targets.iter().try_for_each(|target| write!(f, ",target={target}"))?;
-        let usual = Self::new(self.kind);
-        let rows = Self::rows().filter(|row| row.name != "target" && self.kind.settings().contains(&row.name));
-        for row in rows {
-            let text = row.kind.text(self);
-            if text != row.kind.text(&usual) {
-                write!(f, ",{}={text}", row.name)?;
-            }
-        }
-        Ok(())
+        nested::texts(self, &Self::new(self.kind)).iter().try_for_each(|setting| write!(f, ",{setting}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! How values are read and shown.
 
 mod choice;
+mod flap_damping;
 mod name;
 mod number;
 mod optional;
@@ -13,6 +14,7 @@ mod watch_list;
 use std::fmt;
 
 pub use choice::{Choice, NamedValue};
+pub use flap_damping::FlapDamping;
 pub use name::Name;
 pub use number::{Number, Only};
 pub use optional::Optional;
@@ -37,6 +39,11 @@ pub trait ValueKind<C>: fmt::Debug + Sync {
     /// The present value, so that [`ValueKind::set`] understands it.
     fn text(&self, config: &C) -> String;
 
+    /// The same where each value that is set is one more: all of them.
+    fn texts(&self, config: &C) -> Vec<String> {
+        vec![self.text(config)]
+    }
+
     /// The present value, for people.
     fn words(&self, config: &C) -> String {
         self.text(config)
@@ -50,6 +57,16 @@ pub trait ValueKind<C>: fmt::Debug + Sync {
     /// The type of [`ValueKind::json`].
     fn json_type(&self) -> &'static str {
         "string"
+    }
+
+    /// The settings that the value is made of, for programs; `None`: it is made of none.
+    fn nested_json(&self, _: &C) -> Option<Value> {
+        None
+    }
+
+    /// The type of [`ValueKind::nested_json`], if the value is made of settings.
+    fn nested_json_type(&self) -> Option<&'static str> {
+        None
     }
 
     /// A word in capitals that stands for the value, or the value itself if there is but one.
@@ -71,6 +88,11 @@ pub trait ValueKind<C>: fmt::Debug + Sync {
     /// What the option's name means without a value, and with a `no` before it.
     fn bare(&self) -> Option<[&'static str; 2]> {
         None
+    }
+
+    /// Whether it may be said several times: each value is one more.
+    fn is_repeatable(&self) -> bool {
+        false
     }
 
     /// What is put between two values that were said, where several are one list.

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{FieldAccess, Invalid, ValueKind};
@@ -17,13 +18,15 @@ pub struct Optional<C: 'static, T: 'static> {
     pub field: FieldAccess<C, Option<T>>,
     /// Its syntax.
     pub syntax: &'static str,
+    /// The type of its JSON, where it is not null: `string` or `number`.
+    pub json_type: &'static str,
     /// Values that are worth a try.
     pub samples: &'static [&'static str],
 }
 
 impl<C: fmt::Debug, T> ValueKind<C> for Optional<C, T>
 where
-    T: FromStr + fmt::Display + fmt::Debug,
+    T: FromStr + fmt::Display + fmt::Debug + Serialize,
 {
     fn set(&self, config: &mut C, text: &str) -> Result<(), Invalid> {
         let value = match text {
@@ -40,11 +43,11 @@ where
     }
 
     fn json(&self, config: &C) -> Value {
-        (self.field.get)(config).map(|value| value.to_string()).into()
+        serde_json::to_value((self.field.get)(config)).unwrap_or_default()
     }
 
     fn json_type(&self) -> &'static str {
-        "string or null"
+        if self.json_type == "number" { "number or null" } else { "string or null" }
     }
 
     fn metavar(&self) -> String {

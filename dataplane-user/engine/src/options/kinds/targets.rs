@@ -35,11 +35,15 @@ impl ValueKind<WatchConfig> for Targets {
     }
 
     fn text(&self, config: &WatchConfig) -> String {
-        config.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        self.texts(config).join(" ")
+    }
+
+    fn texts(&self, config: &WatchConfig) -> Vec<String> {
+        config.targets.iter().map(ToString::to_string).collect()
     }
 
     fn json(&self, config: &WatchConfig) -> Value {
-        config.targets.iter().map(ToString::to_string).collect()
+        self.texts(config).into()
     }
 
     fn json_type(&self) -> &'static str {
@@ -48,6 +52,10 @@ impl ValueKind<WatchConfig> for Targets {
 
     fn metavar(&self) -> String {
         "IP".to_owned()
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
     }
 
     fn samples(&self) -> Vec<String> {

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::{FieldAccess, Invalid, ValueKind};
-use crate::{options::watch_text::BETWEEN, watches::Watches};
+use crate::{
+    options::{given::json, watch_text::BETWEEN},
+    watches::{WatchConfig, Watches},
+};
 
 /// The word for the aggregate's.
 const INHERITED: &str = "default";
@@ -30,6 +35,14 @@ impl<C: fmt::Debug> ValueKind<C> for WatchList<C> {
 
     fn text(&self, config: &C) -> String {
         (self.field.get)(config).to_string()
+    }
+
+    fn nested_json(&self, config: &C) -> Option<Value> {
+        Some(each(&(self.field.get)(config)))
+    }
+
+    fn nested_json_type(&self) -> Option<&'static str> {
+        Some("array of objects")
     }
 
     fn metavar(&self) -> String {
@@ -64,6 +77,14 @@ impl<C: fmt::Debug> ValueKind<C> for OwnWatches<C> {
             .map_or_else(|| INHERITED.to_owned(), |watches: Watches| watches.to_string().replace(',', "/"))
     }
 
+    fn nested_json(&self, config: &C) -> Option<Value> {
+        Some((self.field.get)(config).as_ref().map_or(Value::Null, each))
+    }
+
+    fn nested_json_type(&self) -> Option<&'static str> {
+        Some("array of objects or null")
+    }
+
     fn metavar(&self) -> String {
         format!("WATCH[+WATCH]…|{INHERITED}")
     }
@@ -71,4 +92,14 @@ impl<C: fmt::Debug> ValueKind<C> for OwnWatches<C> {
     fn samples(&self) -> Vec<String> {
         ["default", "link", "link+arp/target=192.0.2.1/interval=1s"].map(str::to_owned).to_vec()
     }
+}
+
+/// The kind and the settings of each watch.
+fn each(watches: &Watches) -> Value {
+    let object = |watch: &WatchConfig| {
+        let mut object = json(watch);
+        object.insert("watch".to_owned(), watch.kind.name().into());
+        Value::from(object)
+    };
+    watches.all().iter().map(object).collect()
 }

@@ -8,7 +8,7 @@ use crate::{
     hold_down::HoldDown,
     options::{
         Live, ShowPart, Shown, Unit,
-        kinds::{Choice, Name, NamedValue, Number, Parsed, WatchList, field},
+        kinds::{Choice, FlapDamping, Name, NamedValue, Number, WatchList, field},
     },
     watches::{WatchPolicy, Watches},
 };
@@ -114,11 +114,7 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
         aliases: &[],
         help: "Flap damping: a port whose link, or verdict of its watches, changed so many times in the window is not \
                taken for so long, unless no other port has a link",
-        kind: &Parsed::<_, HoldDown> {
-            field: field!(AggregateConfig.hold_down),
-            syntax: "off|changes=N,window=S,for=S",
-            samples: &["off", "changes=2,window=1,for=1", "changes=255,window=3600,for=86400"],
-        },
+        kind: &FlapDamping { field: field!(AggregateConfig.hold_down) },
         live: Live::Controller,
         json: "hold_down",
         shown: Shown::In(ShowPart::Settings, |config| config.hold_down != HoldDown::Off),

@@ -2,6 +2,7 @@
 
 mod carrier;
 mod device;
+mod flapping;
 mod lacp;
 mod ports;
 mod spreading;
@@ -11,6 +12,7 @@ mod watching;
 use super::{HasOptions, Head, OptionGroup, OptionRow};
 use crate::{
     config::{AggregateConfig, PortConfig},
+    hold_down::FlapRule,
     watches::WatchConfig,
 };
 pub use ports::{ActivePort, LiveRequests};
@@ -44,6 +46,19 @@ impl HasOptions for WatchConfig {
 
     fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
         watching::ROWS.iter()
+    }
+
+    fn has(&self, row: &OptionRow<Self>) -> bool {
+        self.kind.settings().contains(&row.name)
+    }
+}
+
+impl HasOptions for FlapRule {
+    const OPTION: &'static str = "setting of flap damping";
+    const REQUIRED: bool = true;
+
+    fn rows() -> impl Iterator<Item = &'static OptionRow<Self>> {
+        flapping::ROWS.iter()
     }
 }
 
