@@ -192,6 +192,7 @@ fn lacp_is_agreed_on_before_the_host_moves() {
         ping.wait_for_answer(SOON);
     });
     println!("made: {stats:?}");
+    assert!(stats.lost <= lossy(LOST), "{stats:?}");
     let show = wait_for_ports(&near);
     assert_eq!((&show.0["mode"], &show.0["driver"]["mode"]), (&"lacp".into(), &"802.3ad".into()));
     let driver = near.link("agg0")["linkinfo"]["info_data"].clone();

@@ -13,6 +13,7 @@
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
 //! - [`hold_down`]: ports whose links change too often.
 //! - [`identity`]: who a port is, apart from the index that its interface has at the moment.
+//! - [`lacp`]: what a port says to a partner that speaks LACP before it becomes a member of a bond.
 //! - [`ledger`]: what was found wrong, when to repair it, and when to repair it less often.
 //! - [`plan`]: from a picture of the host ([`host::Host`]) and a wish to an ordered list of [`plan::Step`]s, each with
 //!   its inverse. attach, detach, adding and removing a port are such lists, and the journal is one too.
@@ -34,6 +35,7 @@ pub mod foreign;
 pub mod hold_down;
 pub mod host;
 pub mod identity;
+pub mod lacp;
 pub mod ledger;
 pub mod membership;
 pub mod names;

@@ -9,6 +9,7 @@
 //! - [`watch`] reports changes of interfaces, [`probe`] and [`conflicts`] say beforehand what is missing or in
 //!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
 //! - [`probing`] asks neighbours by the ports, and reads counters, for watches beyond the link.
+//! - [`lacp`] speaks LACP by a port for as long as it moves into a bond.
 //! - [`early`] says what ports have of XDP, [`vitals`] what `doctor` looks at and nobody else.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
 //!
@@ -24,6 +25,7 @@ pub mod ethtool;
 pub mod execute;
 pub mod foreign;
 pub mod gather;
+pub mod lacp;
 pub mod left;
 pub mod managers;
 pub mod memberships;

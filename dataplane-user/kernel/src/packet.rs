@@ -1,4 +1,4 @@
-//! Sends raw frames out of an interface.
+//! Raw frames: what sends them out of an interface, and the socket for that and for receiving them.
 #![allow(unsafe_code, reason = "no safe wrapper knows the address of a packet socket")]
 
 use std::{
@@ -12,6 +12,8 @@ use rustix::{
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, socket_with},
 };
+
+pub(crate) mod socket;
 
 use crate::error::{CallFailure, KernelError};
 

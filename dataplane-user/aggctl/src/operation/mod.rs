@@ -35,6 +35,7 @@ pub fn executor(store: &Store, record: &Record) -> Result<Executor, Failure> {
         aggregate: interface.map_or_else(|| store.name().to_owned(), |link| link.name),
         peer: record.peer.clone(),
         listener: None,
+        speaker: None,
     })
 }
 

@@ -137,6 +137,9 @@ impl<'a> MakingPlan<'a> {
             steps.extend(port.strip(self.host));
             steps.extend(enter(port));
         }
+        let speaks = self.carrier().filter(|_| self.config.lacp.on).map(PlannedPort::subject);
+        let (mac, system_priority) = (link.mac, self.config.lacp.system_priority);
+        steps.extend(speaks.clone().map(|link| OneWayStep::SpeakLacp { link, mac, system_priority }.into()));
         // Not before it has a member: the driver would wait for 8 s until it agrees with a partner.
         steps.push(Setting::Admin(Change::ON).of(Subject::Aggregate));
         let what = if self.config.lacp.on { Awaited::Partner } else { Awaited::Member };
@@ -147,6 +150,8 @@ impl<'a> MakingPlan<'a> {
             // The neighbours and the switch look for it there before the way by which it came is closed.
             let announced = port.has_addresses() && self.carrier().is_some();
             steps.extend(announced.then(|| OneWayStep::Announce { link: Subject::Aggregate }.into()));
+            let leaves = speaks.clone().filter(|link| *link == port.subject());
+            steps.extend(leaves.map(|link| OneWayStep::LeaveLacp { link }.into()));
             steps.extend(enter(port));
             steps.extend(port_settings::tighten(port.link).map(|setting| setting.of(port.subject())));
             let waits = port.link.has_link();

@@ -165,6 +165,26 @@ fn the_port_that_carries_goes_down_when_another_has_taken_over() {
 }
 
 #[test]
+fn the_port_that_carries_speaks_lacp_from_before_the_others_do_until_it_goes_down() {
+    let (world, config) = plain();
+    let attach = |on| {
+        let config = AggregateConfig { mode: Mode::Hash, lacp: LacpConfig { on, ..config.lacp }, ..config.clone() };
+        plan::attach(&world.host, &config, &OtherAggregates::default()).unwrap().0
+    };
+    let record = attach(true);
+    let port = |link: &Subject| matches!(link, Subject::Port { name, .. } if name == "eth0");
+    let speaks = |step: &Step| matches!(step, Step::OneWay(OneWayStep::SpeakLacp { link, mac, .. }) if port(link) && *mac == record.mac);
+    let leaves = |step: &Step| matches!(step, Step::OneWay(OneWayStep::LeaveLacp { link }) if port(link));
+    let up = |step: &Step| *step == Setting::Admin(Change::ON).of(Subject::Aggregate);
+    let agrees = |step: &Step| matches!(step, Step::OneWay(OneWayStep::Await { what: Awaited::Partner, .. }));
+    let moved = |step: &Step| matches!(step, Step::OneWay(OneWayStep::Announce { link: Subject::Aggregate }));
+    let places = [place(&record, speaks), place(&record, up), place(&record, agrees), place(&record, moved)];
+    let end = place(&record, leaves);
+    assert!(places.is_sorted() && places[3] < end && end < place(&record, |step| enters(step, "eth0")));
+    assert!(!steps(&attach(false)).into_iter().any(|step| speaks(step) || leaves(step)));
+}
+
+#[test]
 fn the_device_is_of_the_mode_that_is_like_ours() {
     let (world, config) = plain();
     let device = |mode, lacp| {

@@ -260,9 +260,9 @@ impl ModelHost {
                 let met = *what == Awaited::Link || members().any(Link::has_link);
                 assert!(met && self.host.links[&index].admin_up, "{what:?} does not come about");
             }
-            OneWayStep::Announce { link } => {
+            OneWayStep::SpeakLacp { link, .. } | OneWayStep::LeaveLacp { link } | OneWayStep::Announce { link } => {
                 if let Some(index) = self.resolve(link) {
-                    assert!(self.host.links[&index].carrier, "announced through a dead port");
+                    assert!(self.host.links[&index].carrier, "spoken through a dead port");
                 }
             }
         }

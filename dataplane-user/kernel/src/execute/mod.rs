@@ -19,6 +19,7 @@ pub use self::{error::ExecuteError, link::set_elsewhere};
 use crate::{
     dataplane::Dataplane,
     error::KernelError,
+    lacp::PortSpeaker,
     netlink::{Netlink, listener::ChangeListener},
     netns::PrivateNamespace,
 };
@@ -40,6 +41,8 @@ pub struct Executor {
     pub peer: String,
     /// Receives events of what others do meanwhile, once [`Executor::listen`] was called.
     pub listener: Option<ChangeListener>,
+    /// The port that speaks LACP while it is moved, if one does.
+    pub speaker: Option<PortSpeaker>,
 }
 
 /// An interface that a step is about, as it is now.

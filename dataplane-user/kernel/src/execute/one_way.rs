@@ -5,9 +5,10 @@ use aggctl_engine::{
     plan::{OneWayStep, Subject},
     vlan::VlanConfig,
 };
+use tracing::debug;
 
 use super::{ExecuteError, Executor, program::slot};
-use crate::{announce, packet::PacketSender, sysctl};
+use crate::{announce, lacp::PortSpeaker, packet::PacketSender, sysctl};
 
 impl Executor {
     /// Carries out a step that has no inverse.
@@ -18,6 +19,19 @@ impl Executor {
             })?),
             OneWayStep::Select { link } => self.select(link),
             OneWayStep::Await { link, what } => Ok(self.wait(link, *what)?),
+            OneWayStep::SpeakLacp { link, mac, system_priority } => {
+                let index = self.find(link)?.index;
+                // Without it the partner takes longer, and nothing fails.
+                self.speaker = PortSpeaker::begin(index, *mac, *system_priority).unwrap_or_else(|error| {
+                    debug!(%error, "a port cannot speak LACP");
+                    None
+                });
+                Ok(())
+            }
+            OneWayStep::LeaveLacp { .. } => {
+                self.speaker.take().into_iter().for_each(PortSpeaker::leave);
+                Ok(())
+            }
             OneWayStep::Announce { link } => {
                 let link = self.find(link)?;
                 // Through the interface itself: where a rule applies, the sending program does.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aggctl_common::IfIndex;
 use aggctl_engine::plan::{Awaited, Subject};
 
 use super::Executor;
@@ -29,6 +30,9 @@ impl Executor {
         };
         let until = Instant::now() + limit;
         loop {
+            if what == Awaited::Partner {
+                self.tell_key(index)?;
+            }
             let met = match what {
                 Awaited::Link => self.netlink.link(index)?.is_none_or(|link| link.has_link()),
                 Awaited::Member | Awaited::Partner => {
@@ -44,5 +48,14 @@ impl Executor {
             }
             thread::sleep(PAUSE);
         }
+    }
+
+    /// Has the port that speaks LACP say the key of the bond's members, so that the partner counts it among them.
+    fn tell_key(&mut self, bond: IfIndex) -> Result<(), KernelError> {
+        let Some(speaker) = &self.speaker else { return Ok(()) };
+        if let Some(key) = self.netlink.lacp_key(bond)? {
+            speaker.set_key(key);
+        }
+        Ok(())
     }
 }

@@ -2,21 +2,15 @@
 
 use aggctl_common::{IfIndex, Mac};
 use aggctl_engine::doctor::FramesOfInterest;
-use rustix::{
-    fd::OwnedFd,
-    net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socket_with},
-};
+use rustix::net::{RecvFlags, recv};
 
-use super::{
-    filter,
-    socket::{PACKET_IGNORE_OUTGOING, attach, bind, set_option},
-};
-use crate::error::KernelError;
+use super::filter;
+use crate::{error::KernelError, packet::socket::PacketSocket, packet_sockets::EVERY_PROTOCOL};
 
 /// A packet socket that receives the beginnings of some frames of a port, before any program but an XDP one sees them.
 /// What it has no room for it does not count, a few hundred frames.
 #[derive(Debug)]
-pub struct FrameSample(OwnedFd);
+pub struct FrameSample(PacketSocket);
 
 impl FrameSample {
     /// Begins to count, in the present network namespace, those to or from this MAC.
@@ -27,13 +21,10 @@ impl FrameSample {
     pub fn begin(index: IfIndex, frames: FramesOfInterest, mac: Mac) -> Result<Self, KernelError> {
         let refused =
             |call| move |error: std::io::Error| KernelError::refused(format!("interface {index}"), call, error);
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
-            .map_err(|errno| refused("open a packet socket")(errno.into()))?;
-        set_option(&socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, &1_i32)
-            .map_err(refused("leave out what is sent"))?;
-        attach(&socket, &filter::addressed(frames, mac)).map_err(refused("attach a filter to a packet socket"))?;
-        bind(&socket, index).map_err(refused("bind a packet socket"))?;
+        let socket = PacketSocket::open().map_err(refused("open a packet socket"))?;
+        socket.ignore_outgoing().map_err(refused("leave out what is sent"))?;
+        socket.filter(&filter::addressed(frames, mac)).map_err(refused("attach a filter to a packet socket"))?;
+        socket.bind(index, EVERY_PROTOCOL).map_err(refused("bind a packet socket"))?;
         Ok(Self(socket))
     }
 

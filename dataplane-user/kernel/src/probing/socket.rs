@@ -2,28 +2,24 @@
 #![allow(unsafe_code, reason = "no safe wrapper knows packet sockets")]
 #![allow(clippy::cast_possible_truncation, reason = "constants and sizes of C, which fit the fields made for them")]
 
-use std::{
-    io,
-    mem::{size_of, zeroed},
-    ptr,
-};
+use std::{io, mem::zeroed, ptr};
 
 use aggctl_common::{IfIndex, Mac};
 use rustix::{
-    fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with},
+    fd::{AsFd, AsRawFd, BorrowedFd},
+    net::{SendFlags, send},
 };
 use tracing::debug;
 
 use super::filter::{self, MOST_OCTETS};
-use crate::error::KernelError;
+use crate::{
+    error::KernelError,
+    packet::socket::{Membership, PacketSocket},
+    packet_sockets::EVERY_PROTOCOL,
+};
 
 /// `SOL_PACKET` option: deliver the VLAN tag beside a frame.
 const PACKET_AUXDATA: libc::c_int = 8;
-/// `SOL_PACKET` option: do not deliver what the host sends (Linux 4.20).
-pub(super) const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
-/// `PACKET_MR_UNICAST`: the interface receives frames to one more address while the socket is open.
-const PACKET_MR_UNICAST: u16 = 3;
 /// `TP_STATUS_VLAN_VALID`: there was a tag.
 const VLAN_VALID: u32 = 1 << 4;
 /// `TC_PRIO_CONTROL`: before what waits in a queue.
@@ -45,7 +41,7 @@ pub(super) struct Purpose {
 /// A socket that is bound to a port.
 #[derive(Debug)]
 pub(super) struct ProbeSocket {
-    socket: OwnedFd,
+    socket: PacketSocket,
     purpose: Purpose,
 }
 
@@ -73,26 +69,18 @@ impl ProbeSocket {
     pub fn open(purpose: Purpose) -> Result<Self, KernelError> {
         let subject = || format!("interface {}", purpose.index);
         let refused = |call| move |error: io::Error| KernelError::refused(subject(), call, error);
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // Without protocol it receives nothing before all else is set.
-        let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
-            .map_err(|errno| refused("open a packet socket")(errno.into()))?;
-        let set = |level, option, value: libc::c_int| set_option(&socket, level, option, &value);
+        let socket = PacketSocket::open().map_err(refused("open a packet socket"))?;
+        let set = |level, option, value: libc::c_int| socket.set(level, option, &value);
         set(libc::SOL_SOCKET, libc::SO_PRIORITY, CONTROL).map_err(refused("set priority of a packet socket"))?;
         set(libc::SOL_PACKET, PACKET_AUXDATA, 1).map_err(refused("ask a packet socket for tags"))?;
-        set(libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, 1).map_err(refused("leave out what is sent"))?;
+        socket.ignore_outgoing().map_err(refused("leave out what is sent"))?;
         let to: Vec<_> =
             if purpose.all { Vec::new() } else { purpose.also.iter().copied().chain([purpose.mac]).collect() };
-        attach(&socket, &filter::program(&to)).map_err(refused("attach a filter to a packet socket"))?;
-        bind(&socket, purpose.index).map_err(refused("bind a packet socket"))?;
-        let membership = libc::packet_mreq {
-            mr_ifindex: purpose.index.0 as libc::c_int,
-            mr_type: PACKET_MR_UNICAST,
-            mr_alen: 6,
-            mr_address: padded(purpose.mac),
-        };
-        set_option(&socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &membership)
-            .map_err(refused("receive frames to one more address"))?;
+        socket.filter(&filter::program(&to)).map_err(refused("attach a filter to a packet socket"))?;
+        socket.bind(purpose.index, EVERY_PROTOCOL).map_err(refused("bind a packet socket"))?;
+        let address = Membership::Address(purpose.mac);
+        socket.join(purpose.index, address).map_err(refused("receive frames to one more address"))?;
         Ok(Self { socket, purpose })
     }
 
@@ -122,7 +110,7 @@ impl ProbeSocket {
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(&control) as _;
         // SAFETY: the message names buffers that live longer than the call, with their true lengths.
-        let length = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
+        let length = unsafe { libc::recvmsg(self.socket.as_fd().as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
         received.length = usize::try_from(length).ok()?;
         received.tci = tag(&message);
         Some(received)
@@ -145,35 +133,4 @@ fn tag(message: &libc::msghdr) -> Option<u16> {
     // SAFETY: a control message of this kind is a whole `tpacket_auxdata`, wherever it is aligned.
     let data = unsafe { ptr::read_unaligned(libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>()) };
     (data.tp_status & VLAN_VALID != 0).then_some(data.tp_vlan_tci)
-}
-
-fn padded(Mac([a, b, c, d, e, f]): Mac) -> [libc::c_uchar; 8] {
-    [a, b, c, d, e, f, 0, 0]
-}
-
-pub(super) fn set_option<T>(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
-    let size = size_of::<T>() as libc::socklen_t;
-    // SAFETY: `value` is live and of the size that is given.
-    let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(value).cast(), size) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-pub(super) fn attach(socket: &OwnedFd, program: &[libc::sock_filter]) -> io::Result<()> {
-    let len = libc::c_ushort::try_from(program.len()).map_err(io::Error::other)?;
-    // The kernel only reads it.
-    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
-    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
-}
-
-/// From here on it receives all frames of the interface: those that wait for one protocol come too late.
-pub(super) fn bind(socket: &OwnedFd, index: IfIndex) -> io::Result<()> {
-    // SAFETY: all zeros is a valid sockaddr_ll.
-    let mut address: libc::sockaddr_ll = unsafe { zeroed() };
-    address.sll_family = libc::AF_PACKET as libc::sa_family_t;
-    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
-    address.sll_ifindex = index.0 as libc::c_int;
-    let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-    // SAFETY: the address is live and of the size that is given.
-    let done = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -6,6 +6,7 @@ use aggctl_engine::probe::{Asker, own_mac, question, tagged};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 
 use super::{filter::program, *};
+use crate::packet::socket::PacketSocket;
 
 const OURS: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const AGGREGATE: Mac = Mac([2, 0, 0, 0, 0, 0xa]);
@@ -14,7 +15,8 @@ const AGGREGATE: Mac = Mac([2, 0, 0, 0, 0, 0xa]);
 fn passes(to: &[Mac], frame: &[u8]) -> bool {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (left, right) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, flags, None).unwrap();
-    socket::attach(&right, &program(to)).unwrap();
+    let right = PacketSocket(right);
+    right.filter(&program(to)).unwrap();
     let sent = send(&left, frame, SendFlags::empty());
     let mut buffer = [0; 512];
     sent.is_ok() && recv(&right, &mut buffer, RecvFlags::empty()).is_ok_and(|(length, _)| length == frame.len())

@@ -114,6 +114,7 @@ pub fn executor() -> Executor {
         aggregate: "agg0".into(),
         peer: "agg0-peer".into(),
         listener: None,
+        speaker: None,
     }
 }
 

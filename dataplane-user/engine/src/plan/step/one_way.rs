@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aggctl_common::Mac;
 use serde::{Deserialize, Serialize};
 
 use super::Subject;
@@ -30,6 +31,21 @@ pub enum OneWayStep {
         /// What is waited for.
         what: Awaited,
     },
+    /// Speak LACP by a port that carries traffic, in the name of the device that is made, if the partner has the port in
+    /// use without hearing any. Until [`OneWayStep::LeaveLacp`], or the end of the process.
+    SpeakLacp {
+        /// The port.
+        link: Subject,
+        /// The device's MAC.
+        mac: Mac,
+        /// The device's priority.
+        system_priority: u16,
+    },
+    /// Have the partner send nothing by that port any more, then say nothing more by it.
+    LeaveLacp {
+        /// The port.
+        link: Subject,
+    },
     /// Tell the neighbours that the addresses of `link` are reached through it (announcements): what was said was said.
     Announce {
         /// The interface, which has the addresses by now.
@@ -40,9 +56,12 @@ pub enum OneWayStep {
 impl OneWayStep {
     pub(super) const fn subject(&self) -> &Subject {
         match self {
-            Self::Sysctls { link, .. } | Self::Select { link } | Self::Await { link, .. } | Self::Announce { link } => {
-                link
-            }
+            Self::Sysctls { link, .. }
+            | Self::Select { link }
+            | Self::Await { link, .. }
+            | Self::SpeakLacp { link, .. }
+            | Self::LeaveLacp { link }
+            | Self::Announce { link } => link,
         }
     }
 }

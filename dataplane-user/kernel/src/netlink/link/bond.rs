@@ -15,6 +15,10 @@ pub(super) const KIND: &str = "bond";
 const MODE: u16 = 1;
 /// `IFLA_BOND_ACTIVE_SLAVE`.
 const ACTIVE: u16 = 2;
+/// `IFLA_BOND_AD_INFO`, of the ports that are used together, and `IFLA_BOND_AD_INFO_ACTOR_KEY` in it.
+const AD_INFO: u16 = 23;
+/// See [`AD_INFO`].
+const ACTOR_KEY: u16 = 3;
 /// `IFLA_BOND_SLAVE_STATE`: 0 is in use (`BOND_STATE_ACTIVE`), 1 is not.
 const MEMBER_STATE: u16 = 1;
 /// `IFLA_BOND_SLAVE_MII_STATUS`: 0 is up (`BOND_LINK_UP`), 1 about to go down but still in use (`BOND_LINK_FAIL`).
@@ -37,6 +41,13 @@ pub(super) fn membership(info: Attributes<'_>) -> Option<DriverMembership> {
     let data = of_kind(info, attr::INFO_SLAVE_KIND, attr::INFO_SLAVE_DATA)?;
     let (state, link) = (data.find(MEMBER_STATE)?.first()?, data.find(MEMBER_LINK)?.first()?);
     Some(DriverMembership { link: *link <= 1, in_use: *state == 0 })
+}
+
+/// The key of the ports that are used together, which `IFLA_LINKINFO` says of a device that speaks LACP.
+pub(super) fn actor_key(info: Attributes<'_>) -> Option<u16> {
+    let data = of_kind(info, attr::INFO_KIND, attr::INFO_DATA)?;
+    let key = data.find(AD_INFO).map(Attributes::nested)?.find(ACTOR_KEY)?;
+    key.try_into().ok().map(u16::from_ne_bytes)
 }
 
 /// Whether `IFLA_LINKINFO` says of a member that its partner agreed to its use (LACP).
@@ -84,6 +95,16 @@ mod tests {
         assert_eq!(driver(Attributes::nested(&octets)).unwrap().active, None);
         let octets = info((attr::INFO_KIND, "bridge"), (attr::INFO_DATA, data));
         assert_eq!(driver(Attributes::nested(&octets)), None);
+    }
+
+    #[test]
+    fn the_ports_that_lacp_uses_together_have_a_key() {
+        let together = Builder::default().push(1, &[1, 0]).push(ACTOR_KEY, &15_u16.to_ne_bytes());
+        let octets =
+            info((attr::INFO_KIND, KIND), (attr::INFO_DATA, Builder::default().push_nested(AD_INFO, &together)));
+        assert_eq!(actor_key(Attributes::nested(&octets)), Some(15));
+        let octets = info((attr::INFO_KIND, KIND), (attr::INFO_DATA, Builder::default().push(MODE, &[4])));
+        assert_eq!(actor_key(Attributes::nested(&octets)), None);
     }
 
     #[test]

@@ -110,6 +110,17 @@ impl Netlink {
         self.change(port, call, |message| message.push_u32(attr::MASTER, master.0))
     }
 
+    /// The key that the members of a bonding device have which are used together (LACP), if there are any.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn lacp_key(&mut self, device: IfIndex) -> Result<Option<u16>, KernelError> {
+        let found = self.get_link(&format!("interface {device}"), &skip_stats(device).finish())?;
+        let info = found.as_ref().and_then(|(_, message)| Attributes::after(message, HEADER).find(attr::LINKINFO));
+        Ok(info.map(Attributes::nested).and_then(bond::actor_key))
+    }
+
     /// Whether the driver sends and receives by a member of `device`; `agreed`: and its partner agreed to that (LACP).
     ///
     /// # Errors
