@@ -28,9 +28,11 @@ impl Executor {
                 });
                 Ok(())
             }
-            OneWayStep::LeaveLacp { .. } => {
-                self.speaker.take().into_iter().for_each(PortSpeaker::leave);
-                Ok(())
+            OneWayStep::LeaveLacp { link } => {
+                let Some(speaker) = self.speaker.take() else { return Ok(()) };
+                speaker.leave();
+                let index = self.find(link)?.index;
+                Ok(self.drain(index)?)
             }
             OneWayStep::Announce { link } => {
                 let link = self.find(link)?;

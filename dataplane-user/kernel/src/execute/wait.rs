@@ -15,6 +15,10 @@ use crate::error::KernelError;
 const LINK: Duration = Duration::from_secs(10);
 /// How long the partner may take to agree: it may send every 30 seconds only.
 const PARTNER: Duration = Duration::from_secs(40);
+/// How long a port receives nothing when nobody sends by it any more, and how long that is waited for.
+const QUIET: Duration = Duration::from_millis(50);
+/// See [`QUIET`].
+const DRAINED: Duration = Duration::from_millis(500);
 /// How often is looked.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -55,6 +59,20 @@ impl Executor {
         let Some(speaker) = &self.speaker else { return Ok(()) };
         if let Some(key) = self.netlink.lacp_key(bond)? {
             speaker.set_key(key);
+        }
+        Ok(())
+    }
+
+    /// Waits until a port receives no more: what a partner says of its ports may be true a moment later only.
+    pub(super) fn drain(&mut self, port: IfIndex) -> Result<(), KernelError> {
+        let begun = Instant::now();
+        let (mut received, mut since) = (None, begun);
+        while begun.elapsed() < DRAINED && since.elapsed() < QUIET {
+            let now = self.netlink.counters(port)?.map(|counters| counters.rx_packets);
+            if now != received {
+                (received, since) = (now, Instant::now());
+            }
+            thread::sleep(PAUSE);
         }
         Ok(())
     }
