@@ -23,6 +23,7 @@ pub mod monitor;
 pub mod namespace;
 pub mod neighbour;
 pub mod partner;
+pub mod pcapng;
 pub mod ping;
 pub mod private_run;
 pub mod processes;

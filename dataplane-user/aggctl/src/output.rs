@@ -19,6 +19,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Says on standard error what goes on, where standard output is for something else.
+pub fn tell(line: &dyn Display) {
+    let _ = writeln!(io::stderr(), "aggctl: {line}");
+}
+
 /// Says what the owner should know, on standard error. That it cannot be written is no failure of the command.
 pub fn warn(warning: &dyn Display) {
     let _ = writeln!(io::stderr(), "aggctl: warning: {warning}");

@@ -7,6 +7,7 @@
 //! - [`announce`] and [`downstream`]: the frames that say so, for the aggregate's own addresses and for all that is
 //!   behind it.
 //! - [`arrivals`]: what others do to addresses and routes while we move them.
+//! - [`capture`]: what a capture of the ports consists of.
 //! - [`conflict`]: who else works on the ports.
 //! - [`doctor`]: what bites people, found in a picture of aggregates and host.
 //! - [`foreign`]: what others put on a port.
@@ -24,6 +25,7 @@ pub mod aggregate;
 pub mod announce;
 pub mod arrivals;
 pub mod bond;
+pub mod capture;
 pub mod changes;
 pub mod config;
 pub mod conflict;

@@ -10,6 +10,7 @@
 //!   the way, [`udev`] whether an interface has its name yet; [`managers`] keeps network managers off.
 //! - [`probing`] asks neighbours by the ports, and reads counters, for watches beyond the link.
 //! - [`lacp`] speaks LACP by a port for as long as it moves into a bond.
+//! - [`capture`] receives whatever passes a port.
 //! - [`early`] says what ports have of XDP, [`vitals`] what `doctor` looks at and nobody else.
 //! - [`process`] looks at processes of ours and ends them, [`privilege`] gives up what a process does not need.
 //!
@@ -17,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod announce;
+pub mod capture;
 pub mod conflicts;
 pub mod dataplane;
 pub mod early;

@@ -13,6 +13,7 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, socket_with},
 };
 
+mod received;
 pub(crate) mod socket;
 
 use crate::error::{CallFailure, KernelError};

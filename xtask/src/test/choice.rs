@@ -91,6 +91,7 @@ pub const PORTIONS: &[Portion] = &[
             (OVER, &[]),
             (OVER_TEAM, &[]),
             (OVER_MADE, &["taken_apart_again", "lacp_is_agreed_on"]),
+            (CAPTURE, &["over_a_bond"]),
             ("vm_cards", &["E1000E", "groups_arrive"]),
             ("vm_partners", &[]),
         ],
@@ -120,7 +121,7 @@ pub const PORTIONS: &[Portion] = &[
             "warnings",
         ],
         without: &[CLSACT, TAP, DIRECT, BOND],
-        full: &[OVER, OVER_MADE],
+        full: &[OVER, OVER_MADE, CAPTURE],
     },
     // The newest: what a kernel is most likely to break.
     Portion {
@@ -159,6 +160,8 @@ const REFUSALS: &str = "refusals";
 const OVER: &str = "over";
 /// The same, where the device is made.
 const OVER_MADE: &str = "over_made";
+/// What passed the ports: of a bond, too.
+const CAPTURE: &str = "capture";
 /// What needs the team driver likewise.
 const OVER_TEAM: &str = "over_team";
 /// Field scenario S1.

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod attach;
+mod capture;
 pub mod echo;
 mod flow;
 mod limit;
@@ -8,6 +9,7 @@ mod syntax;
 
 use aggctl_engine::options::GivenPort;
 pub use attach::{AttachArguments, AttachRequest};
+pub use capture::CaptureArguments;
 use clap::{Parser, Subcommand};
 pub use flow::FlowFields;
 pub use limit::Limit;
@@ -108,6 +110,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Capture the frames of all ports, in both directions, into one file
+    #[command(after_help = capture::HELP)]
+    Capture(CaptureArguments),
     /// Internal: watch over the controller of an aggregate
     #[command(name = "guardian", hide = true)]
     Guardian {

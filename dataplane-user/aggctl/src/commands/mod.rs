@@ -2,6 +2,7 @@
 
 mod attach;
 mod await_ports;
+mod capture;
 mod detach;
 mod doctor;
 mod explain;
@@ -14,7 +15,7 @@ use aggctl_engine::{names, options::GivenOptions, plan};
 use aggctl_kernel::{netns, privilege, probe};
 
 use crate::{
-    cli::{Arguments, Command, PortAction},
+    cli::{Arguments, CaptureArguments, Command, PortAction},
     failure::Failure,
     guardian,
     operation::PortChecks,
@@ -49,6 +50,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain { name, flow, json } => prepare().and_then(|()| explain::run(&store(&name)?, &flow, json)),
         Command::Port { action } => prepare().and_then(|()| port(action)),
         Command::Monitor { name, json } => prepare().and_then(|()| monitor::run(name.as_deref(), json)),
+        Command::Capture(arguments) => {
+            let filter = arguments.filter()?;
+            prepare().and_then(|()| capture::run(&arguments, filter))
+        }
         Command::Guardian { name, adopt } => prepare_background().and_then(|()| guardian::run(&store(&name)?, adopt)),
         Command::Controller { name, adopt } => {
             prepare_background().and_then(|()| internal::controller(store(&name)?, adopt))
@@ -65,7 +70,8 @@ fn check_names(command: &Command) -> Result<(), Failure> {
         Command::Show { name, .. } | Command::Doctor { name, .. } | Command::Monitor { name, .. } => {
             (name.as_deref(), None)
         }
-        Command::Detach { name, .. }
+        Command::Capture(CaptureArguments { name, .. })
+        | Command::Detach { name, .. }
         | Command::Adopt { name, .. }
         | Command::Confirm { name }
         | Command::Explain { name, .. }

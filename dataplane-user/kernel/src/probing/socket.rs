@@ -1,12 +1,10 @@
 //! The packet socket of a port that asks its neighbours.
-#![allow(unsafe_code, reason = "no safe wrapper knows packet sockets")]
-#![allow(clippy::cast_possible_truncation, reason = "constants and sizes of C, which fit the fields made for them")]
 
-use std::{io, mem::zeroed, ptr};
+use std::io;
 
 use aggctl_common::{IfIndex, Mac};
 use rustix::{
-    fd::{AsFd, AsRawFd, BorrowedFd},
+    fd::{AsFd, BorrowedFd},
     net::{SendFlags, send},
 };
 use tracing::debug;
@@ -18,10 +16,6 @@ use crate::{
     packet_sockets::EVERY_PROTOCOL,
 };
 
-/// `SOL_PACKET` option: deliver the VLAN tag beside a frame.
-const PACKET_AUXDATA: libc::c_int = 8;
-/// `TP_STATUS_VLAN_VALID`: there was a tag.
-const VLAN_VALID: u32 = 1 << 4;
 /// `TC_PRIO_CONTROL`: before what waits in a queue.
 const CONTROL: libc::c_int = 7;
 
@@ -71,9 +65,10 @@ impl ProbeSocket {
         let refused = |call| move |error: io::Error| KernelError::refused(subject(), call, error);
         // Without protocol it receives nothing before all else is set.
         let socket = PacketSocket::open().map_err(refused("open a packet socket"))?;
-        let set = |level, option, value: libc::c_int| socket.set(level, option, &value);
-        set(libc::SOL_SOCKET, libc::SO_PRIORITY, CONTROL).map_err(refused("set priority of a packet socket"))?;
-        set(libc::SOL_PACKET, PACKET_AUXDATA, 1).map_err(refused("ask a packet socket for tags"))?;
+        socket
+            .set(libc::SOL_SOCKET, libc::SO_PRIORITY, &CONTROL)
+            .map_err(refused("set priority of a packet socket"))?;
+        socket.tell_tags().map_err(refused("ask a packet socket for tags"))?;
         socket.ignore_outgoing().map_err(refused("leave out what is sent"))?;
         let to: Vec<_> =
             if purpose.all { Vec::new() } else { purpose.also.iter().copied().chain([purpose.mac]).collect() };
@@ -98,22 +93,9 @@ impl ProbeSocket {
 
     /// The next frame; `None` if there is none at present. That the interface went down is told by the link.
     pub fn receive(&self) -> Option<ReceivedFrame> {
-        let mut received = ReceivedFrame { frame: [0; MOST_OCTETS], length: 0, tci: None };
-        // Room for one control message with a `tpacket_auxdata`, aligned as its header must be.
-        let mut control = [0_u64; 8];
-        let mut part =
-            libc::iovec { iov_base: received.frame.as_mut_ptr().cast(), iov_len: size_of_val(&received.frame) };
-        // SAFETY: all zeros is a valid msghdr.
-        let mut message: libc::msghdr = unsafe { zeroed() };
-        message.msg_iov = &raw mut part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = size_of_val(&control) as _;
-        // SAFETY: the message names buffers that live longer than the call, with their true lengths.
-        let length = unsafe { libc::recvmsg(self.socket.as_fd().as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
-        received.length = usize::try_from(length).ok()?;
-        received.tci = tag(&message);
-        Some(received)
+        let mut frame = [0; MOST_OCTETS];
+        let received = self.socket.receive(&mut frame)?;
+        Some(ReceivedFrame { frame, length: received.length.min(MOST_OCTETS), tci: received.tag.map(|(_, tci)| tci) })
     }
 }
 
@@ -121,16 +103,4 @@ impl AsFd for ProbeSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// The tag that came beside a frame.
-fn tag(message: &libc::msghdr) -> Option<u16> {
-    // SAFETY: the kernel has filled in the control buffer that the message names, which is still there.
-    let header = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() }?;
-    if (header.cmsg_level, header.cmsg_type) != (libc::SOL_PACKET, PACKET_AUXDATA) {
-        return None;
-    }
-    // SAFETY: a control message of this kind is a whole `tpacket_auxdata`, wherever it is aligned.
-    let data = unsafe { ptr::read_unaligned(libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>()) };
-    (data.tp_status & VLAN_VALID != 0).then_some(data.tp_vlan_tci)
 }
