@@ -41,15 +41,15 @@ const DISTRIBUTING: u8 = 32;
 const DEFAULTED: u8 = 64;
 
 /// Who a party of LACP is: system priority, system, key, port priority and port, as they are sent.
-type Identity = [u8; IDENTITY];
+type PartyIdentity = [u8; IDENTITY];
 
 /// What a LACPDU says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
-    actor: Identity,
+    actor: PartyIdentity,
     state: u8,
     /// What it knows of us.
-    partner: Identity,
+    partner: PartyIdentity,
 }
 
 impl Heard {
@@ -185,7 +185,7 @@ impl Speaker {
         frame
     }
 
-    fn identity(&self) -> Identity {
+    fn identity(&self) -> PartyIdentity {
         let mut identity = [0; IDENTITY];
         let numbers = [self.key, Self::PORT_PRIORITY, Self::PORT].map(u16::to_be_bytes);
         let octets = self.system_priority.to_be_bytes().into_iter().chain(self.mac.0);

@@ -75,7 +75,7 @@ impl PortSpeaker {
         };
         let speaker = Arc::new(Mutex::new(Speaker::answer(heard, mac, system_priority)));
         let ends = Arc::<AtomicBool>::default();
-        let worker = Worker { socket, speaker: Arc::clone(&speaker), ends: Arc::clone(&ends) };
+        let worker = SpeakerWorker { socket, speaker: Arc::clone(&speaker), ends: Arc::clone(&ends) };
         let spawned = thread::Builder::new().name("lacp".to_owned()).spawn(move || worker.run());
         let thread = Some(spawned.map_err(refused("start a thread"))?);
         let begun = Self { speaker, ends, thread };
@@ -114,13 +114,13 @@ impl Drop for PortSpeaker {
 }
 
 /// What the thread has.
-struct Worker {
+struct SpeakerWorker {
     socket: PacketSocket,
     speaker: Arc<Mutex<Speaker>>,
     ends: Arc<AtomicBool>,
 }
 
-impl Worker {
+impl SpeakerWorker {
     fn run(self) {
         let mut next = Instant::now();
         while !self.ends.load(Ordering::Relaxed) {

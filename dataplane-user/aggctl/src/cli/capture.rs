@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aggctl_engine::capture::filter::Filter;
+use aggctl_engine::capture::filter::CaptureFilter;
 use clap::Args;
 
 use crate::failure::Failure;
@@ -41,7 +41,7 @@ impl CaptureArguments {
     ///
     /// # Errors
     /// If what was typed is no filter.
-    pub fn filter(&self) -> Result<Option<Filter>, Failure> {
+    pub fn filter(&self) -> Result<Option<CaptureFilter>, Failure> {
         if self.filter.is_empty() {
             return Ok(None);
         }

@@ -14,7 +14,7 @@ use std::{
 use aggctl_common::IfIndex;
 use aggctl_engine::{
     capture::{
-        filter::Filter,
+        filter::CaptureFilter,
         pcapng::{self, CapturedFrame},
     },
     host::Link,
@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// # Errors
 /// If there is no such aggregate or port, or the file cannot be written; [`Failure::OutputClosed`] if its reader went
 /// away.
-pub fn run(arguments: &CaptureArguments, filter: Option<Filter>) -> Result<(), Failure> {
+pub fn run(arguments: &CaptureArguments, filter: Option<CaptureFilter>) -> Result<(), Failure> {
     let store = operation::store(&arguments.name)?;
     let record = store.record()?.ok_or_else(|| operation::not_there(&arguments.name))?;
     if let Some(port) = arguments.ports.iter().find(|name| record.ports.iter().all(|port| port.config.name != **name)) {
@@ -47,7 +47,7 @@ pub fn run(arguments: &CaptureArguments, filter: Option<Filter>) -> Result<(), F
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&ended))?;
     }
-    let mut running = Running {
+    let mut running = RunningCapture {
         store,
         netlink: Netlink::open()?,
         wanted: &arguments.ports,
@@ -70,7 +70,7 @@ pub fn run(arguments: &CaptureArguments, filter: Option<Filter>) -> Result<(), F
 }
 
 /// A port that is captured.
-struct Port {
+struct CapturedPort {
     name: String,
     index: IfIndex,
     /// Its number in the file.
@@ -83,13 +83,13 @@ struct Port {
 }
 
 /// A capture at work.
-struct Running<'a> {
+struct RunningCapture<'a> {
     store: Store,
     netlink: Netlink,
     /// The names of the ports that are captured; all if there are none.
     wanted: &'a [String],
-    filter: Option<Filter>,
-    ports: Vec<Port>,
+    filter: Option<CaptureFilter>,
+    ports: Vec<CapturedPort>,
     buffer: Vec<u8>,
     /// Of what passed before this time since 1970, the sockets have no more.
     read_until: Duration,
@@ -98,7 +98,7 @@ struct Running<'a> {
     file: CaptureFile,
 }
 
-impl Running<'_> {
+impl RunningCapture<'_> {
     /// Writes frames until `ended`, and then those that had passed by then.
     fn capture(&mut self, ended: &AtomicBool) -> Result<(), Failure> {
         let (mut looked, mut deadline) = (Instant::now(), None);
@@ -136,7 +136,14 @@ impl Running<'_> {
             let interface = u32::try_from(self.ports.len()).unwrap_or(u32::MAX);
             self.file.write(&pcapng::interface(&link.name, MOST_OCTETS))?;
             let socket = PortCapture::begin(link.index)?;
-            self.ports.push(Port { name: link.name, index: link.index, interface, socket, next: None, kept: 0 });
+            self.ports.push(CapturedPort {
+                name: link.name,
+                index: link.index,
+                interface,
+                socket,
+                next: None,
+                kept: 0,
+            });
         }
         Ok(())
     }
@@ -144,7 +151,7 @@ impl Running<'_> {
     /// The frame of any port that passed first; `None` if there is none at present. Two that pass different ports while
     /// the sockets are read may change places.
     fn next(&mut self) -> Option<(usize, PassedFrame)> {
-        let first = |ports: &[Port]| {
+        let first = |ports: &[CapturedPort]| {
             let times = ports.iter().enumerate().filter_map(|(place, port)| Some((port.next.as_ref()?.at, place)));
             times.min()
         };

@@ -10,7 +10,7 @@ use crate::options::shorten;
 
 /// What a frame must be. `and` binds closer than `or`, and `not` is of the term behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter(Vec<Vec<Wish>>);
+pub struct CaptureFilter(Vec<Vec<Wish>>);
 
 /// A term, and whether it shall hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ const WORDS: [(&str, Term); 12] = [
 /// The terms with a value, as they are written.
 const VALUED: &str = "host ADDRESS, mac MAC, port N, vlan N";
 
-impl FromStr for Filter {
+impl FromStr for CaptureFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -103,7 +103,7 @@ fn unknown(word: &str) -> String {
     format!("'{}' is no term of a filter ({}, {VALUED})", shorten(word), words.join(", "))
 }
 
-impl Filter {
+impl CaptureFilter {
     /// Whether it keeps a frame. Of one that was cut only what is there counts.
     #[must_use]
     pub fn keeps(&self, direction: Direction, octets: &[u8]) -> bool {

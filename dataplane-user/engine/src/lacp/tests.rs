@@ -1,10 +1,10 @@
 use super::*;
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
-const PARTNER: Identity = [0xff, 0xff, 2, 0, 0, 0, 0, 9, 0, 15, 0, 255, 0, 1];
+const PARTNER: PartyIdentity = [0xff, 0xff, 2, 0, 0, 0, 0, 9, 0, 15, 0, 255, 0, 1];
 
 /// What bonding says in a state, which knows this of its partner.
-fn says(state: u8, partner: Identity) -> Heard {
+fn says(state: u8, partner: PartyIdentity) -> Heard {
     Heard { actor: PARTNER, state, partner }
 }
 

@@ -173,7 +173,10 @@ fn the_port_that_carries_speaks_lacp_from_before_the_others_do_until_it_goes_dow
     };
     let record = attach(true);
     let port = |link: &Subject| matches!(link, Subject::Port { name, .. } if name == "eth0");
-    let speaks = |step: &Step| matches!(step, Step::OneWay(OneWayStep::SpeakLacp { link, mac, .. }) if port(link) && *mac == record.mac);
+    let speaks = |step: &Step| {
+        let Step::OneWay(OneWayStep::SpeakLacp { link, mac, .. }) = step else { return false };
+        port(link) && *mac == record.mac
+    };
     let leaves = |step: &Step| matches!(step, Step::OneWay(OneWayStep::LeaveLacp { link }) if port(link));
     let up = |step: &Step| *step == Setting::Admin(Change::ON).of(Subject::Aggregate);
     let agrees = |step: &Step| matches!(step, Step::OneWay(OneWayStep::Await { what: Awaited::Partner, .. }));

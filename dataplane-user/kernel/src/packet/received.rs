@@ -25,7 +25,7 @@ const PACKET_OUTGOING: u8 = 4;
 
 /// What was read of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedPacket {
     /// How many octets it has without its outer tag; the buffer has them, or as many as there is room for.
     pub length: usize,
     /// Its outer tag, which the kernel takes out: EtherType and control information. If that was
@@ -49,7 +49,7 @@ impl PacketSocket {
     }
 
     /// The next frame; `None` if there is none at present. That the interface went down is told by the link.
-    pub fn receive(&self, buffer: &mut [u8]) -> Option<Received> {
+    pub fn receive(&self, buffer: &mut [u8]) -> Option<ReceivedPacket> {
         // Room for a `tpacket_auxdata` and a `timespec` with their headers, aligned as those must be.
         let mut control = [0_u64; 16];
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -67,7 +67,8 @@ impl PacketSocket {
         // SAFETY: the message names buffers that live longer than the call, with their true lengths.
         let length = unsafe { libc::recvmsg(self.as_fd().as_raw_fd(), &raw mut message, flags) };
         let length = usize::try_from(length).ok()?;
-        let mut received = Received { length, sent: from.sll_pkttype == PACKET_OUTGOING, ..Received::default() };
+        let mut received =
+            ReceivedPacket { length, sent: from.sll_pkttype == PACKET_OUTGOING, ..ReceivedPacket::default() };
         // SAFETY: the kernel has filled in the control buffer that the message names, which is still there.
         let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
         // SAFETY: a header that is not null lies whole in that buffer.

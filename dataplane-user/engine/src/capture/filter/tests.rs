@@ -40,7 +40,7 @@ fn arp() -> Vec<u8> {
 
 /// Whether each of the frames passes: TCP over IPv4, the same in VLAN 10, UDP over IPv6, and an ARP question.
 fn kept(filter: &str) -> [bool; 4] {
-    let filter: Filter = filter.parse().unwrap();
+    let filter: CaptureFilter = filter.parse().unwrap();
     [tcp(None), tcp(Some(10)), udp6(), arp()].map(|frame| filter.keeps(Direction::In, &frame))
 }
 
@@ -86,7 +86,7 @@ fn not_binds_closer_than_and_and_that_closer_than_or() {
 #[test]
 fn a_frame_that_was_cut_is_what_can_be_seen_of_it() {
     let whole = tcp(Some(10));
-    let keeps = |filter: &str, length| filter.parse::<Filter>().unwrap().keeps(Direction::Out, &whole[..length]);
+    let keeps = |filter: &str, length| filter.parse::<CaptureFilter>().unwrap().keeps(Direction::Out, &whole[..length]);
     assert!(keeps("vlan 10", 20) && !keeps("port 80", 40) && keeps("tcp", 40));
     assert!(keeps("out", 3) && keeps("out and not tcp", 3) && !keeps("tcp", 3));
 }
@@ -103,7 +103,7 @@ fn what_is_no_filter_is_refused_with_what_it_may_say() {
         ("vlan 70000", "vlan 70000: "),
         ("host example.org", "host example.org: "),
     ] {
-        let refused = filter.parse::<Filter>().unwrap_err();
+        let refused = filter.parse::<CaptureFilter>().unwrap_err();
         assert!(refused.contains(complaint), "{filter}: {refused}");
     }
 }

@@ -31,8 +31,8 @@ pub enum OneWayStep {
         /// What is waited for.
         what: Awaited,
     },
-    /// Speak LACP by a port that carries traffic, in the name of the device that is made, if the partner has the port in
-    /// use without hearing any. Until [`OneWayStep::LeaveLacp`], or the end of the process.
+    /// Speak LACP by a port that carries traffic, in the name of the device that is made, if the partner has the port
+    /// in use without hearing any. Until [`OneWayStep::LeaveLacp`], or the end of the process.
     SpeakLacp {
         /// The port.
         link: Subject,
