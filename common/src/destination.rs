@@ -39,6 +39,14 @@ impl Destination {
     pub const fn word(&self) -> u64 {
         self.0[0] as u64 | (self.0[1] as u64) << 16 | (self.0[2] as u64) << 32
     }
+
+    /// What this is the [word](Self::word) of.
+    #[inline(always)]
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "16 bits at a time")]
+    pub const fn from_word(word: u64) -> Self {
+        Self([word as u16, (word >> 16) as u16, (word >> 32) as u16])
+    }
 }
 
 /// Both addresses of a frame, where it begins.
@@ -83,6 +91,7 @@ mod tests {
             octets[position] = 0xff;
             let word = Destination::from_octets(octets).word();
             assert_eq!((word.count_ones(), word & all), (8, 0));
+            assert_eq!(Destination::from_word(word), Destination::from_octets(octets));
             all |= word;
         }
         assert_eq!(all, (1 << 48) - 1);

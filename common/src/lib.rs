@@ -31,4 +31,4 @@ pub use ports::{MAX_PORTS, Ports, PortsMap};
 pub use stamp::Stamp;
 
 /// Version of every layout in this crate. A dataplane that was built with another one is rebuilt on `adopt`.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;

@@ -52,11 +52,13 @@ pub struct Ports {
     pub ifindex: [IfIndex; MAX_PORTS],
     /// The aggregate's MAC as [`crate::Destination::word`] has it; 0 where no program needs it.
     pub mac: u64,
+    /// The MAC that the aggregate had before, in the same form: unicast to it is taken as sent to `mac`. 0: none.
+    pub former_mac: u64,
 }
 
 // As docs/maps.md has it.
 const _: () = assert!(
-    size_of::<Ports>() == 352
+    size_of::<Ports>() == 360
         && offset_of!(Ports, usable) == 0
         && offset_of!(Ports, accept) == 8
         && offset_of!(Ports, active) == 16
@@ -64,9 +66,10 @@ const _: () = assert!(
         && offset_of!(Ports, order) == 24
         && offset_of!(Ports, ifindex) == 88
         && offset_of!(Ports, mac) == 344
-        && size_of::<PortsMap>() == 864
+        && offset_of!(Ports, former_mac) == 352
+        && size_of::<PortsMap>() == 872
         && offset_of!(PortsMap, ports) == 0
-        && offset_of!(PortsMap, device) == 352
+        && offset_of!(PortsMap, device) == 360
 );
 
 impl PortsMap {
@@ -84,6 +87,7 @@ impl Ports {
         order: [0; MAX_PORTS],
         ifindex: [IfIndex::NONE; MAX_PORTS],
         mac: 0,
+        former_mac: 0,
     };
 
     /// The port that carries traffic now, by [`rule::choose`].
@@ -133,6 +137,10 @@ impl PortsView for Ports {
 
     fn mac(&self) -> u64 {
         self.mac
+    }
+
+    fn former_mac(&self) -> u64 {
+        self.former_mac
     }
 
     /// Nobody asks the kernel here: the table alone decides.

@@ -71,6 +71,9 @@ pub const EARLY_NATIVE: &str = "xdp_";
 pub const EARLY_GENERIC: &str = "xdpgen_";
 /// What comes next in the names of programs that know a rule about VLANs.
 pub const TAGS: &str = "tag_";
+/// What comes next in the names of receiving programs that also take frames to the MAC that the aggregate had before
+/// ([`crate::rule::readdressed`]).
+pub const FORMER: &str = "former_";
 /// What comes next in the names of sending programs that leave to a driver what they do not decide.
 pub const OVER: &str = "over_";
 /// The name of the program that writes the time into the map `STAMP`.

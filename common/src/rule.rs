@@ -5,7 +5,7 @@
 
 use core::hint::cold_path;
 
-use crate::{DropReason, IfIndex, MAX_PORTS, MacAddresses, PortId, control::Control, programs::RxPolicy};
+use crate::{Destination, DropReason, IfIndex, MAX_PORTS, MacAddresses, PortId, control::Control, programs::RxPolicy};
 
 /// A table of ports that the rule can read, word by word. See [`crate::Ports`] for the meaning of the words.
 pub trait PortsView {
@@ -23,6 +23,8 @@ pub trait PortsView {
     fn ifindex(&self, slot: PortId) -> IfIndex;
     /// The aggregate's MAC as a word.
     fn mac(&self) -> u64;
+    /// The one that it had before; 0: none.
+    fn former_mac(&self) -> u64;
     /// Whether the port can carry traffic as far as the kernel says at this moment, whatever the table says. Where the
     /// kernel cannot be asked, or it is not known which device the port is: yes, the table alone decides.
     fn is_alive(&self, slot: PortId) -> bool;
@@ -247,6 +249,15 @@ fn accepted(port: &impl ReceivingPort, addresses: &MacAddresses) -> Result<(), D
         RxPolicy::Designated => accept_one(&port.table(), port.slot(), addresses),
         RxPolicy::Any => Ok(()),
     }
+}
+
+/// Where a frame goes instead that goes to the aggregate by the MAC that it had before: to the present one. Neighbours
+/// send so until they have learnt of the change.
+#[inline(always)]
+#[must_use]
+pub fn readdressed(table: &impl PortsView, destination: &Destination) -> Option<Destination> {
+    let former = table.former_mac();
+    (former != 0 && destination.word() == former).then(|| Destination::from_word(table.mac()))
 }
 
 #[cfg(test)]

@@ -98,25 +98,27 @@ senders! {
 
 /// Programs for a frame that a port received: the second of each pair is for aggregates with a rule about VLANs.
 macro_rules! receivers {
-    ($($plain:ident, $tagging:ident: $rx_policy:ident;)+) => {$(
+    ($($plain:ident, $tagging:ident: $rx_policy:ident, $former:literal;)+) => {$(
         /// A frame that a port received.
         #[classifier]
         pub fn $plain(context: TcContext) -> i32 {
-            receive::receive::<false>(&context, RxPolicy::$rx_policy)
+            receive::receive::<false, $former>(&context, RxPolicy::$rx_policy)
         }
 
         /// The same, with a rule about VLANs.
         #[classifier]
         pub fn $tagging(context: TcContext) -> i32 {
-            receive::receive::<true>(&context, RxPolicy::$rx_policy)
+            receive::receive::<true, $former>(&context, RxPolicy::$rx_policy)
         }
     )+};
 }
 
+// Where the aggregate's MAC is that of the active port, frames to the former one are taken as well.
 receivers! {
-    rx_active, rx_tag_active: Active;
-    rx_designated, rx_tag_designated: Designated;
-    rx_any, rx_tag_any: Any;
+    rx_active, rx_tag_active: Active, false;
+    rx_former_active, rx_tag_former_active: Active, true;
+    rx_designated, rx_tag_designated: Designated, false;
+    rx_any, rx_tag_any: Any, false;
 }
 
 /// Programs for a frame that a port received, before the kernel makes a packet of it: the first of each pair runs in

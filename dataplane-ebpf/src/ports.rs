@@ -67,6 +67,11 @@ impl<const OUTSIDE: bool> PortsView for LivePorts<OUTSIDE> {
     }
 
     #[inline(always)]
+    fn former_mac(&self) -> u64 {
+        load!(ports.former_mac)
+    }
+
+    #[inline(always)]
     fn is_alive(&self, slot: PortId) -> bool {
         if !device::can_be_asked() {
             return true;

@@ -3,7 +3,7 @@
 use core::hint::cold_path;
 
 use aggctl_common::{
-    DropReason, MacAddresses, PortId,
+    Destination, DropReason, MacAddresses, PortId,
     programs::RxPolicy,
     rule::{self, PortsView, Received, ReceivingPort},
 };
@@ -72,27 +72,33 @@ pub fn slot() -> PortId {
     PortId((SLOT.load() & 63) as u8)
 }
 
-/// Gives the frame to the aggregate, to the port's own sockets, or to both, or drops it.
+/// Gives the frame to the aggregate, to the port's own sockets, or to both, or drops it. `FORMER`: also one to the MAC
+/// that the aggregate had before.
 #[inline(always)]
-pub fn receive<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
+pub fn receive<const TAGS: bool, const FORMER: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
     match linear::header(context) {
-        Some(addresses) => carry_out::<TAGS, false>(context, rx_policy, addresses),
-        None => paged::<TAGS>(context, rx_policy),
+        Some(addresses) => carry_out::<TAGS, FORMER, false>(context, rx_policy, addresses),
+        None => paged::<TAGS, FORMER>(context, rx_policy),
     }
 }
 
 /// Does what the rules say; `TAGS`: also the one about VLANs.
 #[inline(always)]
-fn carry_out<const TAGS: bool, const PAGED: bool>(
+fn carry_out<const TAGS: bool, const FORMER: bool, const PAGED: bool>(
     context: &TcContext,
     rx_policy: RxPolicy,
     addresses: &MacAddresses,
 ) -> i32 {
     match rule::receive(&ThisPort::<PAGED>(rx_policy, context), addresses) {
-        Ok(Received::Aggregate) => match if TAGS { vlan::incoming(context) } else { Ok(()) } {
-            Ok(()) => deliver::deliver(context),
-            Err(reason) => drop(reason),
-        },
+        Ok(Received::Aggregate) => {
+            if FORMER && let Err(reason) = readdress(context, addresses) {
+                return drop(reason);
+            }
+            match if TAGS { vlan::incoming(context) } else { Ok(()) } {
+                Ok(()) => deliver::deliver(context),
+                Err(reason) => drop(reason),
+            }
+        }
         Ok(Received::Port) => action::leave(context),
         Ok(Received::PortAndAggregate { control }) => {
             let copied = if TAGS && !control {
@@ -110,13 +116,23 @@ fn carry_out<const TAGS: bool, const PAGED: bool>(
     }
 }
 
+/// Gives a frame to the MAC that the aggregate had before the present one. Pointers to its octets are void afterwards.
+#[inline(always)]
+fn readdress(context: &TcContext, addresses: &MacAddresses) -> Result<(), DropReason> {
+    let Some(Destination(mac)) = rule::readdressed(&ports::TABLE, &addresses.destination) else { return Ok(()) };
+    cold_path();
+    context.store(0, &mac, 0).map_err(|_| DropReason::Malformed)
+}
+
 /// The same for a frame whose header is not in the linear part: the addresses are copied out. Out of line, so that the
 /// ordinary case keeps only a pointer to them.
 #[cold]
 #[inline(never)]
-fn paged<const TAGS: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
+fn paged<const TAGS: bool, const FORMER: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
     match context.load(0) {
-        Ok(octets) => carry_out::<TAGS, true>(context, rx_policy, &MacAddresses::from_octets(octets)),
+        Ok(octets) => {
+            carry_out::<TAGS, FORMER, true>(context, rx_policy, &MacAddresses::from_octets(octets))
+        }
         Err(_) => drop(DropReason::Malformed),
     }
 }

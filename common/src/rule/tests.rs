@@ -310,3 +310,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_sent_to_the_former_mac_goes_to_the_present_one() {
+    let [now, before, other] =
+        [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 1, 2]].map(Destination::from_octets);
+    let moved = Ports { mac: now.word(), former_mac: before.word(), ..three() };
+    assert_eq!([now, before, other].map(|to| readdressed(&moved, &to)), [None, Some(now), None]);
+    let never = Ports { former_mac: 0, ..moved };
+    assert_eq!([[0; 6], BROADCAST].map(|to| readdressed(&never, &Destination::from_octets(to))), [None, None]);
+}

@@ -53,6 +53,12 @@ pub enum Action {
         /// The address.
         mac: Mac,
     },
+    /// Give the aggregate this MAC. If that is refused, the answer is [`Event::Aggregate`](crate::Event::Aggregate):
+    /// what follows goes by the new one already.
+    SetAggregateMac {
+        /// The address.
+        mac: Mac,
+    },
     /// Give a port this MTU. If it refuses, the answer is [`Event::MtuRefused`](crate::Event::MtuRefused).
     SetPortMtu {
         /// The port.
@@ -144,6 +150,13 @@ pub enum Notice {
         to: Option<String>,
         /// Why, in words.
         why: String,
+    },
+    /// The aggregate has the MAC of another port now.
+    Mac {
+        /// The one that it had.
+        from: Mac,
+        /// The one that it has.
+        to: Mac,
     },
     /// The aggregate's carrier changed.
     Carrier {

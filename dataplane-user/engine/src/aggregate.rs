@@ -21,6 +21,8 @@
 //!   does not switch the choice back. A change of `primary`, `reselect` or of the ports' settings makes a new
 //!   choice; a new `primary` takes over at once if it is usable, and one that joins as soon as it is, whatever
 //!   `reselect` says (as in bonding).
+//! - **MACs.** The ports have the aggregate's, or the aggregate has the active port's, or the active port alone has the
+//!   aggregate's: by [`MacPolicy`](crate::config::MacPolicy).
 //! - **Settings.** Each port's MAC, MTU, promiscuous and all-multicast mode are kept as the aggregate needs them, the
 //!   modes also while the port's owner wants them. A new MTU of the aggregate that one port does not take is taken by
 //!   none: the aggregate gets the former one again. What was not known yet (the aggregate's MTU and promiscuity before
@@ -44,6 +46,7 @@ mod driver;
 mod explain;
 mod flag;
 mod hold_down;
+mod macs;
 mod memory;
 mod mtu;
 mod port;
@@ -57,6 +60,7 @@ mod table;
 mod watched;
 
 use driver::Driver;
+use macs::OwnMac;
 use mtu::Mtu;
 use port::{Port, Presence};
 use rounds::Rounds;
@@ -75,6 +79,7 @@ pub struct Aggregate {
     mac: Mac,
     /// Whether the MAC has changed and the neighbours were not told yet.
     new_mac: bool,
+    own_mac: OwnMac,
     /// The aggregate's own interface, once reported.
     interface: Option<AggregateState>,
     mtu: Mtu,
@@ -125,6 +130,8 @@ impl Demand {
 struct Circumstances {
     /// The port that was reported just now.
     fresh: Option<PortId>,
+    /// Whether the aggregate's own interface was.
+    interface: bool,
     /// Name of the port that was removed just now.
     removed: Option<String>,
 }
@@ -148,6 +155,7 @@ impl Aggregate {
             ports: members.into_iter().map(port).collect(),
             mac,
             new_mac: false,
+            own_mac: OwnMac::default(),
             interface: None,
             mtu: Mtu::remembered(memory.mtu),
             now: Duration::ZERO,
@@ -186,9 +194,9 @@ impl Aggregate {
             }
             Event::Gone { port } => self.gone(port, &mut actions),
             Event::Aggregate(state) => {
-                self.new_mac |= self.mac != state.mac;
-                self.mac = state.mac;
+                self.take_mac(state.mac);
                 self.interface = Some(state);
+                circumstances.interface = true;
                 self.judge_mtu(state, &mut actions);
             }
             Event::Driver(state) => self.follow_driver(state),

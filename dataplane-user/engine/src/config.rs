@@ -245,6 +245,18 @@ pub enum MacPolicy {
     /// All ports have the aggregate's.
     #[default]
     SameAll,
+    /// Each port has its own, and the aggregate that of the active port. In mode `active-backup` only.
+    ByActive,
+    /// The active port has the aggregate's, each other its own. In mode `active-backup` only.
+    OnlyActive,
+}
+
+impl MacPolicy {
+    /// Whether ports must let frames in that are for another MAC than theirs, so that any of them can take over.
+    #[must_use]
+    pub const fn needs_all_frames(self) -> bool {
+        !matches!(self, Self::SameAll)
+    }
 }
 
 /// What becomes of the addresses and routes that the ports have.

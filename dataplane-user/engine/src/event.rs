@@ -75,6 +75,8 @@ pub struct Member {
     pub config: PortConfig,
     /// What its owner wants of its flags.
     pub own: OwnFlags,
+    /// Its own MAC: the one that it had before it became a port.
+    pub mac: Mac,
 }
 
 /// The state of a port's interface.

@@ -8,7 +8,7 @@ use aggctl_common::{IfIndex, LAYOUT_VERSION, Mac, PortId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{AggregateConfig, Device, Hook, PortConfig, XdpMode},
+    config::{AggregateConfig, Device, Hook, MacPolicy, PortConfig, XdpMode},
     event::OwnFlags,
     host::{Address, Host, Link, NeighbourEntry, Nexthop, Route},
     identity::Identity,
@@ -57,6 +57,9 @@ pub struct Record {
     pub made: bool,
     /// The aggregate's MAC.
     pub mac: Mac,
+    /// Why `config` has a MAC policy that nobody asked for, if it has: a port keeps its MAC.
+    #[serde(default)]
+    pub mac_fallback: Option<String>,
     /// The ports.
     pub ports: Vec<PortRecord>,
     /// The steps that were planned and how far they got. Undoing runs them backwards.
@@ -85,6 +88,7 @@ impl Record {
             peer: String::new(),
             made: false,
             mac,
+            mac_fallback: None,
             ports: Vec::new(),
             journal: Vec::new(),
             last_seen: Layer3::default(),
@@ -101,6 +105,16 @@ impl Record {
     #[must_use]
     pub const fn has_own_device(&self) -> bool {
         self.made || self.config.wiring.has_pair()
+    }
+
+    /// The configuration that was asked for, where another one had to be taken.
+    #[must_use]
+    pub fn asked(&self) -> AggregateConfig {
+        let config = self.config.clone();
+        match self.mac_fallback {
+            Some(_) => AggregateConfig { mac_policy: MacPolicy::default(), ..config },
+            None => config,
+        }
     }
 
     /// The configuration with what is in use for what was left to us.

@@ -7,7 +7,7 @@ use aggctl_common::{
 };
 
 use crate::{
-    config::{AggregateConfig, Mode, Partner, TableKind, XdpMode},
+    config::{AggregateConfig, MacPolicy, Mode, Partner, TableKind, XdpMode},
     vlan::VlanConfig,
 };
 
@@ -26,6 +26,8 @@ pub struct Settings {
     pub stride: u32,
     /// Which frames the receiving programs accept.
     pub rx_policy: RxPolicy,
+    /// Whether, where one port is active, frames to the MAC are taken as well that the aggregate had before.
+    pub former: bool,
     /// Which VLANs pass, and how.
     pub vlan: VlanConfig,
     /// What the sending program does not decide goes to a driver, which chooses the port itself.
@@ -64,6 +66,7 @@ impl Settings {
             buckets,
             stride: config.stride.into(),
             rx_policy,
+            former: config.mac_policy == MacPolicy::ByActive,
             vlan: config.vlan.clone(),
             over: !config.wiring.has_pair(),
         }
@@ -75,7 +78,7 @@ impl Settings {
     #[must_use]
     pub fn permissive(&self, new: &Self) -> Self {
         let vlan = self.vlan.union(&new.vlan);
-        Self { rx_policy: self.rx_policy.max(new.rx_policy), vlan, ..self.clone() }
+        Self { rx_policy: self.rx_policy.max(new.rx_policy), former: self.former || new.former, vlan, ..self.clone() }
     }
 
     /// What kind of table the sending program reads, and how large it is: whether it holds buckets (rather than a
@@ -92,7 +95,13 @@ impl Settings {
     /// Whether the receiving programs are the same.
     #[must_use]
     pub fn receives_like(&self, other: &Self) -> bool {
-        self.rx_policy == other.rx_policy && self.vlan == other.vlan
+        self.rx_policy == other.rx_policy && self.takes_former() == other.takes_former() && self.vlan == other.vlan
+    }
+
+    /// Whether the receiving programs also take frames to the MAC that the aggregate had before.
+    #[must_use]
+    pub fn takes_former(&self) -> bool {
+        self.former && self.rx_policy == RxPolicy::Active
     }
 
     /// Name of the program that drops early on a port: one whose tags it sees, or not. `None`: there is nothing that it

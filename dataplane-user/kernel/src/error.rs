@@ -4,6 +4,9 @@ use std::{io, time::Duration};
 
 use rustix::io::Errno;
 
+/// The call that gives an interface another MAC.
+pub(crate) const SET_MAC: &str = "set MAC";
+
 /// A failure, with the thing that it happened to and the call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -55,6 +58,12 @@ impl KernelError {
     /// A refusal.
     pub(crate) fn refused(subject: impl Into<String>, call: &'static str, failure: impl Into<CallFailure>) -> Self {
         Self::Refused { subject: subject.into(), call, failure: failure.into() }
+    }
+
+    /// Whether an interface kept its MAC.
+    #[must_use]
+    pub fn refuses_mac(&self) -> bool {
+        matches!(self, Self::Refused { call: SET_MAC, .. })
     }
 
     /// The kernel's error number, where there is one.

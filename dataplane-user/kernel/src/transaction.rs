@@ -3,7 +3,7 @@
 //! Before a step is carried out the store notes that it has begun. [Undoing](crate::undo) runs the begun steps
 //! backwards; since undoing a step that never took effect does nothing, it does not matter whether the last one did.
 
-mod fault;
+pub(crate) mod fault;
 
 use std::time::Instant;
 
@@ -34,6 +34,14 @@ pub enum TransactionError {
         /// The step.
         step: Box<aggctl_engine::plan::Step>,
     },
+}
+
+impl TransactionError {
+    /// Whether an interface kept its MAC.
+    #[must_use]
+    pub fn refuses_mac(&self) -> bool {
+        matches!(self, Self::Step(error) if error.refuses_mac())
+    }
 }
 
 impl From<KernelError> for TransactionError {

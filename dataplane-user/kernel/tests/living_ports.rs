@@ -82,6 +82,10 @@ impl PortsView for PortsWithLiveness {
         self.ports.mac
     }
 
+    fn former_mac(&self) -> u64 {
+        self.ports.former_mac
+    }
+
     fn is_alive(&self, slot: PortId) -> bool {
         self.alive & slot.bit() != 0
     }

@@ -52,6 +52,7 @@ fn specialisations() -> Vec<Settings> {
     for rx_policy in RX_POLICIES {
         all.extend(RULES.map(|rule| Settings { rx_policy, ..ruled(&Settings::default(), rule) }));
     }
+    all.extend(RULES.map(|rule| Settings { former: true, ..ruled(&Settings::default(), rule) }));
     all
 }
 

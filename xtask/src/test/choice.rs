@@ -87,6 +87,7 @@ pub const PORTIONS: &[Portion] = &[
             ("devices", &["the_next_frame_takes_another_port", "what_the_kernel_refuses"]),
             (FAILOVER, &["failover_loses_a_few_pings_at_most::VETH_TCX"]),
             ("kernel_failover", &["active_backup_goes_on_without_anybody::VETH_TCX"]),
+            ("macs", &["the_aggregate_has_the_mac_of_the_active_port::VETH_TCX"]),
             ("device", &[]),
             (OVER, &[]),
             (OVER_TEAM, &[]),

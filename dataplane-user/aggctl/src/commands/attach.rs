@@ -44,7 +44,7 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
         let runs = store.record()?.filter(|record| request.or_adopt && record.phase == Phase::Attached);
         let record = runs.ok_or_else(|| operation::busy(&store, pid))?;
         if !request.foreground && Client::ask(&store.socket(), &Request::Status).is_ok() {
-            warn_of_differences(&record.config, &completed(request)?);
+            warn_of_differences(&record.asked(), &completed(request)?);
             return Ok(());
         }
         // Whoever has it in the foreground takes the guardian's place, too.
@@ -59,7 +59,8 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
             await_ports(&request.config, limit).await?;
         }
         let config = completed(request)?;
-        Ok(Start::Attach(AttachWish { config, confirm: request.confirm, checks: request.checks }))
+        let wish = AttachWish { config, confirm: request.confirm, checks: request.checks };
+        Ok(Start::Attach(Box::new(wish)))
     };
     begin(start, &store, request.foreground).map_err(|failure| match forget(&store) {
         Ok(()) => failure,
@@ -116,7 +117,7 @@ fn orphan(store: &Store) -> Result<Option<AggregateConfig>, Failure> {
         operation::finish_detach(store, record)?;
         return Ok(None);
     }
-    Ok(Some(record.config))
+    Ok(Some(record.asked()))
 }
 
 /// Starts a controller for an aggregate that runs without one.

@@ -102,7 +102,7 @@ fn start(adopt: bool) -> Result<Start, Failure> {
         return Err(Failure::Refused("the guardian died before it had said what to do".to_owned()));
     }
     let wish = serde_json::from_slice(&wish).map_err(std::io::Error::from)?;
-    Ok(Start::Attach(wish))
+    Ok(Start::Attach(Box::new(wish)))
 }
 
 /// Sends the log to standard error; `RUST_LOG` chooses how much.

@@ -2,7 +2,7 @@
 
 use aggctl_common::{IfIndex, PortId};
 use aggctl_engine::{Action, Event, action::Notice};
-use aggctl_kernel::{error::KernelError, execute::ExecuteError};
+use aggctl_kernel::{error::KernelError, execute::ExecuteError, netlink::Netlink};
 use rustix::io::Errno;
 use tracing::{info, warn};
 
@@ -18,6 +18,11 @@ impl Controller {
         match action {
             Action::SetPortMtu { port, mtu } if error.errno() != Some(Errno::NODEV) => {
                 Some(Event::MtuRefused { port: *port, mtu: *mtu, why: error.to_string() })
+            }
+            // What follows goes by the new one already.
+            Action::SetAggregateMac { .. } => {
+                let report = self.executor.netlink.report(self.record.index).ok().flatten()?;
+                Some(Event::Aggregate(report.aggregate_state()))
             }
             _ => None,
         }
@@ -51,8 +56,13 @@ impl Controller {
                 Ok(())
             }
             Action::SetPortMac { port, mac } => {
-                self.on_port(*port, |this, index| this.executor.netlink.set_mac(index, *mac))
+                // Where it changes with the active port, that must not lose its link by it.
+                let lives = self.record.config.mac_policy.needs_all_frames();
+                let set = if lives { Netlink::set_living_mac } else { Netlink::set_mac };
+                self.on_port(*port, |this, index| set(&mut this.executor.netlink, index, *mac))
             }
+            // The record follows when it is reported: the table must not wait for the disk.
+            Action::SetAggregateMac { mac } => Ok(self.executor.netlink.set_living_mac(self.record.index, *mac)?),
             Action::SetPortMtu { port, mtu } => {
                 self.on_port(*port, |this, index| this.executor.netlink.set_mtu(index, *mtu))
             }

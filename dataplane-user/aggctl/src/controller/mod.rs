@@ -18,6 +18,7 @@ mod heartbeat;
 mod host_read;
 mod late;
 mod links;
+mod macs;
 mod mirror;
 mod outgoing;
 mod over;

@@ -219,6 +219,13 @@ impl Controller {
                 }
             }
             self.change_record(|record| record.take_back(before));
+            if error.refuses_mac() {
+                return Err(Failure::Refused(format!(
+                    "{error}: with mac-policy same-all every port needs the MAC of {name}; leave that port out, or use \
+                     `aggctl set {name} mac-policy=by-active` first (mode active-backup); nothing was changed",
+                    name = self.store.name()
+                )));
+            }
             return Err(error.into());
         }
         self.write_record();
@@ -274,7 +281,13 @@ impl Controller {
 
 /// A port as the engine wants it.
 pub(super) fn member(port: &PortRecord) -> Member {
-    Member { id: port.id, ifindex: port.index.unwrap_or_default(), config: port.config.clone(), own: port.own_flags() }
+    Member {
+        id: port.id,
+        ifindex: port.index.unwrap_or_default(),
+        config: port.config.clone(),
+        own: port.own_flags(),
+        mac: port.before.mac,
+    }
 }
 
 /// Whether a step changes this port's own interface.

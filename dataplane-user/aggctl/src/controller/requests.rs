@@ -89,6 +89,7 @@ impl Controller {
             warnings.extend(Warning::of_primary(&config).map(|warning| warning.to_string()));
         }
         let former_modes = self.present_modes();
+        self.try_macs(&config)?;
         self.change(&config)?;
         if let Err(failure) = self.drop_early(&modes) {
             self.change_back(&config, &former)?;
@@ -100,6 +101,9 @@ impl Controller {
             self.drop_early(&former_modes)?;
             self.change_back(&config, &former)?;
             return Err(refusal.into());
+        }
+        if config.mac_policy != former.mac_policy {
+            self.record.mac_fallback = None;
         }
         self.reconfigure(config);
         Ok(warnings)

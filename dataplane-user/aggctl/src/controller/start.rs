@@ -8,7 +8,7 @@ use crate::operation::AttachWish;
 #[derive(Debug)]
 pub enum Start {
     /// Make the aggregate.
-    Attach(AttachWish),
+    Attach(Box<AttachWish>),
     /// Take over the one that is there.
     Adopt,
 }

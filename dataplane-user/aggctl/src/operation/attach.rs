@@ -8,6 +8,7 @@ use aggctl_engine::{
     host::{Host, Link},
     plan,
     record::{Layer3, Phase, Record},
+    settings::Settings,
 };
 use aggctl_kernel::{
     conflicts,
@@ -124,7 +125,7 @@ fn carry_out(
     executor: &mut Executor,
     warn_owner: &mut dyn FnMut(String),
 ) -> Result<(), Failure> {
-    transaction::run(store, record, executor)?;
+    run(store, record, executor, warn_owner)?;
     // What comes even later is the controller's business.
     gather::to_aggregate(store, record, executor, gather::ROUNDS)?.left.into_iter().for_each(warn_owner);
     locate(record, executor)?;
@@ -137,6 +138,34 @@ fn carry_out(
     store.save(&mut attached)?;
     *record = attached;
     Ok(())
+}
+
+/// Carries out the steps. If a port keeps its MAC, and the aggregate can do without, it does.
+fn run(
+    store: &Store,
+    record: &mut Record,
+    executor: &mut Executor,
+    warn_owner: &mut dyn FnMut(String),
+) -> Result<(), Failure> {
+    let Err(error) = transaction::run(store, record, executor) else { return Ok(()) };
+    if !error.refuses_mac() {
+        return Err(error.into());
+    }
+    let name = &record.config.name;
+    if !plan::can_do_without_macs(record) {
+        return Err(Failure::Refused(format!(
+            "{error}: in this mode every port needs the MAC of {name}; leave that port out, or use mode active-backup"
+        )));
+    }
+    warn_owner(format!(
+        "{error}: mac-policy by-active is used instead of same-all, so the MAC of {name} is that of its active port \
+         and changes with it"
+    ));
+    let again = plan::do_without_macs(record, error.to_string());
+    store.save(record)?;
+    executor.dataplane.set_settings(Settings::of(&record.config));
+    again.iter().try_for_each(|step| executor.apply(step))?;
+    Ok(transaction::run(store, record, executor)?)
 }
 
 /// Refuses what `--strict` refuses. The conflicts have been told as warnings by then.

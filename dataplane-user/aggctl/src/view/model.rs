@@ -48,6 +48,8 @@ pub struct AggregateView {
     pub config: AggregateConfig,
     /// Its MAC.
     pub mac: Mac,
+    /// Why its MAC policy is another one than was asked for, if it is.
+    pub mac_policy_why: Option<String>,
     /// Its MTU, octets.
     pub mtu: Option<u32>,
     /// Whether at least `min_ports` ports are usable, and the interface is up and has carrier.
@@ -226,6 +228,7 @@ impl AggregateView {
             admin_up: interface.map(|link| link.admin_up),
             options: options::json(&config),
             mac: interface.map_or(record.mac, |link| link.mac),
+            mac_policy_why: record.mac_fallback.clone(),
             mtu: interface.map(|link| link.mtu),
             carrier: status.carrier && interface.is_some_and(|link| link.admin_up && link.carrier),
             last_change: status.changed_ms.map(rfc3339),

@@ -33,6 +33,7 @@ fn words(notice: &Notice) -> String {
             None => format!("broadcast and multicast by {to}: {why}"),
         },
         Notice::Designated { to: None, why, .. } => format!("broadcast and multicast by no port: {why}"),
+        Notice::Mac { from, to } => format!("the aggregate's MAC {from} -> {to}"),
         Notice::Carrier { carrier, usable, min_ports } => {
             let state = if *carrier { "carrier" } else { "NO CARRIER" };
             format!("{state}: {usable} of at least {min_ports} ports usable")

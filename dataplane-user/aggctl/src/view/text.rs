@@ -127,6 +127,8 @@ fn settings(view: &AggregateView) -> String {
     let keys = if view.driver.is_some() { &["wiring", "hook"][..] } else { &["wiring", "device", "hook"] };
     let made: Vec<_> = keys.iter().map(|key| format!("{key} {}", view.word(key))).collect();
     lines.push(format!("mac {}, {mtu}, {}", view.mac, made.join(", ")));
+    let why = view.mac_policy_why.as_ref();
+    lines.extend(why.map(|why| format!("mac-policy {}, since a port keeps its MAC: {why}", view.word("mac-policy"))));
     lines.extend(view.driver.as_ref().map(DriverView::line));
     let rules = options::shown(&view.config, ShowPart::Settings);
     lines.push(rules.join(", "));

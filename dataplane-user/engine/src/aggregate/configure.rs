@@ -29,6 +29,8 @@ impl Aggregate {
     pub(super) fn remove(&mut self, id: PortId) -> Option<String> {
         let name = self.name(id)?;
         self.config.ports.retain(|port| port.name != name);
+        let own = self.port(id).map(|port| port.own_mac);
+        own.into_iter().for_each(|own| self.forget_mac(own));
         self.ports.retain(|port| port.id != id);
         self.passed_over &= !id.bit();
         self.joining = self.joining.filter(|joining| *joining != id);

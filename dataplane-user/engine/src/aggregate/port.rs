@@ -37,6 +37,8 @@ pub(super) struct Port {
     pub id: PortId,
     pub config: PortConfig,
     pub ifindex: IfIndex,
+    /// The MAC that it had before it became a port.
+    pub own_mac: Mac,
     pub presence: Presence,
     pub watch: Watch,
     /// What its watches beyond the link say since that came up.
@@ -65,7 +67,7 @@ pub(super) struct Port {
 pub(super) struct WantedSettings {
     pub promisc: Option<bool>,
     pub allmulti: bool,
-    pub mac: Mac,
+    pub mac: Option<Mac>,
     pub mtu: Option<u32>,
 }
 
@@ -76,6 +78,7 @@ impl Port {
             id: member.id,
             config: member.config,
             ifindex: member.ifindex,
+            own_mac: member.mac,
             presence: Presence::Unknown,
             watch: Watch::default(),
             findings: Vec::new(),
@@ -183,19 +186,11 @@ impl Port {
     /// The settings that are not as they shall be, and are not asked for at present, in words.
     pub fn unfulfilled(&self, now: Duration) -> Vec<String> {
         let name = &self.config.name;
-        let words = |setting: &str, unmet: Option<(String, Option<Duration>)>| match unmet {
-            Some((wanted, None)) => Some(format!("{setting} of {name} is not {wanted}: its driver does not do it")),
-            Some((wanted, Some(at))) => Some(format!(
-                "{setting} of {name} is not {wanted}: somebody changes it again and again; it is put back in {} s",
-                at.saturating_sub(now).as_secs()
-            )),
-            None => None,
-        };
         let all = [
-            words("MAC", in_words(self.mac.unmet(now), |mac| mac.to_string())),
-            words("MTU", in_words(self.mtu.unmet(now), |mtu| mtu.to_string())),
-            words("promiscuous mode", in_words(self.promisc.unmet(now), on_off)),
-            words("all-multicast mode", in_words(self.allmulti.unmet(now), on_off)),
+            unmet_in_words("MAC", name, now, self.mac.unmet(now), |mac| mac.to_string()),
+            unmet_in_words("MTU", name, now, self.mtu.unmet(now), |mtu| mtu.to_string()),
+            unmet_in_words("promiscuous mode", name, now, self.promisc.unmet(now), on_off),
+            unmet_in_words("all-multicast mode", name, now, self.allmulti.unmet(now), on_off),
         ];
         all.into_iter().flatten().collect()
     }
@@ -213,14 +208,16 @@ impl Port {
                 actions.push(action);
             }
         };
-        let mac = wish.mac;
-        put(self.mac.check(now, mac, state.mac, fresh), "MAC", Action::SetPortMac { port, mac });
-        if let Some(mtu) = wish.mtu {
-            put(self.mtu.check(now, mtu, state.mtu, fresh), "MTU", Action::SetPortMtu { port, mtu });
-        }
+        // Before the MAC: frames to another one must be let in from then on.
         if let Some(needed) = wish.promisc {
             let (verdict, on) = self.promisc.check(now, needed, state.promisc, fresh);
             put(verdict, "promiscuous mode", Action::SetPromisc { port, on });
+        }
+        if let Some(mac) = wish.mac {
+            put(self.mac.check(now, mac, state.mac, fresh), "MAC", Action::SetPortMac { port, mac });
+        }
+        if let Some(mtu) = wish.mtu {
+            put(self.mtu.check(now, mtu, state.mtu, fresh), "MTU", Action::SetPortMtu { port, mtu });
         }
         let (verdict, on) = self.allmulti.check(now, wish.allmulti, state.allmulti, fresh);
         put(verdict, "all-multicast mode", Action::SetAllmulti { port, on });
@@ -230,11 +227,21 @@ impl Port {
     }
 }
 
-/// What a setting should be, and when it is put back, if it is.
-fn in_words<T>(unmet: Option<UnmetSetting<T>>, word: impl FnOnce(T) -> String) -> Option<(String, Option<Duration>)> {
+/// That a setting is not as it shall be, and is not asked for at present, in words.
+pub(super) fn unmet_in_words<T>(
+    setting: &str,
+    of: &str,
+    now: Duration,
+    unmet: Option<UnmetSetting<T>>,
+    word: impl FnOnce(T) -> String,
+) -> Option<String> {
     Some(match unmet? {
-        UnmetSetting::Unsupported(wanted) => (word(wanted), None),
-        UnmetSetting::LeftToOthers(wanted, at) => (word(wanted), Some(at)),
+        UnmetSetting::Unsupported(wanted) => format!("{setting} of {of} is not {}: its driver does not do it", word(wanted)),
+        UnmetSetting::LeftToOthers(wanted, at) => format!(
+            "{setting} of {of} is not {}: somebody changes it again and again; it is put back in {} s",
+            word(wanted),
+            at.saturating_sub(now).as_secs()
+        ),
     })
 }
 

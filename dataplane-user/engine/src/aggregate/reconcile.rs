@@ -1,6 +1,6 @@
 //! From the state of the ports to what follows from it: the one place where the aggregate decides.
 
-use aggctl_common::PortId;
+use aggctl_common::{Destination, PortId, Ports};
 
 use crate::{
     action::{Action, Notice},
@@ -10,7 +10,7 @@ use crate::{
         rounds::Rounds,
         table,
     },
-    config::{MacPolicy, Partner, Toggle},
+    config::{Partner, Toggle},
     select::{self, Candidate},
     watch::WatchedLink,
 };
@@ -38,6 +38,7 @@ impl Aggregate {
         self.share_out(first_table, actions);
         self.tell_driver(actions);
         self.settle_settings(circumstances.fresh, actions);
+        self.settle_mac(circumstances.interface, actions);
         self.update_carrier(actions, &mut notices);
         actions.append(&mut notices);
         let new_mac = std::mem::take(&mut self.new_mac);
@@ -165,10 +166,14 @@ impl Aggregate {
         }
     }
 
-    fn publish(&mut self, first_table: bool, actions: &mut Vec<Action>) {
+    pub(super) fn publish(&mut self, first_table: bool, actions: &mut Vec<Action>) {
         #[allow(clippy::cast_possible_truncation, reason = "written from a slot")]
         let active = self.active.unwrap_or(PortId(self.published.active as u8));
-        let new = table::build(&self.ports, &self.order(), active, self.mac);
+        let new = Ports {
+            mac: Destination::from(self.mac).word(),
+            former_mac: self.former_mac(),
+            ..table::build(&self.ports, &self.order(), active)
+        };
         if new == self.published && !first_table {
             return;
         }
@@ -182,15 +187,15 @@ impl Aggregate {
         if !self.config.wiring.has_pair() {
             return;
         }
-        let MacPolicy::SameAll = self.config.mac_policy;
         self.agree_on_mtu();
-        let (now, mtu) = (self.now, self.wanted_mtu());
+        let (now, mtu, foreign_macs) = (self.now, self.wanted_mtu(), self.config.mac_policy.needs_all_frames());
+        let macs: Vec<_> = self.ports.iter().map(|port| self.mac_for(port)).collect();
         let promiscuous = self.interface.map(|interface| interface.promiscuity > 0);
-        for port in &mut self.ports {
+        for (port, mac) in self.ports.iter_mut().zip(macs) {
             let filtered = port.reported().is_some_and(|state| state.vlan_filter_fixed);
             let wish = WantedSettings {
                 promisc: match self.config.promisc {
-                    Toggle::Auto if filtered => Some(true),
+                    Toggle::Auto if filtered || foreign_macs => Some(true),
                     Toggle::Auto => promiscuous,
                     Toggle::On => Some(true),
                     Toggle::Off => Some(false),
@@ -199,7 +204,7 @@ impl Aggregate {
                     Toggle::Auto | Toggle::On => true,
                     Toggle::Off => false,
                 },
-                mac: self.mac,
+                mac,
                 mtu,
             };
             port.settle_settings(now, &wish, fresh == Some(port.id), actions);

@@ -36,7 +36,8 @@ impl Aggregate {
     /// words.
     #[must_use]
     pub fn unfulfilled(&self) -> Vec<String> {
-        self.ports.iter().flat_map(|port| port.unfulfilled(self.now)).collect()
+        let own = self.unfulfilled_mac();
+        self.ports.iter().flat_map(|port| port.unfulfilled(self.now)).chain(own).collect()
     }
 
     fn port_status(&self, port: &Port) -> PortStatus {

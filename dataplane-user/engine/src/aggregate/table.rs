@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aggctl_common::{Destination, IfIndex, MAX_PORTS, Mac, PortId, Ports};
+use aggctl_common::{IfIndex, MAX_PORTS, PortId, Ports};
 
 use crate::aggregate::port::Port;
 
@@ -10,9 +10,9 @@ use crate::aggregate::port::Port;
 /// until it has learnt from the announcements. It drops broadcast and multicast at once, which would else come twice.
 pub const ACCEPT_GRACE: Duration = Duration::from_millis(250);
 
-/// Builds the table. `active` is the slot to enter as active while there is one.
-pub(super) fn build(ports: &[Port], order: &[PortId], active: PortId, mac: Mac) -> Ports {
-    let mut table = Ports { active: active.0.into(), mac: Destination::from(mac).word(), ..Ports::EMPTY };
+/// Builds the table, but for MACs. `active` is the slot to enter as active while there is one.
+pub(super) fn build(ports: &[Port], order: &[PortId], active: PortId) -> Ports {
+    let mut table = Ports { active: active.0.into(), ..Ports::EMPTY };
     for port in ports {
         if port.usable {
             table.usable |= port.id.bit();

@@ -13,6 +13,7 @@ mod announcements;
 mod choice;
 mod flags;
 mod held;
+mod macs;
 mod mtu;
 mod over;
 mod settings;
@@ -54,7 +55,13 @@ fn config(ports: usize) -> AggregateConfig {
 
 /// A port under the number that it has by default, whose owner wants none of its flags.
 fn member(id: PortId, config: &PortConfig) -> Member {
-    Member { id, ifindex: IfIndex(u32::from(id.0) + 10), config: config.clone(), own: OwnFlags::default() }
+    let (ifindex, config) = (IfIndex(u32::from(id.0) + 10), config.clone());
+    Member { id, ifindex, config, own: OwnFlags::default(), mac: own_mac(id) }
+}
+
+/// The MAC that a port had before it was one.
+fn own_mac(id: PortId) -> Mac {
+    Mac([2, 0, 0, 0, 1, id.0])
 }
 
 impl Bench {

@@ -2,8 +2,10 @@
 
 use std::iter;
 
+use aggctl_common::Mac;
+
 use crate::{
-    config::{AggregateConfig, Hook, Toggle},
+    config::{AggregateConfig, Hook, MacPolicy, Toggle},
     host::{Address, Host, Link},
     names,
     plan::{
@@ -121,7 +123,15 @@ impl Joining<'_> {
 
     /// The settings for which the port must carry nothing by itself any more.
     fn join(&self, port: &PlannedPort<'_>) -> Vec<Step> {
-        port_settings::join(port.link, self.aggregate.mac).map(|setting| setting.of(port.subject())).collect()
+        port_settings::join(port.link, self.mac_for(port)).map(|setting| setting.of(port.subject())).collect()
+    }
+
+    /// The MAC that a port gets; where that depends on the active port the controller sees to it.
+    fn mac_for(&self, port: &PlannedPort<'_>) -> Mac {
+        match self.config.mac_policy {
+            MacPolicy::SameAll => self.aggregate.mac,
+            MacPolicy::ByActive | MacPolicy::OnlyActive => port.link.mac,
+        }
     }
 
     /// As [`Self::join`], for a port that never carried anything, which is taken down for the moment: else the
@@ -130,7 +140,7 @@ impl Joining<'_> {
     fn join_in_silence(&self, port: &PlannedPort<'_>) -> Vec<Step> {
         let admin = |change| Setting::Admin(change).of(port.subject());
         let mut steps = self.join(port);
-        if port.link.admin_up && port.link.mac != self.aggregate.mac {
+        if port.link.admin_up && port.link.mac != self.mac_for(port) {
             steps.insert(0, admin(Change::OFF));
             steps.push(admin(Change::ON));
         }

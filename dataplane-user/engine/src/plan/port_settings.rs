@@ -24,10 +24,18 @@ pub(super) fn open(link: &Link, config: &AggregateConfig, mtu: u32) -> Vec<Setti
     if config.allmulti != Toggle::Off {
         settings.extend(Change::between(link.allmulti, true).map(Setting::Allmulti));
     }
-    if config.promisc == Toggle::On || (config.promisc == Toggle::Auto && filters_vlans(link)) {
-        settings.extend(Change::between(link.promisc, true).map(Setting::Promisc));
-    }
+    settings.extend(promisc(link, config));
     settings
+}
+
+/// Promiscuous mode, if the port needs it whatever the aggregate's own interface does, and has it not.
+pub(super) fn promisc(link: &Link, config: &AggregateConfig) -> Option<Setting> {
+    let needed = match config.promisc {
+        Toggle::On => true,
+        Toggle::Off => false,
+        Toggle::Auto => filters_vlans(link) || config.mac_policy.needs_all_frames(),
+    };
+    Change::between(link.promisc, true).filter(|_| needed).map(Setting::Promisc)
 }
 
 /// That for which the port must carry nothing by itself any more.

@@ -266,6 +266,12 @@ pub enum Refusal {
         /// The destination.
         route: String,
     },
+    /// Who owns which MAC goes by the active port, and there is none.
+    #[error(
+        "mac-policy by-active and only-active go by the active port, so they need mode active-backup; leave it at \
+         same-all"
+    )]
+    MacPolicyOfMode,
     /// The kernel has no netkit that serves.
     #[error(
         "this kernel makes no netkit device with a MAC of our choice (Linux 6.7 with CONFIG_NETKIT, 6.11 for the \

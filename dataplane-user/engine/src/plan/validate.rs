@@ -46,6 +46,9 @@ pub fn validate(config: &AggregateConfig) -> Result<(), Refusal> {
     if config.wiring == Wiring::Over {
         check_over(config)?;
     }
+    if config.mac_policy.needs_all_frames() && config.mode.shares() {
+        return Err(Refusal::MacPolicyOfMode);
+    }
     if let Some(option) = config.lacp.special().filter(|_| !config.lacp.on) {
         return Err(NoBond::NoLacp { option }.into());
     }
@@ -71,6 +74,12 @@ fn check_over(config: &AggregateConfig) -> Result<(), Refusal> {
     }
     if config.xdp != Xdp::Off {
         return Err(Refusal::NotOver { option: "xdp", instead: "what a port receives is the driver's; leave it off" });
+    }
+    if config.mac_policy.needs_all_frames() {
+        return Err(Refusal::NotOver {
+            option: "mac-policy",
+            instead: "the MACs are the driver's (bonding: fail_over_mac, teamd: hwaddr_policy)",
+        });
     }
     Ok(())
 }

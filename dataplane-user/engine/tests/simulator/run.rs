@@ -2,18 +2,18 @@
 
 use std::{collections::BTreeSet, iter::Sum, time::Duration};
 
-use aggctl_common::{IfIndex, MAX_PORTS, Mac, PortId, Ports};
+use aggctl_common::{Destination, IfIndex, MAX_PORTS, Mac, PortId, Ports};
 use aggctl_engine::{
     Action, Event,
     action::{Announcement, Notice},
     aggregate::Aggregate,
-    config::{PortConfig, Reselect},
+    config::{MacPolicy, PortConfig, Reselect},
     status::{AggregateStatus, PortState},
 };
 
 use crate::{
     model::Model,
-    world::{World, name},
+    world::{Nic, World, name},
 };
 
 /// What happened in a run: to compare runs, and to see that something did.
@@ -173,13 +173,34 @@ impl Run {
         assert_eq!(self.trace.actions, before, "the engine does not come to rest");
         for nic in self.world.nics.iter().filter(|nic| nic.member && nic.present && !nic.stubborn) {
             let interface = self.world.interface;
-            assert_eq!(nic.state.mac, interface.mac, "MAC of {nic:?}");
+            self.check_mac(nic);
             let (needed, own) = (self.world.needs(nic), nic.own);
             assert_eq!(nic.state.promisc, needed.promisc || own.promisc, "promiscuous mode of {nic:?}");
             assert_eq!(nic.state.allmulti, needed.allmulti || own.allmulti, "all-multicast mode of {nic:?}");
             // One that came back, or was added, need not take what all others have.
             assert!(nic.state.mtu == interface.mtu || !nic.takes(interface.mtu), "MTU of {nic:?}");
         }
+    }
+
+    /// A port that takes settings has the MAC that the policy says, and the aggregate too.
+    fn check_mac(&self, nic: &Nic) {
+        let (mac, own) = (self.world.interface.mac, nic.own_mac());
+        let active = self.status.active.and_then(|active| self.world.nics.iter().find(|nic| nic.id == active));
+        let expected = match (self.world.config.mac_policy, active) {
+            (MacPolicy::SameAll, _) => mac,
+            (MacPolicy::ByActive, _) => own,
+            (MacPolicy::OnlyActive, None) => return,
+            (MacPolicy::OnlyActive, Some(active)) if active.id == nic.id => mac,
+            (MacPolicy::OnlyActive, Some(active)) if own == mac => active.own_mac(),
+            (MacPolicy::OnlyActive, Some(_)) => own,
+        };
+        assert_eq!(nic.state.mac, expected, "MAC of {nic:?}");
+        if let (MacPolicy::ByActive, Some(active)) = (self.world.config.mac_policy, active) {
+            assert_eq!(mac, active.own_mac(), "the aggregate's MAC");
+        }
+        let table = self.engine.table();
+        assert_eq!(table.mac, Destination::from(mac).word(), "the programs know another MAC");
+        assert!(table.former_mac == 0 || self.world.config.mac_policy == MacPolicy::ByActive);
     }
 
     /// What watches say of the present link; what is about a former one must change nothing.
@@ -279,6 +300,7 @@ impl Run {
                 | Action::SetAllmulti { .. }
                 | Action::SetPortMac { .. }
                 | Action::SetPortMtu { .. }
+                | Action::SetAggregateMac { .. }
                 | Action::SetAggregateMtu { .. }
                 | Action::SetDriverActive { .. }
                 | Action::KeepOwnFlags { .. } => {}

@@ -6,7 +6,7 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
     Action, Event,
     aggregate::Memory,
-    config::{AggregateConfig, Announce, LinkWatch, PortConfig, Reselect, Toggle},
+    config::{AggregateConfig, Announce, LinkWatch, MacPolicy, PortConfig, Reselect, Toggle},
     event::{AggregateState, LinkState, Member, OwnFlags},
     hold_down::{FlapRule, HoldDown},
     host::MtuLimits,
@@ -33,7 +33,12 @@ pub struct Nic {
 
 impl Nic {
     fn member(&self, config: PortConfig) -> Member {
-        Member { id: self.id, ifindex: self.state.ifindex, config, own: self.own }
+        Member { id: self.id, ifindex: self.state.ifindex, config, own: self.own, mac: self.own_mac() }
+    }
+
+    /// The MAC that it has when it is no port.
+    pub fn own_mac(&self) -> Mac {
+        mac(u64::from(self.id.0) + 1)
     }
 
     /// Whether its driver takes this MTU.
@@ -159,13 +164,15 @@ impl World {
         config.hold_down = if rng.once_in(2) { HoldDown::Off } else { HoldDown::By(rule) };
         config.watches = watches(rng);
         config.watch_policy = rng.pick(&[WatchPolicy::All, WatchPolicy::Any]);
+        config.mac_policy = rng.pick(&[MacPolicy::SameAll, MacPolicy::ByActive, MacPolicy::OnlyActive]);
         config.promisc = rng.pick(&[Toggle::Auto, Toggle::Auto, Toggle::On, Toggle::Off]);
         config.allmulti = rng.pick(&[Toggle::Auto, Toggle::On, Toggle::Off]);
     }
 
     /// Which flags of a port the aggregate needs.
     pub fn needs(&self, nic: &Nic) -> OwnFlags {
-        let promiscuous = nic.state.vlan_filter_fixed || self.interface.promiscuity > 0;
+        let foreign_macs = self.config.mac_policy != MacPolicy::SameAll;
+        let promiscuous = nic.state.vlan_filter_fixed || self.interface.promiscuity > 0 || foreign_macs;
         OwnFlags {
             promisc: self.config.promisc == Toggle::On || self.config.promisc == Toggle::Auto && promiscuous,
             allmulti: self.config.allmulti != Toggle::Off,
@@ -285,6 +292,13 @@ impl World {
             Action::KeepOwnFlags { port, own } => {
                 self.nics.iter_mut().filter(|nic| nic.id == *port).for_each(|nic| nic.own = *own);
                 return None;
+            }
+            Action::SetAggregateMac { mac } => {
+                // Now and then it is refused.
+                if !self.rng.once_in(10) {
+                    self.interface.mac = *mac;
+                }
+                return Some(Event::Aggregate(self.interface));
             }
             Action::SetAggregateMtu { mtu } => {
                 self.interface.mtu = *mtu;

@@ -10,7 +10,7 @@ use std::{
 
 use aggctl_common::{
     PortId,
-    programs::{OVER, RECEIVES, SENDS, TAGS},
+    programs::{FORMER, OVER, RECEIVES, SENDS, TAGS},
     vlan::Globals,
 };
 use aggctl_engine::settings::Settings;
@@ -136,7 +136,8 @@ pub(super) fn sender(settings: &Settings) -> String {
 
 /// Name of the receiving program.
 pub(super) fn receiver(settings: &Settings) -> String {
-    format!("{RECEIVES}{}{}", tags(settings), settings.rx_policy.name())
+    let former = if settings.takes_former() { FORMER } else { "" };
+    format!("{RECEIVES}{}{former}{}", tags(settings), settings.rx_policy.name())
 }
 
 fn tags(settings: &Settings) -> &'static str {

@@ -23,6 +23,8 @@ pub(super) enum WordStore {
     IfIndex(PortId, IfIndex),
     /// [`Ports::mac`].
     Mac(u64),
+    /// [`Ports::former_mac`].
+    FormerMac(u64),
 }
 
 /// Slots in an order word.
@@ -67,6 +69,10 @@ pub(super) fn stores(old: &Ports, new: &Ports, mut store: impl FnMut(WordStore))
 
     if old.mac != new.mac {
         store(WordStore::Mac(new.mac));
+    }
+    // Last: what is sent to it is given the one above.
+    if old.former_mac != new.former_mac {
+        store(WordStore::FormerMac(new.former_mac));
     }
 
     if stay != new.usable {

@@ -27,6 +27,7 @@ struct PortsWords {
     order: [AtomicU64; MAX_PORTS / ORDER_WORD],
     ifindex: [AtomicU32; MAX_PORTS],
     mac: AtomicU64,
+    former_mac: AtomicU64,
     device: [AtomicU64; MAX_PORTS],
 }
 
@@ -40,6 +41,7 @@ const _: () = assert!(
         && offset_of!(PortsWords, order) == offset_of!(Ports, order)
         && offset_of!(PortsWords, ifindex) == offset_of!(Ports, ifindex)
         && offset_of!(PortsWords, mac) == offset_of!(Ports, mac)
+        && offset_of!(PortsWords, former_mac) == offset_of!(Ports, former_mac)
         && offset_of!(PortsWords, device) == offset_of!(PortsMap, device)
 );
 
@@ -75,6 +77,7 @@ impl PortsTable {
             *to = IfIndex(from.load(Ordering::Acquire));
         }
         ports.mac = words.mac.load(Ordering::Acquire);
+        ports.former_mac = words.former_mac.load(Ordering::Acquire);
         ports
     }
 
@@ -131,6 +134,7 @@ impl PortsTable {
             WordStore::Count(count) => words.count.store(count, Ordering::Release),
             WordStore::Order(word, slots) => words.order[word].store(u64::from_ne_bytes(slots), Ordering::Release),
             WordStore::Mac(mac) => words.mac.store(mac, Ordering::Release),
+            WordStore::FormerMac(mac) => words.former_mac.store(mac, Ordering::Release),
             WordStore::IfIndex(port, index) => {
                 // The device is another one: until that is found, the table alone decides.
                 words.device[port.index()].store(0, Ordering::Release);

@@ -16,6 +16,12 @@ pub enum ExecuteError {
 }
 
 impl ExecuteError {
+    /// Whether an interface kept its MAC.
+    #[must_use]
+    pub fn refuses_mac(&self) -> bool {
+        matches!(self, Self::Kernel(error) if error.refuses_mac())
+    }
+
     /// The kernel's error number, where there is one.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {

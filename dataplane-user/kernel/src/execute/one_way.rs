@@ -61,7 +61,7 @@ fn only(table: &Ports, port: PortId, index: IfIndex) -> Ports {
     let mut order = [0; MAX_PORTS];
     order[0] = port.0;
     let accept = table.choose().filter(|former| *former != port).map_or(0, PortId::bit);
-    Ports { usable: port.bit(), accept, active: port.0.into(), count: 1, order, ifindex, mac: table.mac }
+    Ports { usable: port.bit(), accept, active: port.0.into(), count: 1, order, ifindex, ..*table }
 }
 
 #[cfg(test)]

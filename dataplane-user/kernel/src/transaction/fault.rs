@@ -1,5 +1,5 @@
 //! Faults that tests ask for by an environment variable: `STEP:fail` fails before this step of the journal, `STEP:kill`
-//! dies right after it, `STEP:end` is asked to end then. There is nothing of it in a release build, which `cargo xtask
+//! dies right after it, `STEP:end` is asked to end then; `mac:PORT` is a port whose driver changes no MAC. There is nothing of it in a release build, which `cargo xtask
 //! build --release` checks.
 
 use aggctl_engine::plan::Step;
@@ -29,6 +29,17 @@ pub(super) fn after(index: usize) {
             let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
         }
     }
+}
+
+/// Whether a test wants this interface to keep its MAC.
+#[cfg(debug_assertions)]
+pub(crate) fn keeps_mac(name: &str) -> bool {
+    std::env::var(VARIABLE).is_ok_and(|wanted| wanted.strip_prefix("mac:") == Some(name))
+}
+
+#[cfg(not(debug_assertions))]
+pub(crate) fn keeps_mac(_: &str) -> bool {
+    false
 }
 
 #[cfg(debug_assertions)]

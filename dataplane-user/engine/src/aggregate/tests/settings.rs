@@ -22,7 +22,7 @@ fn settings(actions: Vec<Action>) -> Vec<Action> {
 fn what_is_not_known_yet_is_left_alone() {
     let mut bench = Bench::up(config(1));
     assert_eq!(settings(bench.link(ETH0, LinkState { promisc: true, mtu: 9000, ..UP })), []);
-    let put_right = [Action::SetPortMtu { port: ETH0, mtu: 1500 }, Action::SetPromisc { port: ETH0, on: false }];
+    let put_right = [Action::SetPromisc { port: ETH0, on: false }, Action::SetPortMtu { port: ETH0, mtu: 1500 }];
     assert_eq!(settings(bench.event(Event::Aggregate(INTERFACE))), put_right);
 }
 
@@ -34,9 +34,9 @@ fn ports_follow_the_aggregate() {
     let actions = bench.event(Event::Aggregate(AggregateState { mac, mtu: 9000, promiscuity: 1, ..INTERFACE }));
     let expected = [ETH0, ETH1].map(|port| {
         [
+            Action::SetPromisc { port, on: true },
             Action::SetPortMac { port, mac },
             Action::SetPortMtu { port, mtu: 9000 },
-            Action::SetPromisc { port, on: true },
         ]
     });
     assert_eq!(settings(actions.clone()), expected.concat());

@@ -4,7 +4,7 @@ use super::OptionRow;
 use crate::{
     config::{Addresses, AggregateConfig, Device, Hook, MacPolicy, Wiring, Xdp},
     options::{
-        Live, Shown,
+        Live, ShowPart, Shown,
         kinds::{Choice, NamedValue, Planned, field},
     },
 };
@@ -13,16 +13,21 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     OptionRow {
         name: "mac-policy",
         aliases: &["fail_over_mac", "hwaddr_policy"],
-        help: "Who owns which MAC: all ports have the aggregate's (same-all)",
+        help: "Who owns which MAC: all ports have the aggregate's (same-all), the aggregate has that of the active port \
+               (by-active), or the active port alone has the aggregate's (only-active)",
         kind: &Choice {
             field: field!(AggregateConfig.mac_policy),
-            words: &[NamedValue(MacPolicy::SameAll, &["same-all", "none", "0"])],
-            planned: &[&["by-active", "active", "1"], &["only-active", "follow", "2"]],
+            words: &[
+                NamedValue(MacPolicy::SameAll, &["same-all", "none", "0"]),
+                NamedValue(MacPolicy::ByActive, &["by-active", "active", "1"]),
+                NamedValue(MacPolicy::OnlyActive, &["only-active", "follow", "2"]),
+            ],
+            planned: &[],
         },
-        live: Live::No,
-        json: "",
-        shown: Shown::No,
-        page: "",
+        live: Live::Programs,
+        json: "mac_policy",
+        shown: Shown::In(ShowPart::Settings, |config| config.mac_policy != MacPolicy::SameAll),
+        page: "active-backup.md",
     },
     OptionRow {
         name: "addresses",

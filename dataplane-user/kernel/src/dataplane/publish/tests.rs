@@ -9,6 +9,7 @@ fn apply(table: &mut Ports, store: WordStore) {
         WordStore::Active(slot) => table.active = slot,
         WordStore::Count(count) => table.count = count,
         WordStore::Order(word, slots) => table.order[word * ORDER_WORD..][..ORDER_WORD].copy_from_slice(&slots),
+        WordStore::FormerMac(mac) => table.former_mac = mac,
         WordStore::Mac(mac) => table.mac = mac,
         WordStore::IfIndex(port, index) => table.ifindex[port.index()] = index,
     }

@@ -9,7 +9,10 @@ use super::{
     super::{INET6, Netlink, tlv::Builder, unless},
     ALLMULTI, NEWLINK, PROMISC, UP, attr, header,
 };
-use crate::error::KernelError;
+use crate::{
+    error::{KernelError, SET_MAC},
+    transaction::fault,
+};
 
 /// `RTM_DELLINK`.
 const DELLINK: u16 = libc::RTM_DELLINK;
@@ -73,20 +76,28 @@ impl Netlink {
     ///
     /// What the kernel refuses.
     pub fn set_mac(&mut self, index: IfIndex, mac: Mac) -> Result<(), KernelError> {
-        const CALL: &str = "set MAC";
-        if self.link(index)?.is_some_and(|link| link.mac == mac) {
-            return Ok(());
-        }
-        let change = |this: &mut Self| this.change(index, CALL, |message| message.push(attr::ADDRESS, &mac.0));
-        match change(self) {
+        match self.set_living_mac(index, mac) {
             Err(KernelError::Refused { failure, .. }) if failure.is(&[Errno::BUSY]) => {
                 self.set_admin(index, false)?;
-                let changed = change(self);
+                let changed = self.set_living_mac(index, mac);
                 self.set_admin(index, true)?;
                 changed
             }
             other => other,
         }
+    }
+
+    /// Sets the MAC, and leaves the interface up if it is.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses; `EBUSY` if the driver does that only while the interface is down.
+    pub fn set_living_mac(&mut self, index: IfIndex, mac: Mac) -> Result<(), KernelError> {
+        let Some(link) = self.link(index)?.filter(|link| link.mac != mac) else { return Ok(()) };
+        if fault::keeps_mac(&link.name) {
+            return Err(KernelError::refused(link.name, SET_MAC, Errno::OPNOTSUPP));
+        }
+        self.change(index, SET_MAC, |message| message.push(attr::ADDRESS, &mac.0))
     }
 
     /// Sets how IPv6 addresses are generated (`IN6_ADDR_GEN_MODE_*`).
