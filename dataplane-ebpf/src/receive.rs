@@ -130,9 +130,7 @@ fn readdress(context: &TcContext, addresses: &MacAddresses) -> Result<(), DropRe
 #[inline(never)]
 fn paged<const TAGS: bool, const FORMER: bool>(context: &TcContext, rx_policy: RxPolicy) -> i32 {
     match context.load(0) {
-        Ok(octets) => {
-            carry_out::<TAGS, FORMER, true>(context, rx_policy, &MacAddresses::from_octets(octets))
-        }
+        Ok(octets) => carry_out::<TAGS, FORMER, true>(context, rx_policy, &MacAddresses::from_octets(octets)),
         Err(_) => drop(DropReason::Malformed),
     }
 }

@@ -30,8 +30,8 @@ impl Controller {
                 }
             }
             return Err(Failure::Refused(format!(
-                "{error}: with mac-policy same-all every port needs the MAC of {name}; leave it as it is, or remove that \
-                 port first; nothing was changed",
+                "{error}: with mac-policy same-all every port needs the MAC of {name}; leave it as it is, or remove \
+                 that port first; nothing was changed",
                 name = self.store.name()
             )));
         }

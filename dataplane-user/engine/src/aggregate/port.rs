@@ -236,7 +236,9 @@ pub(super) fn unmet_in_words<T>(
     word: impl FnOnce(T) -> String,
 ) -> Option<String> {
     Some(match unmet? {
-        UnmetSetting::Unsupported(wanted) => format!("{setting} of {of} is not {}: its driver does not do it", word(wanted)),
+        UnmetSetting::Unsupported(wanted) => {
+            format!("{setting} of {of} is not {}: its driver does not do it", word(wanted))
+        }
         UnmetSetting::LeftToOthers(wanted, at) => format!(
             "{setting} of {of} is not {}: somebody changes it again and again; it is put back in {} s",
             word(wanted),

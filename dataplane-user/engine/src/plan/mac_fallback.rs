@@ -22,23 +22,27 @@ pub fn do_without_macs(record: &mut Record, why: String) -> Vec<Step> {
     let config = &record.config;
     let begun = record.journal.iter().take_while(|entry| entry.begun).count();
     let mut rest = record.journal.split_off(begun);
-    let gives_mac = |step: &Step| {
-        let Step::Link(LinkStep::Set { link, setting }) = step else { return false };
-        matches!((link, setting), (Subject::Port { .. }, Setting::Mac(_)))
-    };
     rest.retain(|entry| !gives_mac(&entry.step));
-    let has_promisc = |subject: &Subject, entries: &[JournalEntry]| {
-        let is_it = |step: &Step| matches!(step, Step::Link(LinkStep::Set { link, setting: Setting::Promisc(_) }) if link == subject);
-        entries.iter().any(|entry| is_it(&entry.step))
-    };
     for known in &record.ports {
         let subject = port::subject(known.id, &known.identity, &known.before);
-        let promisc = port_settings::promisc(&known.before, config).filter(|_| !has_promisc(&subject, &record.journal));
-        let promisc = promisc.filter(|_| !has_promisc(&subject, &rest));
-        record.journal.extend(promisc.map(|setting| JournalEntry::planned(setting.of(subject))));
+        let is_planned = |entry: &JournalEntry| gives_promisc(&entry.step, &subject);
+        if !record.journal.iter().chain(&rest).any(is_planned) {
+            let promisc = port_settings::promisc(&known.before, config);
+            record.journal.extend(promisc.map(|setting| JournalEntry::planned(setting.of(subject))));
+        }
     }
     record.journal.append(&mut rest);
     let receives = |step: &&Step| matches!(step, Step::Program(ProgramStep::Rx { attached, .. }) if attached.to);
     let done = record.journal.iter().take(begun).map(|entry| &entry.step);
     done.filter(receives).cloned().collect()
+}
+
+/// Whether the step gives a port a MAC.
+fn gives_mac(step: &Step) -> bool {
+    matches!(step, Step::Link(LinkStep::Set { link: Subject::Port { .. }, setting: Setting::Mac(_) }))
+}
+
+/// Whether the step makes this port promiscuous.
+fn gives_promisc(step: &Step, port: &Subject) -> bool {
+    matches!(step, Step::Link(LinkStep::Set { link, setting: Setting::Promisc(_) }) if link == port)
 }

@@ -1,6 +1,6 @@
 //! Faults that tests ask for by an environment variable: `STEP:fail` fails before this step of the journal, `STEP:kill`
-//! dies right after it, `STEP:end` is asked to end then; `mac:PORT` is a port whose driver changes no MAC. There is nothing of it in a release build, which `cargo xtask
-//! build --release` checks.
+//! dies right after it, `STEP:end` is asked to end then; `mac:PORT` is a port whose driver changes no MAC. There is
+//! nothing of it in a release build, which `cargo xtask build --release` checks.
 
 use aggctl_engine::plan::Step;
 

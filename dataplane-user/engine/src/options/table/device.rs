@@ -13,8 +13,8 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     OptionRow {
         name: "mac-policy",
         aliases: &["fail_over_mac", "hwaddr_policy"],
-        help: "Who owns which MAC: all ports have the aggregate's (same-all), the aggregate has that of the active port \
-               (by-active), or the active port alone has the aggregate's (only-active)",
+        help: "Who owns which MAC: all ports have the aggregate's (same-all), the aggregate has that of the active \
+               port (by-active), or the active port alone has the aggregate's (only-active)",
         kind: &Choice {
             field: field!(AggregateConfig.mac_policy),
             words: &[
