@@ -151,6 +151,7 @@ impl Run {
 
     /// With nothing happening, everything promised is done, every willing port is set right, and then there is peace.
     fn come_to_rest(&mut self) {
+        self.world.keeps_mac = false;
         self.feed(&Event::Aggregate(self.world.interface));
         for _ in 0..5 {
             self.poll_all();
@@ -166,7 +167,12 @@ impl Run {
         // What was changed by others again and again is put back after the longest pause.
         self.world.now += Duration::from_secs(65);
         for _ in 0..3 {
+            self.feed(&Event::Aggregate(self.world.interface));
             self.poll_all();
+        }
+        while let Some(deadline) = self.engine.deadline() {
+            self.world.now = deadline;
+            self.feed(&Event::Tick);
         }
         let before = self.trace.actions;
         self.poll_all();
@@ -257,6 +263,9 @@ impl Run {
         assert!(deadline.is_none_or(|deadline| deadline > now), "{deadline:?} at {now:?} after {event:?}");
         self.status = after;
         for reply in std::mem::take(&mut self.replies) {
+            // What is told is asked for when it is told.
+            let is_report = matches!(reply, Event::Aggregate(_));
+            let reply = if is_report { Event::Aggregate(self.world.interface) } else { reply };
             self.feed(&reply);
         }
     }
@@ -284,6 +293,13 @@ impl Run {
             self.trace.actions = (self.trace.actions.rotate_left(5) ^ digest(action)).wrapping_mul(0x9e37_79b9);
             match action {
                 Action::Publish(table) => self.publish(table),
+                Action::SetAggregateMac { mac } => {
+                    assert_eq!(self.world.config.mac_policy, MacPolicy::ByActive);
+                    if self.mac != *mac {
+                        self.mac = *mac;
+                        self.promise();
+                    }
+                }
                 Action::SetCarrier(carrier) => assert_ne!(self.carrier.replace(*carrier), Some(*carrier)),
                 Action::Announce { port, announcement } => self.announced(*port, *announcement),
                 Action::Notice(Notice::Active { from, to, .. }) => {
@@ -300,7 +316,6 @@ impl Run {
                 | Action::SetAllmulti { .. }
                 | Action::SetPortMac { .. }
                 | Action::SetPortMtu { .. }
-                | Action::SetAggregateMac { .. }
                 | Action::SetAggregateMtu { .. }
                 | Action::SetDriverActive { .. }
                 | Action::KeepOwnFlags { .. } => {}

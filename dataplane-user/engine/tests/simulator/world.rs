@@ -52,6 +52,8 @@ pub struct World {
     pub nics: Vec<Nic>,
     pub config: AggregateConfig,
     pub interface: AggregateState,
+    /// The aggregate's own interface refuses another MAC.
+    pub keeps_mac: bool,
     pub now: Duration,
     next_ifindex: u32,
 }
@@ -77,6 +79,7 @@ impl World {
         let mut world = Self {
             config: AggregateConfig::new("agg0", Vec::new()),
             interface: AggregateState { admin_up: true, promiscuity: 0, mac: mac(0), mtu: 1500 },
+            keeps_mac: false,
             now: Duration::from_millis(rng.below(10_000)),
             next_ifindex: 100,
             nics: Vec::new(),
@@ -220,6 +223,7 @@ impl World {
             75..79 => {
                 self.interface.promiscuity = self.rng.below(2) as u32;
                 self.interface.mtu = self.rng.pick(&[1500, 9000]);
+                self.keeps_mac = self.rng.once_in(4);
                 if self.rng.once_in(3) {
                     self.interface.mac = mac(200 + self.rng.below(3));
                 }
@@ -294,8 +298,7 @@ impl World {
                 return None;
             }
             Action::SetAggregateMac { mac } => {
-                // Now and then it is refused.
-                if !self.rng.once_in(10) {
+                if !self.keeps_mac {
                     self.interface.mac = *mac;
                 }
                 return Some(Event::Aggregate(self.interface));
