@@ -12,6 +12,9 @@ pub trait Frame {
     /// `offset` is 2 more than a multiple of 4, as the offsets of all headers are: that is where the kernel has words
     /// aligned on machines that require it.
     fn words<const N: usize>(&self, offset: usize) -> Option<[u32; N]>;
+
+    /// The two octets before the first word: those that the destination address begins with.
+    fn first_two(&self) -> Option<[u8; 2]>;
 }
 
 impl Frame for [u8] {
@@ -24,6 +27,11 @@ impl Frame for [u8] {
         }
         Some(words)
     }
+
+    #[inline]
+    fn first_two(&self) -> Option<[u8; 2]> {
+        self.first_chunk().copied()
+    }
 }
 
 #[cfg(test)]
@@ -34,6 +42,8 @@ mod tests {
     fn a_slice_ends_where_it_ends() {
         let frame: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
         let word = |octets| u32::from_ne_bytes(octets);
+        assert_eq!(frame.first_two(), Some([0, 1]));
+        assert_eq!(Frame::first_two(&frame[..1]), None);
         assert_eq!(frame.words(2), Some([word([2, 3, 4, 5]), word([6, 7, 8, 9])]));
         assert_eq!(frame.words(6), Some([word([6, 7, 8, 9])]));
         assert_eq!(frame.words::<3>(2), None);

@@ -13,8 +13,11 @@
 //! frame that is not IP, or not whole up to the end of its IP header, is hashed by *link* alone under every policy.
 //!
 //! An ICMP error is hashed like the packet that it quotes, so that it takes the way of the flow it is about.
+//!
+//! Besides, there are policies that are lists of fields: [`list`].
 
 mod fields;
+pub mod list;
 mod numbers;
 mod parse;
 mod parts;

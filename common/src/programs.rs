@@ -32,17 +32,20 @@ pub enum RxPolicy {
 }
 
 impl TxPolicy {
-    /// How the name of the sending program ends that picks the port so; `policy` says what it hashes, if it hashes.
+    /// How the name of the sending program ends that picks the port so; `policy` says what it hashes, if it hashes:
+    /// nothing if that is a list of fields.
     #[must_use]
-    pub const fn name(self, policy: Policy) -> &'static str {
+    pub const fn name(self, policy: Option<Policy>) -> &'static str {
         match (self, policy) {
             (Self::Active, _) => "active",
-            (Self::Buckets, Policy::Layer2) => "layer2",
-            (Self::Buckets, Policy::Layer23) => "layer23",
-            (Self::Buckets, Policy::Layer34) => "layer34",
-            (Self::Modulo, Policy::Layer2) => "compat2",
-            (Self::Modulo, Policy::Layer23) => "compat23",
-            (Self::Modulo, Policy::Layer34) => "compat34",
+            (Self::Buckets, None) => "fields",
+            (Self::Buckets, Some(Policy::Layer2)) => "layer2",
+            (Self::Buckets, Some(Policy::Layer23)) => "layer23",
+            (Self::Buckets, Some(Policy::Layer34)) => "layer34",
+            (Self::Modulo, None) => "compatfields",
+            (Self::Modulo, Some(Policy::Layer2)) => "compat2",
+            (Self::Modulo, Some(Policy::Layer23)) => "compat23",
+            (Self::Modulo, Some(Policy::Layer34)) => "compat34",
             (Self::RoundRobin, _) => "turns",
             (Self::Random, _) => "random",
         }

@@ -1,12 +1,17 @@
-//! Reading the frame that a program is about.
+//! Reading the frame that a program is about, and what the kernel has beside it.
 
 use core::{arch::asm, cell::Cell};
 
 use aggctl_common::{
     frame::Frame,
-    hash::{self, Policy},
+    hash::{
+        self, Policy,
+        list::{self, Beside, Tag},
+    },
 };
-use aya_ebpf::programs::TcContext;
+use aya_ebpf::{helpers::bpf_get_hash_recalc, programs::TcContext};
+
+use crate::wanted::List;
 
 /// The flow hash of a frame, unseeded, or nothing if it is shorter than an Ethernet header.
 #[inline(always)]
@@ -30,6 +35,53 @@ fn unusual(context: &TcContext, policy: Policy) -> i64 {
         hash = hash::hash(policy, &Paged(context));
     }
     hash.map_or(-1, i64::from)
+}
+
+/// The hash of the listed fields of a frame, unseeded, or nothing if it is shorter than an Ethernet header.
+#[inline(always)]
+pub fn listed(context: &TcContext) -> Option<u32> {
+    u32::try_from(fields(context)).ok()
+}
+
+/// The same; -1 for nothing. Out of line, so that there is one of it for all programs.
+#[inline(never)]
+fn fields(context: &TcContext) -> i64 {
+    let linear = Linear::of(context);
+    let mut hash = list::hash(&List, &linear, &Aside(context));
+    if linear.missed.get() {
+        hash = list::hash(&List, &Paged(context), &Aside(context));
+    }
+    hash.map_or(-1, i64::from)
+}
+
+/// What the kernel has beside a frame.
+struct Aside<'a>(&'a TcContext);
+
+impl Beside for Aside<'_> {
+    #[inline(always)]
+    fn tag(&self) -> Tag {
+        // SAFETY: the kernel hands the program a valid context.
+        let (present, tci) = unsafe { ((*self.0.skb.skb).vlan_present, (*self.0.skb.skb).vlan_tci) };
+        if present == 0 { Tag::NONE } else { Tag::new(tci as u16) }
+    }
+
+    #[inline(always)]
+    fn mark(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.0.skb.skb).mark }
+    }
+
+    #[inline(always)]
+    fn queue(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.0.skb.skb).queue_mapping }
+    }
+
+    #[inline(always)]
+    fn hash(&self) -> u32 {
+        // SAFETY: the helper takes the context, and changes nothing that is seen from here.
+        unsafe { bpf_get_hash_recalc(self.0.skb.skb) }
+    }
 }
 
 /// The linear part of a frame, read where it lies.
@@ -70,6 +122,17 @@ impl Frame for Linear {
             11 => 44);
         Some(words)
     }
+
+    #[inline(always)]
+    fn first_two(&self) -> Option<[u8; 2]> {
+        if self.start + 2 > self.end {
+            self.missed.set(true);
+            return None;
+        }
+        // SAFETY: the two octets end before the end of the data, as the verifier checks, and a frame starts at an even
+        // address.
+        Some(unsafe { *(self.start as *const u16) }.to_ne_bytes())
+    }
 }
 
 /// Loads a word of the packet. Headers need not be aligned to words. Machines that the programs run on can load such
@@ -98,5 +161,10 @@ impl Frame for Paged<'_> {
     #[inline(always)]
     fn words<const N: usize>(&self, offset: usize) -> Option<[u32; N]> {
         self.0.load(offset).ok()
+    }
+
+    #[inline(always)]
+    fn first_two(&self) -> Option<[u8; 2]> {
+        self.0.load(0).ok()
     }
 }

@@ -28,6 +28,7 @@ mod ports;
 mod receive;
 mod send;
 mod vlan;
+mod wanted;
 
 use aggctl_common::{hash::Policy, programs::RxPolicy};
 use aya_ebpf::{
@@ -92,6 +93,9 @@ senders! {
         |context| send::modulo(&context, Policy::Layer23);
     tx_compat34, tx_tag_compat34, tx_over_compat34, tx_over_tag_compat34:
         |context| send::modulo(&context, Policy::Layer34);
+    tx_fields, tx_tag_fields, tx_over_fields, tx_over_tag_fields: |context| send::listed_bucket(&context);
+    tx_compatfields, tx_tag_compatfields, tx_over_compatfields, tx_over_tag_compatfields:
+        |context| send::listed_modulo(&context);
     tx_turns, tx_tag_turns, tx_over_turns, tx_over_tag_turns: |_context| send::round_robin();
     tx_random, tx_tag_random, tx_over_random, tx_over_tag_random: |_context| send::random();
 }

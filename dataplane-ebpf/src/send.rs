@@ -42,20 +42,28 @@ pub fn active() -> Picked {
     Ok(rule::choose(&ports::TABLE))
 }
 
-/// By a hash, through the table of buckets. Before one was published: the active port.
+/// By a hash, through the table of buckets.
 #[inline(always)]
 pub fn bucket(context: &TcContext, policy: Policy) -> Picked {
-    let bucket = spread::bucket(hash(context, policy)?, SHIFT.load());
-    Ok(match buckets::buckets() {
-        Some(buckets) => spread::choose(&ports::TABLE, &buckets, bucket),
-        None => rule::choose(&ports::TABLE),
-    })
+    Ok(by_bucket(seeded(frame::hash(context, policy))?))
+}
+
+/// The same with the fields of a list for a policy.
+#[inline(always)]
+pub fn listed_bucket(context: &TcContext) -> Picked {
+    Ok(by_bucket(seeded(frame::listed(context))?))
 }
 
 /// By a hash modulo the number of ports.
 #[inline(always)]
 pub fn modulo(context: &TcContext, policy: Policy) -> Picked {
-    Ok(by_rotation(hash(context, policy)?))
+    Ok(by_rotation(seeded(frame::hash(context, policy))?))
+}
+
+/// The same with the fields of a list for a policy.
+#[inline(always)]
+pub fn listed_modulo(context: &TcContext) -> Picked {
+    Ok(by_rotation(seeded(frame::listed(context))?))
 }
 
 /// The ports in turn.
@@ -69,6 +77,16 @@ pub fn round_robin() -> Picked {
 pub fn random() -> Picked {
     // SAFETY: the helper takes nothing and touches no memory of ours.
     Ok(by_rotation(unsafe { bpf_get_prandom_u32() }))
+}
+
+/// The port of this hash's bucket. Before a table was published: the active port.
+#[inline(always)]
+fn by_bucket(hash: u32) -> Option<PortId> {
+    let bucket = spread::bucket(hash, SHIFT.load());
+    match buckets::buckets() {
+        Some(buckets) => spread::choose(&ports::TABLE, &buckets, bucket),
+        None => rule::choose(&ports::TABLE),
+    }
 }
 
 /// The port at this number of the rotation. Before one was published: the active port.
@@ -88,9 +106,8 @@ fn turn_number() -> u32 {
     if stride > 1 { number / stride } else { number }
 }
 
-/// The flow's hash.
+/// The hash as it is used. A frame without one is shorter than an Ethernet header.
 #[inline(always)]
-fn hash(context: &TcContext, policy: Policy) -> Result<u32, DropReason> {
-    let hash = frame::hash(context, policy).ok_or(DropReason::Malformed)?;
-    Ok(hash::seeded(hash, SEED.load()))
+fn seeded(hash: Option<u32>) -> Result<u32, DropReason> {
+    Ok(hash::seeded(hash.ok_or(DropReason::Malformed)?, SEED.load()))
 }

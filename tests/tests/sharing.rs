@@ -110,9 +110,49 @@ fn a_lost_port_moves_its_own_flows_and_gets_them_back(case: Case) {
     assert_eq!(cables(), before);
 }
 
-/// What `explain` says of a flow.
+cases!(a_list_of_fields_says_what_tells_flows_apart: VETH_TCX, VETH_CLSACT, DIRECT_VETH_TCX);
+fn a_list_of_fields_says_what_tells_flows_apart(case: Case) {
+    let group = Group::new(case, 3);
+    group.attach(&group.near, "--mode hash --hash dst_ip,src_ip,proto,dport");
+    let receivers = group.listen();
+    let mut sender = group.sender();
+    let mut cables = || {
+        receivers.clear();
+        sender.send_all(flows(900));
+        receivers.cables()
+    };
+    let agree = |cables: &BTreeMap<u16, usize>| {
+        for flow in flows(900).step_by(100) {
+            assert_eq!(explain(&group, flow)["port"], format!("eth{}", cables[&flow]), "flow {flow}");
+        }
+    };
+    let one = cables();
+    agree(&one);
+    assert_eq!(shares(&one, 3).iter().filter(|share| **share > 0).count(), 1, "source ports are not in the list");
+
+    group.near.aggctl("set agg0 hash=l3/24,l4,symmetric seed=3").ok();
+    let spread = cables();
+    agree(&spread);
+    assert!(shares(&spread, 3).iter().all(|share| *share >= 230), "{:?}", shares(&spread, 3));
+    let explained = explain(&group, 10_000);
+    assert_eq!(explained["fields"][2], "sport 10000", "{explained}");
+    assert_eq!(group.near.show("agg0").0["hash"], "src-ip/24,dst-ip/24,sport,dport,symmetric");
+
+    group.near.kill_all();
+    group.near.aggctl("adopt agg0").ok();
+    assert_eq!(cables(), spread);
+    let refused = group.near.aggctl("set agg0 hash=sport,symmetric");
+    assert!(refused.code == Some(2) && refused.stderr.contains("needs sport and dport"), "{refused}");
+    group.near.aggctl("set agg0 hash=mpls,skb-hash").ok();
+    assert_eq!(explain(&group, 10_000)["fields"][0], "no mpls");
+    group.near.aggctl("set agg0 hash=src-mac,inner-vlan table=kernel-compat seed=0").ok();
+    agree(&cables());
+}
+
+/// What `explain` says of a flow, which has the MACs that the frames of senders have.
 fn explain(group: &Group, flow: u16) -> serde_json::Value {
-    let line = format!("explain agg0 --json --flow src={NEAR},dst={FAR},proto=udp,sport={flow},dport=7777");
+    let macs = "src-mac=02:00:00:00:00:01,dst-mac=02:00:00:00:00:02";
+    let line = format!("explain agg0 --json --flow src={NEAR},dst={FAR},proto=udp,sport={flow},dport=7777,{macs}");
     serde_json::from_str(&group.near.aggctl(&line).ok()).unwrap()
 }
 
@@ -196,7 +236,7 @@ fn a_hundred_changes_lose_nothing_and_double_nothing(case: Case) {
         "set agg0 mode=hash",
         "set agg0 hash=layer2+3 seed=5",
         "port set agg0 eth1,weight=3",
-        "set agg0 buckets=256 hash=layer3+4",
+        "set agg0 buckets=256 hash=l3,l4,dscp,vlan",
         "set agg0 mode=random",
         "port remove agg0 eth2",
         "set agg0 mode=hash seed=0 table=kernel-compat",

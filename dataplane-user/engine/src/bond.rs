@@ -94,7 +94,7 @@ impl BondSettings {
             mac,
             mtu,
             poll_ms: config.link_watch.poll_ms,
-            policy: config.hash.policy,
+            policy: config.hash.policy.nearest(),
             lacp: config.lacp,
         }
     }

@@ -1,5 +1,6 @@
 //! What the owner wishes an aggregate to be.
 
+mod hash_policy;
 mod lacp;
 mod mode;
 mod wiring;
@@ -12,6 +13,7 @@ use crate::{
     watches::{WatchPolicy, Watches},
 };
 
+pub use hash_policy::{HashPolicy, InvalidPolicy, NAMED};
 pub use lacp::{AdSelect, LacpConfig, LacpRate};
 pub use mode::{HashConfig, Mode, Partner, TableKind};
 pub use wiring::{Device, Hook, Wiring, Xdp, XdpMode};

@@ -1,13 +1,12 @@
 //! What the programs of an aggregate are specialised for, as its configuration wants it.
 
 use aggctl_common::{
-    hash::Policy,
     programs::{EARLY_GENERIC, EARLY_NATIVE, RxPolicy, TAGS, TxPolicy},
     spread::{self, MIN_BUCKETS},
 };
 
 use crate::{
-    config::{AggregateConfig, MacPolicy, Mode, Partner, TableKind, XdpMode},
+    config::{AggregateConfig, HashPolicy, MacPolicy, Mode, Partner, TableKind, XdpMode},
     vlan::VlanConfig,
 };
 
@@ -17,7 +16,7 @@ pub struct Settings {
     /// How the sending program picks a port.
     pub tx_policy: TxPolicy,
     /// What it hashes.
-    pub policy: Policy,
+    pub policy: HashPolicy,
     /// What the hash is mixed with.
     pub seed: u32,
     /// How many buckets the table has; [`MIN_BUCKETS`] where it holds a rotation instead.

@@ -13,7 +13,7 @@ mod support;
 
 use aggctl_common::{
     IfIndex, MAX_PORTS, MacAddresses, PortId, Ports, PortsMap,
-    hash::{self, Policy},
+    hash::{Policy, list::Known},
     programs::{RxPolicy, TxPolicy},
     rule::{self, PortsView, ReceivingPort},
     spread::{self, MIN_BUCKETS},
@@ -197,7 +197,7 @@ fn agree(tx_policy: TxPolicy, rx_policy: RxPolicy) {
         let settings = Settings {
             tx_policy,
             rx_policy,
-            policy: Policy::Layer2,
+            policy: Policy::Layer2.into(),
             seed: 0,
             buckets: MIN_BUCKETS,
             ..Settings::default()
@@ -218,7 +218,7 @@ fn agree(tx_policy: TxPolicy, rx_policy: RxPolicy) {
             TxPolicy::Active | TxPolicy::RoundRobin | TxPolicy::Random => {}
         }
         let choose = |seen: &PortsWithLiveness, frame: &[u8]| {
-            let hash = hash::hash(settings.policy, frame).unwrap();
+            let hash = settings.policy.hash(frame, &Known::default()).unwrap();
             match tx_policy {
                 TxPolicy::Buckets => {
                     let table = BucketTable { primaries: &primaries, fallback_orders: &orders };

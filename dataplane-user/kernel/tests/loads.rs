@@ -5,12 +5,12 @@
 mod support;
 
 use aggctl_common::{
-    hash::Policy,
+    hash::{Policy, list::Field},
     programs::{RxPolicy, TxPolicy},
     spread::MIN_BUCKETS,
 };
 use aggctl_engine::{
-    config::{Device, Hook, Wiring, XdpMode},
+    config::{Device, HashPolicy, Hook, Wiring, XdpMode},
     settings::Settings,
 };
 use support::{
@@ -32,14 +32,23 @@ fn selections() -> Vec<Settings> {
         select(TxPolicy::RoundRobin),
         Settings { stride: 7, ..select(TxPolicy::RoundRobin) },
     ];
-    for policy in Policy::ALL {
+    for policy in Policy::ALL.map(HashPolicy::from) {
         for seed in [0, 1] {
             all.push(Settings { policy, seed, buckets: MIN_BUCKETS, ..select(TxPolicy::Buckets) });
         }
         all.push(Settings { policy, ..select(TxPolicy::Modulo) });
     }
     all.push(Settings { buckets: 1 << 16, ..select(TxPolicy::Buckets) });
+    all.extend(lists().last().map(|policy| Settings { policy: *policy, ..select(TxPolicy::Modulo) }));
     all
+}
+
+/// Each field alone, what else makes a difference, and all fields together.
+fn lists() -> Vec<HashPolicy> {
+    let all = Field::ALL.map(Field::name).join(",");
+    let two_way = "src-mac,dst-mac,ethertype,vlan,inner-vlan,l3,proto,l4,vni,gre-key,icmp-id,symmetric";
+    let lists = ["l3,l4", "src-ip/24/56,dst-ip/8/32", "l3/24/56,symmetric", two_way, &all];
+    Field::ALL.map(Field::name).into_iter().chain(lists).map(|list| list.parse().unwrap()).collect()
 }
 
 /// Every way to choose a port with and without a rule about VLANs, and every way to receive with every rule.
@@ -49,6 +58,8 @@ fn specialisations() -> Vec<Settings> {
     for settings in selections() {
         all.extend([RULES[0], RULES[3]].map(|rule| ruled(&settings, rule)));
     }
+    let listed = |policy| Settings { tx_policy: TxPolicy::Buckets, policy, ..Settings::default() };
+    all.extend(lists().into_iter().map(listed));
     for rx_policy in RX_POLICIES {
         all.extend(RULES.map(|rule| Settings { rx_policy, ..ruled(&Settings::default(), rule) }));
     }

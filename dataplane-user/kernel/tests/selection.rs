@@ -11,16 +11,20 @@ mod support;
 
 use aggctl_common::{
     IfIndex, PortId, Ports,
-    hash::{self, Policy},
+    hash::{
+        self, Policy,
+        list::{Field, Known},
+    },
     programs::TxPolicy,
     spread::{self, Rotation},
 };
 use aggctl_engine::{
-    config::{Device, Hook, Wiring},
+    config::{Device, HashPolicy, Hook, Wiring},
     settings::Settings,
     spread::{BucketTable, SpreadMember, fallback_orders, primaries, rotation},
 };
 use aggctl_kernel::dataplane::ProgramRole;
+use aggctl_tests::feature::PAGED_TEST_RUNS;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use random_frames::RandomFrames;
 use support::{
@@ -37,6 +41,8 @@ const REDIRECT: u32 = 7;
 const SLOTS: [u8; 5] = [7, 0, 3, 1, 63];
 /// Frames for each of the set-ups, of which there are four.
 const FRAMES: usize = 250_000;
+/// The kernel's mark of all frames.
+const MARK: u32 = 0x1234_5678;
 /// An interface: no test run gets there.
 const SOMEWHERE: IfIndex = IfIndex(4000);
 
@@ -48,7 +54,8 @@ enum Tables {
 
 impl Tables {
     fn choose(&self, settings: &Settings, ports: &Ports, frame: &[u8]) -> Option<PortId> {
-        let hash = hash::seeded(hash::hash(settings.policy, frame).unwrap(), settings.seed);
+        let known = Known { mark: MARK, ..Known::default() };
+        let hash = hash::seeded(settings.policy.hash(frame, &known).unwrap(), settings.seed);
         match self {
             Self::Buckets { fallback_orders, primaries } => spread::choose(
                 ports,
@@ -84,6 +91,11 @@ fn agree(settings: Settings, seed: u64) {
         let tx = SchedClassifier::from_pin(format!("{BPFFS}/agg0/{}", ProgramRole::Tx)).unwrap();
         let live = dataplane.table().unwrap();
         let mut compared = 0;
+        let trial = TestRunOptions { data_in: Some(&[0; 200]), ctx_in: Some(&context(100)), ..TestRunOptions::new() };
+        let paged = tx.test_run(trial).is_ok();
+        if !paged {
+            println!("skipped for frames in parts: {}", PAGED_TEST_RUNS.lacking());
+        }
         for (number, frame) in RandomFrames::new(seed).take(FRAMES).enumerate() {
             // Every second frame finds another set of ports usable, now and then none.
             let usable = if number % 2 == 0 { all.usable } else { all.usable & scrambled(number) };
@@ -98,7 +110,11 @@ fn agree(settings: Settings, seed: u64) {
             }
             live.publish(&only);
             // The kernel refuses to run frames that end within their IP header.
-            let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
+            // Every fourth has a part of its headers outside the linear part.
+            let linear = 54 + number % 23;
+            let in_parts = paged && number % 4 == 3 && linear < frame.len();
+            let context = context(if in_parts { u32::try_from(linear).unwrap() } else { 0 });
+            let options = TestRunOptions { data_in: Some(&frame), ctx_in: Some(&context), ..TestRunOptions::new() };
             let Ok(result) = tx.test_run(options) else { continue };
             let expected = if chosen.is_some() && !turned { REDIRECT } else { DROP };
             assert_eq!(result.return_value, expected, "{settings:?}, {chosen:?}, {frame:x?}, {ports:?}");
@@ -109,13 +125,22 @@ fn agree(settings: Settings, seed: u64) {
     });
 }
 
+/// What a program is told beside a frame whose linear part ends there (0: with the frame): `struct __sk_buff`, of which
+/// the kernel takes these two.
+fn context(linear: u32) -> [u8; 192] {
+    let mut context = [0; 192];
+    context[8..12].copy_from_slice(&MARK.to_ne_bytes());
+    context[80..84].copy_from_slice(&linear.to_ne_bytes());
+    context
+}
+
 /// Bits that look like chance.
 fn scrambled(number: usize) -> u64 {
     (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
 
-fn hashing(tx_policy: TxPolicy, policy: Policy, seed: u32, buckets: u32) -> Settings {
-    Settings { tx_policy, policy, seed, buckets, ..Settings::default() }
+fn hashing(tx_policy: TxPolicy, policy: impl Into<HashPolicy>, seed: u32, buckets: u32) -> Settings {
+    Settings { tx_policy, policy: policy.into(), seed, buckets, ..Settings::default() }
 }
 
 #[test]
@@ -136,6 +161,32 @@ fn buckets_by_layer3_and_4() {
 #[test]
 fn the_kernels_modulo() {
     agree(hashing(TxPolicy::Modulo, Policy::Layer34, 0, spread::MIN_BUCKETS), 4);
+}
+
+/// A list of fields as a policy.
+fn listed(list: &str) -> HashPolicy {
+    list.parse().unwrap()
+}
+
+/// A test run cannot say what the kernel's hash is.
+#[test]
+fn buckets_by_all_fields() {
+    let all: Vec<_> = Field::ALL.into_iter().filter(|field| *field != Field::SkbHash).map(Field::name).collect();
+    agree(hashing(TxPolicy::Buckets, listed(&all.join(",")), 0, 65_536), 5);
+}
+
+#[test]
+fn buckets_by_fields_of_both_ways_with_a_seed() {
+    let list = "src-mac,dst-mac,inner-vlan,src-ip/20/50,dst-ip/20/50,proto,l4,vni,gre-key,icmp-id,symmetric";
+    agree(hashing(TxPolicy::Buckets, listed(list), 77, 4096), 6);
+}
+
+#[test]
+fn the_modulo_of_fields() {
+    agree(
+        hashing(TxPolicy::Modulo, listed("ethertype,vlan,dst-ip,dport,spi,gtp-teid,mpls"), 0, spread::MIN_BUCKETS),
+        7,
+    );
 }
 
 /// Publishes more tables than there are sides, and looks after each where a frame goes.

@@ -35,7 +35,7 @@ const PROTOCOLS: [(&str, u8); 9] = [
     ("udplite", 136),
 ];
 
-/// `src=…,dst=…,proto=…,sport=…,dport=…[,src-mac=…][,dst-mac=…][,vlan=…]`.
+/// `src=…,dst=…,proto=…,sport=…,dport=…[,src-mac=…][,dst-mac=…][,vlan=…]…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowFields {
     /// Where it comes from.
@@ -54,6 +54,16 @@ pub struct FlowFields {
     pub destination_mac: Option<Mac>,
     /// The VLAN whose tag it has on the aggregate.
     pub vlan: Option<u16>,
+    /// Its class of service, six bits.
+    pub dscp: u8,
+    /// Its flow label, if it is of IPv6: 20 bits.
+    pub flow_label: u32,
+    /// The kernel's mark.
+    pub mark: u32,
+    /// The number of its queue.
+    pub queue: u32,
+    /// The kernel's own hash of it.
+    pub skb_hash: Option<u32>,
 }
 
 impl FromStr for FlowFields {
@@ -70,6 +80,11 @@ impl FromStr for FlowFields {
             source_mac: None,
             destination_mac: None,
             vlan: None,
+            dscp: 0,
+            flow_label: 0,
+            mark: 0,
+            queue: 0,
+            skb_hash: None,
         };
         for part in text.split(',') {
             let (key, value) =
@@ -83,9 +98,15 @@ impl FromStr for FlowFields {
                 "src-mac" => flow.source_mac = Some(number("src-mac", value)?),
                 "dst-mac" => flow.destination_mac = Some(number("dst-mac", value)?),
                 "vlan" => flow.vlan = Some(vlan(value)?),
+                "dscp" => flow.dscp = below(64, "dscp", value)?,
+                "flow-label" => flow.flow_label = below(1 << 20, "flow-label", value)?,
+                "mark" => flow.mark = number("mark", value)?,
+                "queue" => flow.queue = number("queue", value)?,
+                "skb-hash" => flow.skb_hash = Some(number("skb-hash", value)?),
                 _ => {
                     return Err(format!(
-                        "{} says nothing of a flow (src, dst, proto, sport, dport, src-mac, dst-mac, vlan)",
+                        "{} says nothing of a flow (src, dst, proto, sport, dport, src-mac, dst-mac, vlan, dscp, \
+                         flow-label, mark, queue, skb-hash)",
                         quote(key)
                     ));
                 }
@@ -107,6 +128,12 @@ fn protocol(value: &str) -> Result<u8, String> {
     }
 }
 
+/// A number that is less than this.
+fn below<T: FromStr<Err: Display> + PartialOrd + Display>(limit: T, what: &str, value: &str) -> Result<T, String> {
+    let number = number(what, value)?;
+    if number < limit { Ok(number) } else { Err(format!("{what}={value} is out of range (below {limit})")) }
+}
+
 fn vlan(value: &str) -> Result<u16, String> {
     let vid = number("vlan", value)?;
     if (1..=4094).contains(&vid) { Ok(vid) } else { Err(format!("vlan={value} is out of range (1 to 4094)")) }
@@ -123,12 +150,13 @@ impl FlowFields {
         frame.extend(ETHERTYPES[usize::from(self.source.is_ipv6())]);
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                frame.extend([0x45, 0, 0, 0, 0, 0, 0, 0, 64, self.protocol, 0, 0]);
+                frame.extend([0x45, self.dscp << 2, 0, 0, 0, 0, 0, 0, 64, self.protocol, 0, 0]);
                 frame.extend(source.octets());
                 frame.extend(destination.octets());
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                frame.extend([0x60, 0, 0, 0, 0, 0, self.protocol, 64]);
+                frame.extend((0x6000_0000 | u32::from(self.dscp) << 22 | self.flow_label).to_be_bytes());
+                frame.extend([0, 0, self.protocol, 64]);
                 frame.extend(source.octets());
                 frame.extend(destination.octets());
             }
@@ -173,6 +201,9 @@ mod tests {
             ("src=10.0.0.1,dst=10.0.0.2,proto=quux", "proto=quux"),
             ("src=10.0.0.1,dst=10.0.0.2,sport=70000", "sport=70000"),
             ("src=10.0.0.1,dst=10.0.0.2,vlan=4095", "out of range"),
+            ("src=10.0.0.1,dst=10.0.0.2,dscp=64", "below 64"),
+            ("src=10.0.0.1,dst=10.0.0.2,flow-label=1048576", "below 1048576"),
+            ("src=10.0.0.1,dst=10.0.0.2,mark=-1", "mark=-1"),
             ("src=10.0.0.1,dst=10.0.0.2,colour=1", "colour"),
             ("src", "KEY=VALUE"),
         ] {

@@ -81,6 +81,7 @@ pub enum Command {
         name: String,
         /// The flow:
         /// src=ADDRESS,dst=ADDRESS[,proto=udp|tcp|…|N][,sport=N][,dport=N][,src-mac=MAC][,dst-mac=MAC][,vlan=VID]
+        /// [,dscp=N][,flow-label=N][,mark=N][,queue=N][,skb-hash=N]
         #[arg(long, value_name = "KEY=VALUE,…")]
         flow: FlowFields,
         /// As JSON, for programs

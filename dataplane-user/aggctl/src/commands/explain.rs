@@ -2,12 +2,15 @@
 
 use aggctl_common::{
     IfIndex, PortId, Ports,
-    hash::{self, Fields, NoAddresses, NoTransport, Transport},
+    hash::{
+        self, Fields, NoAddresses, NoTransport, Policy, Transport,
+        list::{self, Field, FieldList, Known},
+    },
     programs::TxPolicy,
     spread,
-    vlan::{self, CUSTOMER, OuterTag},
+    vlan::{self, CUSTOMER, OuterTag, TagChange},
 };
-use aggctl_engine::{record::Record, settings::Settings, vlan::VlanConfig};
+use aggctl_engine::{config::HashPolicy, record::Record, settings::Settings, vlan::VlanConfig};
 use aggctl_kernel::{dataplane::Dataplane, netlink::Netlink, state::Store};
 use serde::Serialize;
 
@@ -67,8 +70,12 @@ fn explain(store: &Store, record: &Record, flow: &FlowFields) -> Result<Explanat
     let table = dataplane.table()?.load();
     let mac = Netlink::open()?.link(record.index)?.map_or(record.mac, |link| link.mac);
     let frame = flow.frame(mac);
-    let fields = hash::fields(settings.policy, frame.as_slice());
-    let hash = fields.as_ref().map(|fields| hash::seeded(fields.hash, settings.seed));
+    let place = place(&settings.vlan, flow.vlan);
+    let hashed = match &settings.policy {
+        HashPolicy::Named(policy) => named(*policy, &frame),
+        HashPolicy::Fields(list) => listed(list, &frame, flow, place.clone().unwrap_or_default()),
+    };
+    let hash = hashed.as_ref().map(|(_, hash)| hash::seeded(*hash, settings.seed));
     let choice = FlowChoice::new(&dataplane, &settings, hash.unwrap_or_default())?;
     let name = |id: PortId| {
         let port = record.ports.iter().find(|port| port.id == id);
@@ -79,7 +86,6 @@ fn explain(store: &Store, record: &Record, flow: &FlowFields) -> Result<Explanat
         FlowChoice::Bucket { number, .. } => Some(*number),
         _ => None,
     };
-    let place = place(&settings.vlan, flow.vlan);
     let port = choice.port(&table).filter(|_| place.is_ok());
     let usable = record.ports.iter().filter(|port| table.usable & port.id.bit() != 0);
     let failures = usable
@@ -90,20 +96,20 @@ fn explain(store: &Store, record: &Record, flow: &FlowFields) -> Result<Explanat
     let held_down = held.into_keys().filter(|id| table.usable & id.bit() == 0).map(name).collect();
     let why = match (place, &choice, port) {
         (Err(why), ..) => why,
-        (Ok(()), FlowChoice::Turns, _) => "each packet takes the next port".to_owned(),
-        (Ok(()), _, None) => "no port is usable: it is dropped".to_owned(),
-        (Ok(()), FlowChoice::Active, Some(_)) => "one port carries all".to_owned(),
-        (Ok(()), FlowChoice::Modulo { .. }, Some(_)) => "the hash modulo the number of usable ports".to_owned(),
-        (Ok(()), FlowChoice::Bucket { bucket, .. }, Some(port)) if bucket.primary == port.0 => {
+        (Ok(_), FlowChoice::Turns, _) => "each packet takes the next port".to_owned(),
+        (Ok(_), _, None) => "no port is usable: it is dropped".to_owned(),
+        (Ok(_), FlowChoice::Active, Some(_)) => "one port carries all".to_owned(),
+        (Ok(_), FlowChoice::Modulo { .. }, Some(_)) => "the hash modulo the number of usable ports".to_owned(),
+        (Ok(_), FlowChoice::Bucket { bucket, .. }, Some(port)) if bucket.primary == port.0 => {
             "the bucket's port".to_owned()
         }
-        (Ok(()), FlowChoice::Bucket { .. }, Some(_)) => "the next usable port of the bucket's order".to_owned(),
+        (Ok(_), FlowChoice::Bucket { .. }, Some(_)) => "the next usable port of the bucket's order".to_owned(),
     };
     Ok(Explanation {
         schema: SCHEMA,
         name: store.name().to_owned(),
         selection: selection(settings.tx_policy),
-        fields: fields.filter(|_| hashes).map(|fields| words(&fields)).unwrap_or_default(),
+        fields: hashed.filter(|_| hashes).map(|(words, _)| words).unwrap_or_default(),
         hash: hash.filter(|_| hashes),
         bucket,
         port: port.map(name),
@@ -113,11 +119,35 @@ fn explain(store: &Store, record: &Record, flow: &FlowFields) -> Result<Explanat
     })
 }
 
-/// Whether a frame with this tag, or without one, may be sent at all.
-fn place(rule: &VlanConfig, vid: Option<u16>) -> Result<(), String> {
+/// The tag with which a frame is sent that has this one, or none; or why it is not sent at all.
+fn place(rule: &VlanConfig, vid: Option<u16>) -> Result<Option<u16>, String> {
     let tag = vid.map(|tci| OuterTag::new(CUSTOMER, tci));
-    let sent = vlan::on_send(&rule.globals().rule(), tag);
-    sent.map(|_| ()).map_err(|_| format!("the VLAN rule {rule} has no place for it: it is dropped"))
+    match vlan::on_send(&rule.globals().rule(), tag) {
+        Ok(TagChange::Keep) => Ok(vid),
+        Ok(TagChange::Push(tci) | TagChange::Retag(tci)) => Ok(Some(tci)),
+        Ok(TagChange::Pop) => Ok(None),
+        Err(_) => Err(format!("the VLAN rule {rule} has no place for it: it is dropped")),
+    }
+}
+
+/// What goes into the hash under a policy of bonding's, in words, and the hash.
+fn named(policy: Policy, frame: &[u8]) -> Option<(Vec<String>, u32)> {
+    let fields = hash::fields(policy, frame)?;
+    Some((words(&fields), fields.hash))
+}
+
+/// The same of a list of fields.
+fn listed(list: &FieldList, frame: &[u8], flow: &FlowFields, tag: Option<u16>) -> Option<(Vec<String>, u32)> {
+    let known = Known { tag: tag.into(), mark: flow.mark, queue: flow.queue, hash: flow.skb_hash.unwrap_or_default() };
+    let (found, hash) = list::fields(list, frame, &known)?;
+    let words = list.iter().map(|field| match found.value(field) {
+        Some(_) if field == Field::SkbHash && flow.skb_hash.is_none() => {
+            format!("{} is not known and counts as 0 here: add skb-hash=N to the flow", field.name())
+        }
+        Some(value) => format!("{} {value}", field.name()),
+        None => format!("no {}", field.name()),
+    });
+    Some((words.collect(), hash))
 }
 
 /// What decides about this flow.

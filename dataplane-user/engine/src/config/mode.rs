@@ -1,7 +1,9 @@
 //! How ports share the traffic, and what is at their other ends.
 
-use aggctl_common::{hash::Policy, spread::DEFAULT_BUCKETS};
+use aggctl_common::spread::DEFAULT_BUCKETS;
 use serde::{Deserialize, Serialize};
+
+use super::HashPolicy;
 
 /// How a port is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +34,7 @@ impl Mode {
 #[serde(default)]
 pub struct HashConfig {
     /// Which fields of a frame make its hash.
-    pub policy: Policy,
+    pub policy: HashPolicy,
     /// What the hash is mixed with, so that aggregates in a row do not all decide alike. 0: nothing.
     pub seed: u32,
     /// How many buckets the table has ([`aggctl_common::spread::is_table_size`]).
@@ -43,7 +45,7 @@ pub struct HashConfig {
 
 impl Default for HashConfig {
     fn default() -> Self {
-        Self { policy: Policy::Layer34, seed: 0, buckets: DEFAULT_BUCKETS, table: TableKind::Stable }
+        Self { policy: HashPolicy::default(), seed: 0, buckets: DEFAULT_BUCKETS, table: TableKind::Stable }
     }
 }
 

@@ -1,7 +1,5 @@
 //! How traffic is spread over the ports, and ports that it does not reach.
 
-use aggctl_common::hash::Policy;
-
 use super::{AggregateFacts, Facts, Finding, FindingKind, PortFacts, Severity};
 use crate::config::Mode;
 
@@ -48,7 +46,7 @@ pub(super) fn spread(_: &Facts, aggregate: &AggregateFacts) -> Vec<Finding> {
         "{count} of {all} frames that {name} sent in 1 s left by {port}, one of {} usable ports",
         sharing.len()
     );
-    let (severity, remedy) = if aggregate.config.hash.policy == Policy::Layer34 {
+    let (severity, remedy) = if aggregate.config.hash.policy.tells_connections_apart() {
         let remedy =
             format!("one large flow stays on one port: `aggctl explain {name}` says which; else try another seed");
         (Severity::Hint, remedy)
@@ -126,14 +124,14 @@ mod tests {
 
     #[test]
     fn what_a_finer_hash_would_mend_is_a_warning() {
-        let severity = |policy| {
+        let severity = |policy: &str| {
             let mut aggregate = healthy();
             sending(&mut aggregate, [2000, 0]);
-            aggregate.config.hash.policy = policy;
+            aggregate.config.hash.policy = policy.parse().unwrap();
             examine(&facts(aggregate))[0].severity
         };
-        assert_eq!(severity(Policy::Layer2), Severity::Warning);
-        assert_eq!(severity(Policy::Layer34), Severity::Hint);
+        assert_eq!(["layer2", "src-ip,dst-ip"].map(severity), [Severity::Warning; 2]);
+        assert_eq!(["layer3+4", "src-ip,dport"].map(severity), [Severity::Hint; 2]);
     }
 
     #[test]

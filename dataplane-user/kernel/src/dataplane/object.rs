@@ -10,6 +10,7 @@ use std::{
 
 use aggctl_common::{
     PortId,
+    hash::list::Masks,
     programs::{FORMER, OVER, RECEIVES, SENDS, TAGS},
     vlan::Globals,
 };
@@ -73,8 +74,13 @@ pub(super) fn load(
     ] {
         loader.override_global(global, kept(&value.to_ne_bytes()), true);
     }
-    let mut object =
-        loader.override_global("VLAN_LIST", kept(bytemuck::cast_slice(&vlan.list)), true).load(object_for(asked))?;
+    let fields = settings.policy.list().map_or(Masks::NOTHING, Masks::of);
+    for (global, words) in
+        [("VLAN_LIST", bytemuck::cast_slice(&vlan.list)), ("FIELDS", bytemuck::cast_slice(&fields.0))]
+    {
+        loader.override_global(global, kept(words), true);
+    }
+    let mut object = loader.load(object_for(asked))?;
     let stamp = settings.over.then_some((".bss.stamp", pins::STAMP));
     let all = [(".bss.ports", pins::PORTS), (".bss.bound", pins::BOUND), (".bss.table", pins::TABLE)];
     for (section, pin) in all.into_iter().chain(stamp) {
@@ -131,7 +137,7 @@ fn kept(octets: &[u8]) -> &'static [u8] {
 /// Name of the sending program.
 pub(super) fn sender(settings: &Settings) -> String {
     let over = if settings.over { OVER } else { "" };
-    format!("{SENDS}{over}{}{}", tags(settings), settings.tx_policy.name(settings.policy))
+    format!("{SENDS}{over}{}{}", tags(settings), settings.tx_policy.name(settings.policy.named()))
 }
 
 /// Name of the receiving program.

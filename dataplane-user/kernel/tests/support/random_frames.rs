@@ -5,6 +5,8 @@
 const PROTOCOLS: [u8; 18] = [6, 6, 17, 17, 1, 1, 58, 58, 33, 50, 51, 132, 136, 2, 4, 47, 44, 0];
 /// Types of ICMP and ICMPv6: with an identifier, errors, and others.
 const MESSAGES: [u8; 20] = [0, 8, 13, 14, 128, 129, 3, 4, 5, 11, 12, 1, 2, 9, 10, 15, 17, 133, 135, 143];
+/// Destination ports of tunnels.
+const TUNNELS: [u16; 4] = [4789, 8472, 6081, 2152];
 /// Ethertypes that are not IP.
 const OTHERS: [u16; 8] = [0x0806, 0x88cc, 0x8847, 0x8863, 0x0026, 0x9100, 0x8035, 0x22f0];
 
@@ -62,8 +64,10 @@ impl RandomFrames {
                 frame.extend(self.octets(count));
             }
             2 => {
-                frame.extend(self.of(&[0x8100_u16, 0x88a8]).to_be_bytes());
-                frame.extend(self.octets(2));
+                for _ in 0..=self.below(3) {
+                    frame.extend(self.of(&[0x8100_u16, 0x88a8]).to_be_bytes());
+                    frame.extend(self.octets(2));
+                }
                 let six = self.once_in(2);
                 self.typed(&mut frame, six);
             }
@@ -121,6 +125,14 @@ impl RandomFrames {
             if depth > 0 {
                 return self.packet(frame, six, depth - 1);
             }
+        }
+        if protocol == 17 && self.once_in(3) {
+            frame.extend(self.octets(2));
+            frame.extend(self.of(&TUNNELS).to_be_bytes());
+        } else if protocol == 47 && !self.once_in(4) {
+            // With and without checksum and key, routed and bridged.
+            frame.extend([self.octet() & 0xa0, self.octet() & 1]);
+            frame.extend(self.of(&[0x0800_u16, 0x6558]).to_be_bytes());
         }
         let count = self.below(40);
         frame.extend(self.octets(count));

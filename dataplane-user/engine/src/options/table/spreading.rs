@@ -1,16 +1,13 @@
 //! Which port a frame takes.
 
-use aggctl_common::{
-    hash::Policy,
-    spread::{MAX_BUCKETS, MIN_BUCKETS, is_table_size},
-};
+use aggctl_common::spread::{MAX_BUCKETS, MIN_BUCKETS, is_table_size};
 
 use super::OptionRow;
 use crate::{
     config::{AggregateConfig, Mode, Partner, TableKind},
     options::{
         Live, ShowPart, Shown, Unit,
-        kinds::{Choice, FieldAccess, NamedValue, Number, Only, Parsed, field},
+        kinds::{Choice, FieldAccess, NamedValue, Number, Only, Parsed, Policies, field},
     },
     vlan::VlanConfig,
 };
@@ -53,21 +50,16 @@ pub(super) static ROWS: &[OptionRow<AggregateConfig>] = &[
     },
     OptionRow {
         name: "hash",
-        aliases: &["xmit_hash_policy"],
-        help: "What is hashed in mode hash",
-        kind: &Choice {
+        aliases: &["xmit_hash_policy", "runner.tx_hash"],
+        help: "What is hashed in mode hash: a policy of bonding's, or a list of fields",
+        kind: &Policies {
             field: field!(AggregateConfig.hash.policy),
-            words: &[
-                NamedValue(Policy::Layer2, &["layer2", "0"]),
-                NamedValue(Policy::Layer23, &["layer2+3", "2"]),
-                NamedValue(Policy::Layer34, &["layer3+4", "1"]),
-            ],
             planned: &[&["encap2+3", "3"], &["encap3+4", "4"], &["vlan+srcmac", "5"]],
         },
         live: Live::Programs,
         json: "hash",
         shown: Shown::In(ShowPart::First, hashes),
-        page: "sharing.md",
+        page: "hash.md",
     },
     OptionRow {
         name: "buckets",
