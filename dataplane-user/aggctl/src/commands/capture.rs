@@ -148,24 +148,30 @@ impl RunningCapture<'_> {
         Ok(())
     }
 
-    /// The frame of any port that passed first; `None` if there is none at present. Two that pass different ports while
-    /// the sockets are read may change places.
+    /// The frame of any port that passed first; `None` if there is none at present.
     fn next(&mut self) -> Option<(usize, PassedFrame)> {
-        let first = |ports: &[CapturedPort]| {
-            let times = ports.iter().enumerate().filter_map(|(place, port)| Some((port.next.as_ref()?.at, place)));
-            times.min()
-        };
-        if first(&self.ports).is_none_or(|(at, _)| at > self.read_until) {
+        // What passes a port after its socket was found empty, and before a frame that is found behind it, is found the
+        // second time; a third time would be for a clock that was set back.
+        for _ in 0..2 {
+            if self.first().is_some_and(|(at, _)| at <= self.read_until) {
+                break;
+            }
             self.read_until = capture::now();
             for port in self.ports.iter_mut().filter(|port| port.next.is_none()) {
                 port.next = port.socket.receive(&mut self.buffer);
             }
         }
-        let (_, place) = first(&self.ports)?;
+        let (_, place) = self.first()?;
         let port = self.ports.get_mut(place)?;
         let frame = port.next.take()?;
         port.next = port.socket.receive(&mut self.buffer);
         Some((place, frame))
+    }
+
+    /// When the frame passed that did first of those that were read, and the place of its port.
+    fn first(&self) -> Option<(Duration, usize)> {
+        let places = self.ports.iter().enumerate();
+        places.filter_map(|(place, port)| Some((port.next.as_ref()?.at, place))).min()
     }
 
     /// Writes a frame of this port, if it is one of those that are wished for.
