@@ -17,8 +17,8 @@ pub mod ids;
 pub mod ports;
 pub mod programs;
 pub mod rule;
-#[cfg(test)]
-mod seen;
+#[cfg(any(test, feature = "testing"))]
+pub mod seen;
 pub mod spread;
 pub mod stamp;
 pub mod vlan;

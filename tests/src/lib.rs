@@ -35,6 +35,7 @@ pub mod tcp;
 pub mod two_hosts;
 pub mod vlan;
 pub mod wait;
+pub mod wires;
 
 pub use aggctl::Show;
 pub use aggctl_testbed::{sys, tap};

@@ -1,12 +1,16 @@
 //! What the neighbours are told when the active port changes.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
-use aggctl_tests::{Capture, Case, Lab, capture::announced, cases, matrix::SOON, wait, wait_for};
-
-/// Longer than the pause between two rounds of announcements in these tests.
-const QUIET: Duration = Duration::from_millis(600);
+use aggctl_tests::{
+    Case, Lab,
+    capture::announced,
+    cases,
+    matrix::SOON,
+    wait,
+    wires::{QUIET, Wires},
+};
 
 cases!(
     every_address_is_announced_exactly_as_often_as_demanded:
@@ -17,61 +21,45 @@ fn every_address_is_announced_exactly_as_often_as_demanded(case: Case) {
     lab.host.ip("addr add 10.0.0.3/24 dev eth0");
     lab.host.ip("addr add 10.7.0.2/24 dev eth1");
     lab.host.ip("addr add fd00::3/64 dev eth0");
-    let wires = Wires::start(&lab);
+    let announcements = Announcements::start(&lab);
     lab.attach("--reselect failure --announce count=4,interval=50");
     let addresses = addresses(&lab);
     assert!(addresses.len() >= 5, "{addresses:?}");
 
-    wires.settle();
+    announcements.0.wait_for_silence();
     lab.cut("eth0");
-    wires.expect("failover", &addresses, [0, 4]);
+    announcements.expect("failover", &addresses, [0, 4]);
     lab.restore("eth0");
     lab.host.wait_for_show("agg0", "eth0 waits", |show| show.state("eth0") == "standby");
-    wires.expect("the return of a standby port", &addresses, [0, 0]);
+    announcements.expect("the return of a standby port", &addresses, [0, 0]);
     lab.host.aggctl("set agg0 active-port=eth0").ok();
-    wires.expect("a change by hand", &addresses, [4, 0]);
+    announcements.expect("a change by hand", &addresses, [4, 0]);
     lab.host.aggctl("set agg0 active-port=eth0").ok();
-    wires.expect("the same port again", &addresses, [0, 0]);
+    announcements.expect("the same port again", &addresses, [0, 0]);
 }
 
 cases!(a_live_change_of_the_count_holds: VETH_TCX);
 fn a_live_change_of_the_count_holds(case: Case) {
     let lab = Lab::two_ports(case);
-    let wires = Wires::start(&lab);
+    let announcements = Announcements::start(&lab);
     lab.attach("");
     let addresses = addresses(&lab);
-    wires.settle();
+    announcements.0.wait_for_silence();
     for (setting, count) in [("count=1", 1), ("count=0", 0), ("count=2,interval=10", 2)] {
         lab.host.aggctl(&format!("set agg0 announce={setting}")).ok();
         lab.host.aggctl("set agg0 active-port=eth1").ok();
-        wires.expect(setting, &addresses, [0, count]);
+        announcements.expect(setting, &addresses, [0, count]);
         lab.host.aggctl("set agg0 active-port=eth0").ok();
-        wires.expect(setting, &addresses, [count, 0]);
+        announcements.expect(setting, &addresses, [count, 0]);
     }
 }
 
 /// The announcements on both cables, as the switch receives them.
-struct Wires([Capture; 2]);
+struct Announcements(Wires);
 
-impl Wires {
+impl Announcements {
     fn start(lab: &Lab) -> Self {
-        let announcement =
-            |captured: &aggctl_tests::sys::Captured| !captured.outgoing && announced(&captured.bytes).is_some();
-        Self(["sw0", "sw1"].map(|end| Capture::start(&lab.switch, end, announcement)))
-    }
-
-    fn total(&self) -> usize {
-        self.0.iter().map(|wire| wire.count(|_| true)).sum()
-    }
-
-    /// Waits until nothing more is announced, and forgets what was.
-    #[track_caller]
-    fn settle(&self) {
-        wait_for("silence", SOON, || {
-            let before = self.total();
-            wait::quiet(QUIET, || (self.total() != before).then_some(())).is_none()
-        });
-        self.0.iter().for_each(Capture::clear);
+        Self(Wires::start(lab, |captured| announced(&captured.bytes).is_some()))
     }
 
     /// Checks how often each address was announced on each cable since the last time.
@@ -88,14 +76,14 @@ impl Wires {
         };
         wait::find(SOON, || seen().all(|(_, seen)| seen == counts).then_some(()));
         // None too many: wait for those, too.
-        let before = self.total();
-        wait::quiet(QUIET, || (self.total() != before).then_some(()));
+        let before = self.0.total();
+        wait::quiet(QUIET, || (self.0.total() != before).then_some(()));
         for (address, seen) in seen() {
             assert_eq!(seen, counts, "{after}: announcements of {address}");
         }
         let all = addresses.len() * counts.iter().sum::<usize>();
-        assert_eq!(self.total(), all, "{after}: announcements of other addresses");
-        self.0.iter().for_each(Capture::clear);
+        assert_eq!(self.0.total(), all, "{after}: announcements of other addresses");
+        self.0.clear();
     }
 }
 

@@ -24,6 +24,7 @@ use aggctl_tests::{
     skip,
     sys::Captured,
     wait, wait_for,
+    wires::{QUIET, Wires},
 };
 
 /// The rhythm of the pings.
@@ -36,8 +37,6 @@ const AFTERWARDS: usize = 60;
 const COUNT: usize = 3;
 /// How the aggregate is attached.
 const OPTIONS: &str = "--reselect failure --announce count=3,interval=50";
-/// Longer than the pause between two rounds.
-const QUIET: Duration = Duration::from_millis(600);
 /// The MAC of the bridge.
 const BRIDGE_MAC: &str = "02:00:00:00:00:b0";
 
@@ -64,19 +63,19 @@ fn guests_survive_failover_and_failback(case: Case) {
         pings[0].run(AFTERWARDS);
         pings.iter().zip(marks).map(|(ping, mark)| ping.since(mark).lost).collect::<Vec<_>>()
     };
-    let wires = Wires::start(&lab);
+    let announcements = Announcements::start(&lab);
     let mut seen = Vec::new();
     // A machine that stands still for a moment is no failover: the best of three counts.
     for _ in 0..3 {
-        wires.settle();
+        announcements.0.wait_for_silence();
         let failover = lost_by(&|| lab.cut("eth0"));
         lab.host.wait_for_show("agg0", "eth1 took over", |show| show.active() == Some("eth1"));
-        wires.expect("failover", &macs, [0, COUNT]);
+        announcements.expect("failover", &macs, [0, COUNT]);
         lab.restore("eth0");
         lab.host.wait_for_show("agg0", "eth0 waits", |show| show.state("eth0") == "standby");
-        wires.expect("the return of a standby port", &macs, [0, 0]);
+        announcements.expect("the return of a standby port", &macs, [0, 0]);
         let failback = lost_by(&|| drop(lab.host.aggctl("set agg0 active-port=eth0").ok()));
-        wires.expect("failback", &macs, [COUNT, 0]);
+        announcements.expect("failback", &macs, [COUNT, 0]);
         sessions.iter().for_each(TcpSession::expect_alive);
         if failover.iter().chain(&failback).all(|lost| *lost <= GAP) {
             return;
@@ -146,16 +145,16 @@ fn thousands_of_stations_are_announced_while_ports_are_watched(case: Case) {
     lab.host.exec(&format!("bridge -batch {}", batch.path().display())).ok();
     let ping = lab.ping(RHYTHM);
 
-    let wires = Wires::start(&lab);
-    wires.settle();
+    let announcements = Announcements::start(&lab);
+    announcements.0.wait_for_silence();
     lab.host.aggctl("set agg0 active-port=eth1").ok();
-    wires.expect("a change by hand", &stations, [0, COUNT]);
+    announcements.expect("a change by hand", &stations, [0, COUNT]);
     // In the midst of a round.
     lab.host.aggctl("set agg0 active-port=eth0").ok();
     lab.cut("eth0");
     ping.wait_for_answer(SOON);
     lab.host.wait_for_show("agg0", "eth1 took over", |show| show.active() == Some("eth1"));
-    let last = || wires.0[1].count(|captured| taught(&captured.bytes) == Some(stations[1999].1)) == COUNT;
+    let last = || announcements.0[1].count(|captured| taught(&captured.bytes) == Some(stations[1999].1)) == COUNT;
     wait_for("all stations on the other port", SOON, last);
 }
 
@@ -166,10 +165,10 @@ fn the_addresses_of_a_bridge_and_macvlans_are_announced(case: Case) {
     let announced_from = |captured: &Captured, from: [u8; 6], address: &str| {
         captured.bytes[6..12] == from && announced(&captured.bytes) == Some(address.parse().unwrap())
     };
-    let wires = Wires::start(&lab);
+    let announcements = Announcements::start(&lab);
     lab.host.aggctl("set agg0 active-port=eth1").ok();
     for address in [HOST_V4, HOST_V6] {
-        wires.expect_count(address, 1, |captured| announced_from(captured, bridge, address));
+        announcements.expect_count(address, 1, |captured| announced_from(captured, bridge, address));
     }
     // The kernel reports that a port was deleted when it left its bridge only.
     let controller = lab.host.wait_for_controller("agg0");
@@ -190,10 +189,10 @@ fn the_addresses_of_a_bridge_and_macvlans_are_announced(case: Case) {
     lab.host.ip(&format!("link set mv1 netns {}", elsewhere.name()));
     elsewhere.ip("link set mv1 up");
     let (here, there) = (mac_of(&lab.host, "mv0"), mac_of(&elsewhere, "mv1"));
-    wires.settle();
+    announcements.0.wait_for_silence();
     lab.host.aggctl("set agg0 active-port=eth0").ok();
-    wires.expect_count("mv0", 0, |captured| announced_from(captured, here, "10.0.0.3"));
-    wires.expect("a change", &[(Vec::new(), there)], [COUNT, 0]);
+    announcements.expect_count("mv0", 0, |captured| announced_from(captured, here, "10.0.0.3"));
+    announcements.expect("a change", &[(Vec::new(), there)], [COUNT, 0]);
 }
 
 cases!(vlans_are_announced_with_their_tags: VETH_TCX, VETH_CLSACT, TAP_TCX, TAP_CLSACT);
@@ -227,16 +226,16 @@ fn vlans_are_announced_with_their_tags(case: Case) {
     let aggregate = mac_of(&lab.host, "agg0");
     let behind = mac_of(&guest.namespace, "eth0");
 
-    let wires = Wires::start(&lab);
-    wires.settle();
+    let announcements = Announcements::start(&lab);
+    announcements.0.wait_for_silence();
     lab.host.aggctl("set agg0 active-port=eth1").ok();
     let stations = [(vec![20], behind), (vec![20], mac(BRIDGE_MAC)), (vec![10, 7], aggregate)];
     for address in ["10.10.0.2", "fd10::2"] {
         let address = Some(address.parse().unwrap());
         let such = |captured: &Captured| announced(&captured.bytes) == address && vlans(&captured.bytes) == [10];
-        wires.expect_count("an address of VLAN 10", 1, such);
+        announcements.expect_count("an address of VLAN 10", 1, such);
     }
-    wires.expect("a change", &stations, [0, COUNT]);
+    announcements.expect("a change", &stations, [0, COUNT]);
     ping.wait_for_answer(SOON);
 }
 
@@ -260,11 +259,11 @@ fn a_bridge_that_filters_vlans_decides_about_tags(case: Case) {
     for guest in [&native, &tagged, &hidden] {
         guest.namespace.exec(&format!("ping -c 1 -W 1 {CLIENT_V4}"));
     }
-    let wires = Wires::start(&lab);
-    wires.settle();
+    let announcements = Announcements::start(&lab);
+    announcements.0.wait_for_silence();
     lab.host.aggctl("set agg0 active-port=eth1").ok();
     let [native, tagged] = [&native, &tagged].map(|guest| mac_of(&guest.namespace, "eth0"));
-    wires.expect("a change", &[(vec![], native), (vec![30], tagged)], [0, COUNT]);
+    announcements.expect("a change", &[(vec![], native), (vec![30], tagged)], [0, COUNT]);
 }
 
 /// The lab with the aggregate as a port of bridge `br0`, which has the host's addresses.
@@ -296,31 +295,15 @@ fn mac_of(namespace: &Namespace, interface: &str) -> [u8; 6] {
 }
 
 /// All frames that tell where something is, on both cables, as the switch receives them.
-struct Wires([Capture; 2]);
+struct Announcements(Wires);
 
 /// A MAC and the VLANs that it is taught in.
 type Taught = (Vec<u16>, [u8; 6]);
 
-impl Wires {
+impl Announcements {
     fn start(lab: &Lab) -> Self {
-        let such = |captured: &Captured| {
-            !captured.outgoing && (announced(&captured.bytes).is_some() || taught(&captured.bytes).is_some())
-        };
-        Self(["sw0", "sw1"].map(|end| Capture::start(&lab.switch, end, such)))
-    }
-
-    fn total(&self) -> usize {
-        self.0.iter().map(|wire| wire.count(|_| true)).sum()
-    }
-
-    /// Waits until nothing more is announced, and forgets what was.
-    #[track_caller]
-    fn settle(&self) {
-        wait_for("silence", SOON, || {
-            let before = self.total();
-            wait::find(QUIET, || (self.total() != before).then_some(())).is_none()
-        });
-        self.0.iter().for_each(Capture::clear);
+        let such = |captured: &Captured| announced(&captured.bytes).is_some() || taught(&captured.bytes).is_some();
+        Self(Wires::start(lab, such))
     }
 
     /// Checks that all of `stations` and nobody else were taught on each cable so often since the last time.
@@ -335,8 +318,8 @@ impl Wires {
             || self.0.iter().map(|wire| wire.count(|captured| taught(&captured.bytes).is_some())).sum::<usize>();
         wait::find(SOON, || (so_far() >= all).then_some(()));
         // None too many: wait for those, too.
-        let before = self.total();
-        wait::find(QUIET, || (self.total() != before).then_some(()));
+        let before = self.0.total();
+        wait::find(QUIET, || (self.0.total() != before).then_some(()));
         let seen = [0, 1].map(|wire: usize| {
             let mut seen = BTreeMap::new();
             for captured in self.0[wire].frames() {
@@ -354,7 +337,7 @@ impl Wires {
             let (many, few) = (wrong(seen, expected), wrong(expected, seen));
             assert!(seen == expected, "{after}, wire {wire}: taught were {many:02x?} …, not {few:02x?} …");
         }
-        self.0.iter().for_each(Capture::clear);
+        self.0.clear();
     }
 
     /// Checks that [`COUNT`] such frames were on this cable, and none on the other.

@@ -1,8 +1,8 @@
 //! The guardian: the small parent of a background controller.
 //!
 //! When the controller dies, the guardian starts another one, which adopts. It does the same, after ending the
-//! controller, when the controller's loop hangs. It undoes an attach, or finishes a detach, during which the controller
-//! died. It ends when the controller ends as it should.
+//! controller, when the controller's loop is stuck. It undoes an attach, or finishes a detach, during which the
+//! controller died. It ends when the controller ends as it should.
 
 use std::{
     fs::File,
@@ -167,7 +167,7 @@ impl Guardian {
         StartReport::Failed(format!("the controller died ({status}) during attach; {outcome}")).send();
     }
 
-    /// Starts a controller, and waits for its end. One that is stopped, spins or hangs is ended.
+    /// Starts a controller, and waits for its end. One that is stopped, spins or is stuck is ended.
     async fn watch(&mut self, wish: Option<&[u8]>) -> Result<Ended, Failure> {
         let (mut child, mut beats) = spawn(&self.store, wish)?;
         let mut liveness = Liveness::default();

@@ -1,4 +1,4 @@
-//! `doctor`: what bites people, found in a picture of the aggregates and the host.
+//! `doctor`: known faults, found in a picture of the aggregates and the host.
 //!
 //! Each check is a function from [`Facts`] to findings: it asks nobody, changes nothing, and knows no clock. [`KINDS`]
 //! is the table of all that can be found; the page about it is written from it.

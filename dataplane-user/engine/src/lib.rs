@@ -9,7 +9,7 @@
 //! - [`arrivals`]: what others do to addresses and routes while we move them.
 //! - [`capture`]: what a capture of the ports consists of.
 //! - [`conflict`]: who else works on the ports.
-//! - [`doctor`]: what bites people, found in a picture of aggregates and host.
+//! - [`doctor`]: known faults, found in a picture of aggregates and host.
 //! - [`foreign`]: what others put on a port.
 //! - [`spread`](mod@spread): the tables that say how traffic is spread where several ports carry it.
 //! - [`hold_down`]: ports whose links change too often.

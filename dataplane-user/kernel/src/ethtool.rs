@@ -13,9 +13,6 @@ use rustix::{
 
 use crate::error::{CallFailure, KernelError};
 
-/// `SIOCETHTOOL`.
-const SIOCETHTOOL: u32 = 0x8946;
-
 /// Commands (`ETHTOOL_*`).
 mod command {
     pub(super) const GLINK: u32 = 0x0a;
@@ -214,7 +211,7 @@ impl Ethtool {
         request.ifr_ifru.ifru_data = buffer.as_mut_ptr().cast();
         // SAFETY: the request holds a terminated name and points to a buffer, which every caller makes at least as
         // long as the command that it begins with reads and writes.
-        let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), SIOCETHTOOL.into(), &raw mut request) };
+        let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
         if result < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
     }
 }

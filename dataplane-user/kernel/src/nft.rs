@@ -8,14 +8,14 @@ use crate::{
     error::KernelError,
     netlink::{
         socket::Socket,
-        tlv::{Attributes, number_u8, string_of},
+        tlv::{Attributes, number_u8, number_u16, string_of},
     },
 };
 
 /// `NFNL_SUBSYS_NFTABLES`, in the upper half of a message's type.
-pub(crate) const SUBSYSTEM: u16 = 10 << 8;
+pub(crate) const SUBSYSTEM: u16 = number_u16(libc::NFNL_SUBSYS_NFTABLES) << 8;
 /// `NFT_MSG_GETCHAIN`.
-const GETCHAIN: u16 = SUBSYSTEM | 4;
+const GETCHAIN: u16 = SUBSYSTEM | number_u16(libc::NFT_MSG_GETCHAIN);
 /// Octets of `struct nfgenmsg`.
 pub(crate) const HEADER: usize = 4;
 /// `NFPROTO_INET`, both IPv4 and IPv6.
@@ -25,7 +25,7 @@ const FAMILY_NETDEV: u8 = number_u8(libc::NFPROTO_NETDEV);
 /// `NF_NETDEV_INGRESS`.
 const NETDEV_INGRESS: u32 = libc::NF_NETDEV_INGRESS as u32;
 /// `NF_INET_INGRESS` (Linux 5.10).
-const INET_INGRESS: u32 = 5;
+const INET_INGRESS: u32 = libc::NF_INET_INGRESS as u32;
 
 /// Attributes (`NFTA_*`).
 mod attr {

@@ -52,7 +52,7 @@ const TEAM_PAUSE: Duration = Duration::from_millis(20);
 /// Octets of `struct ifinfomsg`.
 const LINK_HEADER: usize = 16;
 /// `IFLA_NEW_IFINDEX`: the index where an interface was moved to (Linux 4.16).
-const NEW_IFINDEX: u16 = 49;
+const NEW_IFINDEX: u16 = libc::IFLA_NEW_IFINDEX;
 
 /// What happened since it was asked for last, each thing once. Whatever is deleted was so before it changed: its index
 /// is another interface's by now.

@@ -16,6 +16,7 @@ use aggctl_common::{
     hash::{Policy, list::Known},
     programs::{RxPolicy, TxPolicy},
     rule::{self, PortsView, ReceivingPort},
+    seen::PortsWithLiveness,
     spread::{self, MIN_BUCKETS},
 };
 use aggctl_engine::{
@@ -45,51 +46,6 @@ const SLOTS: [u8; 5] = [7, 0, 3, 1, 63];
 const TABLES: usize = 5_000;
 /// An interface: no test run gets there.
 const SOMEWHERE: IfIndex = IfIndex(4000);
-
-/// What the host sees of a table: which ports are alive, it knows.
-#[derive(Clone, Copy)]
-struct PortsWithLiveness {
-    ports: Ports,
-    alive: u64,
-}
-
-impl PortsView for PortsWithLiveness {
-    fn usable(&self) -> u64 {
-        self.ports.usable
-    }
-
-    fn accept(&self) -> u64 {
-        self.ports.accept
-    }
-
-    fn active(&self) -> u32 {
-        self.ports.active
-    }
-
-    fn count(&self) -> u32 {
-        self.ports.count
-    }
-
-    fn order(&self, position: usize) -> u8 {
-        self.ports.order[position]
-    }
-
-    fn ifindex(&self, slot: PortId) -> IfIndex {
-        self.ports.ifindex[slot.index()]
-    }
-
-    fn mac(&self) -> u64 {
-        self.ports.mac
-    }
-
-    fn former_mac(&self) -> u64 {
-        self.ports.former_mac
-    }
-
-    fn is_alive(&self, slot: PortId) -> bool {
-        self.alive & slot.bit() != 0
-    }
-}
 
 /// A port that receives.
 struct Port(PortId, RxPolicy, PortsWithLiveness);

@@ -1,4 +1,4 @@
-//! The controller's end of its control socket, on a thread of its own: a loop that hangs could not say that it hangs.
+//! The controller's end of its control socket, on a thread of its own: a loop that is stuck could not say that it is.
 
 use std::{
     fs, io,

@@ -66,7 +66,7 @@ pub enum Command {
         #[arg(long, requires = "name")]
         buckets: bool,
     },
-    /// Look for what bites people, and say what to do about it
+    /// Look for known faults of aggregates, host and switch, and say what to do about each
     #[command(after_help = DOCTOR_EXIT)]
     Doctor {
         /// Only this aggregate

@@ -101,7 +101,7 @@ impl Controller {
         if active != Some(self.outgoing.through()) {
             self.outgoing.clear();
         } else if let Err(error) = self.outgoing.send(&self.sender) {
-            warn!(%error, "cannot announce all that is carried");
+            warn!(%error, "cannot announce all that is downstream");
         }
     }
 }

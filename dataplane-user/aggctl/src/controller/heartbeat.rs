@@ -1,5 +1,5 @@
-//! Showing that the loop runs: to the guardian or service manager, which replaces a controller whose loop hangs, and to
-//! the server, which tells commands.
+//! Showing that the loop runs: to the guardian or service manager, which replaces a controller whose loop is stuck, and
+//! to the server, which tells commands.
 
 use std::rc::Rc;
 

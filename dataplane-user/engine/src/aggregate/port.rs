@@ -114,8 +114,8 @@ impl Port {
         matches!(self.watch.link(), WatchedLink::Failing { .. })
     }
 
-    /// Takes in a report. `first_look`: the engine has just started, so no delay: what is found may be as old as the
-    /// hills.
+    /// Takes in a report. `first_look`: the engine has just started, so no delay: what is found may have been so for
+    /// long.
     pub fn link(&mut self, now: Duration, state: LinkState, first_look: bool) {
         let was_up = self.raw_up();
         let first = self.presence == Presence::Unknown;

@@ -13,15 +13,15 @@ use crate::{
     error::KernelError,
     netlink::{
         socket::Socket,
-        tlv::{Attributes, Builder, string_of},
+        tlv::{Attributes, Builder, number_u16, string_of},
     },
     nft::{HEADER, SUBSYSTEM, family_name},
 };
 
 /// `NFT_MSG_GETRULE`.
-const GETRULE: u16 = SUBSYSTEM | 7;
+const GETRULE: u16 = SUBSYSTEM | number_u16(libc::NFT_MSG_GETRULE);
 /// `NFT_MSG_GETSETELEM`.
-const GETSETELEM: u16 = SUBSYSTEM | 13;
+const GETSETELEM: u16 = SUBSYSTEM | number_u16(libc::NFT_MSG_GETSETELEM);
 /// `NFT_MSG_GETFLOWTABLE`.
 const GETFLOWTABLE: u16 = SUBSYSTEM | 23;
 

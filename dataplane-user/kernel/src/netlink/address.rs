@@ -39,9 +39,10 @@ const TENTATIVE: u32 = libc::IFA_F_TENTATIVE;
 const NODAD: u32 = libc::IFA_F_NODAD;
 /// The flags that an owner can set: nodad, optimistic, home address, manage temporary addresses, no prefix route,
 /// multicast autojoin. All others are the kernel's own account of the address.
-const OWNERS_IPV6: u32 = NODAD | 0x04 | 0x10 | 0x100 | 0x200 | 0x400;
+const OWNERS_IPV6: u32 =
+    NODAD | libc::IFA_F_OPTIMISTIC | libc::IFA_F_HOMEADDRESS | libc::IFA_F_MANAGETEMPADDR | OWNERS_IPV4;
 /// The same for IPv4, which would keep any other bit as given.
-const OWNERS_IPV4: u32 = 0x200 | 0x400;
+const OWNERS_IPV4: u32 = libc::IFA_F_NOPREFIXROUTE | libc::IFA_F_MCAUTOJOIN;
 /// How long an IPv6 address may stay tentative that skips detection. A worker of the kernel's makes it usable
 /// (`addrconf_dad_work`, net/ipv6/addrconf.c), at once unless the machine is very busy.
 const SETTLED: Duration = Duration::from_secs(2);

@@ -9,26 +9,26 @@ use rustix::io::Errno;
 
 use super::{
     socket::Socket,
-    tlv::{Attributes, Builder},
+    tlv::{Attributes, Builder, number_u8, number_u16},
 };
 use crate::error::CallFailure;
 
 /// Octets of `struct genlmsghdr`.
 pub(crate) const HEADER: usize = 4;
 /// `GENL_ID_CTRL`: who knows the numbers of the families.
-const CONTROL: u16 = 0x10;
+const CONTROL: u16 = number_u16(libc::GENL_ID_CTRL);
 /// `CTRL_CMD_GETFAMILY`.
-const GET_FAMILY: u8 = 3;
+const GET_FAMILY: u8 = number_u8(libc::CTRL_CMD_GETFAMILY);
 /// `CTRL_ATTR_FAMILY_ID`.
-const FAMILY_ID: u16 = 1;
+const FAMILY_ID: u16 = number_u16(libc::CTRL_ATTR_FAMILY_ID);
 /// `CTRL_ATTR_FAMILY_NAME`.
-const FAMILY_NAME: u16 = 2;
+const FAMILY_NAME: u16 = number_u16(libc::CTRL_ATTR_FAMILY_NAME);
 /// `CTRL_ATTR_MCAST_GROUPS`: a list of groups, each a nest of the two below.
-const GROUPS: u16 = 7;
+const GROUPS: u16 = number_u16(libc::CTRL_ATTR_MCAST_GROUPS);
 /// `CTRL_ATTR_MCAST_GRP_NAME`.
-const GROUP_NAME: u16 = 1;
+const GROUP_NAME: u16 = number_u16(libc::CTRL_ATTR_MCAST_GRP_NAME);
 /// `CTRL_ATTR_MCAST_GRP_ID`.
-const GROUP_ID: u16 = 2;
+const GROUP_ID: u16 = number_u16(libc::CTRL_ATTR_MCAST_GRP_ID);
 
 /// A family, as it is numbered until the next boot.
 #[derive(Clone, Debug, PartialEq, Eq)]

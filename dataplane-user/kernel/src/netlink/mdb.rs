@@ -8,12 +8,12 @@ use rustix::io::Errno;
 
 use super::{
     Netlink,
-    tlv::{Attributes, number_u8, u32_of},
+    tlv::{Attributes, number_u8, number_u16, u32_of},
 };
 use crate::error::KernelError;
 
 /// `RTM_GETMDB` (linux/rtnetlink.h).
-const GET_MDB: u16 = 86;
+const GET_MDB: u16 = libc::RTM_GETMDB;
 /// Octets of `struct br_port_msg` (linux/if_bridge.h).
 const HEADER: usize = 8;
 /// Octets of the address in `struct br_mdb_entry`, which begins after interface, state, flags and VLAN.
@@ -66,8 +66,8 @@ fn parse_entry(info: &[u8]) -> Option<BridgeGroup> {
 }
 
 /// EtherTypes (linux/if_ether.h).
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+const ETHERTYPE_IPV4: u16 = number_u16(libc::ETH_P_IP);
+const ETHERTYPE_IPV6: u16 = number_u16(libc::ETH_P_IPV6);
 
 #[cfg(test)]
 mod tests {

@@ -19,17 +19,6 @@ const ATTR_DST: u16 = libc::NDA_DST;
 /// `NDA_LLADDR`.
 const ATTR_LLADDR: u16 = libc::NDA_LLADDR;
 
-/// States (`NUD_*`).
-mod nud {
-    pub(super) const INCOMPLETE: u16 = 0x01;
-    pub(super) const STALE: u16 = 0x04;
-    pub(super) const DELAY: u16 = 0x08;
-    pub(super) const PROBE: u16 = 0x10;
-    pub(super) const FAILED: u16 = 0x20;
-    pub(super) const NOARP: u16 = 0x40;
-    pub(super) const PERMANENT: u16 = 0x80;
-}
-
 /// `NTF_PROXY`: we answer for this address.
 const PROXY: u8 = libc::NTF_PROXY;
 /// `NTF_EXT_LEARNED`: it belongs to a daemon, which will put it where it wants it.
@@ -91,15 +80,17 @@ impl Netlink {
 /// Whether an entry moves with the addresses.
 fn worth_keeping(neighbour: &NeighbourEntry) -> bool {
     let proxy = neighbour.flags & PROXY != 0;
-    let known = neighbour.state != 0 && neighbour.state & (nud::INCOMPLETE | nud::FAILED | nud::NOARP) == 0;
+    let known =
+        neighbour.state != 0 && neighbour.state & (libc::NUD_INCOMPLETE | libc::NUD_FAILED | libc::NUD_NOARP) == 0;
     (proxy || known) && neighbour.flags & EXT_LEARNED == 0 && !neighbour.address.is_multicast()
 }
 
 /// A message about an entry, without its MAC.
 fn emit(index: IfIndex, neighbour: &NeighbourEntry) -> Builder {
     // Entries that are just being verified begin that anew.
-    let state = if neighbour.state & (nud::DELAY | nud::PROBE) != 0 { nud::STALE } else { neighbour.state };
-    let state = if neighbour.flags & PROXY != 0 { nud::PERMANENT } else { state };
+    let state =
+        if neighbour.state & (libc::NUD_DELAY | libc::NUD_PROBE) != 0 { libc::NUD_STALE } else { neighbour.state };
+    let state = if neighbour.flags & PROXY != 0 { libc::NUD_PERMANENT } else { state };
     let mut header = [0; HEADER];
     header[0] = if neighbour.address.is_ipv6() { INET6 } else { INET };
     header[4..8].copy_from_slice(&index.0.to_ne_bytes());

@@ -110,8 +110,8 @@ mod tests {
 
     #[test]
     fn learned_static_and_own_stations_are_found_and_addresses_of_ports_are_not() {
-        const REACHABLE: u16 = 2;
-        const NOARP: u16 = 0x40;
+        use libc::{NUD_NOARP as NOARP, NUD_REACHABLE as REACHABLE};
+
         let behind = |port, vlan| Some(Station { mac: GUEST, place: StationPlace::Behind { port, vlan } });
         let read = |message: Vec<u8>| parse(BR0, &message);
         assert_eq!(read(entry(PORT, REACHABLE, 0, GUEST, None, Some(BR0))), behind(PORT, None));

@@ -13,9 +13,9 @@ use rustix::fd::{AsFd, AsRawFd};
 use super::socket::PacketSocket;
 
 /// `SOL_PACKET` option: deliver the VLAN tag beside a frame; and the kind of message that it comes in.
-const PACKET_AUXDATA: libc::c_int = 8;
+const PACKET_AUXDATA: libc::c_int = libc::PACKET_AUXDATA;
 /// `TP_STATUS_VLAN_VALID`: there was a tag.
-const VLAN_VALID: u32 = 1 << 4;
+const VLAN_VALID: u32 = libc::TP_STATUS_VLAN_VALID;
 /// `TP_STATUS_VLAN_TPID_VALID`: its EtherType is told.
 const VLAN_ETHERTYPE_VALID: u32 = 1 << 6;
 /// `ETH_P_8021Q`, which a tag has unless it is told.

@@ -10,7 +10,7 @@ use rustix::{
 };
 
 /// `SOL_PACKET` option: do not deliver what the host sends (Linux 4.20).
-const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+const PACKET_IGNORE_OUTGOING: libc::c_int = libc::PACKET_IGNORE_OUTGOING;
 /// `PACKET_MR_MULTICAST`: the interface receives frames to a group while the socket is open.
 const PACKET_MR_MULTICAST: u16 = 0;
 /// `PACKET_MR_UNICAST`: the same for one more address.

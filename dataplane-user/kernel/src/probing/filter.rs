@@ -29,7 +29,7 @@ const NEXT_HEADER_AT: u32 = 20;
 const ICMP_TYPE_AT: u32 = 54;
 
 /// ICMPv6, and its types "neighbour solicitation" and "neighbour advertisement" (RFC 4861, 4.3 and 4.4).
-const ICMPV6: u32 = 58;
+const ICMPV6: u32 = libc::IPPROTO_ICMPV6 as u32;
 /// See [`ICMPV6`].
 const SOLICITATION: u32 = 135;
 /// See [`ICMPV6`].

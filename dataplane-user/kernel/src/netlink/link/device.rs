@@ -14,7 +14,7 @@ use crate::{
     error::KernelError,
     netlink::{
         Netlink,
-        tlv::{Attributes, Builder, number_u8, u32_of},
+        tlv::{Attributes, Builder, number_u8, number_u16, u32_of},
     },
 };
 
@@ -25,11 +25,11 @@ const VLANS_COMPRESSED: u32 = libc::RTEXT_FILTER_BRVLAN_COMPRESSED as u32;
 /// `BR_STATE_FORWARDING`.
 const FORWARDING: u8 = 3;
 /// EtherType of a VLAN tag that names none.
-const DOT1Q: u16 = 0x8100;
+const DOT1Q: u16 = number_u16(libc::ETH_P_8021Q);
 
 /// Attributes (`IFLA_*`) that only this module needs.
 mod own {
-    pub(super) const PROTINFO: u16 = 12;
+    pub(super) const PROTINFO: u16 = libc::IFLA_PROTINFO;
     pub(super) const VLAN_ID: u16 = 1;
     pub(super) const VLAN_PROTOCOL: u16 = 5;
     pub(super) const BR_VLAN_FILTERING: u16 = 7;
