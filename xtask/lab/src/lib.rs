@@ -45,7 +45,7 @@ use self::{
     identity::MeasuredOn,
     job::Means,
     message::Message,
-    schedule::LabExtent,
+    schedule::{LabExtent, MachineJobs},
 };
 use aggctl_tools::{build, setup, workspace::Workspace};
 use aggctl_vm::KernelChoice;
@@ -63,7 +63,7 @@ pub struct LabWish {
     #[arg(long)]
     check: bool,
     /// On the running kernel and the clock on the wall, in network namespaces; nothing is written
-    #[arg(long, conflicts_with_all = ["check", "quick", "page", "filter"])]
+    #[arg(long, conflicts_with_all = ["check", "quick", "page"])]
     here: bool,
     /// With --here: measure over a cable between two interfaces of this machine that nobody uses, for example
     /// eth1=eth3; give two, the first end of each becomes a port
@@ -107,12 +107,14 @@ pub fn run(wish: &LabWish) -> Result<()> {
         _ => LabExtent::Full,
     };
     let mut figures = Figures::new(MeasuredOn::of(workspace, &tools.toolchain)?);
+    let chosen =
+        |group: &MachineJobs| wish.filter.is_empty() || wish.filter.iter().any(|word| group.name.contains(word));
     if wish.here {
-        return here::run(workspace, Means { binary, borrowed: wish.cable.clone() }, figures, wish.trials);
+        let groups = here::groups(&wish.cable, wish.trials)?.into_iter().filter(chosen).collect();
+        return here::run(workspace, groups, &Means { binary, borrowed: wish.cable.clone() }, figures);
     }
-    let chosen = |name: &str| wish.filter.is_empty() || wish.filter.iter().any(|word| name.contains(word));
-    for group in schedule::groups(extent, wish.trials).iter().filter(|group| chosen(&group.name)) {
-        for word in machine::run(workspace, group, &binary, &wish.kernel, LIMIT)? {
+    for group in schedule::groups(extent, wish.trials).into_iter().filter(chosen) {
+        for word in machine::run(workspace, &group, &binary, &wish.kernel, LIMIT)? {
             take(&mut figures, word);
         }
         if extent == LabExtent::Full {
