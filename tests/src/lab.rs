@@ -228,6 +228,12 @@ impl Lab {
         format!("attach agg0 --port eth0 --port eth1 --wiring {wiring} --hook {hook} --device {device} {options}")
     }
 
+    /// The file of an aggregate of these ports in this case.
+    pub fn config_file(&self, ports: &[&str]) -> String {
+        let (wiring, hook, device) = (self.case.wiring.name(), self.case.hook.name(), self.case.device());
+        format!("ports = {ports:?}\nwiring = \"{wiring}\"\nhook = \"{hook}\"\ndevice = \"{device}\"\n")
+    }
+
     /// The client pings the host's IPv4 address.
     pub fn ping(&self, interval: Duration) -> Ping {
         Ping::start(&self.client, &self.host, HOST_V4, None, interval)

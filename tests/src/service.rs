@@ -39,12 +39,13 @@ pub struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// Starts `aggctl@NAME`. `environment` is what its file in `/etc` sets.
-    pub fn start(host: &'a Namespace, name: &str, environment: &[(&str, &str)]) -> Self {
+    /// Starts `aggctl@NAME`. `file` describes the aggregate, `environment` is what else is set for it in `/etc`.
+    pub fn start(host: &'a Namespace, name: &str, file: &str, environment: &[(&str, &str)]) -> Self {
         let defaults = settings("Environment");
         let mut variables: BTreeMap<_, _> = defaults.iter().filter_map(|value| value.split_once('=')).collect();
         variables.extend(environment.iter().copied());
         let files = tempfile::tempdir().unwrap();
+        fs::write(files.path().join(format!("{name}.toml")), file).unwrap();
         let socket = UnixDatagram::bind(files.path().join("notify")).unwrap();
         socket.set_nonblocking(true).unwrap();
         let words = words(&settings("ExecStart")[0], name, &variables);
@@ -141,5 +142,6 @@ fn spawn(host: &Namespace, words: &[String], files: &Path) -> Child {
     let journal = File::options().create(true).append(true).open(files.join("journal")).unwrap();
     let mut command = host.command(binary().to_str().unwrap());
     command.args(words).env("NOTIFY_SOCKET", files.join("notify")).env("WATCHDOG_USEC", watchdog());
+    command.env("AGGCTL_CONFIG_DIR", files);
     command.stdin(std::process::Stdio::null()).stdout(journal.try_clone().unwrap()).stderr(journal).spawn().unwrap()
 }

@@ -1,7 +1,12 @@
 //! A systemd of a test's own, for the unit that ships with the product: an instance for a user, in a PID namespace, a
 //! mount namespace and a control group of its own.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{Namespace, Outcome, PrivateRun, aggctl::binary, command, matrix::SOON, service, wait};
 
@@ -43,21 +48,27 @@ impl<'a> Systemd<'a> {
         (!filesystems.contains("cgroup2")).then(|| "the kernel has no cgroup2".to_owned())
     }
 
-    /// Starts one that has the product's unit; `environment` is what the file of instance NAME sets.
+    /// Starts one that has the product's unit; `file` is that of instance NAME, where [`Systemd::file`] says.
     #[track_caller]
-    pub fn start(host: &'a Namespace, name: &str, environment: &str) -> Self {
+    pub fn start(host: &'a Namespace, name: &str, file: &str) -> Self {
         let systemd = Self { host, run: PrivateRun::new(PAGES) };
         let [units, conf] = ["user/systemd/user", "conf"].map(|place| systemd.run.path().join(place));
         [&units, &conf].iter().for_each(|place| fs::create_dir_all(place).unwrap());
         let unit = fs::read_to_string(service::unit()).unwrap();
         let unit = unit.replace("/usr/bin/aggctl", binary().to_str().unwrap()).replace("/etc/aggctl/", "/run/conf/");
         fs::write(units.join("aggctl@.service"), unit).unwrap();
-        fs::write(conf.join(format!("{name}.conf")), environment).unwrap();
+        fs::write(conf.join(format!("{name}.conf")), "AGGCTL_CONFIG_DIR=/run/conf").unwrap();
+        fs::write(systemd.file(name), file).unwrap();
         systemd.shell(START).ok();
         let answers = wait::find(SOON, || systemd.ctl("list-units").succeeded().then_some(()));
         let log = || fs::read_to_string(systemd.run.path().join("log")).unwrap_or_default();
         assert!(answers.is_some(), "systemd does not answer: {}", log());
         systemd
+    }
+
+    /// The file of an instance, as it is seen from here.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.run.path().join(format!("conf/{name}.toml"))
     }
 
     /// `systemctl --user`; words are separated by blanks.

@@ -20,19 +20,12 @@ const RHYTHM: Duration = Duration::from_millis(2);
 /// What checks unit files.
 const VERIFIER: &str = "/usr/bin/systemd-analyze";
 
-/// The options of this case's aggregate, as the unit's configuration has them.
-fn options(lab: &Lab, ports: &[&str]) -> String {
-    let ports: String = ports.iter().map(|port| format!("--port {port} ")).collect();
-    let case = lab.case;
-    format!("{ports}--wiring {} --hook {} --device {}", case.wiring.name(), case.hook.name(), case.device())
-}
-
 cases!(a_late_port_is_waited_for: VETH_TCX, DIRECT_VETH_CLSACT);
 fn a_late_port_is_waited_for(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
-    let options = options(&lab, &["eth0", "eth1", "eth2"]);
-    let service = Service::start(&lab.host, "agg0", &[("AGGCTL_OPTIONS", &options)]);
+    let file = lab.config_file(&["eth0", "eth1", "eth2"]);
+    let service = Service::start(&lab.host, "agg0", &file, &[]);
     service.wait_for("STATUS=waiting for eth2 to appear");
     // Others are none of its business.
     lab.host.ip("link add new0 type bridge");
@@ -55,15 +48,14 @@ cases!(a_wait_ends_with_nothing_done: VETH_TCX);
 fn a_wait_ends_with_nothing_done(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
-    let options = options(&lab, &["eth0", "eth9", "eth1", "eth8"]);
+    let file = lab.config_file(&["eth0", "eth9", "eth1", "eth8"]);
     for wait in ["30", "infinity"] {
-        let environment = [("AGGCTL_OPTIONS", options.as_str()), ("AGGCTL_WAIT", wait)];
-        let mut service = Service::start(&lab.host, "agg0", &environment);
+        let mut service = Service::start(&lab.host, "agg0", &file, &[("AGGCTL_WAIT", wait)]);
         service.wait_for("STATUS=waiting for eth9, eth8 to appear");
         terminate(service.pid());
         assert_eq!(service.ended().code(), Some(0), "{}", service.said());
     }
-    let outcome = lab.host.aggctl(&format!("attach agg0 {options} --wait 1"));
+    let outcome = lab.host.aggctl("attach agg0 --port eth0 --port eth9 --port eth1 --port eth8 --wait 1");
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!(outcome.complaints()[1].contains("no interface eth9, eth8"), "{outcome}");
     before.expect_again(&lab.host, "waits");
@@ -74,8 +66,8 @@ cases!(the_unit_has_it_again_whatever_happens: VETH_TCX, DIRECT_VETH_TCX);
 fn the_unit_has_it_again_whatever_happens(case: Case) {
     let lab = Lab::two_ports(case);
     let before = HostState::of(&lab.host);
-    let options = options(&lab, &["eth0", "eth1"]);
-    let mut service = Service::start(&lab.host, "agg0", &[("AGGCTL_OPTIONS", &options)]);
+    let file = lab.config_file(&["eth0", "eth1"]);
+    let mut service = Service::start(&lab.host, "agg0", &file, &[]);
     service.wait_for("READY=1");
     service.wait_for("WATCHDOG=1");
     let ping = lab.ping(RHYTHM);
@@ -102,7 +94,7 @@ fn the_unit_has_it_again_whatever_happens(case: Case) {
     assert!(!service.restarted(), "{}", service.said());
     assert_eq!(lab.host.show("agg0").controller(), None);
     ping.run(20);
-    let mut service = Service::start(&lab.host, "agg0", &[("AGGCTL_OPTIONS", &options)]);
+    let mut service = Service::start(&lab.host, "agg0", &file, &[]);
     service.wait_for("READY=1");
     lab.host.aggctl("detach agg0").ok();
     assert!(!service.restarted(), "{}", service.said());
@@ -139,8 +131,8 @@ fn what_runs_is_adopted_on_request_only(case: Case) {
     assert!(differences.iter().all(|line| outcome.stderr.contains(line)), "{outcome}");
     assert_eq!(lab.host.wait_for_controller("agg0"), guarded);
     // A service manager takes the guardian's place.
-    let options = options(&lab, &["eth0", "eth1"]);
-    let mut service = Service::start(&lab.host, "agg0", &[("AGGCTL_OPTIONS", &options)]);
+    let file = lab.config_file(&["eth0", "eth1"]);
+    let mut service = Service::start(&lab.host, "agg0", &file, &[]);
     service.wait_for("READY=1");
     guarded.expect_gone();
     assert_eq!(lab.host.show("agg0").controller(), Some(service.pid()));
@@ -161,8 +153,8 @@ fn systemd_keeps_the_aggregate(case: Case) {
         return skip(&missing);
     }
     let lab = Lab::two_ports(case);
-    let options = options(&lab, &["eth0", "eth1", "eth2"]);
-    let systemd = Systemd::start(&lab.host, "agg0", &format!("AGGCTL_OPTIONS={options}"));
+    let file = lab.config_file(&["eth0", "eth1", "eth2"]);
+    let systemd = Systemd::start(&lab.host, "agg0", &file);
     let mode = || systemd.run.show(&lab.host, "agg0")["mode"].clone();
     systemd.ctl("start --no-block aggctl@agg0").ok();
     let waits = [("ActiveState", "activating"), ("StatusText", "waiting for eth2 to appear")];
@@ -178,6 +170,10 @@ fn systemd_keeps_the_aggregate(case: Case) {
         systemd.wait_for("aggctl@agg0", &[("NRestarts", &count.to_string()), ("ActiveState", "active")]);
     }
     assert_eq!(mode(), "random");
+    // Until it is told to go by its file again.
+    fs::write(systemd.file("agg0"), format!("mode = \"hash\"\n{file}")).unwrap();
+    systemd.ctl("reload aggctl@agg0").ok();
+    assert_eq!(mode(), "hash");
     systemd.run.aggctl(&lab.host, "detach agg0").ok();
     systemd.wait_for("aggctl@agg0", &[("ActiveState", "inactive"), ("SubState", "dead"), ("Result", "success")]);
 }

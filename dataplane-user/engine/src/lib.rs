@@ -28,6 +28,7 @@ pub mod bond;
 pub mod capture;
 pub mod changes;
 pub mod config;
+pub mod config_file;
 pub mod conflict;
 pub mod doctor;
 pub mod downstream;

@@ -70,6 +70,7 @@ pub const PORTIONS: &[Portion] = &[
             TRANSACTION,
             VLAN_GUESTS,
             MILLION,
+            CONFIGURATION,
             DOCTOR,
             DOCTOR_OTHERS,
             DOCTOR_TRAFFIC,
@@ -108,6 +109,7 @@ pub const PORTIONS: &[Portion] = &[
             LOADS,
             ADOPTION,
             HOOKS,
+            CONFIGURATION,
             DOCTOR,
             DOCTOR_OTHERS,
             DOCTOR_TRAFFIC,
@@ -136,6 +138,7 @@ pub const PORTIONS: &[Portion] = &[
             CRASH,
             FAILOVER,
             VLAN_GUESTS,
+            CONFIGURATION,
             DOCTOR,
             DOCTOR_OTHERS,
             DOCTOR_TRAFFIC,
@@ -185,6 +188,8 @@ const WIRING_DIRECT: &str = "direct";
 const SPANNING_TREE: &str = "stp";
 /// attach that fails at each of its steps.
 const TRANSACTION: &str = "transaction";
+/// Files and what becomes of them: the kernel has no part in it.
+const CONFIGURATION: &str = "configuration";
 /// What `doctor` finds: each look takes a second, and asks nothing that other kernels tell otherwise. Of bonds, which
 /// only they may have, it is tried in [`OVER`].
 const DOCTOR: &str = "doctor";

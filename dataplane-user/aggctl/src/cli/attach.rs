@@ -21,7 +21,7 @@ pub struct AttachArguments {
 
 /// How it is attached.
 #[derive(Args, Clone, Copy, Debug)]
-struct Manner {
+pub struct Manner {
     /// Undo everything after so many seconds unless `aggctl confirm` is run
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(1..=86_400))]
     confirm: Option<u32>,
@@ -74,17 +74,22 @@ impl AttachArguments {
         }
         let mut config = AggregateConfig::new(self.name, ports);
         options::apply(&mut config, &said.options)?;
-        let mode_is_chosen = said.options.iter().any(|option| option.key == "mode");
-        let Manner { confirm, force, strict, or_adopt, wait, foreground } = self.manner;
-        Ok(AttachRequest {
-            config,
-            mode_is_chosen,
-            confirm,
-            checks: PortChecks { force, strict },
-            or_adopt,
-            wait,
-            foreground,
-        })
+        let mode_is_chosen = said.says("mode");
+        Ok(self.manner.request(config, mode_is_chosen))
+    }
+}
+
+impl Manner {
+    /// Whether the controller stays in the foreground.
+    pub const fn foreground(self) -> bool {
+        self.foreground
+    }
+
+    /// An attach in this manner.
+    pub fn request(self, config: AggregateConfig, mode_is_chosen: bool) -> AttachRequest {
+        let Self { confirm, force, strict, or_adopt, wait, foreground } = self;
+        let checks = PortChecks { force, strict };
+        AttachRequest { config, mode_is_chosen, confirm, checks, or_adopt, wait, foreground }
     }
 }
 

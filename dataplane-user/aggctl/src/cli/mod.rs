@@ -8,7 +8,7 @@ mod limit;
 mod syntax;
 
 use aggctl_engine::options::GivenPort;
-pub use attach::{AttachArguments, AttachRequest};
+pub use attach::{AttachArguments, AttachRequest, Manner};
 pub use capture::CaptureArguments;
 use clap::{Parser, Subcommand};
 pub use flow::FlowFields;
@@ -18,9 +18,12 @@ pub use limit::Limit;
 const DOCTOR_EXIT: &str =
     "Exit status: 0, nothing was found but hints; 1, errors or warnings were; 2, it could not look.";
 
+/// Where files are.
+const FILES: &str = "Files: /etc/aggctl/NAME.toml; another directory by the variable AGGCTL_CONFIG_DIR.";
+
 /// Link aggregation whose choice of the port is an eBPF program.
 #[derive(Debug, Parser)]
-#[command(name = "aggctl", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "aggctl", version, max_term_width = 110, disable_help_subcommand = true, infer_subcommands = true)]
 pub struct Arguments {
     /// The command.
     #[command(subcommand)]
@@ -33,6 +36,25 @@ pub enum Command {
     /// Join ports into an aggregate; their addresses and routes move to it
     #[command(after_help = syntax::nested())]
     Attach(Box<AttachArguments>),
+    /// Make an aggregate what its file says: attach it, or change what differs, all or nothing
+    #[command(after_help = FILES)]
+    Apply {
+        /// The aggregate; without it, each that has a file
+        name: Option<String>,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// How it is attached if it does not run yet
+        #[command(flatten)]
+        manner: Manner,
+    },
+    /// The files of aggregates
+    #[command(after_help = FILES)]
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// Undo an attach: addresses, routes and settings go back to the ports
     Detach {
         /// The aggregate
@@ -56,6 +78,7 @@ pub enum Command {
         name: String,
     },
     /// Show the aggregates of this network namespace
+    #[command(visible_aliases = ["list", "status"])]
     Show {
         /// Only this one
         name: Option<String>,
@@ -140,8 +163,29 @@ pub enum Command {
     },
 }
 
+/// What can be done with files.
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Say whether a file can be applied, as far as the file alone tells
+    Check {
+        /// The aggregate; without it, each that has a file
+        name: Option<String>,
+    },
+    /// Print what runs, as a file
+    Show {
+        /// The aggregate
+        name: String,
+    },
+    /// Write what runs into its file; what stays as it is keeps its place and its comments
+    Save {
+        /// The aggregate
+        name: String,
+    },
+}
+
 /// What can be done to a port.
 #[derive(Debug, Subcommand)]
+#[command(infer_subcommands = true)]
 pub enum PortAction {
     /// Add a port
     Add {
@@ -158,6 +202,7 @@ pub enum PortAction {
         strict: bool,
     },
     /// Remove a port; it gets its settings back
+    #[command(visible_aliases = ["del", "delete"])]
     Remove {
         /// The aggregate
         name: String,

@@ -69,7 +69,7 @@ pub fn run(request: &AttachRequest) -> Result<(), Failure> {
 }
 
 /// What is asked for, with what follows from the device of that name.
-fn completed(request: &AttachRequest) -> Result<AggregateConfig, Failure> {
+pub(super) fn completed(request: &AttachRequest) -> Result<AggregateConfig, Failure> {
     let mut config = request.config.clone();
     operation::complete(&mut config, request.mode_is_chosen)?;
     if config.wiring.has_pair() && config.lacp.on {

@@ -90,7 +90,7 @@ pub fn set_port(store: &Store, port: &GivenPort) -> Result<(), Failure> {
 
 /// Asks the controller. One of an older version that does not know the request gives way to one of this version; the
 /// dataplane stays meanwhile.
-fn ask(store: &Store, request: &Request) -> Result<(), Failure> {
+pub(super) fn ask(store: &Store, request: &Request) -> Result<(), Failure> {
     match background::ask(store, request) {
         Err(Failure::Refused(reason)) if reason.starts_with(UNKNOWN_REQUEST) => {
             attach::replace(store)?;

@@ -1,8 +1,10 @@
 //! The commands: what is meant by what was typed.
 
+mod apply;
 mod attach;
 mod await_ports;
 mod capture;
+mod config;
 mod detach;
 mod doctor;
 mod explain;
@@ -15,7 +17,7 @@ use aggctl_engine::{names, options::GivenOptions, plan};
 use aggctl_kernel::{netns, privilege, probe};
 
 use crate::{
-    cli::{Arguments, CaptureArguments, Command, PortAction},
+    cli::{Arguments, CaptureArguments, Command, ConfigAction, PortAction},
     failure::Failure,
     guardian,
     operation::PortChecks,
@@ -36,6 +38,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             prepare()?;
             attach::run(&request)
         }
+        Command::Apply { name, dry_run, manner } => apply::run(name.as_deref(), dry_run, manner),
+        Command::Config { action } => match action {
+            ConfigAction::Check { name } => config::check(name.as_deref()),
+            ConfigAction::Show { name } => prepare().and_then(|()| config::show(&store(&name)?)),
+            ConfigAction::Save { name } => prepare().and_then(|()| config::save(&store(&name)?)),
+        },
         Command::Set { name, settings } => {
             let mut said = GivenOptions::default();
             settings.iter().try_for_each(|setting| said.change(setting))?;
@@ -67,10 +75,13 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 fn check_names(command: &Command) -> Result<(), Failure> {
     let (aggregate, port) = match command {
         Command::Attach(_) => return Ok(()), // its request is checked as a whole
-        Command::Show { name, .. } | Command::Doctor { name, .. } | Command::Monitor { name, .. } => {
-            (name.as_deref(), None)
-        }
+        Command::Config { action: ConfigAction::Check { name } }
+        | Command::Apply { name, .. }
+        | Command::Show { name, .. }
+        | Command::Doctor { name, .. }
+        | Command::Monitor { name, .. } => (name.as_deref(), None),
         Command::Capture(CaptureArguments { name, .. })
+        | Command::Config { action: ConfigAction::Show { name } | ConfigAction::Save { name } }
         | Command::Detach { name, .. }
         | Command::Adopt { name, .. }
         | Command::Confirm { name }

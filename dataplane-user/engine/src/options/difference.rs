@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{HasOptions, Live};
+use super::{Assignment, HasOptions, Live};
 use crate::config::{AggregateConfig, PortConfig};
 
 /// Something that is other than it was asked for. Displayed as one line, which says how to have it.
@@ -106,6 +106,12 @@ pub fn differences(runs: &AggregateConfig, asked: &AggregateConfig) -> Vec<Diffe
     let extra = ports.iter().filter(|port| named(&asked.ports, &port.name).is_none());
     all.extend(extra.map(|port| Difference::Extra { aggregate: aggregate(), port: port.name.clone() }));
     all
+}
+
+/// What would be said of `config` where all else is as in `default`.
+#[must_use]
+pub fn assignments<C: HasOptions>(config: &C, default: &C) -> Vec<Assignment> {
+    values(default, config).map(|value| Assignment { key: value.name.to_owned(), value: value.asked }).collect()
 }
 
 /// The options that have not the value that was asked for.

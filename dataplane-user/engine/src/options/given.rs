@@ -58,6 +58,12 @@ impl GivenOptions {
         Ok(())
     }
 
+    /// Whether an option, by its own name, was said.
+    #[must_use]
+    pub fn says(&self, name: &str) -> bool {
+        self.options.iter().any(|option| option.key == name)
+    }
+
     /// Notes an option that was said by this name, or by that of a group.
     fn take(&mut self, key: &str, row: &'static OptionRow<AggregateConfig>, value: &str) -> Result<(), Invalid> {
         let key = if row.is_called(key) { key } else { row.name };
@@ -75,6 +81,22 @@ pub struct GivenPort {
 }
 
 impl GivenPort {
+    /// A port of which nothing was said but its name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), options: Vec::new() }
+    }
+
+    /// Takes in a setting.
+    ///
+    /// # Errors
+    ///
+    /// A key that is unknown or was said already, a value that is wrong.
+    pub fn option(&mut self, key: &str, value: &str) -> Result<(), Invalid> {
+        let row = find::<PortConfig>(key).ok_or_else(|| unknown::<PortConfig>(key))?;
+        note(&mut self.options, &mut Default::default(), row, value).map_err(|why| why.of(key, value))
+    }
+
     /// Reads it.
     ///
     /// # Errors
@@ -85,7 +107,7 @@ impl GivenPort {
         if name.is_empty() {
             return Err(Invalid::Missing { expected: "the name of an interface".to_owned() });
         }
-        let mut words = Self { name: name.to_owned(), options: Vec::new() };
+        let mut words = Self::new(name);
         for part in settings.into_iter().flat_map(|settings| settings.split(',')) {
             words.setting(part)?;
         }

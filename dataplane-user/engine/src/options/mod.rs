@@ -25,7 +25,7 @@ mod text;
 mod unit;
 mod watch_text;
 
-pub use difference::{Difference, differences};
+pub use difference::{Difference, OptionValue, assignments, differences};
 pub use error::Invalid;
 pub use given::{Assignment, GivenOptions, GivenPort, apply, check, json, shown};
 pub use group::{Head, OptionGroup};

@@ -3,6 +3,7 @@
 //! Nothing here touches the host. A plan is refused as a whole, with one line that says what to do, or it is an ordered
 //! list of [`Step`]s of which every prefix can be undone.
 
+mod apply;
 mod attach;
 mod candidate;
 mod detach;
@@ -30,6 +31,7 @@ mod validate;
 mod warning;
 mod wiring;
 
+pub use apply::{ApplyPair, ApplyStep, apply};
 pub use attach::{attach, rollback};
 pub use candidate::OtherAggregates;
 pub use detach::detach;
