@@ -1,5 +1,6 @@
 extern crate std;
 
+mod evenness;
 mod sample;
 
 use std::{string::ToString as _, vec::Vec};
