@@ -20,6 +20,9 @@ use crate::{
 ///
 /// If the file is wrong as it is.
 pub fn edit(former: &str, config: &AggregateConfig) -> Result<String, Mistake> {
+    if former.trim().is_empty() {
+        return Ok(text(config));
+    }
     let wrong = |why: &dyn std::fmt::Display| Mistake::at(former, None, why);
     let was = ConfigFile::read(former)?.config(&config.name).map_err(|why| wrong(&why))?;
     let document = Document::parse(former).map_err(|error| wrong(&error.message()))?;
