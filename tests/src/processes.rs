@@ -5,9 +5,10 @@ use std::{fs, path::Path};
 pub use aggctl_testbed::netns::processes_in as in_network_namespace;
 use rustix::process::{Pid, Signal};
 
-/// Whether the process lives: it exists and is no zombie.
+/// Whether the process lives: it exists and is no zombie. While other threads than its first still end, its files are
+/// open and its locks are held.
 pub fn alive(pid: Pid) -> bool {
-    stat(pid).is_some_and(|stat| stat.state != "Z" && stat.state != "X")
+    stat(pid).is_some_and(|stat| !["Z", "X"].contains(&stat.state.as_str()) || stat.threads > 1)
 }
 
 /// The parent of a process; `None` if it is gone.
@@ -74,6 +75,7 @@ struct Stat {
     state: String,
     parent: i32,
     session: i32,
+    threads: u32,
 }
 
 /// Reads `/proc/PID/stat`, after the name in parentheses, which may contain anything.
@@ -81,5 +83,8 @@ fn stat(pid: Pid) -> Option<Stat> {
     let text = fs::read_to_string(Path::new("/proc").join(pid.as_raw_pid().to_string()).join("stat")).ok()?;
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let [state, parent, _group, session, ..] = fields[..] else { return None };
-    Some(Stat { state: state.to_owned(), parent: parent.parse().ok()?, session: session.parse().ok()? })
+    let [parent, session] = [parent, session].map(|field| field.parse().ok());
+    // The 20th of all fields.
+    let threads = fields.get(17)?.parse().ok()?;
+    Some(Stat { state: state.to_owned(), parent: parent?, session: session?, threads })
 }
