@@ -21,6 +21,9 @@ const OBJECT_VARIABLE: &str = "AGGCTL_EBPF_OBJECT";
 /// The variable by which tests make steps fail, in debug builds.
 const FAULT_VARIABLE: &str = "AGGCTL_FAULT";
 
+/// The most octets that the binary of a release may have, without debug information.
+const MOST_OCTETS: u64 = 8_000_000;
+
 /// Builds everything and returns the path of the binary. The debug information of a release lies beside it.
 ///
 /// # Errors
@@ -38,6 +41,7 @@ pub fn all(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     if release {
         has_no_hook(&binary)?;
         debug_info::split(&binary)?;
+        is_small(&binary)?;
     }
     Ok(binary)
 }
@@ -47,6 +51,13 @@ fn has_no_hook(binary: &Path) -> Result<()> {
     let octets = fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
     let found = octets.windows(FAULT_VARIABLE.len()).any(|octets| octets == FAULT_VARIABLE.as_bytes());
     ensure!(!found, "{} contains the fault hook of the tests ({FAULT_VARIABLE})", binary.display());
+    Ok(())
+}
+
+/// A release is one file that is copied to hosts.
+fn is_small(binary: &Path) -> Result<()> {
+    let octets = fs::metadata(binary).with_context(|| format!("cannot read {}", binary.display()))?.len();
+    ensure!(octets <= MOST_OCTETS, "{} has {octets} octets, more than {MOST_OCTETS}", binary.display());
     Ok(())
 }
 
