@@ -6,7 +6,7 @@ use aggctl_common::{IfIndex, Mac, PortId};
 use aggctl_engine::{
     Action, Event,
     aggregate::Memory,
-    config::{AggregateConfig, Announce, LinkWatch, MacPolicy, PortConfig, Reselect, Toggle},
+    config::{AggregateConfig, LinkWatch, MacPolicy, PortConfig, Reselect, Toggle},
     event::{AggregateState, LinkState, Member, OwnFlags},
     hold_down::{FlapRule, HoldDown},
     host::MtuLimits,
@@ -154,11 +154,9 @@ impl World {
         config.min_ports = rng.pick(&[1, 1, 1, 2, 3]);
         let delay = [0, 0, 1, 50, 200, 500];
         config.link_watch = LinkWatch { up_delay_ms: rng.pick(&delay), down_delay_ms: rng.pick(&delay), poll_ms: 10 };
-        config.announce = Announce {
-            count: rng.pick(&[0, 1, 3, 3, 5]),
-            interval_ms: rng.pick(&[0, 1, 100, 100, 300]),
-            groups: rng.pick(&[0, 1, 1, 2]),
-        };
+        config.announce.count = rng.pick(&[0, 1, 3, 3, 5]);
+        config.announce.interval_ms = rng.pick(&[0, 1, 100, 100, 300]);
+        config.announce.groups = rng.pick(&[0, 1, 1, 2]);
         let rule = FlapRule {
             changes: rng.pick(&[2, 3, 5]),
             window_s: rng.pick(&[1, 3, 60]),
