@@ -55,6 +55,7 @@ pub mod spread;
 pub mod status;
 pub mod supervise;
 pub mod tag;
+mod text;
 pub mod vlan;
 pub mod watch;
 pub mod watches;

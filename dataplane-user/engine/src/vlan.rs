@@ -117,19 +117,7 @@ impl FromStr for VlanList {
     }
 }
 
-impl TryFrom<String> for VlanList {
-    type Error = InvalidVlan;
-
-    fn try_from(text: String) -> Result<Self, InvalidVlan> {
-        text.parse()
-    }
-}
-
-impl From<VlanList> for String {
-    fn from(list: VlanList) -> Self {
-        list.to_string()
-    }
-}
+crate::text::as_text!(VlanList);
 
 impl VlanConfig {
     /// What the programs are given.

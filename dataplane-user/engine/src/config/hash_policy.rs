@@ -172,19 +172,7 @@ impl FromStr for HashPolicy {
     }
 }
 
-impl TryFrom<String> for HashPolicy {
-    type Error = InvalidPolicy;
-
-    fn try_from(text: String) -> Result<Self, InvalidPolicy> {
-        text.parse()
-    }
-}
-
-impl From<HashPolicy> for String {
-    fn from(policy: HashPolicy) -> Self {
-        policy.to_string()
-    }
-}
+crate::text::as_text!(HashPolicy);
 
 /// Adds an item to a list.
 fn add(list: &mut FieldList, item: &str) -> Result<(), InvalidPolicy> {

@@ -36,19 +36,7 @@ impl fmt::Display for HoldDown {
     }
 }
 
-impl TryFrom<String> for HoldDown {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<HoldDown> for String {
-    fn from(hold_down: HoldDown) -> Self {
-        hold_down.to_string()
-    }
-}
+crate::text::as_text!(HoldDown);
 
 fn unknown(typed: &str) -> Invalid {
     let known = format!("{OFF}, {}", nested::syntax::<FlapRule>());

@@ -39,19 +39,7 @@ impl FromStr for Watches {
     }
 }
 
-impl TryFrom<String> for Watches {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<Watches> for String {
-    fn from(watches: Watches) -> Self {
-        watches.to_string()
-    }
-}
+crate::text::as_text!(Watches);
 
 impl fmt::Display for Watches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
